@@ -1,0 +1,16 @@
+package engine
+
+import "errors"
+
+var (
+	// ErrNotFound is returned by Get for a key that is not there.
+	ErrNotFound = errors.New("key not found")
+	// ErrNoSpace is returned by Update when the store is below its free-space limit.
+	// Nothing was written; reads go on.
+	ErrNoSpace = errors.New("insufficient storage")
+	// ErrDoubtful is returned by Update when it is unknown whether the transaction
+	// reached stable storage. The engine refuses further updates until Recover.
+	ErrDoubtful = errors.New("commit in doubt")
+	// ErrClosed is returned by all methods of a closed engine.
+	ErrClosed = errors.New("engine closed")
+)

@@ -1,0 +1,42 @@
+package syncstore
+
+import "errors"
+
+var (
+	// ErrNotFound: there is no such document, revision, attachment or local document.
+	ErrNotFound = errors.New("missing")
+	// ErrDeleted: the document's winning revision is a tombstone.
+	ErrDeleted = errors.New("deleted")
+	// ErrConflict: the write does not extend a current leaf of the document.
+	ErrConflict = errors.New("document update conflict")
+	// ErrBadID: the document ID is empty, too long, not UTF-8 or has control characters.
+	ErrBadID = errors.New("invalid document ID")
+	// ErrBadRevision: text that is not a revision, or a generation out of range.
+	ErrBadRevision = errors.New("invalid revision")
+	// ErrBadHistory: the ancestry given with a replicated revision contradicts itself.
+	ErrBadHistory = errors.New("invalid _revisions")
+	// ErrMissingStub: an attachment stub names nothing that the document's known
+	// revisions have.
+	ErrMissingStub = errors.New("attachment stub names no known attachment")
+	// ErrTooLarge: a document or attachment is over the configured limit.
+	ErrTooLarge = errors.New("too large")
+	// ErrRejected is wrapped by what an Evaluator returns to refuse a write.
+	ErrRejected = errors.New("rejected")
+	// ErrDatabaseExists: CreateDatabase with the name of a live database.
+	ErrDatabaseExists = errors.New("database exists")
+	// ErrNoDatabase: there is no live database of that name, or it was deleted meanwhile.
+	ErrNoDatabase = errors.New("no such database")
+	// ErrBadDatabaseName: not a CouchDB database name.
+	ErrBadDatabaseName = errors.New("invalid database name")
+	// ErrInsufficientStorage: the disk is below its free-space limit; reads go on.
+	ErrInsufficientStorage = errors.New("insufficient storage")
+	// ErrUnavailable: the store refuses writes for now, because a commit is in doubt
+	// or the store is closing. Try again later.
+	ErrUnavailable = errors.New("store unavailable")
+	// ErrVersionAhead: a version that came with a write lies too far in our future.
+	ErrVersionAhead = errors.New("version ahead of the clock")
+	// ErrFormat: the store was written in a format that this release does not know.
+	ErrFormat = errors.New("unknown store format")
+	// ErrDamaged: stored bytes cannot be decoded.
+	ErrDamaged = errors.New("damaged record")
+)
