@@ -104,18 +104,6 @@ type AdminRule struct {
 	ReadOnly  bool
 }
 
-// Client is what the server knows about the connection; the Caddy module puts it
-// into the request's context. It honours trusted proxies.
-type Client struct {
-	Addr   netip.Addr // client address as Caddy sees it
-	Secure bool       // the browser's request came by TLS
-	Host   string     // the Host the browser sees
-	// Proxied is set when forwarding headers are present.
-}
-
-func WithClient(ctx context.Context, c Client) context.Context { panic("todo") }
-func ClientOf(ctx context.Context) Client                      { panic("todo") }
-
 // Database names a database for auth: users and roles are per database.
 type Database struct {
 	Name string
@@ -174,16 +162,3 @@ func (l *Lease) Close()         { panic("todo") }
 func (s *Service) ServeSession(w http.ResponseWriter, r *http.Request, site *Site, db *Database, names []Database) {
 	panic("todo")
 }
-
-// Error is an answer that refuses: the REST layer writes it as {"error","reason"}.
-type Error struct {
-	Status     int
-	Name       string // "unauthorized", "forbidden", …
-	Reason     string
-	Challenges []string // WWW-Authenticate
-	RetryAfter time.Duration
-	// Detail is for the log, never for the client.
-	Detail string
-}
-
-func (e *Error) Error() string { return e.Reason }

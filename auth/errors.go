@@ -1,0 +1,92 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Errors of the administrator's methods.
+var (
+	// ErrNoUser: the database has no user of that name.
+	ErrNoUser = errors.New("no such user")
+	// ErrUserExists: the database already has a user of that name.
+	ErrUserExists = errors.New("user exists")
+	// ErrNoSession: there is no session of that handle.
+	ErrNoSession = errors.New("no such session")
+	// ErrBadUserName: not a user name (1-239 bytes of UTF-8 without / : , `).
+	ErrBadUserName = errors.New("invalid user name")
+	// ErrLinked: the identity belongs to another user of the database.
+	ErrLinked = errors.New("identity belongs to another user")
+)
+
+// Error is an answer that refuses: the REST layer writes it as {"error","reason"}.
+type Error struct {
+	Status     int
+	Name       string // "unauthorized", "forbidden", …
+	Reason     string
+	Challenges []string // WWW-Authenticate
+	RetryAfter time.Duration
+	// Detail is for the log, never for the client. It holds no token and no cookie.
+	Detail string
+}
+
+// Error returns the reason that the client is told.
+func (e *Error) Error() string { return e.Reason }
+
+// errLoginRequired answers a request without credentials (RFC 6750 section 3: a bare
+// challenge).
+func errLoginRequired() *Error {
+	return &Error{
+		Status: http.StatusUnauthorized, Name: "unauthorized", Reason: "Login required",
+		Challenges: []string{challengeBare},
+	}
+}
+
+// errInvalidLogin answers a user name and password that are not good.
+func errInvalidLogin(detail string) *Error {
+	return &Error{
+		Status: http.StatusUnauthorized, Name: "unauthorized", Reason: "Invalid login",
+		Challenges: []string{challengeBare}, Detail: detail,
+	}
+}
+
+// errInvalidSession answers cookies of which none names a session good here.
+func errInvalidSession(detail string) *Error {
+	return &Error{
+		Status: http.StatusUnauthorized, Name: "unauthorized", Reason: "Session Invalid",
+		Challenges: []string{challengeBare}, Detail: detail,
+	}
+}
+
+// errInvalidToken answers a bearer that is refused. description goes to the client,
+// in the body and in the challenge (RFC 6750 section 3.1).
+func errInvalidToken(description string) *Error {
+	return &Error{
+		Status: http.StatusUnauthorized, Name: "unauthorized", Reason: "Invalid login: " + description,
+		Challenges: []string{challenge("invalid_token", description)},
+	}
+}
+
+// errForbidden answers somebody who is known and may not.
+func errForbidden(reason, detail string) *Error {
+	return &Error{Status: http.StatusForbidden, Name: "forbidden", Reason: reason, Detail: detail}
+}
+
+// errTryLater answers a token that cannot be judged now. Never 401: Couchbase Lite
+// stops for good on that (DECISIONS 7).
+func errTryLater(reason string, after time.Duration, detail string) *Error {
+	return &Error{
+		Status: http.StatusServiceUnavailable, Name: "service_unavailable", Reason: reason,
+		RetryAfter: max(after, time.Second), Detail: detail,
+	}
+}
+
+// errInternal hides a failure of our own from the client.
+func errInternal(doing string, err error) *Error {
+	return &Error{
+		Status: http.StatusInternalServerError, Name: "internal_server_error",
+		Reason: "internal error", Detail: fmt.Sprintf("%s: %v", doing, err),
+	}
+}
