@@ -2,7 +2,11 @@
 package rest
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/caddysync/caddy-sync/auth"
@@ -17,13 +21,13 @@ type Config struct {
 	Site  auth.Site
 	// Databases are the names this site serves; a lone "*" serves all.
 	Databases []string
-	// Database returns the policy of a database.
+	// Database returns the policy of a database. Default: no evaluator, default limits.
 	Database func(name string) Policy
-	Logger   *zap.Logger
-	CORS     *CORS // nil: none
+	Logger   *zap.Logger // default: no log
+	CORS     *CORS       // nil: none
 	// PathPrefix is cut off request paths ("" or "/api").
 	PathPrefix string
-	// TempDir is where large bulk bodies are spooled.
+	// TempDir is where large bulk bodies are spooled. Default: os.TempDir.
 	TempDir string
 	Version string // of the server
 	// Streams ends long responses: it is closed when the server stops.
@@ -36,26 +40,194 @@ type Policy struct {
 	Limits    Limits
 }
 
-// Limits bound what a request may send; 0 means the default.
+// Limits bound what a request may send, in bytes if not said otherwise; 0 means the
+// default.
 type Limits struct {
-	Document   int64 // 20 MiB
-	Attachment int64 // 100 MiB ... see docs
-	Request    int64 // 256 MiB
-	BulkDocs   int   // 10000
+	Document   int64 // one document without its attachments; 20 MiB
+	Attachment int64 // one attachment, decoded; 100 MiB
+	Request    int64 // a whole body, before and after decompression; 256 MiB
+	BulkDocs   int   // documents in one _bulk_docs or _bulk_get; 10000
 }
 
-// CORS is a `cors` block.
-type CORS struct {
-	Origins     []string // exact origins, or "*"
-	Credentials bool
-	Headers     []string
-	MaxAge      time.Duration // default 2h
+func (l Limits) withDefaults() Limits {
+	if l.Document <= 0 {
+		l.Document = 20 << 20
+	}
+	if l.Attachment <= 0 {
+		l.Attachment = 100 << 20
+	}
+	if l.Request <= 0 {
+		l.Request = 256 << 20
+	}
+	if l.BulkDocs <= 0 {
+		l.BulkDocs = 10000
+	}
+	return l
+}
+
+// authenticator is what the handler asks of auth; a *auth.Service in production.
+type authenticator interface {
+	Authenticate(r *http.Request, site *auth.Site, db auth.Database) (*auth.Principal, error)
+	AuthenticateAdmin(r *http.Request, site *auth.Site) (*auth.Principal, error)
+	Lease(ctx context.Context, p *auth.Principal) (*auth.Lease, error)
+	ServeSession(w http.ResponseWriter, r *http.Request, site *auth.Site, db *auth.Database, names []auth.Database)
 }
 
 // Handler serves a site.
-type Handler struct{ Config }
+type Handler struct {
+	Config
 
-func New(c Config) (*Handler, error) { panic("todo") }
+	auth    authenticator
+	names   map[string]struct{} // mounted databases; nil when all are
+	origins originList
+	cross   *http.CrossOriginProtection
+	welcome []byte
+	buffers sync.Pool // of *[]byte
+}
 
-// ServeHTTP answers what is a sync endpoint of this site and hands the rest to next.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next http.Handler) { panic("todo") }
+// New checks the configuration and makes a handler of it. It does no I/O.
+func New(c Config) (*Handler, error) {
+	if c.Store == nil || c.Auth == nil {
+		return nil, errors.New("rest: a store and an auth service are needed")
+	}
+	return newHandler(c, c.Auth)
+}
+
+func newHandler(c Config, a authenticator) (*Handler, error) {
+	if len(c.Databases) == 0 {
+		return nil, errors.New("rest: a site must name its databases, or * for all")
+	}
+	if c.Logger == nil {
+		c.Logger = zap.NewNop()
+	}
+	if c.Database == nil {
+		c.Database = func(string) Policy { return Policy{} }
+	}
+	h := &Handler{Config: c, auth: a}
+	if len(c.Databases) != 1 || c.Databases[0] != "*" {
+		h.names = make(map[string]struct{}, len(c.Databases))
+		for _, name := range c.Databases {
+			if name == "*" {
+				return nil, errors.New("rest: * must stand alone")
+			}
+			h.names[name] = struct{}{}
+		}
+	}
+	if c.CORS != nil && c.Site.Admin != nil {
+		return nil, errors.New("rest: an admin site takes no cors block") // DECISIONS 12
+	}
+	if err := h.setOrigins(c.CORS); err != nil {
+		return nil, fmt.Errorf("rest: cors: %w", err)
+	}
+	h.welcome = welcome(c.Version, c.Site.Admin != nil)
+	return h, nil
+}
+
+// ServeHTTP answers what is a sync endpoint of this site and hands the rest to next
+// (DECISIONS 14).
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	to, ours := h.route(r.URL.EscapedPath())
+	if !ours || (to.kind == kindRoot && prefersHTML(r.Header["Accept"])) {
+		next.ServeHTTP(w, r)
+		return
+	}
+	rq := &request{w: w, r: r, docID: to.doc, attName: to.att, started: time.Now()}
+	h.commonHeaders(rq)
+	h.corsHeaders(rq)
+	if r.Method == http.MethodOptions {
+		h.preflight(rq, to)
+		return
+	}
+	if err := h.serve(rq, to); err != nil {
+		h.fail(rq, err)
+	}
+}
+
+// serve finds the action for the request, signs it in and runs it.
+func (h *Handler) serve(rq *request, to target) error {
+	if to.err != nil {
+		return to.err
+	}
+	act, err := to.action(rq.r.Method)
+	if err != nil {
+		return err
+	}
+	if err := rq.parseQuery(); err != nil {
+		return err
+	}
+	if to.db == "" {
+		return act.do(h, rq)
+	}
+	if err := h.signIn(rq, to, act); err != nil {
+		return err
+	}
+	return act.do(h, rq)
+}
+
+// signIn says who is asking and whether they may do act in the database.
+func (h *Handler) signIn(rq *request, to target, act action) error {
+	db, err := h.Store.Database(to.db)
+	if errors.Is(err, syncstore.ErrNoDatabase) {
+		return h.signInUnknown(rq, to)
+	}
+	if err != nil {
+		return fmt.Errorf("opening database: %w", err)
+	}
+	rq.dbName = to.db
+	rq.db = db
+	if to.kind == kindSession {
+		return nil // ServeSession judges by itself
+	}
+	rq.principal, err = h.auth.Authenticate(rq.r, &h.Site, auth.Database{Name: to.db, ID: db.ID()})
+	if err != nil {
+		return err
+	}
+	if err := h.admit(rq, act); err != nil {
+		return err
+	}
+	rq.coll = db.Default()
+	return nil
+}
+
+// signInUnknown refuses a request for a database that is not there. On a public site
+// the answer is that of one without credentials, so that names cannot be probed;
+// PUT goes on on an administrator's site.
+func (h *Handler) signInUnknown(rq *request, to target) error {
+	p, err := h.auth.Authenticate(rq.r, &h.Site, auth.Database{Name: to.db})
+	if err != nil {
+		return err
+	}
+	create := to.kind == kindDatabase && rq.r.Method == http.MethodPut
+	switch {
+	case !p.Admin && create:
+		return forbidden("Only an administrator creates databases.")
+	case !p.Admin:
+		return loginRequired()
+	case !create:
+		return errNoDatabaseFile
+	}
+	rq.principal, rq.dbName = p, to.db
+	return h.admit(rq, action{write: true})
+}
+
+// admit applies the rules that do not depend on the documents: the cross-origin
+// check, read-only access, and the content types an administrator's site takes.
+func (h *Handler) admit(rq *request, act action) error {
+	if err := h.checkOrigin(rq); err != nil {
+		return err
+	}
+	if act.write && rq.principal.ReadOnly {
+		return forbidden("This access is read-only.")
+	}
+	return h.checkContentType(rq, act)
+}
+
+func (h *Handler) policy(rq *request) Policy {
+	p := h.Database(rq.dbName)
+	p.Limits = p.Limits.withDefaults()
+	return p
+}
+
+func (h *Handler) writeOptions(rq *request, p Policy) syncstore.WriteOptions {
+	return syncstore.WriteOptions{Author: rq.principal.Name, Evaluator: p.Evaluator}
+}

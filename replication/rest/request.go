@@ -3,6 +3,7 @@ package rest
 import (
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/caddysync/caddy-sync/auth"
 	"github.com/caddysync/caddy-sync/syncstore"
@@ -12,14 +13,73 @@ import (
 type request struct {
 	w         http.ResponseWriter
 	r         *http.Request
-	query     url.Values
+	query     url.Values // nil if the URL has no query
 	principal *auth.Principal
 	db        *syncstore.Database   // nil for root endpoints
+	dbName    string                // also set when the database is yet to be made
 	coll      *syncstore.Collection // nil for root endpoints
 	docID     string                // unescaped; "_design/x" with its prefix; for _local without
 	attName   string
+	started   time.Time
+	// answered is set before the first byte of the answer goes out: an error after
+	// that can only cut the connection.
+	answered bool
+
+	// headerText holds the values of the answer's headers: one allocation for all.
+	// They are not shared between requests, since other Caddy handlers may rewrite
+	// them in place.
+	headerText [12]string
+	headerUsed int
 }
 
 // endpoint answers a request or returns an error, which is written as
 // {"error","reason"} if no byte of the answer has gone out yet.
 type endpoint func(h *Handler, rq *request) error
+
+// set sets a header of the answer. The key must be in canonical form.
+func (rq *request) set(key, value string) {
+	header := rq.w.Header()
+	if rq.headerUsed == len(rq.headerText) {
+		header[key] = []string{value}
+		return
+	}
+	at := rq.headerUsed
+	rq.headerUsed++
+	rq.headerText[at] = value
+	header[key] = rq.headerText[at : at+1 : at+1]
+}
+
+func (rq *request) parseQuery() error {
+	if rq.r.URL.RawQuery == "" {
+		return nil
+	}
+	query, err := url.ParseQuery(rq.r.URL.RawQuery)
+	if err != nil {
+		return badRequest("The query of the URL is malformed.")
+	}
+	rq.query = query
+	return nil
+}
+
+// flag reads a boolean query parameter: absent and empty are false.
+func (rq *request) flag(name string) (bool, error) {
+	switch rq.query.Get(name) {
+	case "true":
+		return true, nil
+	case "", "false":
+		return false, nil
+	}
+	return false, badRequest("The query parameter " + name + " must be true or false.")
+}
+
+// flags reads several boolean query parameters.
+func (rq *request) flags(into map[string]*bool) error {
+	for name, target := range into {
+		value, err := rq.flag(name)
+		if err != nil {
+			return err
+		}
+		*target = value
+	}
+	return nil
+}

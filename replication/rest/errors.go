@@ -1,0 +1,257 @@
+package rest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
+	"go.uber.org/zap"
+)
+
+// answerError is an answer that refuses, in CouchDB's shape.
+type answerError struct {
+	status     int
+	name       string // the "error" member
+	reason     string
+	allow      string // Allow header of a 405
+	challenges []string
+	retryAfter time.Duration
+	cause      error // for the log only
+}
+
+func (e *answerError) Error() string {
+	if e.cause != nil {
+		return e.name + ": " + e.reason + ": " + e.cause.Error()
+	}
+	return e.name + ": " + e.reason
+}
+
+func (e *answerError) Unwrap() error { return e.cause }
+
+var (
+	errNoDatabaseFile = &answerError{status: http.StatusNotFound, name: "not_found", reason: "no_db_file"}
+	errReservedID     = illegalID("Only reserved document ids may start with underscore.")
+	errConflict       = &answerError{status: http.StatusConflict, name: "conflict", reason: "Document update conflict."}
+	errBadRev         = badRequest("Invalid rev format")
+	errNoAttachment   = notFound("Document is missing attachment")
+)
+
+func badRequest(reason string) *answerError {
+	return &answerError{status: http.StatusBadRequest, name: "bad_request", reason: reason}
+}
+
+func docValidation(reason string) *answerError {
+	return &answerError{status: http.StatusBadRequest, name: "doc_validation", reason: reason}
+}
+
+func illegalID(reason string) *answerError {
+	return &answerError{status: http.StatusBadRequest, name: "illegal_docid", reason: reason}
+}
+
+func forbidden(reason string) *answerError {
+	return &answerError{status: http.StatusForbidden, name: "forbidden", reason: reason}
+}
+
+func notFound(reason string) *answerError {
+	return &answerError{status: http.StatusNotFound, name: "not_found", reason: reason}
+}
+
+// loginRequired is what auth answers to a request without credentials.
+func loginRequired() *answerError {
+	return &answerError{
+		status: http.StatusUnauthorized, name: "unauthorized", reason: "Login required",
+		challenges: []string{"Bearer"},
+	}
+}
+
+func methodNotAllowed(allow string) *answerError {
+	return &answerError{
+		status: http.StatusMethodNotAllowed, name: "method_not_allowed",
+		reason: "Only " + allow + " allowed", allow: allow,
+	}
+}
+
+func tooLarge(name, reason string) *answerError {
+	return &answerError{status: http.StatusRequestEntityTooLarge, name: name, reason: reason}
+}
+
+func badContentType(reason string) *answerError {
+	return &answerError{status: http.StatusUnsupportedMediaType, name: "bad_content_type", reason: reason}
+}
+
+func notAcceptable(reason string) *answerError {
+	return &answerError{status: http.StatusNotAcceptable, name: "not_acceptable", reason: reason}
+}
+
+func unavailable(reason string, cause error) *answerError {
+	return &answerError{
+		status: http.StatusServiceUnavailable, name: "service_unavailable", reason: reason,
+		retryAfter: 2 * time.Second, cause: cause,
+	}
+}
+
+// errorRule says how an error of the layers below is answered.
+type errorRule struct {
+	is     error
+	answer func(err error) *answerError
+}
+
+func fixed(a *answerError) func(error) *answerError {
+	return func(error) *answerError { return a }
+}
+
+// errorRules are tried in order.
+func errorRules() []errorRule {
+	return []errorRule{
+		{syncstore.ErrDeleted, fixed(notFound("deleted"))},
+		{syncstore.ErrNotFound, fixed(notFound("missing"))},
+		{syncstore.ErrConflict, fixed(errConflict)},
+		{syncstore.ErrBadID, func(err error) *answerError { return illegalID(err.Error()) }},
+		{syncstore.ErrBadRevision, fixed(errBadRev)},
+		{syncstore.ErrBadHistory, func(err error) *answerError { return docValidation(err.Error()) }},
+		{syncstore.ErrMissingStub, func(err error) *answerError {
+			return &answerError{status: http.StatusPreconditionFailed, name: "missing_stub", reason: err.Error()}
+		}},
+		{syncstore.ErrTooLarge, func(err error) *answerError { return tooLarge("document_too_large", err.Error()) }},
+		{syncstore.ErrRejected, func(err error) *answerError {
+			return forbidden(strings.TrimPrefix(err.Error(), syncstore.ErrRejected.Error()+": "))
+		}},
+		{syncstore.ErrDatabaseExists, fixed(&answerError{
+			status: http.StatusPreconditionFailed, name: "file_exists",
+			reason: "The database could not be created, the file already exists.",
+		})},
+		{syncstore.ErrNoDatabase, fixed(errNoDatabaseFile)},
+		{syncstore.ErrBadDatabaseName, fixed(&answerError{
+			status: http.StatusBadRequest, name: "illegal_database_name",
+			reason: "A database name begins with a-z and has only a-z, 0-9 and _$()+-/ after that.",
+		})},
+		{syncstore.ErrInsufficientStorage, insufficientStorage},
+		{syscall.ENOSPC, insufficientStorage},
+		{syncstore.ErrUnavailable, func(err error) *answerError {
+			return unavailable("The store takes no writes at the moment. Try again.", err)
+		}},
+		{syncstore.ErrVersionAhead, func(err error) *answerError { return unavailable(err.Error(), err) }},
+		{jsondoc.ErrNotObject, fixed(badRequest("The body must be a JSON object."))},
+		{jsondoc.ErrSyntax, badJSON}, {jsondoc.ErrDuplicate, badJSON},
+		{jsondoc.ErrUTF8, badJSON}, {jsondoc.ErrDepth, badJSON},
+		{io.ErrUnexpectedEOF, func(err error) *answerError {
+			return &answerError{status: http.StatusBadRequest, name: "bad_request", reason: "The body ends too early.", cause: err}
+		}},
+		{gzip.ErrHeader, badGzip}, {gzip.ErrChecksum, badGzip},
+	}
+}
+
+func badGzip(err error) *answerError {
+	return &answerError{status: http.StatusBadRequest, name: "bad_request", reason: "The gzip encoding is damaged.", cause: err}
+}
+
+func badJSON(err error) *answerError {
+	return badRequest("Invalid JSON: " + err.Error())
+}
+
+func insufficientStorage(err error) *answerError {
+	return &answerError{
+		status: http.StatusInsufficientStorage, name: "insufficient_storage",
+		reason: "The server's disk is full.", cause: err,
+	}
+}
+
+// asAnswer turns any error into an answer. What it does not know is a 500 whose text
+// stays in the log.
+func asAnswer(err error) *answerError {
+	var answer *answerError
+	if errors.As(err, &answer) {
+		return answer
+	}
+	var refused *auth.Error
+	if errors.As(err, &refused) {
+		return &answerError{
+			status: refused.Status, name: refused.Name, reason: refused.Reason,
+			challenges: refused.Challenges, retryAfter: refused.RetryAfter,
+		}
+	}
+	var tooLong *http.MaxBytesError
+	if errors.As(err, &tooLong) {
+		return tooLarge("too_large", "The request entity is too large.")
+	}
+	for _, rule := range errorRules() {
+		if errors.Is(err, rule.is) {
+			return rule.answer(err)
+		}
+	}
+	return &answerError{
+		status: http.StatusInternalServerError, name: "internal_server_error",
+		reason: "The server failed. Its log says more.", cause: err,
+	}
+}
+
+// fail writes err as the answer, or cuts the connection if the answer has begun.
+func (h *Handler) fail(rq *request, err error) {
+	answer := asAnswer(err)
+	h.logFailure(rq, answer, err)
+	if rq.answered {
+		panic(http.ErrAbortHandler)
+	}
+	header := rq.w.Header()
+	for _, key := range [...]string{
+		"Etag", "Content-Length", "Content-Type", "Content-Disposition", "Content-Range",
+		"Content-Security-Policy", "Accept-Ranges", "Location",
+	} {
+		delete(header, key)
+	}
+	if answer.allow != "" {
+		rq.set("Allow", answer.allow)
+	}
+	for _, challenge := range answer.challenges {
+		header.Add("Www-Authenticate", challenge)
+	}
+	if answer.retryAfter > 0 {
+		seconds := int64((answer.retryAfter + time.Second - 1) / time.Second)
+		rq.set("Retry-After", strconv.FormatInt(seconds, 10))
+	}
+	body := appendErrorMembers([]byte{'{'}, answer)
+	if err := rq.sendJSON(answer.status, append(body, '}', '\n')); err != nil {
+		return // the client is gone
+	}
+}
+
+// appendErrorMembers appends "error" and "reason" as members of a JSON object.
+func appendErrorMembers(b []byte, answer *answerError) []byte {
+	b = append(b, `"error":`...)
+	b = appendQuoted(b, answer.name)
+	b = append(b, `,"reason":`...)
+	return appendQuoted(b, string(bytes.ToValidUTF8([]byte(answer.reason), []byte("\uFFFD"))))
+}
+
+// logFailure logs what an operator has to know: failures of the server. The request's
+// path and query stay out of it, they may hold names and secrets (DECISIONS 15).
+func (h *Handler) logFailure(rq *request, answer *answerError, err error) {
+	switch {
+	case answer.status < http.StatusInternalServerError:
+		return
+	case rq.r.Context().Err() != nil, errors.Is(err, context.Canceled), isConnectionError(err):
+		return
+	}
+	h.Logger.Error("request failed",
+		zap.Int("status", answer.status), zap.String("method", rq.r.Method),
+		zap.String("database", rq.dbName), zap.Error(err))
+}
+
+// isConnectionError reports whether err is that of a client gone away.
+func isConnectionError(err error) bool {
+	var op *net.OpError
+	var file *fs.PathError
+	return errors.As(err, &op) && !errors.As(err, &file)
+}

@@ -1,0 +1,94 @@
+package rest
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/caddysync/caddy-sync/auth"
+)
+
+// welcome is the answer to GET /. PouchDB and CouchDB's tools look for "couchdb".
+func welcome(version string, admin bool) []byte {
+	b := append([]byte(nil), `{"couchdb":"Welcome","version":`...)
+	b = appendQuoted(b, version)
+	b = append(b, `,"vendor":{"name":"caddy-sync"}`...)
+	if admin {
+		b = append(b, `,"ADMIN":true`...)
+	}
+	return append(b, '}', '\n')
+}
+
+func (h *Handler) root(rq *request) error { return rq.sendJSON(http.StatusOK, h.welcome) }
+
+// up says whether the server takes requests; health checks ask it without sign-in.
+func (h *Handler) up(rq *request) error {
+	if h.stopping() {
+		return unavailable("The server is stopping.", nil)
+	}
+	return rq.sendJSON(http.StatusOK, []byte(`{"status":"ok"}`+"\n"))
+}
+
+func (h *Handler) stopping() bool {
+	select {
+	case <-h.Streams:
+		return true
+	default:
+		return false
+	}
+}
+
+// allDatabases lists the databases of the site, for administrators only.
+func (h *Handler) allDatabases(rq *request) error {
+	if h.Site.Admin == nil {
+		return notFound("missing")
+	}
+	if _, err := h.auth.AuthenticateAdmin(rq.r, &h.Site); err != nil {
+		return err
+	}
+	b := []byte{'['}
+	for _, name := range h.Store.Databases() {
+		if !h.mounted(name) {
+			continue
+		}
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		b = appendQuoted(b, name)
+	}
+	return rq.sendJSON(http.StatusOK, append(b, ']', '\n'))
+}
+
+// session hands /_session and /{db}/_session to auth, after the cross-origin check
+// (DECISIONS 12: signing in must not be forced on a user by another site either).
+func (h *Handler) session(rq *request) error {
+	if err := h.checkOrigin(rq); err != nil {
+		return err
+	}
+	if err := h.checkContentType(rq, action{}); err != nil {
+		return err
+	}
+	rq.set("Cache-Control", "no-store")
+	rq.answered = true
+	if rq.db != nil {
+		db := auth.Database{Name: rq.dbName, ID: rq.db.ID()}
+		h.auth.ServeSession(rq.w, rq.r, &h.Site, &db, []auth.Database{db})
+		return nil
+	}
+	h.auth.ServeSession(rq.w, rq.r, &h.Site, nil, h.siteDatabases())
+	return nil
+}
+
+// siteDatabases are those of the site that exist, by name.
+func (h *Handler) siteDatabases() []auth.Database {
+	names := h.Databases
+	if h.names == nil {
+		names = h.Store.Databases()
+	}
+	found := make([]auth.Database, 0, len(names))
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		if db, err := h.Store.Database(name); err == nil {
+			found = append(found, auth.Database{Name: name, ID: db.ID()})
+		}
+	}
+	return found
+}
