@@ -1,0 +1,161 @@
+package syncstore
+
+import (
+	"encoding/binary"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+)
+
+const (
+	// maxBackgroundKeys bounds a change set of background work (DECISIONS 30).
+	maxBackgroundKeys = 1000
+	noSeq             = -1
+)
+
+// changeSet is what one document, or one record, wants written: everything or
+// nothing. It is prepared outside the committer, which checks it, gives it a sequence
+// if it asks for one, and commits it together with others.
+type changeSet struct {
+	db *Database // nil: of the store as a whole
+	// key is what freshness is judged by: the set is stale if a commit after base wrote
+	// it. "" is never stale.
+	key  string
+	base uint64
+	ops  []op
+	size int
+
+	// row asks for a sequence: it is the feed's row of the change.
+	row []byte
+	// docs and deleted are added to the database's counts of documents.
+	docs, deleted int64
+	// cached is the document as it will be, for the cache; nil removes it.
+	cached *head
+
+	// apply, if set, reads and writes in the transaction, for what depends on the
+	// state at the time of the commit. An error drops this set alone.
+	apply func(tx *overlay) error
+	// clears lets the set write to a database that is being deleted.
+	clears bool
+
+	// after, if set, runs when the set is committed, before anybody is told.
+	after func()
+
+	// The committer's answer.
+	seq uint64
+	err error
+}
+
+// op writes one key. keySeq and valueSeq say where the committer puts the sequence of
+// the change into the key and the value; noSeq: nowhere.
+type op struct {
+	key, value       []byte
+	deletes          bool
+	keySeq, valueSeq int
+}
+
+func (c *changeSet) put(key, value []byte) {
+	c.add(op{key: key, value: value, keySeq: noSeq, valueSeq: noSeq})
+}
+
+func (c *changeSet) delete(key []byte) {
+	c.add(op{key: key, deletes: true, keySeq: noSeq, valueSeq: noSeq})
+}
+
+func (c *changeSet) add(o op) {
+	c.ops = append(c.ops, o)
+	c.size += len(o.key) + len(o.value)
+}
+
+// stamp writes the sequence into the ops that wait for it.
+func (c *changeSet) stamp(seq uint64) {
+	c.seq = seq
+	for i := range c.ops {
+		o := &c.ops[i]
+		if o.keySeq != noSeq {
+			binary.BigEndian.PutUint64(o.key[o.keySeq:], seq)
+		}
+		if o.valueSeq != noSeq {
+			binary.BigEndian.PutUint64(o.value[o.valueSeq:], seq)
+		}
+	}
+}
+
+func (c *changeSet) writeTo(tx engine.Txn) error {
+	for i := range c.ops {
+		var err error
+		if o := &c.ops[i]; o.deletes {
+			err = tx.Delete(o.key)
+		} else {
+			err = tx.Put(o.key, o.value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// overlay is the view of a transaction that one change set's apply gets: it reads what
+// the transaction has, and its own writes, which reach the transaction only if apply
+// returns no error.
+type overlay struct {
+	tx     engine.Txn
+	writes map[string]*op
+	order  []*op
+}
+
+func newOverlay(tx engine.Txn) *overlay {
+	return &overlay{tx: tx, writes: make(map[string]*op)}
+}
+
+// get returns a value, or engine.ErrNotFound.
+func (o *overlay) get(key []byte) ([]byte, error) {
+	if w, ok := o.writes[string(key)]; ok {
+		if w.deletes {
+			return nil, engine.ErrNotFound
+		}
+		return w.value, nil
+	}
+	return o.tx.Get(key)
+}
+
+func (o *overlay) put(key, value []byte) { o.write(&op{key: key, value: value}) }
+func (o *overlay) delete(key []byte)     { o.write(&op{key: key, deletes: true}) }
+
+func (o *overlay) write(w *op) {
+	if old, ok := o.writes[string(w.key)]; ok {
+		*old = *w
+		return
+	}
+	o.writes[string(w.key)] = w
+	o.order = append(o.order, w)
+}
+
+func (o *overlay) flush() error {
+	for _, w := range o.order {
+		var err error
+		if w.deletes {
+			err = o.tx.Delete(w.key)
+		} else {
+			err = o.tx.Put(w.key, w.value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// next advances a counter of the store and returns its new value.
+func (o *overlay) next(counter string) (uint64, error) {
+	var n uint64
+	switch value, err := o.get(storeKey(counter)); {
+	case err == nil && len(value) == 8:
+		n = binary.BigEndian.Uint64(value)
+	case err != nil && err != engine.ErrNotFound:
+		return 0, err
+	}
+	n++
+	o.put(storeKey(counter), binary.BigEndian.AppendUint64(nil, n))
+	return n, nil
+}

@@ -1,0 +1,87 @@
+package syncstore
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// writeChannels keeps each channel's index: one row a document in each channel that the
+// winner is in, and a row that says so where it left.
+func (p *preparation) writeChannels(next *head) {
+	s := p.collection.scope
+	var before []string
+	if old := p.state.head; old != nil {
+		before = old.winner().Channels
+		for _, name := range p.indexedChannels() {
+			p.set.delete(s.channel(name, old.Seq))
+		}
+	}
+	now := next.winner().Channels
+	for _, name := range now {
+		p.set.add(op{
+			key: s.channel(name, 0), value: encodeRow(p.edit.ID, next, false),
+			keySeq: prefixSize + len(appendTerminated(nil, name)), valueSeq: noSeq,
+		})
+		if !slices.Contains(before, name) {
+			next.Spans = append(next.Spans, span{Channel: name})
+		}
+	}
+	for _, name := range before {
+		if slices.Contains(now, name) {
+			continue
+		}
+		p.set.add(op{
+			key: s.channel(name, 0), value: encodeRow(p.edit.ID, next, true),
+			keySeq: prefixSize + len(appendTerminated(nil, name)), valueSeq: noSeq,
+		})
+		for i := range next.Spans {
+			if next.Spans[i].Channel == name && next.Spans[i].To == 0 {
+				next.Spans[i].Ended = true
+			}
+		}
+	}
+}
+
+// indexedChannels returns the channels whose index has a row at the document's present
+// sequence: those that it is in, and those that it left with its last change.
+func (p *preparation) indexedChannels() []string {
+	names := slices.Clone(p.state.head.winner().Channels)
+	for _, s := range p.state.head.Spans {
+		if s.To == p.state.head.Seq && !slices.Contains(names, s.Channel) {
+			names = append(names, s.Channel)
+		}
+	}
+	return names
+}
+
+// writeGrants keeps the index of what the document's winner grants, and a record of
+// what it no longer does.
+func (p *preparation) writeGrants(next *head) {
+	s := p.collection.scope
+	before := make(map[Grant]uint64)
+	if old := p.state.head; old != nil && !old.winner().Deleted {
+		for _, held := range old.winner().Grants {
+			before[held.Grant] = held.From
+		}
+	}
+	if winner := next.winner(); !winner.Deleted {
+		winner.Grants = slices.Clone(winner.Grants)
+		for i := range winner.Grants {
+			held := &winner.Grants[i]
+			held.From = before[held.Grant]
+			if held.From == 0 {
+				p.set.add(op{
+					key: s.grant(held.Principal, held.Channel, p.edit.ID), value: make([]byte, 8), keySeq: noSeq,
+				})
+			}
+			delete(before, held.Grant)
+		}
+	}
+	for grant, from := range before {
+		p.set.delete(s.grant(grant.Principal, grant.Channel, p.edit.ID))
+		key := s.lostGrant(grant.Principal, grant.Channel, p.edit.ID, 0)
+		p.set.add(op{
+			key: key, value: binary.BigEndian.AppendUint64(nil, from), keySeq: len(key) - 8, valueSeq: noSeq,
+		})
+	}
+}

@@ -1,0 +1,360 @@
+package syncstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+	"go.uber.org/zap"
+)
+
+const (
+	// A group is what one transaction commits (DECISIONS 31).
+	maxGroupBytes = 512 << 10
+	maxGroupKeys  = 2000
+	// recentKeys is how many written keys the committer remembers to judge freshness.
+	recentKeys = 100_000
+
+	recoverWait    = 100 * time.Millisecond
+	maxRecoverWait = 10 * time.Second
+)
+
+// errStale says that a document was written since its change set was prepared.
+var errStale = errors.New("prepared from an outdated state")
+
+// committer is the only writer of a store. Requests hand it change sets; it takes those
+// that wait, in turn over the requests, as one group, gives out sequences, and commits
+// the group in one transaction with one sync to disk. Sequences are therefore without
+// gaps and become visible in order.
+type committer struct {
+	store *Store
+
+	mu         sync.Mutex
+	wake       *sync.Cond
+	foreground []*commitRequest
+	background []*commitRequest
+	closed     bool
+	doubtful   bool
+
+	recent *recent // of run's goroutine
+	// committed is the number of the last group that is visible to snapshots.
+	committed atomic.Uint64
+}
+
+// commitRequest is what one caller hands in: several change sets, each answered by
+// itself.
+type commitRequest struct {
+	sets     []*changeSet
+	taken    int
+	answered int
+	done     chan struct{}
+}
+
+func newCommitter(s *Store) *committer {
+	c := &committer{store: s, recent: newRecent(recentKeys)}
+	c.wake = sync.NewCond(&c.mu)
+	return c
+}
+
+// commit hands in change sets and waits for the answers, which are in them.
+func (c *committer) commit(sets ...*changeSet) { c.submit(sets, false) }
+
+// commitBackground is commit at the lowest priority.
+func (c *committer) commitBackground(sets ...*changeSet) { c.submit(sets, true) }
+
+func (c *committer) submit(sets []*changeSet, background bool) {
+	if len(sets) == 0 {
+		return
+	}
+	request := &commitRequest{sets: sets, done: make(chan struct{})}
+	c.mu.Lock()
+	if c.closed || c.doubtful {
+		c.mu.Unlock()
+		fail(sets, ErrUnavailable)
+		return
+	}
+	if background {
+		c.background = append(c.background, request)
+	} else {
+		c.foreground = append(c.foreground, request)
+	}
+	c.wake.Signal()
+	c.mu.Unlock()
+	<-request.done
+}
+
+func fail(sets []*changeSet, err error) {
+	for _, set := range sets {
+		set.err = err
+	}
+}
+
+// close refuses what comes from now on and ends run when what waits is committed.
+func (c *committer) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.wake.Broadcast()
+	c.mu.Unlock()
+}
+
+// run commits until close.
+func (c *committer) run() {
+	for {
+		group, ok := c.take()
+		if !ok {
+			return
+		}
+		if len(group.sets) > 0 {
+			c.commitGroup(group)
+		}
+		c.answer(group)
+	}
+}
+
+// group is what one transaction commits.
+type group struct {
+	number  uint64
+	sets    []*changeSet
+	members []groupMember // every set taken, those that are not committed too
+	bytes   int
+	keys    int
+}
+
+type groupMember struct {
+	request *commitRequest
+	set     *changeSet
+}
+
+func (g *group) full() bool { return g.bytes >= maxGroupBytes || g.keys >= maxGroupKeys }
+
+func (g *group) fits(set *changeSet) bool {
+	return len(g.sets) == 0 || g.bytes+set.size <= maxGroupBytes && g.keys+len(set.ops) <= maxGroupKeys
+}
+
+// take waits for change sets and makes a group of them.
+func (c *committer) take() (*group, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.foreground)+len(c.background) == 0 {
+		if c.closed {
+			return nil, false
+		}
+		c.wake.Wait()
+	}
+	g := &group{number: c.committed.Load() + 1}
+	c.recent.begin(g.number)
+	c.foreground = c.takeFrom(c.foreground, g)
+	c.background = c.takeFrom(c.background, g)
+	return g, true
+}
+
+// takeFrom moves change sets into the group, one of each request in turn, and returns
+// the requests that have some left, beginning with the one that is next in turn.
+func (c *committer) takeFrom(queue []*commitRequest, g *group) []*commitRequest {
+	for len(queue) > 0 && !g.full() {
+		request := queue[0]
+		set := request.sets[request.taken]
+		if !g.fits(set) {
+			break
+		}
+		request.taken++
+		g.members = append(g.members, groupMember{request, set})
+		if set.err = c.check(set); set.err == nil {
+			if set.key != "" {
+				c.recent.write(set.key)
+			}
+			g.sets = append(g.sets, set)
+			g.bytes += set.size
+			g.keys += len(set.ops)
+		}
+		queue[0] = nil
+		queue = queue[1:]
+		if request.taken < len(request.sets) {
+			queue = append(queue, request)
+		}
+	}
+	return queue
+}
+
+func (c *committer) check(set *changeSet) error {
+	switch {
+	case set.db != nil && !set.clears && !set.db.live.Load():
+		return ErrNoDatabase
+	case set.key != "" && !c.recent.fresh(set.key, set.base):
+		return errStale
+	default:
+		return nil
+	}
+}
+
+func (c *committer) commitGroup(g *group) {
+	for _, set := range g.sets {
+		if set.key != "" {
+			c.store.cache.begin([]byte(set.key))
+		}
+	}
+	changed := make(map[*Database]*counters)
+	err := c.store.engine.Update(context.Background(), func(tx engine.Txn) error {
+		clear(changed)
+		return g.write(tx, changed)
+	})
+	// A group that failed is counted too: it wrote nothing, and its keys must not stay
+	// newer than every snapshot.
+	c.committed.Store(g.number)
+	for _, set := range g.sets {
+		if set.key == "" {
+			continue
+		}
+		if err == nil && set.err == nil {
+			if set.cached != nil {
+				set.cached.settle(set.seq)
+			}
+			c.store.cache.end([]byte(set.key), set.cached)
+		} else {
+			c.store.cache.end([]byte(set.key), nil)
+		}
+	}
+	if err != nil {
+		c.failed(g, err)
+		return
+	}
+	for db, counts := range changed {
+		db.counters.Store(counts)
+	}
+	for _, set := range g.sets {
+		if set.err == nil && set.after != nil {
+			set.after()
+		}
+	}
+	c.store.notifier.publish(g.sets)
+}
+
+// write puts the group into a transaction. It may run again if the engine retries.
+func (g *group) write(tx engine.Txn, changed map[*Database]*counters) error {
+	for _, set := range g.sets {
+		set.err, set.seq = nil, 0
+		if set.apply != nil {
+			o := newOverlay(tx)
+			if set.err = set.apply(o); set.err != nil {
+				continue
+			}
+			if err := o.flush(); err != nil {
+				return err
+			}
+		}
+		if set.row != nil {
+			counts, err := countersOf(tx, set.db, changed)
+			if err != nil {
+				return err
+			}
+			counts.Seq++
+			counts.Docs += set.docs
+			counts.Deleted += set.deleted
+			set.stamp(counts.Seq)
+		}
+		if err := set.writeTo(tx); err != nil {
+			return err
+		}
+	}
+	for db, counts := range changed {
+		counts.Clock = db.clock.state()
+		if err := tx.Put(db.scope.counters(), counts.encode()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func countersOf(tx engine.Txn, db *Database, changed map[*Database]*counters) (*counters, error) {
+	if counts, ok := changed[db]; ok {
+		return counts, nil
+	}
+	counts, err := readCounters(tx, db.scope)
+	if err != nil {
+		return nil, fmt.Errorf("database %d: %w", db.scope.db, err)
+	}
+	changed[db] = &counts
+	return &counts, nil
+}
+
+// failed answers a group that was not committed. After a doubtful commit it brings the
+// engine back before anything else is written (DECISIONS 32): Badger reports a failed
+// sync when the entries are visible already, so the group may or may not be there.
+func (c *committer) failed(g *group, err error) {
+	switch {
+	case errors.Is(err, engine.ErrNoSpace):
+		fail(g.sets, ErrInsufficientStorage)
+		return
+	case !errors.Is(err, engine.ErrDoubtful):
+		fail(g.sets, fmt.Errorf("committing: %w", err))
+		return
+	}
+	c.store.logger.Error("a commit is in doubt; refusing writes until the store is recovered", zap.Error(err))
+	fail(g.sets, fmt.Errorf("%w: a commit is in doubt", ErrUnavailable))
+	c.refuse(true)
+	c.answer(g)
+	g.members = nil
+	c.recover()
+}
+
+// refuse turns away what waits and what comes, or stops doing so.
+func (c *committer) refuse(refuse bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.doubtful = refuse
+	if !refuse {
+		return
+	}
+	for _, queue := range [][]*commitRequest{c.foreground, c.background} {
+		for _, request := range queue {
+			fail(request.sets[request.taken:], ErrUnavailable)
+			request.answered += len(request.sets) - request.taken
+			if request.answered == len(request.sets) {
+				close(request.done)
+			}
+		}
+	}
+	c.foreground, c.background = nil, nil
+}
+
+func (c *committer) recover() {
+	for wait := recoverWait; ; wait = min(2*wait, maxRecoverWait) {
+		if err := c.store.recover(); err == nil {
+			break
+		} else if c.isClosed() {
+			return
+		} else {
+			c.store.logger.Error("recovering the store failed; trying again", zap.Error(err), zap.Duration("in", wait))
+		}
+		select {
+		case <-time.After(wait):
+		case <-c.store.closing:
+			return
+		}
+	}
+	// What was prepared before may rest on the group in doubt.
+	number := c.committed.Add(1)
+	c.recent.reset(number)
+	c.refuse(false)
+	c.store.logger.Info("the store is recovered; accepting writes")
+}
+
+func (c *committer) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+// answer tells the requests whose change sets are all dealt with.
+func (c *committer) answer(g *group) {
+	for _, m := range g.members {
+		m.request.answered++
+		if m.request.answered == len(m.request.sets) {
+			close(m.request.done)
+		}
+	}
+}

@@ -1,0 +1,256 @@
+package syncstore
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+	"go.uber.org/zap"
+)
+
+// maxDatabaseName is the longest name of a database, in bytes, as in CouchDB.
+const maxDatabaseName = 238
+
+// databaseName is CouchDB's rule for names of databases, without the slash, which would
+// need escaping in every URL.
+var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_$()+-]*$`)
+
+// Database is one database of a store: documents in collections, with one sequence for
+// all of them.
+type Database struct {
+	store     *Store
+	scope     scope
+	name      string
+	clock     clock
+	counters  atomic.Pointer[counters]
+	broadcast *broadcast
+	// live is false once the database is deleted: the committer then refuses what is
+	// written to it.
+	live      atomic.Bool
+	done      chan struct{}
+	closeOnce sync.Once
+	main      Collection
+}
+
+// Collection holds the documents of one collection of a database.
+type Collection struct {
+	db    *Database
+	store *Store
+	scope scope
+}
+
+// databaseEntry is a database in the store's directory.
+type databaseEntry struct {
+	id       uint32
+	name     string
+	deleting bool
+}
+
+func (e databaseEntry) encode() []byte {
+	out := encoder{}
+	var state byte
+	if e.deleting {
+		state = 1
+	}
+	out.byte(state)
+	out.text(e.name)
+	return out.b
+}
+
+func decodeDatabaseEntry(key, value []byte) (databaseEntry, error) {
+	if len(key) != 5 {
+		return databaseEntry{}, fmt.Errorf("%w: directory of databases", ErrDamaged)
+	}
+	d := decoder{b: value}
+	entry := databaseEntry{id: binary.BigEndian.Uint32(key[1:]), deleting: d.byte() == 1, name: d.text()}
+	return entry, d.end()
+}
+
+func newDatabase(s *Store, entry databaseEntry, counts counters) *Database {
+	db := &Database{
+		store: s, scope: scope{db: entry.id}, name: entry.name,
+		clock: clock{now: s.options.Now}, done: make(chan struct{}), broadcast: newBroadcast(counts.Seq),
+	}
+	db.clock.restore(counts.Clock)
+	db.counters.Store(&counts)
+	db.live.Store(!entry.deleting)
+	db.main = Collection{db: db, store: s, scope: db.scope}
+	return db
+}
+
+// CreateDatabase makes an empty database. ErrBadDatabaseName, ErrDatabaseExists.
+func (s *Store) CreateDatabase(ctx context.Context, name string) (*Database, error) {
+	if len(name) > maxDatabaseName || !databaseName.MatchString(name) {
+		return nil, ErrBadDatabaseName
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var db *Database
+	set := &changeSet{apply: func(tx *overlay) error {
+		if _, err := s.Database(name); err == nil {
+			return ErrDatabaseExists
+		}
+		id, err := tx.next(counterDatabase)
+		if err != nil {
+			return fmt.Errorf("numbering a database: %w", err)
+		}
+		entry := databaseEntry{id: uint32(id), name: name}
+		counts := newCounters(entry.id, s.options.Now())
+		tx.put(databaseKey(entry.id), entry.encode())
+		tx.put(scope{db: entry.id}.counters(), counts.encode())
+		db = newDatabase(s, entry, counts)
+		return nil
+	}, after: func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.databases[name] = db
+	}}
+	s.committer.commit(set)
+	if set.err != nil {
+		return nil, set.err
+	}
+	return db, nil
+}
+
+// newCounters begins a database. Its sequences start where no other database of the
+// store has any, so that a checkpoint of a deleted database is seen to be wrong
+// (DECISIONS 35).
+func newCounters(id uint32, now time.Time) counters {
+	counts := counters{Created: now, Clock: Version{Source: newSourceID()}}
+	if id > 1 {
+		counts.Seq = uint64(id) << 32
+	}
+	counts.FirstSeq = counts.Seq
+	_, _ = rand.Read(counts.UUID[:])
+	return counts
+}
+
+// DeleteDatabase deletes a database: it is gone, and its name free, when DeleteDatabase
+// returns; its storage is cleared in the background. ErrNoDatabase.
+func (s *Store) DeleteDatabase(ctx context.Context, name string) error {
+	db, err := s.Database(name)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	set := &changeSet{db: db, apply: func(tx *overlay) error {
+		entry := databaseEntry{id: db.scope.db, name: name, deleting: true}
+		tx.put(databaseKey(entry.id), entry.encode())
+		return nil
+	}, after: func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		db.live.Store(false)
+		delete(s.databases, name)
+		s.clearing[db.scope.db] = db
+	}}
+	s.committer.commit(set)
+	if set.err != nil {
+		return set.err
+	}
+	db.close()
+	s.start(func() { s.clearDatabase(db) })
+	return nil
+}
+
+// clearDatabase removes the keys of a deleted database, at the lowest priority.
+func (s *Store) clearDatabase(db *Database) {
+	for _, kind := range databaseKinds {
+		prefix := binary.BigEndian.AppendUint32([]byte{kind}, db.scope.db)
+		if err := s.clearRange(db, engine.PrefixRange(prefix)); err != nil {
+			if !errors.Is(err, ErrUnavailable) {
+				s.logger.Error("clearing a deleted database stopped; it goes on at the next start",
+					zap.String("database", db.name), zap.Error(err))
+			}
+			return
+		}
+	}
+	set := &changeSet{db: db, clears: true}
+	set.delete(databaseKey(db.scope.db))
+	s.committer.commitBackground(set)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.clearing, db.scope.db)
+}
+
+// clearRange removes all keys of a range, some at a time.
+func (s *Store) clearRange(db *Database, r engine.Range) error {
+	r.KeysOnly, r.Limit = true, maxBackgroundKeys
+	for {
+		set := &changeSet{db: db, clears: true}
+		err := s.engine.View(context.Background(), func(reader engine.Reader) error {
+			pairs, failed := reader.Scan(r)
+			for key := range pairs {
+				if len(set.ops) == maxBackgroundKeys {
+					break
+				}
+				set.delete(append([]byte(nil), key...))
+			}
+			return failed()
+		})
+		if err != nil {
+			return err
+		}
+		if len(set.ops) == 0 {
+			return nil
+		}
+		s.committer.commitBackground(set)
+		if set.err != nil {
+			return set.err
+		}
+		r.Start = append(set.ops[len(set.ops)-1].key, 0)
+	}
+}
+
+func (d *Database) close() {
+	d.closeOnce.Do(func() { close(d.done) })
+}
+
+// Name returns the database's name.
+func (d *Database) Name() string { return d.name }
+
+// ID returns the database's number in its store. Numbers are not used again.
+func (d *Database) ID() uint32 { return d.scope.db }
+
+// UUID returns 32 hex digits that name the database in all stores.
+func (d *Database) UUID() string {
+	uuid := d.counters.Load().UUID
+	return hex.EncodeToString(uuid[:])
+}
+
+// Done is closed when the database is deleted or its store is closed.
+func (d *Database) Done() <-chan struct{} { return d.done }
+
+// Default returns the collection _default._default.
+func (d *Database) Default() *Collection { return &d.main }
+
+// Info describes a database.
+type Info struct {
+	Name string
+	UUID string
+	// Docs counts live documents, DeletedDocs tombstones.
+	Docs, DeletedDocs uint64
+	// Seq is the sequence of the last change.
+	Seq     uint64
+	Created time.Time
+}
+
+// Info returns the database's counters. It reads no storage.
+func (d *Database) Info() Info {
+	counts := d.counters.Load()
+	return Info{
+		Name: d.name, UUID: d.UUID(), Created: counts.Created,
+		Docs: uint64(max(counts.Docs, 0)), DeletedDocs: uint64(max(counts.Deleted, 0)), Seq: counts.Seq,
+	}
+}

@@ -1,0 +1,137 @@
+package syncstore
+
+import (
+	"context"
+	"slices"
+)
+
+// Feed follows the changes of a collection. It is for use by one goroutine.
+//
+// A feed gets each change in order; where a document changes again before the feed has
+// read it, it may get only the later change. While it waits it holds no snapshot and
+// no buffer.
+type Feed struct {
+	collection *Collection
+	seq        uint64
+	at         *batch
+}
+
+// Follow opens a live feed of what changes after since. A since above the current
+// sequence is read as 0 (DECISIONS 35).
+func (c *Collection) Follow(since uint64) *Feed {
+	at := c.db.broadcast.end()
+	if since > c.db.counters.Load().Seq {
+		since = 0
+	}
+	return &Feed{collection: c, seq: since, at: at}
+}
+
+// Seq returns the sequence that the feed has reached.
+func (f *Feed) Seq() uint64 { return f.seq }
+
+// Ready returns a channel that is closed when there is something to Read. It is another
+// channel after each Read: call Ready each time before waiting.
+func (f *Feed) Ready() <-chan struct{} {
+	if f.seq < f.at.since {
+		behind := make(chan struct{})
+		close(behind)
+		return behind
+	}
+	return f.at.ready
+}
+
+// Read calls fn with the changes that are there now, up to limit (<= 0: all), without
+// waiting for more, and returns how many. An error of fn ends it and is returned; the
+// change that fn failed on is given again.
+func (f *Feed) Read(ctx context.Context, limit int, fn func(*Change) error) (int, error) {
+	n := 0
+	for limit <= 0 || n < limit {
+		select {
+		case <-f.at.ready:
+		default:
+			if f.seq >= f.at.since {
+				return n, nil
+			}
+		}
+		read, done, err := f.step(ctx, limit-n, fn)
+		n += read
+		if err != nil || done {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// step reads from the batch that the feed stands at, or from the index if it is behind
+// it.
+func (f *Feed) step(ctx context.Context, limit int, fn func(*Change) error) (n int, done bool, err error) {
+	rows := []row(nil)
+	if f.seq >= f.at.since {
+		rows = f.at.kept()
+	}
+	if rows == nil {
+		return f.readIndex(ctx, limit, fn)
+	}
+	first, _ := slices.BinarySearchFunc(rows, f.seq+1, func(r row, seq uint64) int {
+		switch {
+		case r.seq < seq:
+			return -1
+		case r.seq > seq:
+			return 1
+		}
+		return 0
+	})
+	var change Change
+	for _, r := range rows[first:] {
+		if limit > 0 && n == limit {
+			return n, true, nil
+		}
+		if err := change.decode(r.seq, r.record); err != nil {
+			return n, true, err
+		}
+		if err := fn(&change); err != nil {
+			return n, true, err
+		}
+		f.seq = r.seq
+		n++
+	}
+	f.seq = max(f.seq, f.at.until)
+	f.at = f.at.next
+	return n, false, nil
+}
+
+func (f *Feed) readIndex(ctx context.Context, limit int, fn func(*Change) error) (n int, done bool, err error) {
+	var failed error
+	last, err := f.collection.Changes(ctx, ChangesOptions{Since: f.seq, Limit: max(limit, 0)}, func(c *Change) error {
+		if failed = fn(c); failed != nil {
+			return failed
+		}
+		f.seq = c.Seq
+		n++
+		return nil
+	})
+	if err != nil {
+		return n, true, err
+	}
+	f.seq = max(f.seq, last)
+	f.skipRead()
+	return n, limit > 0 && n >= limit, nil
+}
+
+// skipRead leaves behind the batches that the index has shown already.
+func (f *Feed) skipRead() {
+	for {
+		select {
+		case <-f.at.ready:
+			if f.at.until > f.seq {
+				return
+			}
+			f.at = f.at.next
+		default:
+			return
+		}
+	}
+}
+
+// Close releases the feed.
+func (f *Feed) Close() { f.at = nil }

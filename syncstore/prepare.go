@@ -1,0 +1,456 @@
+package syncstore
+
+import (
+	"context"
+	"crypto/md5" //nolint:gosec // a revision's digest is a name, not a protection (DECISIONS 26)
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+)
+
+// preparation turns one edit into a change set, from the state that the document had.
+type preparation struct {
+	ctx        context.Context //nolint:containedctx // lives for one call of prepare
+	collection *Collection
+	edit       *Edit
+	options    *WriteOptions
+	state      docState
+
+	tree *tree // taken apart, if it had to be
+	set  *changeSet
+}
+
+// prepare returns the change set of the edit and the revision that it makes. A nil set
+// without an error means that the revision is here already.
+func (p *preparation) prepare() (*changeSet, Rev, error) {
+	if err := p.check(); err != nil {
+		return nil, Rev{}, err
+	}
+	p.set = &changeSet{db: p.collection.db, key: string(p.state.key), base: p.state.base}
+	if len(p.edit.History) > 0 {
+		return p.prepareReplicated()
+	}
+	return p.prepareEdit()
+}
+
+func (p *preparation) check() error {
+	if err := p.ctx.Err(); err != nil {
+		return err
+	}
+	if err := CheckID(p.edit.ID); err != nil {
+		return err
+	}
+	if len(p.edit.Body) == 0 {
+		p.edit.Body = []byte("{}")
+	}
+	if int64(len(p.edit.Body)) > p.collection.store.options.MaxDocument {
+		return fmt.Errorf("document: %w", ErrTooLarge)
+	}
+	return nil
+}
+
+// prepareEdit makes a new revision on top of a leaf.
+func (p *preparation) prepareEdit() (*changeSet, Rev, error) {
+	parent, err := p.parent()
+	if err != nil {
+		return nil, Rev{}, err
+	}
+	var before Rev
+	if parent != nil {
+		before = parent.Rev
+	}
+	if before.Gen >= MaxGeneration {
+		return nil, Rev{}, fmt.Errorf("%w: no generation is left", ErrBadRevision)
+	}
+	attachments, err := p.attachments(before.Gen+1, parent)
+	if err != nil {
+		return nil, Rev{}, err
+	}
+	rev := newRevision(before, p.edit.Deleted, p.edit.Body, attachments)
+	if p.state.head != nil && p.state.head.leaf(rev) != nil {
+		return nil, rev, ErrConflict
+	}
+	history := []Rev{rev}
+	if parent != nil {
+		history = append(history, before)
+	}
+	set, err := p.finish(rev, history, parent, attachments)
+	return set, rev, err
+}
+
+// parent returns the leaf that a new edit extends; nil for a new document.
+func (p *preparation) parent() (*leaf, error) {
+	h, named := p.state.head, p.edit.Parent
+	switch {
+	case h == nil && named.IsZero():
+		return nil, nil
+	case h == nil:
+		return nil, ErrConflict
+	case named.IsZero() && h.winner().Deleted:
+		return h.winner(), nil
+	case named.IsZero():
+		return nil, ErrConflict
+	}
+	if l := h.leaf(named); l != nil {
+		return l, nil
+	}
+	return nil, ErrConflict
+}
+
+// newRevision names a revision made here: generation + 1 and an MD5 over what it is, so
+// that the same edit of the same parent has the same name everywhere (DECISIONS 26).
+func newRevision(parent Rev, deleted bool, body []byte, attachments []Attachment) Rev {
+	sum := md5.New() //nolint:gosec // see above
+	e := encoder{}
+	e.text(parent.String())
+	if deleted {
+		e.byte(1)
+	} else {
+		e.byte(0)
+	}
+	e.bytes(body)
+	for i := range attachments {
+		e.text(attachments[i].Name)
+		e.raw(attachments[i].Content.SHA256[:])
+	}
+	_, _ = sum.Write(e.b) // a hash never fails
+	return Rev{Gen: parent.Gen + 1, Digest: hex.EncodeToString(sum.Sum(nil))}
+}
+
+// prepareReplicated takes in a revision that a peer made, with its ancestry.
+func (p *preparation) prepareReplicated() (*changeSet, Rev, error) {
+	history := p.edit.History
+	rev := history[0]
+	if err := checkHistory(history); err != nil {
+		return nil, rev, err
+	}
+	if p.state.head != nil && p.state.head.leaf(rev) != nil {
+		return nil, rev, nil
+	}
+	history = history[:min(len(history), p.collection.store.options.Revisions)]
+	var parent *leaf
+	if p.state.head != nil {
+		if err := p.loadTree(); err != nil {
+			return nil, rev, err
+		}
+		if p.tree.find(rev) >= 0 {
+			return nil, rev, nil
+		}
+		for _, ancestor := range history[1:] {
+			if parent = p.state.head.leaf(ancestor); parent != nil || p.tree.find(ancestor) >= 0 {
+				break
+			}
+		}
+	}
+	attachments, err := p.attachments(rev.Gen, parent)
+	if err != nil {
+		return nil, rev, err
+	}
+	set, err := p.finish(rev, history, parent, attachments)
+	return set, rev, err
+}
+
+func checkHistory(history []Rev) error {
+	for i, rev := range history {
+		if rev.Gen == 0 || rev.Gen > MaxGeneration {
+			return fmt.Errorf("%w: generation out of range", ErrBadRevision)
+		}
+		if err := rev.checkDigest(); err != nil {
+			return err
+		}
+		if i > 0 && rev.Gen != history[i-1].Gen-1 {
+			return fmt.Errorf("%w: generations must fall by one", ErrBadHistory)
+		}
+	}
+	return nil
+}
+
+func (p *preparation) loadTree() error {
+	if p.tree != nil || p.state.head == nil {
+		return nil
+	}
+	if p.state.tree == nil {
+		if len(p.state.head.Leaves) != 1 {
+			return fmt.Errorf("%w: a document with conflicts has no ancestry", ErrDamaged)
+		}
+		p.tree = soleLeafTree(p.state.head.winner().Rev)
+		return nil
+	}
+	t, err := decodeTree(p.state.tree)
+	if err != nil {
+		return err
+	}
+	p.tree = t
+	return nil
+}
+
+// finish builds the document as it will be, and what has to be written for it. parent is
+// the leaf that rev extends, nil if it begins a branch.
+func (p *preparation) finish(rev Rev, history []Rev, parent *leaf, attachments []Attachment) (*changeSet, error) {
+	old := p.state.head
+	written := leaf{
+		Rev: rev, Deleted: p.edit.Deleted, Author: p.options.Author, Expires: p.edit.Expires, Attachments: attachments,
+	}
+	if err := p.evaluate(&written, parent); err != nil {
+		return nil, err
+	}
+	ended, err := p.extendTree(rev, history, parent)
+	if err != nil {
+		return nil, err
+	}
+	next := &head{Creator: p.options.Author}
+	if old != nil {
+		next.Creator, next.Vector, next.Spans = old.Creator, old.Vector, slices.Clone(old.Spans)
+		for i := range old.Leaves {
+			if !slices.Contains(ended, old.Leaves[i].Rev) {
+				next.Leaves = append(next.Leaves, old.Leaves[i])
+			}
+		}
+	}
+	next.Leaves = append(next.Leaves, written)
+	sortLeaves(next.Leaves)
+	if err := p.judgeTakeover(next, rev, parent); err != nil {
+		return nil, err
+	}
+	if err := p.placeBodies(next, rev, ended); err != nil {
+		return nil, err
+	}
+	if old == nil || next.winner().Rev != old.winner().Rev {
+		next.Vector = next.Vector.Next(p.collection.db.clock.next())
+	}
+	p.writeChannels(next)
+	p.writeGrants(next)
+	p.writeRow(next)
+	p.writeReferences(&written)
+	p.writeExpiry(&written)
+	p.set.add(op{key: p.state.key, value: next.encode(), keySeq: noSeq, valueSeq: headSeqAt})
+	p.set.cached = next
+	p.count(next)
+	return p.set, nil
+}
+
+// evaluate asks the policy about the written leaf (DECISIONS 25).
+func (p *preparation) evaluate(written *leaf, parent *leaf) error {
+	if p.options.Evaluator == nil {
+		return nil
+	}
+	before := parent
+	if before == nil && p.state.head != nil {
+		before = p.state.head.winner()
+	}
+	outcome, err := p.judge(written, before)
+	if err != nil {
+		return err
+	}
+	written.Channels = outcome.channels()
+	for _, grant := range outcome.Grants {
+		written.Grants = append(written.Grants, heldGrant{Grant: grant})
+	}
+	if !outcome.Expires.IsZero() {
+		written.Expires = outcome.Expires
+	}
+	return nil
+}
+
+// channels returns the outcome's channels in order, each once.
+func (o *Outcome) channels() []string {
+	channels := slices.Clone(o.Channels)
+	slices.Sort(channels)
+	return slices.Compact(channels)
+}
+
+// judgeTakeover lets the policy judge again a write that makes its leaf the winner in
+// place of a leaf it does not extend: otherwise a revision pushed without ancestors
+// could take over anybody's document (DECISIONS 25).
+func (p *preparation) judgeTakeover(next *head, rev Rev, parent *leaf) error {
+	old := p.state.head
+	if p.options.Evaluator == nil || old == nil || parent == nil || next.winner().Rev != rev ||
+		parent.Rev == old.winner().Rev {
+		return nil
+	}
+	_, err := p.judge(next.winner(), old.winner())
+	return err
+}
+
+func (p *preparation) judge(written, before *leaf) (Outcome, error) {
+	evaluation := Evaluation{Author: p.options.Author, New: p.document(written, p.edit.Body)}
+	if before != nil {
+		body, err := p.leafBody(before)
+		if err != nil {
+			return Outcome{}, err
+		}
+		evaluation.Old = p.document(before, body)
+	}
+	return p.options.Evaluator.Evaluate(p.ctx, evaluation)
+}
+
+func (p *preparation) document(l *leaf, body []byte) *Document {
+	doc := &Document{ID: p.edit.ID, Rev: l.Rev, Deleted: l.Deleted, Body: body, Attachments: l.Attachments}
+	if p.state.head != nil {
+		doc.Creator = p.state.head.Creator
+	}
+	return doc
+}
+
+// leafBody returns the body of a leaf of the document as it is.
+func (p *preparation) leafBody(l *leaf) ([]byte, error) {
+	if p.state.head.winner().Rev == l.Rev {
+		return p.state.head.Body, nil
+	}
+	stored, err := p.storedBody(l.Rev)
+	if err != nil {
+		return nil, err
+	}
+	return stored.body, nil
+}
+
+// storedBody reads a body that is not in the head. What the write was prepared from may
+// be outdated, and the body be gone for that reason: then the write is stale.
+func (p *preparation) storedBody(rev Rev) (*storedBody, error) {
+	var stored *storedBody
+	err := p.collection.store.engine.View(p.ctx, func(r engine.Reader) error {
+		records, err := r.GetMany([][]byte{p.collection.scope.body(p.edit.ID, rev), p.state.key})
+		if err != nil {
+			return fmt.Errorf("reading a body: %w", err)
+		}
+		if records[0] == nil {
+			if current, err := decodeHead(records[1]); err != nil || current.Seq != p.state.head.Seq {
+				return errStale
+			}
+			return fmt.Errorf("%w: revision %s has no body", ErrDamaged, rev)
+		}
+		stored, err = decodeStoredBody(records[0])
+		return err
+	})
+	return stored, err
+}
+
+// extendTree adds the revision to the ancestry and returns the leaves that are none any
+// more.
+func (p *preparation) extendTree(rev Rev, history []Rev, parent *leaf) (ended []Rev, err error) {
+	key := p.collection.scope.tree(p.edit.ID)
+	limit := p.collection.store.options.Revisions
+	h := p.state.head
+	if h != nil && len(h.Leaves) == 1 && parent != nil && len(history) > 1 && history[1] == parent.Rev {
+		record := p.state.tree
+		if record == nil {
+			record = soleLeafTree(parent.Rev).encode()
+		}
+		if extended, ok := extendTree(record, parent.Rev, rev, limit); ok {
+			p.set.put(key, extended)
+			return []Rev{parent.Rev}, nil
+		}
+	}
+	if h == nil {
+		p.tree = newTree()
+	} else if err := p.loadTree(); err != nil {
+		return nil, err
+	}
+	p.tree.graft(history)
+	p.tree.prune(limit)
+	isLeaf := p.tree.leaves()
+	if h != nil {
+		for i := range h.Leaves {
+			if at := p.tree.find(h.Leaves[i].Rev); at < 0 || !isLeaf[at] {
+				ended = append(ended, h.Leaves[i].Rev)
+			}
+		}
+	}
+	if p.tree.trivial() {
+		return ended, nil
+	}
+	p.set.put(key, p.tree.encode())
+	return ended, nil
+}
+
+// placeBodies puts the winner's body into the head and the others beside it.
+func (p *preparation) placeBodies(next *head, rev Rev, ended []Rev) error {
+	old := p.state.head
+	written := next.leaf(rev)
+	winner := next.winner()
+	switch {
+	case winner.Rev == rev:
+		next.Body = p.edit.Body
+	case winner.Rev == old.winner().Rev:
+		next.Body = old.Body
+	default:
+		// A losing leaf surfaces: its body moves into the head.
+		stored, err := p.storedBody(winner.Rev)
+		if err != nil {
+			return err
+		}
+		next.Body = stored.body
+		p.set.delete(p.collection.scope.body(p.edit.ID, winner.Rev))
+	}
+	if winner.Rev != rev {
+		p.putBody(written, p.edit.Body, false)
+	}
+	if old == nil {
+		return nil
+	}
+	for _, gone := range ended {
+		if gone != old.winner().Rev {
+			// Its body is stored already; from now on it is an old one.
+			p.set.put(p.collection.scope.due(p.oldBodyDue(), p.collection.scope.body(p.edit.ID, gone)), nil)
+		}
+	}
+	if before := old.winner(); before.Rev != winner.Rev {
+		p.putBody(before, old.Body, slices.Contains(ended, before.Rev))
+	}
+	return nil
+}
+
+// putBody stores a body beside the head; superseded says that it is to be kept only for
+// a while.
+func (p *preparation) putBody(l *leaf, body []byte, superseded bool) {
+	stored := storedBody{leaf: *l, body: body}
+	key := p.collection.scope.body(p.edit.ID, l.Rev)
+	p.set.put(key, stored.encode())
+	if superseded {
+		p.set.put(p.collection.scope.due(p.oldBodyDue(), key), nil)
+	}
+}
+
+func (p *preparation) oldBodyDue() int64 {
+	o := &p.collection.store.options
+	return o.Now().Add(o.OldBodies).Unix()
+}
+
+// writeRow replaces the document's row in the feed.
+func (p *preparation) writeRow(next *head) {
+	s := p.collection.scope
+	if old := p.state.head; old != nil {
+		p.set.delete(s.seq(old.Seq))
+	}
+	p.set.row = encodeRow(p.edit.ID, next, false)
+	p.set.add(op{key: s.seq(0), value: p.set.row, keySeq: prefixSize, valueSeq: noSeq})
+}
+
+func (p *preparation) writeReferences(written *leaf) {
+	for i := range written.Attachments {
+		p.set.put(p.collection.scope.reference(written.Attachments[i].Content.SHA256, p.edit.ID), nil)
+	}
+}
+
+func (p *preparation) writeExpiry(written *leaf) {
+	if !written.Expires.IsZero() {
+		p.set.put(p.collection.scope.due(written.Expires.Unix(), p.state.key), nil)
+	}
+}
+
+// count notes how the document changes the database's counts.
+func (p *preparation) count(next *head) {
+	add := func(h *head, by int64) {
+		if h.winner().Deleted {
+			p.set.deleted += by
+		} else {
+			p.set.docs += by
+		}
+	}
+	if p.state.head != nil {
+		add(p.state.head, -1)
+	}
+	add(next, 1)
+}

@@ -1,0 +1,263 @@
+package syncstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+)
+
+// Get returns a revision of a document. ErrBadID; ErrNotFound if there is no such
+// document, revision or body; ErrDeleted if no revision was asked for and the winner is
+// a tombstone.
+func (c *Collection) Get(ctx context.Context, id string, o GetOptions) (*Document, error) {
+	if err := CheckID(id); err != nil {
+		return nil, err
+	}
+	key := c.scope.head(id)
+	h, epoch := c.store.cache.get(key)
+	if h != nil && (o.Rev.IsZero() || o.Rev == h.winner().Rev) && (!o.History || !h.hasTree()) {
+		return c.winner(id, h, o)
+	}
+	var doc *Document
+	err := c.store.engine.View(ctx, func(r engine.Reader) error {
+		v := view{collection: c, reader: r, id: id}
+		if err := v.readHead(key, epoch); err != nil {
+			return err
+		}
+		var err error
+		doc, err = v.get(o)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return doc, nil
+}
+
+// winner answers from the head alone.
+func (c *Collection) winner(id string, h *head, o GetOptions) (*Document, error) {
+	v := view{collection: c, id: id, head: h}
+	return v.get(o)
+}
+
+// GetRevs returns the revisions named, in their place, or all leaves, the winner first,
+// if revs is nil. With latest, each revision is replaced by the leaves that descend
+// from it. ErrBadID; ErrNotFound if the document has no revision at all.
+func (c *Collection) GetRevs(ctx context.Context, id string, revs []Rev, latest, history bool) ([]RevResult, error) {
+	if err := CheckID(id); err != nil {
+		return nil, err
+	}
+	key := c.scope.head(id)
+	_, epoch := c.store.cache.get(key)
+	var results []RevResult
+	err := c.store.engine.View(ctx, func(r engine.Reader) error {
+		v := view{collection: c, reader: r, id: id}
+		if err := v.readHead(key, epoch); err != nil {
+			return err
+		}
+		var err error
+		results, err = v.revs(revs, latest, history)
+		return err
+	})
+	return results, err
+}
+
+// view reads one document from one snapshot.
+type view struct {
+	collection *Collection
+	reader     engine.Reader
+	id         string
+	head       *head
+	tree       *tree
+}
+
+// readHead reads the head, and offers it to the cache under the epoch that a look-up
+// before the snapshot returned.
+func (v *view) readHead(key []byte, epoch uint64) error {
+	record, err := v.reader.Get(key)
+	if errors.Is(err, engine.ErrNotFound) {
+		return ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("reading a document: %w", err)
+	}
+	if v.head, err = decodeHead(record); err != nil {
+		return err
+	}
+	v.collection.store.cache.offer(key, v.head, epoch)
+	return nil
+}
+
+func (v *view) get(o GetOptions) (*Document, error) {
+	rev := o.Rev
+	if rev.IsZero() {
+		if v.head.winner().Deleted {
+			return nil, ErrDeleted
+		}
+		rev = v.head.winner().Rev
+	} else if o.Latest {
+		leaves, err := v.descendants(rev)
+		if err != nil {
+			return nil, err
+		}
+		if len(leaves) == 0 {
+			return nil, ErrNotFound
+		}
+		rev = leaves[0]
+	}
+	doc, err := v.document(rev)
+	if err != nil {
+		return nil, err
+	}
+	if o.History {
+		if err := v.addHistory(doc); err != nil {
+			return nil, err
+		}
+	}
+	if o.Conflicts {
+		v.addConflicts(doc)
+	}
+	return doc, nil
+}
+
+func (v *view) revs(revs []Rev, latest, history bool) ([]RevResult, error) {
+	wanted := revs
+	if revs == nil {
+		for i := range v.head.Leaves {
+			wanted = append(wanted, v.head.Leaves[i].Rev)
+		}
+		latest = false
+	}
+	if latest {
+		var err error
+		if wanted, err = v.latestOf(revs); err != nil {
+			return nil, err
+		}
+	}
+	results := make([]RevResult, 0, len(wanted))
+	for _, rev := range wanted {
+		doc, err := v.document(rev)
+		if err == nil && history {
+			err = v.addHistory(doc)
+		}
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return nil, err
+		}
+		results = append(results, RevResult{Rev: rev, Doc: doc})
+	}
+	return results, nil
+}
+
+// latestOf replaces each revision by the leaves that descend from it, once each; one
+// that is not known stays.
+func (v *view) latestOf(revs []Rev) ([]Rev, error) {
+	var all []Rev
+	seen := make(map[Rev]bool)
+	for _, rev := range revs {
+		leaves, err := v.descendants(rev)
+		if err != nil {
+			return nil, err
+		}
+		if len(leaves) == 0 {
+			leaves = []Rev{rev}
+		}
+		for _, l := range leaves {
+			if !seen[l] {
+				seen[l] = true
+				all = append(all, l)
+			}
+		}
+	}
+	return all, nil
+}
+
+// descendants returns the leaves that are rev or descend from it, the winner-most first.
+func (v *view) descendants(rev Rev) ([]Rev, error) {
+	if err := v.readTree(); err != nil {
+		return nil, err
+	}
+	ancestor := v.tree.find(rev)
+	if ancestor < 0 {
+		return nil, nil
+	}
+	var leaves []Rev
+	for i := range v.head.Leaves {
+		if v.tree.descends(v.tree.find(v.head.Leaves[i].Rev), ancestor) {
+			leaves = append(leaves, v.head.Leaves[i].Rev)
+		}
+	}
+	return leaves, nil
+}
+
+// document returns a revision that the view's snapshot has a body of.
+func (v *view) document(rev Rev) (*Document, error) {
+	h := v.head
+	doc := &Document{ID: v.id, Rev: rev, Creator: h.Creator, Seq: h.Seq, Version: h.Vector.Current}
+	if winner := h.winner(); rev == winner.Rev {
+		doc.Deleted, doc.Body, doc.Attachments = winner.Deleted, h.Body, winner.Attachments
+		return doc, nil
+	}
+	if v.reader == nil {
+		return nil, ErrNotFound
+	}
+	record, err := v.reader.Get(v.collection.scope.body(v.id, rev))
+	if errors.Is(err, engine.ErrNotFound) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading a body: %w", err)
+	}
+	stored, err := decodeStoredBody(record)
+	if err != nil {
+		return nil, err
+	}
+	doc.Deleted, doc.Body, doc.Attachments = stored.leaf.Deleted, stored.body, stored.leaf.Attachments
+	return doc, nil
+}
+
+func (v *view) addHistory(doc *Document) error {
+	if err := v.readTree(); err != nil {
+		return err
+	}
+	doc.History = v.tree.history(doc.Rev, v.collection.store.options.Revisions)
+	if doc.History == nil {
+		doc.History = []Rev{doc.Rev}
+	}
+	return nil
+}
+
+func (v *view) addConflicts(doc *Document) {
+	for i := range v.head.Leaves {
+		l := &v.head.Leaves[i]
+		switch {
+		case l.Rev == doc.Rev:
+		case l.Deleted:
+			doc.DeletedConflicts = append(doc.DeletedConflicts, l.Rev)
+		default:
+			doc.Conflicts = append(doc.Conflicts, l.Rev)
+		}
+	}
+}
+
+func (v *view) readTree() error {
+	if v.tree != nil {
+		return nil
+	}
+	if v.reader != nil && v.head.hasTree() {
+		record, err := v.reader.Get(v.collection.scope.tree(v.id))
+		if err == nil {
+			v.tree, err = decodeTree(record)
+			return err
+		}
+		if !errors.Is(err, engine.ErrNotFound) {
+			return fmt.Errorf("reading an ancestry: %w", err)
+		}
+	}
+	if len(v.head.Leaves) != 1 {
+		return fmt.Errorf("%w: a document with conflicts has no ancestry", ErrDamaged)
+	}
+	v.tree = soleLeafTree(v.head.winner().Rev)
+	return nil
+}

@@ -1,0 +1,80 @@
+package syncstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+)
+
+// RevsOffer names revisions of a document that a peer has.
+type RevsOffer struct {
+	ID   string
+	Revs []Rev
+}
+
+// RevsMissing answers one RevsOffer, in its place.
+type RevsMissing struct {
+	ID string
+	// Missing are the revisions that are not here, in the order of the offer.
+	Missing []Rev
+	// PossibleAncestors are leaves of lower generation than some missing revision.
+	PossibleAncestors []Rev
+}
+
+// RevsDiff returns which of the revisions that a peer offers are not here. IDs that
+// cannot name a document are answered as missing in whole.
+func (c *Collection) RevsDiff(ctx context.Context, offered []RevsOffer) ([]RevsMissing, error) {
+	answers := make([]RevsMissing, len(offered))
+	keys := make([][]byte, 2*len(offered))
+	for i := range offered {
+		answers[i].ID = offered[i].ID
+		keys[2*i], keys[2*i+1] = c.scope.head(offered[i].ID), c.scope.tree(offered[i].ID)
+	}
+	err := c.store.engine.View(ctx, func(r engine.Reader) error {
+		records, err := r.GetMany(keys)
+		if err != nil {
+			return fmt.Errorf("reading ancestries: %w", err)
+		}
+		for i := range offered {
+			if err := answers[i].diff(offered[i].Revs, records[2*i], records[2*i+1]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return answers, nil
+}
+
+func (m *RevsMissing) diff(revs []Rev, headRecord, treeRecord []byte) error {
+	if headRecord == nil {
+		m.Missing = revs
+		return nil
+	}
+	h, err := decodeHead(headRecord)
+	if err != nil {
+		return err
+	}
+	t := soleLeafTree(h.winner().Rev)
+	if treeRecord != nil {
+		if t, err = decodeTree(treeRecord); err != nil {
+			return err
+		}
+	}
+	var highest uint64
+	for _, rev := range revs {
+		if t.find(rev) < 0 {
+			m.Missing = append(m.Missing, rev)
+			highest = max(highest, rev.Gen)
+		}
+	}
+	for i := range h.Leaves {
+		if h.Leaves[i].Rev.Gen < highest {
+			m.PossibleAncestors = append(m.PossibleAncestors, h.Leaves[i].Rev)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,280 @@
+// Package syncstore keeps documents and what belongs to them: revisions, versions,
+// sequences, channels, attachments and grants, in an ordered key-value store. It knows
+// no HTTP, no tokens and no JavaScript.
+package syncstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+	"go.uber.org/zap"
+)
+
+// storeFormat is the version of the format of keys and values.
+const storeFormat = 1
+
+// Defaults of Options.
+const (
+	DefaultCache       = 16 << 20
+	DefaultRevisions   = 1000
+	DefaultOldBodies   = 24 * time.Hour
+	DefaultMaxDocument = 20 << 20
+)
+
+// Options configure a Store.
+type Options struct {
+	// Logger gets what an operator should know. Default: nothing is logged.
+	Logger *zap.Logger
+	// Cache is how many bytes of documents are kept decoded in memory. Default
+	// DefaultCache.
+	Cache int64
+	// Revisions is how many generations of ancestry a document keeps. Default
+	// DefaultRevisions.
+	Revisions int
+	// OldBodies is how long the bodies of superseded revisions are kept. Default
+	// DefaultOldBodies.
+	OldBodies time.Duration
+	// MaxDocument is the largest body of a document, in bytes. Default
+	// DefaultMaxDocument.
+	MaxDocument int64
+	// Now is the wall clock. Default time.Now.
+	Now func() time.Time
+}
+
+func (o *Options) setDefaults() {
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if o.Cache == 0 {
+		o.Cache = DefaultCache
+	}
+	if o.Revisions <= 0 {
+		o.Revisions = DefaultRevisions
+	}
+	if o.OldBodies == 0 {
+		o.OldBodies = DefaultOldBodies
+	}
+	if o.MaxDocument <= 0 {
+		o.MaxDocument = DefaultMaxDocument
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+}
+
+// Store holds any number of databases in one engine. Its methods are safe for
+// concurrent use. Only one Store may write to an engine in a process.
+type Store struct {
+	engine  engine.Engine
+	options Options
+	logger  *zap.Logger
+
+	committer *committer
+	notifier  *notifier
+	cache     *cache
+	locks     *keyLocks
+	touched   *touches
+
+	closing    chan struct{}
+	closeOnce  sync.Once
+	background sync.WaitGroup
+	wakeSweep  chan struct{}
+	stats      storeStats
+
+	mu        sync.Mutex
+	databases map[string]*Database
+	clearing  map[uint32]*Database
+}
+
+type storeStats struct {
+	writes, conflicts, retries atomic.Uint64
+}
+
+// Stats are counters since the store was opened.
+type Stats struct {
+	// Groups counts transactions of the committer.
+	Groups uint64
+	// Writes counts documents written, Conflicts those refused as ErrConflict, and
+	// Retries how often a write had to be prepared again.
+	Writes, Conflicts, Retries uint64
+}
+
+// Stats returns the store's counters.
+func (s *Store) Stats() Stats {
+	return Stats{
+		Groups:    s.committer.committed.Load(),
+		Writes:    s.stats.writes.Load(),
+		Conflicts: s.stats.conflicts.Load(),
+		Retries:   s.stats.retries.Load(),
+	}
+}
+
+// Open opens the store in eng, and formats eng if it is empty. It goes on with what a
+// stop interrupted, such as clearing deleted databases. ErrFormat: the store is of a
+// release that this one does not know.
+func Open(ctx context.Context, eng engine.Engine, o Options) (*Store, error) {
+	o.setDefaults()
+	s := &Store{
+		engine: eng, options: o, logger: o.Logger,
+		cache: newCache(o.Cache), notifier: newNotifier(), locks: newKeyLocks(), touched: newTouches(o.Now),
+		closing: make(chan struct{}), wakeSweep: make(chan struct{}, 1),
+		databases: make(map[string]*Database), clearing: make(map[uint32]*Database),
+	}
+	s.committer = newCommitter(s)
+	if err := s.checkFormat(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.loadDatabases(ctx); err != nil {
+		return nil, err
+	}
+	s.start(s.committer.run)
+	s.start(s.notifier.run)
+	s.start(s.sweep)
+	for _, db := range s.clearing {
+		s.start(func() { s.clearDatabase(db) })
+	}
+	return s, nil
+}
+
+// start runs something in the background, unless the store is closed.
+func (s *Store) start(run func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.closing:
+		return
+	default:
+	}
+	s.background.Add(1)
+	go func() {
+		defer s.background.Done()
+		run()
+	}()
+}
+
+// Close ends what the store does in the background and refuses further writes with
+// ErrUnavailable. Writes that wait are finished. It does not close the engine.
+func (s *Store) Close() error {
+	s.closeOnce.Do(func() {
+		s.committer.close()
+		s.notifier.close()
+		s.mu.Lock()
+		close(s.closing)
+		for _, db := range s.databases {
+			db.close()
+		}
+		s.mu.Unlock()
+	})
+	s.background.Wait()
+	return nil
+}
+
+func (s *Store) checkFormat(ctx context.Context) error {
+	var format []byte
+	err := s.engine.View(ctx, func(r engine.Reader) (err error) {
+		format, err = r.Get(formatKey())
+		return err
+	})
+	switch {
+	case errors.Is(err, engine.ErrNotFound):
+		return s.engine.Update(ctx, func(tx engine.Txn) error {
+			return tx.Put(formatKey(), []byte{storeFormat})
+		})
+	case err != nil:
+		return fmt.Errorf("reading the store's format: %w", err)
+	case len(format) != 1 || format[0] != storeFormat:
+		return fmt.Errorf("%w: %x, this release reads %d", ErrFormat, format, storeFormat)
+	default:
+		return nil
+	}
+}
+
+// loadDatabases reads the directory of databases and their counters.
+func (s *Store) loadDatabases(ctx context.Context) error {
+	return s.engine.View(ctx, func(r engine.Reader) error {
+		pairs, failed := r.Scan(engine.PrefixRange([]byte{kindDatabase}))
+		entries := make(map[uint32]databaseEntry)
+		for key, value := range pairs {
+			entry, err := decodeDatabaseEntry(key, value)
+			if err != nil {
+				return err
+			}
+			entries[entry.id] = entry
+		}
+		if err := failed(); err != nil {
+			return fmt.Errorf("reading the directory of databases: %w", err)
+		}
+		for _, entry := range entries {
+			counts, err := readCounters(r, scope{db: entry.id})
+			if errors.Is(err, ErrNoDatabase) && entry.deleting {
+				counts = counters{}
+			} else if err != nil {
+				return fmt.Errorf("database %q: %w", entry.name, err)
+			}
+			db := newDatabase(s, entry, counts)
+			if entry.deleting {
+				db.close()
+				s.clearing[entry.id] = db
+			} else {
+				s.databases[entry.name] = db
+			}
+		}
+		return nil
+	})
+}
+
+// recover brings the engine back after a doubtful commit and reads again what memory
+// holds of it.
+func (s *Store) recover() error {
+	ctx := context.Background()
+	if err := s.engine.Recover(ctx); err != nil {
+		return fmt.Errorf("recovering the engine: %w", err)
+	}
+	s.cache.clear()
+	s.mu.Lock()
+	databases := make([]*Database, 0, len(s.databases))
+	for _, db := range s.databases {
+		databases = append(databases, db)
+	}
+	s.mu.Unlock()
+	return s.engine.View(ctx, func(r engine.Reader) error {
+		for _, db := range databases {
+			counts, err := readCounters(r, db.scope)
+			if err != nil {
+				return fmt.Errorf("database %q: %w", db.name, err)
+			}
+			db.counters.Store(&counts)
+			db.clock.restore(counts.Clock)
+			db.broadcast.skip(counts.Seq)
+		}
+		return nil
+	})
+}
+
+// Database returns a live database, or ErrNoDatabase. It reads no storage.
+func (s *Store) Database(name string) (*Database, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if db, ok := s.databases[name]; ok {
+		return db, nil
+	}
+	return nil, ErrNoDatabase
+}
+
+// Databases returns the names of the live databases in order.
+func (s *Store) Databases() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := make([]string, 0, len(s.databases))
+	for name := range s.databases {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,339 @@
+package syncstore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+	"go.uber.org/zap"
+)
+
+// sweepInterval is how often the store looks for what is due.
+const sweepInterval = 30 * time.Second
+
+// sweep does what is due, until the store closes: it drops old bodies, collects
+// attachments that nothing names, and removes what has expired. All of it goes through
+// the committer at the lowest priority, and what a stop interrupts is found again.
+func (s *Store) sweep() {
+	ticker := time.NewTicker(sweepInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.closing:
+			return
+		case <-s.wakeSweep:
+		case <-ticker.C:
+		}
+		if _, err := s.sweepDue(context.Background()); err != nil && !errors.Is(err, ErrUnavailable) {
+			s.logger.Error("background work on the store failed; it is tried again", zap.Error(err))
+		}
+	}
+}
+
+// sweepSoon asks for a sweep before the next is due.
+func (s *Store) sweepSoon() {
+	select {
+	case s.wakeSweep <- struct{}{}:
+	default:
+	}
+}
+
+// sweepDue does everything that is due now and returns how many things it did.
+func (s *Store) sweepDue(ctx context.Context) (int, error) {
+	done, err := s.sweepScope(ctx, nil)
+	for _, name := range s.Databases() {
+		if err != nil {
+			break
+		}
+		db, missing := s.Database(name)
+		if missing != nil {
+			continue
+		}
+		var n int
+		n, err = s.sweepScope(ctx, db)
+		if errors.Is(err, ErrNoDatabase) {
+			err = nil
+		}
+		done += n
+	}
+	return done, err
+}
+
+// sweepScope does what is due in a database, or in the store as a whole (nil). What is
+// not done, because a document was written meanwhile, stays due.
+func (s *Store) sweepScope(ctx context.Context, db *Database) (int, error) {
+	var where scope
+	if db != nil {
+		where = db.scope
+	}
+	scan := engine.Range{
+		Start: where.prefix(kindDue, 0), End: where.due(s.options.Now().Unix()+1, nil), KeysOnly: true,
+		Limit: maxBackgroundKeys,
+	}
+	total := 0
+	for {
+		keys, err := s.dueKeys(ctx, scan)
+		if err != nil || len(keys) == 0 {
+			return total, err
+		}
+		for _, key := range keys {
+			select {
+			case <-s.closing:
+				return total, ErrUnavailable
+			default:
+			}
+			if err := s.handleDue(ctx, db, key); err != nil {
+				return total, err
+			}
+			total++
+		}
+		scan.Start = append(keys[len(keys)-1], 0)
+	}
+}
+
+func (s *Store) dueKeys(ctx context.Context, scan engine.Range) (keys [][]byte, err error) {
+	err = s.engine.View(ctx, func(r engine.Reader) error {
+		pairs, failed := r.Scan(scan)
+		for key := range pairs {
+			if len(keys) == scan.Limit {
+				break
+			}
+			keys = append(keys, append([]byte(nil), key...))
+		}
+		return failed()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking for what is due: %w", err)
+	}
+	return keys, nil
+}
+
+// handleDue does what a due key asks for and removes the key.
+func (s *Store) handleDue(ctx context.Context, db *Database, key []byte) error {
+	if len(key) <= prefixSize+8 {
+		return fmt.Errorf("%w: due key", ErrDamaged)
+	}
+	target := key[prefixSize+8:]
+	set := &changeSet{db: db}
+	set.delete(key)
+	var err error
+	switch kind := target[0]; {
+	case kind == kindBody && db != nil:
+		err = s.dropBody(ctx, db, target, set)
+	case kind == kindHead && db != nil:
+		err = s.expireDocument(ctx, db, target)
+	case kind == kindContent && db != nil:
+		s.collectContent(db, target, set)
+	case kind == kindChunk && db != nil:
+		err = s.clearRange(db, engine.PrefixRange(target))
+	case kind == kindRecord:
+		s.expireRecord(target, set)
+	case kind == kindAuthLog:
+		set.delete(target)
+	default:
+		err = fmt.Errorf("%w: due key of kind %d", ErrDamaged, kind)
+	}
+	if err != nil {
+		return err
+	}
+	s.committer.commitBackground(set)
+	if errors.Is(set.err, errStale) {
+		return nil
+	}
+	return set.err
+}
+
+// expireRecord removes a record of a package above if it has not been given more time.
+func (s *Store) expireRecord(target []byte, set *changeSet) {
+	set.apply = func(tx *overlay) error {
+		record, err := tx.get(target)
+		if errors.Is(err, engine.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading a record: %w", err)
+		}
+		_, expires, err := decodeRecord(record)
+		if err != nil {
+			return err
+		}
+		if expired(expires, s.options.Now()) {
+			tx.delete(target)
+		}
+		return nil
+	}
+}
+
+// dropBody removes the body of a superseded revision, and the references to attachments
+// that only this revision named.
+func (s *Store) dropBody(ctx context.Context, db *Database, target []byte, set *changeSet) error {
+	c, id, rev, err := db.parseBodyKey(target)
+	if err != nil {
+		return err
+	}
+	set.key, set.base = string(c.scope.head(id)), s.committer.committed.Load()
+	return s.engine.View(ctx, func(r engine.Reader) error {
+		record, err := r.Get([]byte(set.key))
+		if errors.Is(err, engine.ErrNotFound) {
+			set.delete(target)
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading a document: %w", err)
+		}
+		h, err := decodeHead(record)
+		if err != nil {
+			return err
+		}
+		if h.leaf(rev) != nil {
+			return nil
+		}
+		set.delete(target)
+		return c.dropReferences(r, id, h, target, set)
+	})
+}
+
+// dropReferences removes the references of the body under target that neither a leaf nor
+// another kept body of the document shares.
+func (c *Collection) dropReferences(r engine.Reader, id string, h *head, target []byte, set *changeSet) error {
+	var gone []Attachment
+	used := make(map[[32]byte]bool)
+	for i := range h.Leaves {
+		for _, a := range h.Leaves[i].Attachments {
+			used[a.Content.SHA256] = true
+		}
+	}
+	pairs, failed := r.Scan(engine.PrefixRange(c.scope.bodies(id)))
+	for key, value := range pairs {
+		stored, err := decodeStoredBody(value)
+		if err != nil {
+			return err
+		}
+		if string(key) == string(target) {
+			gone = append(gone, stored.leaf.Attachments...)
+			continue
+		}
+		for _, a := range stored.leaf.Attachments {
+			used[a.Content.SHA256] = true
+		}
+	}
+	if err := failed(); err != nil {
+		return fmt.Errorf("reading bodies: %w", err)
+	}
+	at := c.store.options.Now().Add(unusedContent).Unix()
+	for _, a := range gone {
+		if used[a.Content.SHA256] {
+			continue
+		}
+		used[a.Content.SHA256] = true
+		set.delete(c.scope.reference(a.Content.SHA256, id))
+		set.put(c.db.scope.due(at, c.db.scope.content(a.Content.SHA256)), nil)
+	}
+	return nil
+}
+
+// parseBodyKey reads what scope.body wrote.
+func (d *Database) parseBodyKey(key []byte) (c *Collection, id string, rev Rev, err error) {
+	id, rest, ok := cutTerminated(key[min(prefixSize, len(key)):])
+	if !ok || len(rest) < 9 {
+		return nil, "", Rev{}, fmt.Errorf("%w: key of a body", ErrDamaged)
+	}
+	rev.Gen = binary.BigEndian.Uint64(rest)
+	if rev.Digest, err = unpackDigest(rest[8:]); err != nil {
+		return nil, "", Rev{}, err
+	}
+	return d.Default(), id, rev, nil
+}
+
+// collectContent removes content that no document names. The committer decides: no
+// reference, and nothing that may be about to make one (DECISIONS 30).
+func (s *Store) collectContent(db *Database, target []byte, set *changeSet) {
+	set.apply = func(tx *overlay) error {
+		record, err := tx.get(target)
+		if errors.Is(err, engine.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading content: %w", err)
+		}
+		stored, err := decodeContent(record)
+		if err != nil {
+			return err
+		}
+		sha256 := stored.content.SHA256
+		referenced, err := hasKey(tx.tx, engine.PrefixRange(db.scope.reference(sha256, "")))
+		if err != nil || referenced {
+			return err
+		}
+		now := s.options.Now()
+		if until := s.touched.until(db, sha256); until.After(now) {
+			tx.put(db.scope.due(until.Unix()+1, target), nil)
+			return nil
+		}
+		tx.delete(target)
+		tx.put(db.scope.due(now.Unix(), db.scope.blob(stored.blob)), nil)
+		return nil
+	}
+}
+
+func hasKey(r engine.Reader, in engine.Range) (bool, error) {
+	in.KeysOnly, in.Limit = true, 1
+	pairs, failed := r.Scan(in)
+	for range pairs {
+		return true, nil
+	}
+	return false, failed()
+}
+
+// expireDocument makes a tombstone of a document whose time has come.
+func (s *Store) expireDocument(ctx context.Context, db *Database, target []byte) error {
+	id := string(target[prefixSize:])
+	c := db.Default()
+	h, err := c.readHead(ctx, target)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	winner := h.winner()
+	if winner.Deleted || winner.Expires.IsZero() || winner.Expires.After(s.options.Now()) {
+		return nil
+	}
+	results := c.Write(ctx, []Edit{{ID: id, Parent: winner.Rev, Deleted: true}}, WriteOptions{
+		Evaluator: keepChannels{channels: winner.Channels},
+	})
+	if errors.Is(results[0].Err, ErrConflict) {
+		return nil
+	}
+	return results[0].Err
+}
+
+func (c *Collection) readHead(ctx context.Context, key []byte) (*head, error) {
+	var h *head
+	err := c.store.engine.View(ctx, func(r engine.Reader) error {
+		record, err := r.Get(key)
+		if errors.Is(err, engine.ErrNotFound) {
+			return ErrNotFound
+		}
+		if err != nil {
+			return fmt.Errorf("reading a document: %w", err)
+		}
+		h, err = decodeHead(record)
+		return err
+	})
+	return h, err
+}
+
+// keepChannels is the policy of an expiry: those who could see the document see that it
+// is gone.
+type keepChannels struct {
+	channels []string
+}
+
+func (k keepChannels) Evaluate(context.Context, Evaluation) (Outcome, error) {
+	return Outcome{Channels: k.channels}, nil
+}

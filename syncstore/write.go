@@ -1,0 +1,230 @@
+package syncstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+)
+
+// Write makes the edits, each by itself: a conflict of one does not stop the others. An
+// edit sees those of the same document before it. Write returns when everything it
+// acknowledges is on stable storage, with a result for each edit in its place.
+//
+// When ctx ends, edits that were not handed to the committer yet are answered with its
+// error; those that were are finished.
+func (c *Collection) Write(ctx context.Context, edits []Edit, o WriteOptions) []WriteResult {
+	results := make([]WriteResult, len(edits))
+	round := make([]int, 0, len(edits))
+	rest := make([]int, 0)
+	for i := range edits {
+		results[i].ID = edits[i].ID
+		round = append(round, i)
+	}
+	for len(round) > 0 {
+		round, rest = firstOfEach(edits, round, rest[:0])
+		c.writeRound(ctx, edits, round, o, results)
+		round, rest = rest, round
+	}
+	for i := range results {
+		c.count(&results[i])
+	}
+	return results
+}
+
+func (c *Collection) count(result *WriteResult) {
+	switch {
+	case result.Err == nil && result.Seq != 0:
+		c.store.stats.writes.Add(1)
+	case errors.Is(result.Err, ErrConflict):
+		c.store.stats.conflicts.Add(1)
+	}
+}
+
+// firstOfEach splits indexes into those that name a document for the first time and the
+// rest, which has to wait for them.
+func firstOfEach(edits []Edit, indexes, rest []int) (first, later []int) {
+	if len(indexes) == 1 {
+		return indexes, rest
+	}
+	seen := make(map[string]struct{}, len(indexes))
+	first = make([]int, 0, len(indexes))
+	for _, i := range indexes {
+		if _, ok := seen[edits[i].ID]; ok {
+			rest = append(rest, i)
+			continue
+		}
+		seen[edits[i].ID] = struct{}{}
+		first = append(first, i)
+	}
+	return first, rest
+}
+
+// writeRound writes edits of different documents. What was overtaken by another write
+// is prepared again; after staleRounds under its key's lock.
+func (c *Collection) writeRound(ctx context.Context, edits []Edit, round []int, o WriteOptions, results []WriteResult) {
+	for n := 0; len(round) > 0; n++ {
+		if n == staleRounds {
+			for _, i := range round {
+				c.writeLocked(ctx, &edits[i], o, &results[i])
+			}
+			return
+		}
+		round = c.attempt(ctx, edits, round, o, results, false)
+		c.store.stats.retries.Add(uint64(len(round)))
+	}
+}
+
+func (c *Collection) writeLocked(ctx context.Context, edit *Edit, o WriteOptions, result *WriteResult) {
+	unlock := c.store.locks.lock(string(c.scope.head(edit.ID)))
+	defer unlock()
+	results := []WriteResult{{ID: edit.ID}}
+	// Writes that were prepared before the lock was taken can still come first, each once.
+	for stale := []int{0}; len(stale) > 0; {
+		stale = c.attempt(ctx, []Edit{*edit}, stale, o, results, true)
+	}
+	*result = results[0]
+}
+
+// attempt prepares edits from one state of the store, has them committed, and returns
+// the indexes of those that were stale.
+func (c *Collection) attempt(
+	ctx context.Context, edits []Edit, indexes []int, o WriteOptions, results []WriteResult, locked bool,
+) (stale []int) {
+	states, err := c.loadStates(ctx, edits, indexes, locked)
+	if err != nil {
+		for _, i := range indexes {
+			results[i].Err = err
+		}
+		return nil
+	}
+	sets := make([]*changeSet, 0, len(indexes))
+	owners := make([]int, 0, len(indexes))
+	for n, i := range indexes {
+		p := preparation{ctx: ctx, collection: c, edit: &edits[i], options: &o, state: states[n]}
+		set, rev, err := p.prepare()
+		results[i].Rev, results[i].Err = rev, err
+		if err == nil && set != nil {
+			sets = append(sets, set)
+			owners = append(owners, i)
+		}
+	}
+	c.store.committer.commit(sets...)
+	for n, set := range sets {
+		i := owners[n]
+		if errors.Is(set.err, errStale) {
+			stale = append(stale, i)
+			continue
+		}
+		results[i].Seq, results[i].Err = set.seq, set.err
+	}
+	return stale
+}
+
+// docState is a document as a write found it.
+type docState struct {
+	key []byte
+	// base is the last commit that the state surely includes.
+	base uint64
+	head *head // nil: there is no such document
+	// tree is the stored ancestry, nil if there is none.
+	tree []byte
+	err  error
+}
+
+// loadStates reads the documents of edits, from the cache where it has them.
+func (c *Collection) loadStates(ctx context.Context, edits []Edit, indexes []int, locked bool) ([]docState, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	base := c.store.committer.committed.Load()
+	states := make([]docState, len(indexes))
+	var missing []int
+	epochs := make([]uint64, len(indexes))
+	for n, i := range indexes {
+		state := &states[n]
+		state.key, state.base = c.scope.head(edits[i].ID), base
+		if !locked {
+			c.store.locks.wait(string(state.key))
+		}
+		if state.head, epochs[n] = c.store.cache.get(state.key); state.head == nil {
+			missing = append(missing, n)
+		}
+	}
+	if !c.needsRead(states, missing) {
+		return states, nil
+	}
+	err := c.store.engine.View(ctx, func(r engine.Reader) error {
+		if err := c.readHeads(r, states, missing, epochs); err != nil {
+			return err
+		}
+		return c.readTrees(r, edits, indexes, states)
+	})
+	return states, err
+}
+
+// needsRead reports whether something of the states is in storage only.
+func (c *Collection) needsRead(states []docState, missing []int) bool {
+	if len(missing) > 0 {
+		return true
+	}
+	for i := range states {
+		if states[i].head.hasTree() {
+			return true
+		}
+	}
+	return false
+}
+
+// hasTree reports whether the document's ancestry may be stored: a first revision has
+// none.
+func (h *head) hasTree() bool { return len(h.Leaves) > 1 || h.winner().Rev.Gen > 1 }
+
+func (c *Collection) readHeads(r engine.Reader, states []docState, missing []int, epochs []uint64) error {
+	if len(missing) == 0 {
+		return nil
+	}
+	keys := make([][]byte, len(missing))
+	for k, n := range missing {
+		keys[k] = states[n].key
+	}
+	records, err := r.GetMany(keys)
+	if err != nil {
+		return fmt.Errorf("reading documents: %w", err)
+	}
+	for k, n := range missing {
+		if records[k] == nil {
+			continue
+		}
+		h, err := decodeHead(records[k])
+		if err != nil {
+			return err
+		}
+		states[n].head = h
+		c.store.cache.offer(states[n].key, h, epochs[n])
+	}
+	return nil
+}
+
+func (c *Collection) readTrees(r engine.Reader, edits []Edit, indexes []int, states []docState) error {
+	var keys [][]byte
+	var owners []int
+	for n, i := range indexes {
+		if h := states[n].head; h != nil && h.hasTree() {
+			keys = append(keys, c.scope.tree(edits[i].ID))
+			owners = append(owners, n)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	records, err := r.GetMany(keys)
+	if err != nil {
+		return fmt.Errorf("reading ancestries: %w", err)
+	}
+	for k, n := range owners {
+		states[n].tree = records[k]
+	}
+	return nil
+}
