@@ -1,0 +1,83 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+)
+
+// maxOptionsBody is the largest body of a _changes or _all_docs request in bytes. Lists
+// of document IDs are what makes them long.
+const maxOptionsBody = 16 << 20
+
+// changes answers GET and POST /{db}/_changes: a page, or a feed that waits for more.
+func (h *Handler) changes(rq *request) error {
+	p, err := h.params(rq)
+	if err != nil {
+		return err
+	}
+	options, err := parseChangesOptions(p, rq.r.Header.Get("Last-Event-ID"))
+	if err != nil {
+		return err
+	}
+	rq.query = nil // a feed may be open for hours
+	if rq.r.Method == http.MethodHead {
+		return h.changesHead(rq, options.feed)
+	}
+	f := h.newChangeFeed(rq, collectionChanges{rq.coll, rq.db}, options)
+	defer f.close()
+	return f.run(rq.r.Context())
+}
+
+// changesHead answers without a body, and so without waiting.
+func (h *Handler) changesHead(rq *request, feed feedKind) error {
+	feed.setHeaders(rq)
+	return rq.send(http.StatusOK, nil)
+}
+
+// params reads the options of a request from its query and its body.
+func (h *Handler) params(rq *request) (params, error) {
+	if rq.r.Method != http.MethodPost {
+		return params{query: rq.query}, nil
+	}
+	body, err := h.readBody(rq, maxOptionsBody)
+	if err != nil {
+		return params{}, fmt.Errorf("reading the options: %w", err)
+	}
+	defer body.free()
+	return newParams(rq.query, body.text)
+}
+
+// changeSource is what a feed reads from: a collection, except in tests.
+type changeSource interface {
+	Changes(ctx context.Context, o syncstore.ChangesOptions, fn func(*syncstore.Change) error) (uint64, error)
+	Follow(since uint64) liveChanges
+	docSource
+	GetRevs(ctx context.Context, id string, revs []syncstore.Rev, latest, history bool) ([]syncstore.RevResult, error)
+	Info() syncstore.Info
+	// Done is closed when there is nothing to follow any more.
+	Done() <-chan struct{}
+}
+
+// liveChanges is a *syncstore.Feed.
+type liveChanges interface {
+	Read(ctx context.Context, limit int, fn func(*syncstore.Change) error) (int, error)
+	Seq() uint64
+	Ready() <-chan struct{}
+	Close()
+}
+
+// collectionChanges is the collection of a request as a changeSource.
+type collectionChanges struct {
+	*syncstore.Collection
+	db *syncstore.Database
+}
+
+func (c collectionChanges) Follow(since uint64) liveChanges { return c.Collection.Follow(since) }
+func (c collectionChanges) OpenContent(ctx context.Context, content syncstore.Content) (syncstore.ContentReader, error) {
+	return c.db.OpenContent(ctx, content)
+}
+func (c collectionChanges) Info() syncstore.Info  { return c.db.Info() }
+func (c collectionChanges) Done() <-chan struct{} { return c.db.Done() }

@@ -1,0 +1,39 @@
+package rest
+
+import (
+	"strconv"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+)
+
+// appendChange appends a row of _changes without its closing brace, so that a "doc"
+// member can follow. The winner's revision comes first; with allLeaves the others
+// follow (style=all_docs). The sequence is a JSON number (DECISIONS 34).
+//
+// It is written by hand because a page of 1000 rows has to take less than 2.5 ms, the
+// store's reading and the network included.
+func appendChange(b []byte, c *syncstore.Change, allLeaves bool) []byte {
+	b = append(b, `{"seq":`...)
+	b = strconv.AppendUint(b, c.Seq, 10)
+	b = append(b, `,"id":`...)
+	b = appendQuoted(b, c.ID)
+	b = append(b, `,"changes":[`...)
+	leaves := c.Leaves
+	if !allLeaves && len(leaves) > 1 {
+		leaves = leaves[:1]
+	}
+	for i := range leaves {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		// A revision has no character that JSON escapes (syncstore.ParseRev).
+		b = append(b, `{"rev":"`...)
+		b = append(b, leaves[i].Rev...)
+		b = append(b, `"}`...)
+	}
+	b = append(b, ']')
+	if c.Deleted {
+		b = append(b, `,"deleted":true`...)
+	}
+	return b
+}

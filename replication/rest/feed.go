@@ -1,0 +1,281 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+)
+
+// docRows is how many rows are gathered before their documents are read, so that no
+// snapshot of the store stays open while a client takes its time with them.
+const docRows = 100
+
+// scanRows is how many rows are read between two looks at the lease, for filters that
+// let few of them pass.
+const scanRows = 20_000
+
+var (
+	// errPieceFull pauses a read of the store: the row is given again.
+	errPieceFull = errors.New("piece is full")
+	// errEnough ends a read of the store: the client asked for no more rows.
+	errEnough = errors.New("enough rows")
+)
+
+// changeFeed is one answer of _changes.
+type changeFeed struct {
+	o      changesOptions
+	source changeSource
+	out    *feedWriter
+	lease  *feedLease
+	docs   *docWriter // nil without include_docs
+
+	at    uint64 // where reading goes on
+	shown uint64 // everything up to it is in the answer, or was filtered out
+	left  int    // rows that may still be sent, -1 for any number
+	sent  int    // rows sent
+	// scanned counts the rows that were read since the lease was looked at.
+	scanned int
+	rows    []docRow
+	// complete: all that was there when it was read is in the answer.
+	complete bool
+}
+
+// docRow is a row that waits for its document.
+type docRow struct {
+	seq  uint64
+	id   string
+	rev  string
+	text []byte
+}
+
+func (h *Handler) newChangeFeed(rq *request, source changeSource, o changesOptions) *changeFeed {
+	lease := newFeedLease(rq, func() (heldLease, error) { return h.lease(rq) })
+	f := &changeFeed{
+		o: o, source: source, lease: lease, at: o.since, left: o.limit,
+		out: &feedWriter{h: h, rq: rq, lease: lease},
+	}
+	if o.now {
+		f.at = source.Info().Seq
+	}
+	if o.docs.include {
+		f.docs = &docWriter{source: source, out: f.out, o: o.docs, oneLine: o.feed.lines()}
+	}
+	if o.live() {
+		lease.stopping, lease.gone = h.Streams, source.Done()
+	}
+	return f
+}
+
+func (f *changeFeed) close() {
+	f.lease.close()
+	f.out.rest()
+}
+
+// run answers. A feed that has to end in between ends with a complete body, so that the
+// client comes back and learns why (DECISIONS 38).
+func (f *changeFeed) run(ctx context.Context) error {
+	f.o.feed.setHeaders(f.out.rq)
+	var err error
+	switch {
+	case f.o.feed.lines():
+		err = f.continuous(ctx)
+	case f.o.feed == feedLongpoll:
+		err = f.longpoll(ctx)
+	default:
+		f.begin()
+		err = f.page(ctx)
+	}
+	if err != nil && (!errors.Is(err, errFeedEnded) || ctx.Err() != nil) {
+		return err
+	}
+	last, pending, known := f.end()
+	f.out.keep(f.o.feed.appendEnd(f.out.held(), last, pending, known))
+	return f.out.finish()
+}
+
+// begin puts into the answer what stands before the first row.
+func (f *changeFeed) begin() {
+	f.out.keep(f.o.feed.appendOpening(f.out.held()))
+}
+
+// page shows the changes that are there now.
+func (f *changeFeed) page(ctx context.Context) error {
+	if ids := f.o.filter.ids; ids != nil && len(ids) <= maxLookups {
+		if done, err := f.lookedUp(ctx, ids); done || err != nil {
+			return err
+		}
+	}
+	for {
+		last, err := f.source.Changes(ctx, syncstore.ChangesOptions{
+			Since: f.at, Limit: f.storeLimit(), Descending: f.o.descending,
+		}, func(c *syncstore.Change) error { return f.take(ctx, c) })
+		switch {
+		case errors.Is(err, errPieceFull), errors.Is(err, errEnough):
+		case err != nil:
+			return fmt.Errorf("reading changes: %w", err)
+		default:
+			f.at = last
+			f.complete = f.left != 0
+		}
+		if drained := f.drain(ctx); drained != nil {
+			f.complete = false
+			return drained
+		}
+		if !errors.Is(err, errPieceFull) {
+			return nil
+		}
+		f.scanned = 0
+		if err := f.check(); err != nil {
+			return err
+		}
+	}
+}
+
+// storeLimit is the limit that the store can apply: it knows no filter.
+func (f *changeFeed) storeLimit() int {
+	if f.o.filter.active() {
+		return 0
+	}
+	return max(f.left, 0)
+}
+
+// lookedUp shows the page of a filter that names few documents. It reports false if
+// the feed has to be read after all.
+func (f *changeFeed) lookedUp(ctx context.Context, ids map[string]struct{}) (bool, error) {
+	rows, last, ok, err := lookUp(ctx, f.source, ids)
+	if err != nil || !ok {
+		return false, err
+	}
+	if f.at > last {
+		f.at = 0 // DECISIONS 35
+	}
+	since := f.at
+	for i := range rows {
+		row := &rows[i]
+		if f.o.descending {
+			row = &rows[len(rows)-1-i]
+		}
+		if row.Seq <= since {
+			continue
+		}
+		err := f.take(ctx, row)
+		if errors.Is(err, errPieceFull) {
+			if err = f.drain(ctx); err == nil {
+				err = f.take(ctx, row)
+			}
+		}
+		if errors.Is(err, errEnough) {
+			return true, f.drain(ctx)
+		}
+		if err != nil {
+			return true, err
+		}
+	}
+	if f.left != 0 {
+		f.at, f.complete = last, true
+	}
+	return true, f.drain(ctx)
+}
+
+// take puts a row into the answer. It is called while the store holds a snapshot and
+// does not write to the client; only a descending feed has to, since its reading cannot
+// be taken up again in the middle.
+func (f *changeFeed) take(ctx context.Context, c *syncstore.Change) error {
+	if f.left == 0 {
+		return errEnough
+	}
+	if f.scanned++; f.out.full() || len(f.rows) >= docRows || f.scanned > scanRows {
+		if !f.o.descending {
+			return errPieceFull
+		}
+		if err := f.drain(ctx); err != nil {
+			return err
+		}
+		f.scanned = 0
+	}
+	f.at = c.Seq
+	if !f.o.filter.matches(c.ID) {
+		return nil
+	}
+	if f.left > 0 {
+		f.left--
+	}
+	if f.docs != nil {
+		f.rows = append(f.rows, docRow{
+			seq: c.Seq, id: string(c.ID), rev: string(c.Leaves[0].Rev),
+			text: appendChange(nil, c, f.o.allLeaves),
+		})
+		return nil
+	}
+	feed := f.o.feed
+	b := feed.appendBefore(f.out.held(), f.sent == 0)
+	b = append(appendChange(b, c, f.o.allLeaves), '}')
+	f.out.keep(feed.appendAfter(b, c.Seq))
+	f.sent++
+	return nil
+}
+
+// drain reads the documents of the rows that wait for them, and sends what is enough
+// for a piece.
+func (f *changeFeed) drain(ctx context.Context) error {
+	for i := range f.rows {
+		if err := f.sendPiece(); err != nil {
+			f.rows = nil
+			return err
+		}
+		row := &f.rows[i]
+		feed := f.o.feed
+		b := feed.appendBefore(f.out.held(), f.sent == 0)
+		b = append(b, row.text...)
+		f.out.keep(append(b, `,"doc":`...))
+		if err := f.docs.write(ctx, row.id, row.rev); err != nil {
+			return fmt.Errorf("reading the document of a change: %w", err)
+		}
+		f.out.keep(feed.appendAfter(append(f.out.held(), '}'), row.seq))
+		f.sent++
+		f.shown = row.seq
+	}
+	f.rows = nil
+	f.shown = f.at
+	return f.sendPiece()
+}
+
+func (f *changeFeed) sendPiece() error {
+	if !f.out.full() {
+		return nil
+	}
+	if err := f.check(); err != nil {
+		return err
+	}
+	return f.out.send()
+}
+
+// check returns an error if the feed has to end. The refusal of a lease is the end of
+// the feed, if an answer has begun; otherwise the refusal is the answer.
+func (f *changeFeed) check() error {
+	err := f.lease.check()
+	if err != nil && f.out.rq.answered {
+		return errFeedEnded
+	}
+	return err
+}
+
+// end returns what stands at the end of the answer. pending is how many rows are left
+// after the last: 0 when none was there, otherwise the number of sequences or of
+// documents, whichever is lower. That is exact when each of the documents changed once
+// since, and otherwise too high. With a filter it is not known, and left out.
+func (f *changeFeed) end() (last, pending uint64, known bool) {
+	if f.complete && f.shown == f.at {
+		return f.shown, 0, true
+	}
+	info := f.source.Info()
+	if info.Seq <= f.shown {
+		return f.shown, 0, true
+	}
+	if f.o.filter.active() || f.o.descending {
+		return f.shown, 0, false
+	}
+	return f.shown, min(info.Seq-f.shown, info.Docs+info.DeletedDocs), true
+}

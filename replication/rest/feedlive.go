@@ -1,0 +1,140 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+)
+
+// longpoll answers with the changes that are there, or else waits for the next.
+func (f *changeFeed) longpoll(ctx context.Context) error {
+	f.begin()
+	if err := f.page(ctx); err != nil || f.sent > 0 {
+		return err
+	}
+	if err := f.lease.hold(); err != nil {
+		return err
+	}
+	f.out.open()
+	if err := f.out.send(); err != nil {
+		return err
+	}
+	return f.follow(ctx)
+}
+
+// continuous shows the changes that are there and goes on with those that come. It
+// serves event sources too.
+func (f *changeFeed) continuous(ctx context.Context) error {
+	if err := f.lease.hold(); err != nil {
+		return err
+	}
+	f.out.open()
+	f.begin()
+	if err := f.out.send(); err != nil {
+		return err
+	}
+	if err := f.page(ctx); err != nil {
+		return err
+	}
+	if err := f.out.send(); err != nil || f.left == 0 {
+		return err
+	}
+	f.o.descending = false // what comes can only go forward
+	return f.follow(ctx)
+}
+
+// follow waits for changes and sends them, until the feed has to end: a longpoll at the
+// first, others at their limit; all when their time is over.
+func (f *changeFeed) follow(ctx context.Context) error {
+	live := f.source.Follow(f.at)
+	defer live.Close()
+	interval := f.o.timeout
+	if f.o.heartbeat > 0 {
+		interval = f.o.heartbeat
+	}
+	timer := time.NewTimer(interval)
+	defer timer.Stop()
+	for {
+		before := f.sent
+		if err := f.readLive(ctx, live); err != nil {
+			return err
+		}
+		if f.sent > before {
+			if err := f.out.send(); err != nil {
+				return err
+			}
+			if f.o.feed == feedLongpoll || f.left == 0 {
+				return nil
+			}
+			timer.Reset(interval)
+		}
+		f.out.rest()
+		beat, err := f.wait(ctx, live.Ready(), timer.C)
+		if err != nil {
+			return err
+		}
+		if !beat {
+			continue
+		}
+		if f.o.heartbeat == 0 {
+			return nil
+		}
+		f.out.keep(f.o.feed.appendHeartbeat(f.out.held()))
+		if err := f.out.send(); err != nil {
+			return err
+		}
+		timer.Reset(interval)
+	}
+}
+
+// wait waits for changes (false) or for the time of a heartbeat (true). It returns
+// errFeedEnded when the feed has to end.
+func (f *changeFeed) wait(ctx context.Context, ready <-chan struct{}, tick <-chan time.Time) (bool, error) {
+	select {
+	case <-ready:
+		// When both are ready, a change must not win over the end.
+		select {
+		case <-f.lease.done():
+			return false, errFeedEnded
+		default:
+			return false, nil
+		}
+	case <-tick:
+		return true, nil
+	case <-f.lease.done():
+	case <-f.lease.stopping:
+	case <-f.lease.gone:
+	case <-ctx.Done():
+		return false, fmt.Errorf("waiting for changes: %w", context.Cause(ctx))
+	}
+	return false, errFeedEnded
+}
+
+// readLive shows the changes that have come.
+func (f *changeFeed) readLive(ctx context.Context, live liveChanges) error {
+	for {
+		_, err := live.Read(ctx, f.storeLimit(), func(c *syncstore.Change) error { return f.take(ctx, c) })
+		switch {
+		case errors.Is(err, errPieceFull), errors.Is(err, errEnough):
+		case err != nil:
+			return fmt.Errorf("following changes: %w", err)
+		default:
+			f.at = live.Seq()
+		}
+		f.complete = err == nil && f.left != 0
+		if drained := f.drain(ctx); drained != nil {
+			f.complete = false
+			return drained
+		}
+		if !errors.Is(err, errPieceFull) {
+			return nil
+		}
+		f.scanned = 0
+		if err := f.check(); err != nil {
+			return err
+		}
+	}
+}

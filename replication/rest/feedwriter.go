@@ -1,0 +1,109 @@
+package rest
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// pieceSize is how much of a feed is gathered before it goes out, in bytes.
+const pieceSize = 48 << 10
+
+// feedWriter sends a feed's answer in pieces. It has a buffer only while it is at work:
+// ten thousand feeds that wait hold none.
+type feedWriter struct {
+	h     *Handler
+	rq    *request
+	lease *feedLease
+	// live: what is sent must reach the client at once.
+	live bool
+	buf  *[]byte
+}
+
+// held returns what is gathered and not yet sent, to append to; keep stores it back.
+func (w *feedWriter) held() []byte {
+	if w.buf == nil {
+		w.buf = w.h.buffer()
+	}
+	return *w.buf
+}
+
+func (w *feedWriter) keep(b []byte) { *w.buf = b }
+
+// full reports whether there is enough for a piece.
+func (w *feedWriter) full() bool { return w.buf != nil && len(*w.buf) >= pieceSize }
+
+// Write appends p, piece by piece, so that the content of an attachment needs no more
+// memory than a row. When the feed has to end in the middle of it, no complete body is
+// possible, and the connection is cut.
+func (w *feedWriter) Write(p []byte) (int, error) {
+	for begin := 0; begin < len(p); begin += pieceSize {
+		w.keep(append(w.held(), p[begin:min(len(p), begin+pieceSize)]...))
+		if !w.full() {
+			continue
+		}
+		if err := w.lease.check(); errors.Is(err, errFeedEnded) {
+			return begin, unavailable("The feed ended in the middle of an attachment.", nil)
+		} else if err != nil {
+			return begin, err
+		}
+		if err := w.send(); err != nil {
+			return begin, err
+		}
+	}
+	return len(p), nil
+}
+
+// send sends what is gathered, the headers first.
+func (w *feedWriter) send() error {
+	w.lease.beginWrite()
+	defer w.lease.endWrite()
+	w.rq.answered = true
+	if b := w.held(); len(b) > 0 {
+		if _, err := w.rq.w.Write(b); err != nil {
+			return fmt.Errorf("sending changes: %w", err)
+		}
+		w.keep(b[:0])
+	}
+	if !w.live {
+		return nil
+	}
+	if err := w.lease.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("sending changes: %w", err)
+	}
+	return nil
+}
+
+// finish sends the rest; an answer of one piece goes out with its length.
+func (w *feedWriter) finish() error {
+	if w.rq.answered {
+		return w.send()
+	}
+	w.lease.beginWrite()
+	defer w.lease.endWrite()
+	b := w.held()
+	w.rq.set("Content-Length", strconv.Itoa(len(b)))
+	if err := w.rq.send(http.StatusOK, b); err != nil {
+		return fmt.Errorf("sending changes: %w", err)
+	}
+	return nil
+}
+
+// open prepares the connection for an answer without an end: the server's limits on
+// the time of a request would cut it.
+func (w *feedWriter) open() {
+	w.live = true
+	_ = w.lease.control.SetReadDeadline(time.Time{}) // not every connection has deadlines
+	_ = w.lease.control.SetWriteDeadline(time.Time{})
+}
+
+// rest gives the buffer back until there is something to send again.
+func (w *feedWriter) rest() {
+	if w.buf == nil {
+		return
+	}
+	w.h.release(w.buf)
+	w.buf = nil
+}
