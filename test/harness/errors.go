@@ -1,0 +1,14 @@
+package harness
+
+import "errors"
+
+var (
+	// ErrNoTool is returned when a program that a test needs is not installed.
+	ErrNoTool = errors.New("a program is missing")
+	// ErrNotReady is returned when a server did not answer in time.
+	ErrNotReady = errors.New("the server did not become ready")
+	// ErrExited is returned when a process ended before what was waited for.
+	ErrExited = errors.New("the process has ended")
+	// ErrRefused is returned when the server answers a helper's request with an error.
+	ErrRefused = errors.New("the server refused")
+)
