@@ -1,40 +1,113 @@
 // Package jsondoc reads documents as JSON text: strictly, and without changing a
 // byte of what is stored (DECISIONS 26).
+//
+// It accepts exactly the texts of RFC 8259 in UTF-8 that every client can give back
+// as they were: no byte order mark, no duplicate member names (section 4 leaves their
+// meaning open), no half surrogate pairs (section 8.2 calls them unpredictable, and
+// they have no UTF-8), at most MaxDepth levels. Numbers are not looked into, so that
+// long ones stay what they are.
 package jsondoc
-
-import "errors"
 
 // MaxDepth is the deepest nesting of objects and arrays that is accepted.
 const MaxDepth = 512
 
-// Errors that Parse and Check wrap.
-var (
-	ErrSyntax    = errors.New("invalid JSON")
-	ErrDuplicate = errors.New("duplicate member name")
-	ErrUTF8      = errors.New("invalid UTF-8")
-	ErrDepth     = errors.New("nesting too deep")
-	ErrNotObject = errors.New("document must be a JSON object")
-)
-
 // Document is a JSON object taken apart.
 type Document struct {
 	// Body is the object without its "_" members. It shares memory with the input
-	// where it can.
+	// where it can: if there are no "_" members it is the input less the white space
+	// around it, otherwise it is made anew of the other members with their bytes as
+	// they were, joined by commas. Parsing a Body gives the same Body.
 	Body []byte
 	// Meta are the top-level members whose names begin with "_", in order, with the
-	// bytes of their values.
+	// bytes of their values, which share memory with the input.
 	Meta []Member
 }
 
 // Member is a member of an object.
 type Member struct {
-	Name  string
+	// Name is the name without quotes and escapes.
+	Name string
+	// Value is the text of the value without white space around it.
 	Value []byte
 }
 
 // Parse takes a document apart. The whole input must be one JSON object and nothing
-// but white space around it.
-func Parse(text []byte) (Document, error) { panic("todo") }
+// but white space around it; other input is one of the package's errors, wrapped, with
+// the byte offset at which it was noticed.
+func Parse(text []byte) (Document, error) {
+	s := scanner{text: text}
+	begin, err := s.openObject()
+	if err != nil {
+		return Document{}, err
+	}
+	var few [48]span
+	kept := few[:0] // name through value of the members that stay
+	var meta []Member
+	object := s.object()
+	at, done, err := s.first(begin+1, '}')
+	for ; !done && err == nil; at, done, err = s.next(at, '}') {
+		m, err := s.member(at, &object)
+		if err != nil {
+			return Document{}, err
+		}
+		if name := s.name(m.name); len(name) > 0 && name[0] == '_' {
+			meta = append(meta, Member{Name: metaName(name), Value: s.slice(m.value)})
+		} else {
+			kept = append(kept, span{at, m.value.end})
+		}
+		at = m.value.end
+	}
+	if err != nil {
+		return Document{}, err
+	}
+	if err := s.end(at); err != nil {
+		return Document{}, err
+	}
+	if meta == nil {
+		return Document{Body: s.slice(span{begin, at})}, nil
+	}
+	return Document{Body: join(text, kept), Meta: meta}, nil
+}
 
 // Check verifies that text is one JSON value by the same rules.
-func Check(text []byte) error { panic("todo") }
+func Check(text []byte) error {
+	s := scanner{text: text}
+	at, err := s.value(s.space(0))
+	if err != nil {
+		return err
+	}
+	return s.end(at)
+}
+
+// join makes an object of members of text.
+func join(text []byte, members []span) []byte {
+	size := 1 + max(1, len(members))
+	for _, m := range members {
+		size += m.end - m.start
+	}
+	body := append(make([]byte, 0, size), '{')
+	for i, m := range members {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, text[m.start:m.end]...)
+	}
+	return append(body, '}')
+}
+
+// metaName returns name as a string, without an allocation for the usual ones.
+func metaName(name []byte) string {
+	switch string(name) {
+	case "_id":
+		return "_id"
+	case "_rev":
+		return "_rev"
+	case "_deleted":
+		return "_deleted"
+	case "_revisions":
+		return "_revisions"
+	case "_attachments":
+		return "_attachments"
+	}
+	return string(name)
+}
