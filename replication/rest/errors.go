@@ -22,13 +22,14 @@ import (
 
 // answerError is an answer that refuses, in CouchDB's shape.
 type answerError struct {
-	status     int
-	name       string // the "error" member
-	reason     string
-	allow      string // Allow header of a 405
-	challenges []string
-	retryAfter time.Duration
-	cause      error // for the log only
+	status       int
+	name         string // the "error" member
+	reason       string
+	allow        string // Allow header of a 405
+	contentRange string // Content-Range header of a 416
+	challenges   []string
+	retryAfter   time.Duration
+	cause        error // for the log only
 }
 
 func (e *answerError) Error() string {
@@ -182,8 +183,11 @@ func asAnswer(err error) *answerError {
 			challenges: refused.Challenges, retryAfter: refused.RetryAfter,
 		}
 	}
-	var tooLong *http.MaxBytesError
-	if errors.As(err, &tooLong) {
+	var (
+		sent     *http.MaxBytesError
+		unpacked *bodyTooLong
+	)
+	if errors.As(err, &sent) || errors.As(err, &unpacked) {
 		return tooLarge("too_large", "The request entity is too large.")
 	}
 	for _, rule := range errorRules() {
@@ -213,6 +217,9 @@ func (h *Handler) fail(rq *request, err error) {
 	}
 	if answer.allow != "" {
 		rq.set("Allow", answer.allow)
+	}
+	if answer.contentRange != "" {
+		rq.set("Content-Range", answer.contentRange)
 	}
 	for _, challenge := range answer.challenges {
 		header.Add("Www-Authenticate", challenge)

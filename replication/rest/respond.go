@@ -79,10 +79,16 @@ func (h *Handler) newStream(rq *request, status int, contentType string) *stream
 	return &stream{rq: rq, h: h, status: status, buf: h.buffer()}
 }
 
-// Write holds p, or sends what is held.
+// Write holds p, or sends it after what is held.
 func (s *stream) Write(p []byte) (int, error) {
-	*s.buf = append(*s.buf, p...)
-	return len(p), s.drain()
+	if len(p) < streamAt {
+		*s.buf = append(*s.buf, p...)
+		return len(p), s.drain()
+	}
+	if err := s.flush(); err != nil {
+		return 0, err
+	}
+	return s.rq.w.Write(p)
 }
 
 // drain sends what is held if it is enough for a piece.

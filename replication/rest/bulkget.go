@@ -1,0 +1,266 @@
+package rest
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
+)
+
+// wanted is one entry of a _bulk_get body.
+type wanted struct {
+	id        string
+	rev       syncstore.Rev // zero: all leaves
+	revText   string
+	attsSince []syncstore.Rev
+	err       *answerError // the entry is malformed; the others are answered
+}
+
+// bulkGet answers POST /{db}/_bulk_get, in JSON or, if Accept asks for it, in parts.
+func (h *Handler) bulkGet(rq *request) error {
+	o, err := parseReadOptions(rq)
+	if err != nil {
+		return err
+	}
+	accept := rq.r.Header["Accept"]
+	multi := prefersMultipart(accept, "multipart/mixed") || prefersMultipart(accept, "multipart/related")
+	if !multi && !acceptsJSON(accept) {
+		return notAcceptable("The answer is application/json or multipart/mixed.")
+	}
+	p := h.policy(rq)
+	read, err := h.readBody(rq, p.Limits.Request)
+	if err != nil {
+		return err
+	}
+	defer read.free()
+	list, err := parseBulkGet(read.text, p.Limits.BulkDocs)
+	if err != nil {
+		return err
+	}
+	g := &bulkGetter{h: h, rq: rq, o: o}
+	if multi {
+		return g.mixed(list)
+	}
+	return g.json(list)
+}
+
+func parseBulkGet(text []byte, limit int) ([]wanted, error) {
+	var list []wanted
+	found := false
+	err := eachMember(text, func(name string, value []byte) error {
+		if name != "docs" {
+			return jsondoc.Check(value)
+		}
+		found = true
+		if value[0] != '[' {
+			return badRequest("docs must be an array.")
+		}
+		return eachElement(value, func(value []byte) error {
+			if len(list) == limit {
+				return tooLarge("too_large", "There are more than "+strconv.Itoa(limit)+" entries in the body.")
+			}
+			entry, err := parseWanted(value)
+			list = append(list, entry)
+			return err
+		})
+	})
+	if err == nil && !found {
+		err = badRequest("docs is missing.")
+	}
+	return list, err
+}
+
+func parseWanted(text []byte) (wanted, error) {
+	var entry wanted
+	hasID := false
+	err := eachMember(text, func(name string, value []byte) (err error) {
+		switch name {
+		case "id":
+			hasID = true
+			entry.id, err = unquote(value)
+		case "rev":
+			if string(value) == "null" {
+				return nil
+			}
+			if entry.revText, err = unquote(value); err != nil {
+				return err
+			}
+			if entry.rev, err = syncstore.ParseRev(entry.revText); err != nil {
+				entry.err = errBadRev
+			}
+			return nil
+		case "atts_since":
+			if string(value) == "null" {
+				return nil
+			}
+			entry.attsSince, err = parseRevList(string(value), name)
+			if errors.Is(err, errBadRev) {
+				entry.err, err = errBadRev, nil
+			}
+		default:
+			err = jsondoc.Check(value)
+		}
+		return err
+	})
+	if err == nil && !hasID {
+		entry.err = badRequest("The entry has no id.")
+	}
+	return entry, err
+}
+
+// bulkGetter answers a _bulk_get.
+type bulkGetter struct {
+	h  *Handler
+	rq *request
+	o  readOptions
+}
+
+// read returns the revisions that an entry wants, or why there are none.
+func (g *bulkGetter) read(entry *wanted) ([]syncstore.RevResult, *answerError, error) {
+	if entry.err != nil {
+		return nil, entry.err, nil
+	}
+	var revs []syncstore.Rev
+	if !entry.rev.IsZero() {
+		revs = []syncstore.Rev{entry.rev}
+	}
+	history := g.o.revs || entry.attsSince != nil
+	results, err := g.rq.coll.GetRevs(g.rq.r.Context(), entry.id, revs, g.o.latest, history)
+	if err == nil {
+		return results, nil, nil
+	}
+	if answer := asAnswer(err); answer.status < http.StatusInternalServerError {
+		return nil, answer, nil
+	}
+	return nil, nil, fmt.Errorf("reading a document: %w", err)
+}
+
+func (g *bulkGetter) shapeFor(entry *wanted, doc *syncstore.Document) shape {
+	s := g.o.shape
+	s.conflicts, s.deletedConflicts = false, false
+	if entry.attsSince != nil {
+		s.attachments = true
+		s.since = newestAncestor(doc.History, entry.attsSince)
+	}
+	return s
+}
+
+func (g *bulkGetter) json(list []wanted) error {
+	out := g.h.newStream(g.rq, http.StatusOK, jsonType)
+	defer out.close()
+	out.guard = g.h.guard(g.rq)
+	defer out.guard.stop()
+	*out.buf = append(*out.buf, `{"results":[`...)
+	for i := range list {
+		if i > 0 {
+			*out.buf = append(*out.buf, ',')
+		}
+		if err := g.jsonEntry(out, &list[i]); err != nil {
+			return err
+		}
+	}
+	*out.buf = append(*out.buf, "]}\n"...)
+	return out.finish()
+}
+
+func (g *bulkGetter) jsonEntry(out *stream, entry *wanted) error {
+	results, refused, err := g.read(entry)
+	if err != nil {
+		return err
+	}
+	b := append(*out.buf, `{"id":`...)
+	b = appendQuoted(b, entry.id)
+	*out.buf = append(b, `,"docs":[`...)
+	if refused != nil {
+		*out.buf = appendGetError(*out.buf, entry, entry.revText, refused)
+	}
+	for i, result := range results {
+		if i > 0 {
+			*out.buf = append(*out.buf, ',')
+		}
+		if result.Doc == nil {
+			*out.buf = appendGetError(*out.buf, entry, result.Rev.String(), notFound("missing"))
+			continue
+		}
+		*out.buf = append(*out.buf, `{"ok":`...)
+		if err := g.h.writeDocument(g.rq, out, result.Doc, g.shapeFor(entry, result.Doc)); err != nil {
+			return err
+		}
+		*out.buf = append(*out.buf, '}')
+	}
+	*out.buf = append(*out.buf, "]}"...)
+	return out.drain()
+}
+
+func appendGetError(b []byte, entry *wanted, rev string, answer *answerError) []byte {
+	b = append(b, `{"error":`...)
+	b = appendGetFailure(b, entry, rev, answer)
+	return append(b, '}')
+}
+
+func appendGetFailure(b []byte, entry *wanted, rev string, answer *answerError) []byte {
+	if rev == "" {
+		rev = "undefined" // as CouchDB says when no revision was named
+	}
+	b = append(b, `{"id":`...)
+	b = appendQuoted(b, entry.id)
+	b = append(b, `,"rev":`...)
+	b = appendQuoted(b, rev)
+	b = append(b, ',')
+	b = appendErrorMembers(b, answer)
+	return append(b, '}')
+}
+
+func (g *bulkGetter) mixed(list []wanted) error {
+	parts := newBoundary()
+	out := g.h.newStream(g.rq, http.StatusOK, parts.contentType("multipart/mixed"))
+	defer out.close()
+	out.guard = g.h.guard(g.rq)
+	defer out.guard.stop()
+	for i := range list {
+		if err := g.mixedEntry(out, parts, &list[i]); err != nil {
+			return err
+		}
+	}
+	*out.buf = parts.appendEnd(*out.buf)
+	return out.finish()
+}
+
+func (g *bulkGetter) mixedEntry(out *stream, parts boundary, entry *wanted) error {
+	results, refused, err := g.read(entry)
+	if err != nil {
+		return err
+	}
+	fail := func(rev string, answer *answerError) {
+		b := parts.appendBoundary(*out.buf)
+		b = append(b, "Content-Type: application/json; error=\"true\"\r\n\r\n"...)
+		*out.buf = appendGetFailure(b, entry, rev, answer)
+	}
+	if refused != nil {
+		fail(entry.revText, refused)
+	}
+	for _, result := range results {
+		if result.Doc == nil {
+			fail(result.Rev.String(), notFound("missing"))
+			continue
+		}
+		s := g.shapeFor(entry, result.Doc)
+		s.follows = true
+		header := partHeader(result.Doc)
+		if err := g.h.writeDocumentPart(g.rq, out, parts, result.Doc, s, header); err != nil {
+			return err
+		}
+	}
+	return out.drain()
+}
+
+// partHeader names the document in the headers of its part, where it can be said there.
+func partHeader(doc *syncstore.Document) []byte {
+	if !validContentType(doc.ID) {
+		return nil
+	}
+	return []byte("X-Doc-Id: " + doc.ID + "\r\nX-Rev-Id: " + doc.Rev.String() + "\r\n")
+}

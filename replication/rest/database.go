@@ -1,0 +1,70 @@
+package rest
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+)
+
+// databaseInfo answers GET and HEAD of /{db}.
+func (h *Handler) databaseInfo(rq *request) error {
+	info := rq.db.Info()
+	b := append(make([]byte, 0, 384), `{"db_name":`...)
+	b = appendQuoted(b, info.Name)
+	b = append(b, `,"doc_count":`...)
+	b = strconv.AppendUint(b, info.Docs, 10)
+	b = append(b, `,"doc_del_count":`...)
+	b = strconv.AppendUint(b, info.DeletedDocs, 10)
+	b = append(b, `,"update_seq":"`...)
+	b = strconv.AppendUint(b, info.Seq, 10)
+	b = append(b, `","purge_seq":"0","compact_running":false,"uuid":`...)
+	b = appendQuoted(b, info.UUID)
+	b = append(b, `,"instance_start_time":`...)
+	b = append(b, instanceStart(&info)...)
+	return rq.sendJSON(http.StatusOK, append(b, '}', '\n'))
+}
+
+// instanceStart is what a replicator compares to see that the database is still the
+// same one: microseconds of its creation, as a string.
+func instanceStart(info *syncstore.Info) []byte {
+	b := strconv.AppendInt([]byte{'"'}, info.Created.UnixMicro(), 10)
+	return append(b, '"')
+}
+
+// createDatabase answers PUT /{db}. A public site tells PouchDB, which tries to make its
+// target, that it is there.
+func (h *Handler) createDatabase(rq *request) error {
+	if rq.db != nil {
+		return fmt.Errorf("creating database: %w", syncstore.ErrDatabaseExists)
+	}
+	if _, err := h.Store.CreateDatabase(rq.r.Context(), rq.dbName); err != nil {
+		return fmt.Errorf("creating database: %w", err)
+	}
+	rq.set("Location", h.PathPrefix+"/"+url.PathEscape(rq.dbName))
+	return rq.sendJSON(http.StatusCreated, []byte(`{"ok":true}`+"\n"))
+}
+
+// deleteDatabase answers DELETE /{db}, on an administrator's site.
+func (h *Handler) deleteDatabase(rq *request) error {
+	if !rq.principal.Admin {
+		return forbidden("Only an administrator deletes databases.")
+	}
+	if rq.query.Get("rev") != "" {
+		return badRequest("A database has no rev; to delete a document, name it in the path.")
+	}
+	if err := h.Store.DeleteDatabase(rq.r.Context(), rq.dbName); err != nil {
+		return fmt.Errorf("deleting database: %w", err)
+	}
+	return rq.sendJSON(http.StatusOK, []byte(`{"ok":true}`+"\n"))
+}
+
+// ensureFullCommit answers POST /{db}/_ensure_full_commit. There is nothing to do: a
+// write is on stable storage before it is answered.
+func (h *Handler) ensureFullCommit(rq *request) error {
+	info := rq.db.Info()
+	b := append([]byte(`{"ok":true,"instance_start_time":`), instanceStart(&info)...)
+	return rq.sendJSON(http.StatusCreated, append(b, '}', '\n'))
+}

@@ -1,0 +1,281 @@
+package rest
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
+)
+
+// incoming is a document as a client wrote it: its body and what its "_" members say.
+type incoming struct {
+	id      string
+	hasID   bool
+	rev     syncstore.Rev // of _rev; zero if there is none
+	revText string        // _rev as it came; that of a _local document is not a Rev
+	deleted bool
+	// history is what _revisions says, newest first.
+	history     []syncstore.Rev
+	attachments []incomingAttachment
+	body        []byte
+}
+
+// incomingAttachment is a member of _attachments.
+type incomingAttachment struct {
+	name          string
+	contentType   string
+	digest        string
+	encoding      string
+	revPos        uint64
+	length        int64  // -1 if not said
+	encodedLength int64  // -1 if not said
+	data          []byte // base64 as a JSON string, nil if none
+	stub          bool
+	follows       bool
+}
+
+// parseIncoming reads a document. The result shares memory with text.
+func parseIncoming(text []byte) (incoming, error) {
+	doc, err := jsondoc.Parse(text)
+	if err != nil {
+		return incoming{}, fmt.Errorf("parsing the document: %w", err)
+	}
+	in := incoming{body: doc.Body}
+	for _, member := range doc.Meta {
+		if err := in.member(member.Name, member.Value); err != nil {
+			return incoming{}, err
+		}
+	}
+	if in.revText != "" && !in.local() {
+		if in.rev, err = parseRev(in.revText); err != nil {
+			return incoming{}, err
+		}
+	}
+	if in.history == nil {
+		return in, nil
+	}
+	if !in.rev.IsZero() && in.history[0] != in.rev {
+		return incoming{}, docValidation("_rev is not the first of _revisions.")
+	}
+	in.rev = in.history[0]
+	return in, nil
+}
+
+// local reports whether the ID is that of a _local document.
+func (in *incoming) local() bool { return strings.HasPrefix(in.id, localPrefix) }
+
+func (in *incoming) member(name string, value []byte) (err error) {
+	switch name {
+	case "_id":
+		in.hasID = true
+		if in.id, err = unquote(value); err != nil || len(value) == 0 || value[0] != '"' {
+			return illegalID("A document ID must be a string.")
+		}
+		return checkID(in.id)
+	case "_rev":
+		if in.revText, err = unquote(value); err != nil || in.revText == "" {
+			return errBadRev
+		}
+		return nil
+	case "_deleted":
+		switch string(value) {
+		case "true":
+			in.deleted = true
+		case "false":
+		default:
+			return docValidation("_deleted must be true or false.")
+		}
+		return nil
+	case "_revisions":
+		in.history, err = parseRevisions(value)
+		return err
+	case "_attachments":
+		in.attachments, err = parseAttachments(value)
+		return err
+	case "_revs_info", "_conflicts", "_deleted_conflicts", "_local_seq":
+		return nil // what a read adds; CouchDB ignores it too
+	}
+	return docValidation("Bad special document member: " + name)
+}
+
+func revMember(value []byte) (syncstore.Rev, error) {
+	text, err := unquote(value)
+	if err != nil {
+		return syncstore.Rev{}, errBadRev
+	}
+	return parseRev(text)
+}
+
+// parseRev parses a revision that a client named.
+func parseRev(text string) (syncstore.Rev, error) {
+	rev, err := syncstore.ParseRev(text)
+	if err != nil {
+		return syncstore.Rev{}, errBadRev
+	}
+	return rev, nil
+}
+
+// checkID refuses IDs that are reserved; the store checks the rest. IDs of _local
+// documents keep their prefix here.
+func checkID(id string) error {
+	switch {
+	case id == "":
+		return illegalID("A document ID must not be empty.")
+	case id[0] != '_':
+		return nil
+	case strings.HasPrefix(id, "_design/") && len(id) > len("_design/"),
+		strings.HasPrefix(id, localPrefix) && len(id) > len(localPrefix):
+		return nil
+	}
+	return errReservedID
+}
+
+// parseRevisions reads {"start":N,"ids":[…]}.
+func parseRevisions(text []byte) ([]syncstore.Rev, error) {
+	var (
+		start uint64
+		ids   []string
+	)
+	err := eachMember(text, func(name string, value []byte) (err error) {
+		switch name {
+		case "start":
+			start, err = strconv.ParseUint(string(value), 10, 64)
+		case "ids":
+			err = eachElement(value, func(value []byte) error {
+				id, err := unquote(value)
+				ids = append(ids, id)
+				return err
+			})
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, docValidation("_revisions must be an object with the number start and the strings ids.")
+	case len(ids) == 0:
+		return nil, docValidation("_revisions has no ids.")
+	case start > syncstore.MaxGeneration:
+		return nil, docValidation("_revisions starts at a generation out of range.")
+	case start < uint64(len(ids)):
+		return nil, docValidation("_revisions has more ids than generations.")
+	}
+	history := make([]syncstore.Rev, len(ids))
+	for i, id := range ids {
+		history[i] = syncstore.Rev{Gen: start - uint64(i), Digest: id}
+	}
+	for _, rev := range history[:min(len(history), 2)] {
+		// Those that the store will name in answers; it checks the rest.
+		if _, err := syncstore.ParseRev(rev.String()); err != nil {
+			return nil, docValidation("_revisions has an id that is no revision digest.")
+		}
+	}
+	return history, nil
+}
+
+// parseAttachments reads the value of _attachments.
+func parseAttachments(text []byte) ([]incomingAttachment, error) {
+	var list []incomingAttachment
+	err := eachMember(text, func(name string, value []byte) error {
+		if err := checkAttachmentName(name); err != nil {
+			return err
+		}
+		a, err := parseAttachment(name, value)
+		if err != nil {
+			return err
+		}
+		list = append(list, a)
+		return nil
+	})
+	if err != nil {
+		return nil, attachmentsError(err)
+	}
+	return list, nil
+}
+
+func attachmentsError(err error) error {
+	if errors.Is(err, jsondoc.ErrNotObject) {
+		return docValidation("_attachments must be an object.")
+	}
+	return err
+}
+
+func parseAttachment(name string, text []byte) (incomingAttachment, error) {
+	a := incomingAttachment{name: name, length: -1, encodedLength: -1}
+	err := eachMember(text, func(member string, value []byte) (err error) {
+		switch member {
+		case "content_type":
+			a.contentType, err = unquote(value)
+		case "digest":
+			a.digest, err = unquote(value)
+		case "encoding":
+			a.encoding, err = unquote(value)
+		case "revpos":
+			a.revPos, err = strconv.ParseUint(string(value), 10, 32)
+		case "length":
+			a.length, err = strconv.ParseInt(string(value), 10, 64)
+		case "encoded_length":
+			a.encodedLength, err = strconv.ParseInt(string(value), 10, 64)
+		case "data":
+			a.data = value
+			if len(value) < 2 || value[0] != '"' {
+				err = jsondoc.ErrSyntax
+			}
+		case "stub":
+			a.stub = string(value) == "true"
+		case "follows":
+			a.follows = string(value) == "true"
+		}
+		return err
+	})
+	if err != nil {
+		return a, docValidation("The attachment " + strconv.Quote(name) + " has a member of the wrong type.")
+	}
+	return a, a.check()
+}
+
+func (a *incomingAttachment) check() error {
+	quoted := strconv.Quote(a.name)
+	switch {
+	case a.data == nil && !a.stub && !a.follows:
+		return docValidation("The attachment " + quoted + " has no data, stub or follows.")
+	case a.encoding != "" && a.encoding != "gzip" && a.encoding != "identity":
+		return docValidation("The attachment " + quoted + " has an unknown encoding.")
+	case a.digest != "" && !validDigest(a.digest):
+		return docValidation("The attachment " + quoted + " has a digest that is neither md5 nor sha1.")
+	case !validContentType(a.contentType):
+		return docValidation("The attachment " + quoted + " has a malformed content_type.")
+	case a.data != nil:
+		a.stub, a.follows = false, false
+	}
+	return nil
+}
+
+func checkAttachmentName(name string) error {
+	switch {
+	case name == "":
+		return badRequest("An attachment's name must not be empty.")
+	case name[0] == '_':
+		return badRequest("An attachment's name must not start with underscore.")
+	case len(name) > 1024:
+		return badRequest("An attachment's name must have at most 1024 bytes.")
+	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' }):
+		return badRequest("An attachment's name must be UTF-8 without control characters.")
+	}
+	return nil
+}
+
+// validContentType reports whether text can stand in a header.
+func validContentType(text string) bool {
+	if len(text) > 255 {
+		return false
+	}
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,65 @@
+package rest
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+)
+
+// revsDiff answers POST /{db}/_revs_diff: which of the revisions that a peer offers
+// are not here.
+func (h *Handler) revsDiff(rq *request) error {
+	read, err := h.readBody(rq, h.policy(rq).Limits.Request)
+	if err != nil {
+		return err
+	}
+	defer read.free()
+	offered, err := parseRevsDiff(read.text)
+	if err != nil {
+		return err
+	}
+	answers, err := rq.coll.RevsDiff(rq.r.Context(), offered)
+	if err != nil {
+		return fmt.Errorf("comparing revisions: %w", err)
+	}
+	buf := h.buffer()
+	defer h.release(buf)
+	b := append(*buf, '{')
+	for i := range answers {
+		answer := &answers[i]
+		if len(answer.Missing) == 0 {
+			continue
+		}
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		b = appendQuoted(b, answer.ID)
+		b = append(b, ':', '{')
+		b = appendRevs(b, `"missing":[`, answer.Missing)
+		b = appendRevs(b, `,"possible_ancestors":[`, answer.PossibleAncestors)
+		b = append(b, '}')
+	}
+	b = append(b, '}', '\n')
+	*buf = b
+	return rq.sendJSON(http.StatusOK, b)
+}
+
+// parseRevsDiff reads {"id":["rev",…],…}.
+func parseRevsDiff(text []byte) ([]syncstore.RevsOffer, error) {
+	var offered []syncstore.RevsOffer
+	err := eachMember(text, func(id string, value []byte) error {
+		if value[0] != '[' {
+			return badRequest("The revisions of a document must be an array.")
+		}
+		offer := syncstore.RevsOffer{ID: id}
+		err := eachElement(value, func(value []byte) error {
+			rev, err := revMember(value)
+			offer.Revs = append(offer.Revs, rev)
+			return err
+		})
+		offered = append(offered, offer)
+		return err
+	})
+	return offered, err
+}

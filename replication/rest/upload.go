@@ -1,0 +1,170 @@
+package rest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/md5"  //nolint:gosec // names that clients use, not protections (DECISIONS 22)
+	"crypto/sha1" //nolint:gosec // likewise
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
+)
+
+const gzipEncoding = "gzip"
+
+// claim is what a client says about content that it sends.
+type claim struct {
+	digest        string // "" if it says none
+	length        int64  // decoded, -1
+	encodedLength int64  // -1
+	encoding      string
+}
+
+func validDigest(text string) bool {
+	kind, encoded, _ := strings.Cut(text, "-")
+	sum, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	if err != nil {
+		return false
+	}
+	return (kind == "md5" && len(sum) == md5.Size) || (kind == "sha1" && len(sum) == sha1.Size)
+}
+
+// storeContent reads source to its end, stores what it gives in constant memory and
+// checks it against the claim. Content that comes compressed is checked as it came and
+// stored decoded (DECISIONS 22); limit holds for the decoded bytes.
+func storeContent(
+	ctx context.Context, db *syncstore.Database, source io.Reader, limit int64, c claim,
+) (syncstore.Content, error) {
+	upload := db.NewUpload(ctx)
+	defer upload.Abort() // does nothing after Commit
+	sent := newSums(source)
+	decoded := io.Reader(sent)
+	if c.encoding == gzipEncoding {
+		unzipped, err := gzip.NewReader(sent)
+		if err != nil {
+			return syncstore.Content{}, bodyError(err)
+		}
+		decoded = unzipped
+	}
+	_, err := io.CopyBuffer(onlyWriter{upload}, onlyReader{&cappedReader{source: decoded, limit: limit, left: limit}}, make([]byte, 32<<10))
+	if err != nil {
+		var tooLong *bodyTooLong
+		if errors.As(err, &tooLong) {
+			return syncstore.Content{}, tooLarge("too_large", "The attachment is over "+strconv.FormatInt(limit, 10)+" bytes.")
+		}
+		return syncstore.Content{}, bodyError(err)
+	}
+	if err := ctx.Err(); err != nil {
+		return syncstore.Content{}, err
+	}
+	if !sent.has(c) {
+		return syncstore.Content{}, badRequest("An attachment's content does not have the digest or length that was named.")
+	}
+	content, err := upload.Commit(ctx)
+	if err != nil {
+		return syncstore.Content{}, fmt.Errorf("storing an attachment: %w", err)
+	}
+	if c.length >= 0 && content.Length != c.length {
+		return syncstore.Content{}, badRequest("An attachment's content does not have the length that was named.")
+	}
+	return content, nil
+}
+
+// onlyReader hides WriteTo, which would not use the buffer that is given.
+type onlyReader struct{ io.Reader }
+
+// sums computes what a digest may name over the bytes as they came.
+type sums struct {
+	source io.Reader
+	md5    hash.Hash
+	sha1   hash.Hash
+	length int64
+}
+
+func newSums(source io.Reader) *sums {
+	return &sums{source: source, md5: md5.New(), sha1: sha1.New()} //nolint:gosec // see imports
+}
+
+func (s *sums) Read(p []byte) (int, error) {
+	n, err := s.source.Read(p)
+	_, _ = s.md5.Write(p[:n]) // a hash never fails
+	_, _ = s.sha1.Write(p[:n])
+	s.length += int64(n)
+	return n, err
+}
+
+// has reports whether the bytes that came are those of the claim.
+func (s *sums) has(c claim) bool {
+	if c.encoding == gzipEncoding && c.encodedLength >= 0 && c.encodedLength != s.length {
+		return false
+	}
+	switch kind, encoded, _ := strings.Cut(c.digest, "-"); kind {
+	case "md5":
+		return encoded == base64.StdEncoding.EncodeToString(s.md5.Sum(nil))
+	case "sha1":
+		return encoded == base64.StdEncoding.EncodeToString(s.sha1.Sum(nil))
+	}
+	return c.digest == ""
+}
+
+// storeInline stores content that came in base64 inside its document. The digest and
+// length that stand beside the data are not held against it: clients change data and
+// leave them, and CouchDB names the digest of a compressed form that it does not send.
+func (h *Handler) storeInline(
+	ctx context.Context, db *syncstore.Database, limit int64, a *incomingAttachment,
+) (syncstore.Content, string, error) {
+	source, err := base64Reader(a.data)
+	if err != nil {
+		return syncstore.Content{}, "", err
+	}
+	content, err := storeContent(ctx, db, source, limit, claim{length: -1, encodedLength: -1, encoding: a.encoding})
+	if err != nil {
+		return syncstore.Content{}, "", err
+	}
+	if content.HasDigest(a.digest) {
+		return content, a.digest, nil
+	}
+	return content, "", nil
+}
+
+// base64Reader decodes a JSON string of base64, without a copy of it.
+func base64Reader(text []byte) (io.Reader, error) {
+	raw := text[1 : len(text)-1]
+	if bytes.IndexByte(raw, '\\') >= 0 { // some encoders write \/ for /
+		plain, err := unquote(text)
+		if err != nil {
+			return nil, err
+		}
+		raw = []byte(plain)
+	}
+	return &base64Source{raw: raw}, nil
+}
+
+// base64Source gives a format error in place of base64's own, which names an offset in
+// a piece of the text.
+type base64Source struct{ raw []byte }
+
+func (s *base64Source) Read(p []byte) (int, error) {
+	if len(s.raw) == 0 {
+		return 0, io.EOF
+	}
+	n := min(len(p)/3*4, len(s.raw))
+	if n == 0 {
+		return 0, io.ErrShortBuffer
+	}
+	decoded, err := base64.StdEncoding.Decode(p, s.raw[:n])
+	last := n == len(s.raw)
+	if err != nil || (!last && s.raw[n-1] == '=') {
+		return 0, fmt.Errorf("%w: an attachment's data is not base64", jsondoc.ErrSyntax)
+	}
+	s.raw = s.raw[n:]
+	return decoded, nil
+}
