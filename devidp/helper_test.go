@@ -318,3 +318,24 @@ func verifyWith(t *testing.T, keys, token string) (algorithm string, claims map[
 
 	return header.Algorithm, claims
 }
+
+// serve lets a handler answer without a network.
+func serve(h *Handler, r *http.Request) answer {
+	w := httptest.NewRecorder()
+	serveHandler(w, r, h)
+
+	return answer{w.Code, w.Header(), w.Body.String()}
+}
+
+// tryProvision provisions and cleans up, as Caddy does also after a failure.
+func tryProvision(t *testing.T, h *Handler) error {
+	t.Helper()
+
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	defer cancel()
+
+	err := h.Provision(ctx)
+	require.NoError(t, h.Cleanup())
+
+	return err
+}

@@ -92,10 +92,15 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("sync_dev_idp: %w", err)
 	}
 
-	ctx.Logger().Warn("a DEVELOPMENT identity provider is on: anybody on this machine signs in as any of these users without a password; never use it in production",
-		zap.String("issuer", issuer), zap.Strings("users", checked.userNames()), zap.String("data", folder))
+	announce(ctx.Logger(), checked, folder)
 
 	return nil
+}
+
+// announce says loudly what is on, and for whom.
+func announce(log *zap.Logger, checked settings, folder string) {
+	log.Warn("a DEVELOPMENT identity provider is on: anybody on this machine can sign in as any of these users, without a password; never use it in production",
+		zap.String("issuer", checked.issuer), zap.Strings("users", checked.userNames()), zap.String("data", folder))
 }
 
 // hold takes what is shared with other configurations. held is what Cleanup goes by: it
