@@ -153,7 +153,6 @@ func (s *Store) DeleteDatabase(ctx context.Context, name string) error {
 		defer s.mu.Unlock()
 		db.live.Store(false)
 		delete(s.databases, name)
-		s.clearing[db.scope.db] = db
 	}}
 	s.committer.commit(set)
 	if set.err != nil {
@@ -179,9 +178,6 @@ func (s *Store) clearDatabase(db *Database) {
 	set := &changeSet{db: db, clears: true}
 	set.delete(databaseKey(db.scope.db))
 	s.committer.commitBackground(set)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.clearing, db.scope.db)
 }
 
 // clearRange removes all keys of a range, some at a time.

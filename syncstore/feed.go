@@ -13,18 +13,25 @@ import (
 type Feed struct {
 	collection *Collection
 	seq        uint64
-	at         *batch
+	// target is the database's sequence when the feed was opened: it may not have been
+	// told to the feeds yet.
+	target uint64
+	at     *batch
 }
 
 // Follow opens a live feed of what changes after since. A since above the current
 // sequence is read as 0 (DECISIONS 35).
 func (c *Collection) Follow(since uint64) *Feed {
 	at := c.db.broadcast.end()
-	if since > c.db.counters.Load().Seq {
+	target := c.db.counters.Load().Seq
+	if since > target {
 		since = 0
 	}
-	return &Feed{collection: c, seq: since, at: at}
+	return &Feed{collection: c, seq: since, target: target, at: at}
 }
+
+// behind reports whether the feed has to read what others were told already.
+func (f *Feed) behind() bool { return f.seq < max(f.at.since, f.target) }
 
 // Seq returns the sequence that the feed has reached.
 func (f *Feed) Seq() uint64 { return f.seq }
@@ -32,7 +39,7 @@ func (f *Feed) Seq() uint64 { return f.seq }
 // Ready returns a channel that is closed when there is something to Read. It is another
 // channel after each Read: call Ready each time before waiting.
 func (f *Feed) Ready() <-chan struct{} {
-	if f.seq < f.at.since {
+	if f.behind() {
 		behind := make(chan struct{})
 		close(behind)
 		return behind
@@ -49,7 +56,7 @@ func (f *Feed) Read(ctx context.Context, limit int, fn func(*Change) error) (int
 		select {
 		case <-f.at.ready:
 		default:
-			if f.seq >= f.at.since {
+			if !f.behind() {
 				return n, nil
 			}
 		}
@@ -66,7 +73,7 @@ func (f *Feed) Read(ctx context.Context, limit int, fn func(*Change) error) (int
 // it.
 func (f *Feed) step(ctx context.Context, limit int, fn func(*Change) error) (n int, done bool, err error) {
 	rows := []row(nil)
-	if f.seq >= f.at.since {
+	if !f.behind() {
 		rows = f.at.kept()
 	}
 	if rows == nil {

@@ -333,7 +333,7 @@ func (p *preparation) extendTree(rev Rev, history []Rev, parent *leaf) (ended []
 	key := p.collection.scope.tree(p.edit.ID)
 	limit := p.collection.store.options.Revisions
 	h := p.state.head
-	if h != nil && len(h.Leaves) == 1 && parent != nil && len(history) > 1 && history[1] == parent.Rev {
+	if h != nil && len(h.Leaves) == 1 && parent != nil && p.onlyExtends(history, parent.Rev) {
 		record := p.state.tree
 		if record == nil {
 			record = soleLeafTree(parent.Rev).encode()
@@ -363,6 +363,19 @@ func (p *preparation) extendTree(rev Rev, history []Rev, parent *leaf) (ended []
 	}
 	p.set.put(key, p.tree.encode())
 	return ended, nil
+}
+
+// onlyExtends reports whether history says no more than that its first revision follows
+// parent: it has nothing to tell about the past of parent that is not known.
+func (p *preparation) onlyExtends(history []Rev, parent Rev) bool {
+	if len(history) < 2 || history[1] != parent {
+		return false
+	}
+	if len(history) == 2 {
+		return true
+	}
+	at := p.tree.find(parent)
+	return at >= 0 && p.tree.nodes[at].parent >= 0
 }
 
 // placeBodies puts the winner's body into the head and the others beside it.

@@ -89,7 +89,6 @@ type Store struct {
 
 	mu        sync.Mutex
 	databases map[string]*Database
-	clearing  map[uint32]*Database
 }
 
 type storeStats struct {
@@ -124,19 +123,20 @@ func Open(ctx context.Context, eng engine.Engine, o Options) (*Store, error) {
 		engine: eng, options: o, logger: o.Logger,
 		cache: newCache(o.Cache), notifier: newNotifier(), locks: newKeyLocks(), touched: newTouches(o.Now),
 		closing: make(chan struct{}), wakeSweep: make(chan struct{}, 1),
-		databases: make(map[string]*Database), clearing: make(map[uint32]*Database),
+		databases: make(map[string]*Database),
 	}
 	s.committer = newCommitter(s)
 	if err := s.checkFormat(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.loadDatabases(ctx); err != nil {
+	clearing, err := s.loadDatabases(ctx)
+	if err != nil {
 		return nil, err
 	}
 	s.start(s.committer.run)
 	s.start(s.notifier.run)
 	s.start(s.sweep)
-	for _, db := range s.clearing {
+	for _, db := range clearing {
 		s.start(func() { s.clearDatabase(db) })
 	}
 	return s, nil
@@ -195,9 +195,10 @@ func (s *Store) checkFormat(ctx context.Context) error {
 	}
 }
 
-// loadDatabases reads the directory of databases and their counters.
-func (s *Store) loadDatabases(ctx context.Context) error {
-	return s.engine.View(ctx, func(r engine.Reader) error {
+// loadDatabases reads the directory of databases and their counters. It returns those
+// that were deleted and are not cleared yet.
+func (s *Store) loadDatabases(ctx context.Context) (clearing []*Database, err error) {
+	err = s.engine.View(ctx, func(r engine.Reader) error {
 		pairs, failed := r.Scan(engine.PrefixRange([]byte{kindDatabase}))
 		entries := make(map[uint32]databaseEntry)
 		for key, value := range pairs {
@@ -220,13 +221,14 @@ func (s *Store) loadDatabases(ctx context.Context) error {
 			db := newDatabase(s, entry, counts)
 			if entry.deleting {
 				db.close()
-				s.clearing[entry.id] = db
+				clearing = append(clearing, db)
 			} else {
 				s.databases[entry.name] = db
 			}
 		}
 		return nil
 	})
+	return clearing, err
 }
 
 // recover brings the engine back after a doubtful commit and reads again what memory

@@ -71,15 +71,15 @@ func (t *tree) rev(i int) Rev {
 func (t *tree) graft(history []Rev) {
 	child := -1
 	for _, rev := range history {
+		if child >= 0 && t.nodes[child].parent >= 0 {
+			// The rest of the history is known already, or contradicts what is known.
+			break
+		}
 		known := t.find(rev)
 		if known < 0 {
 			known = t.add(rev.Gen, string(packDigest(rev.Digest)), -1)
 		}
 		if child >= 0 {
-			if t.nodes[child].parent >= 0 {
-				// The rest of the history is known already, or contradicts what is known.
-				break
-			}
 			t.nodes[child].parent = known
 		}
 		child = known

@@ -20,7 +20,7 @@ const (
 	// unusedContent is how long content is kept that no document names: the time that a
 	// write has between its upload, or its check of a stub, and its commit (DECISIONS 30).
 	unusedContent = time.Hour
-	// renewUpload is how long before an upload counts as abandoned it says that it lives.
+	// renewUpload is how often an upload that goes on says that it lives.
 	renewUpload = 10 * time.Minute
 )
 
@@ -83,7 +83,7 @@ func (u *Upload) flush() error {
 	set := &changeSet{db: u.db}
 	set.put(u.db.scope.chunk(u.blob, u.chunks), u.buffer)
 	now := u.db.store.options.Now()
-	if u.due < now.Add(renewUpload).Unix() {
+	if u.due < now.Add(unusedContent-renewUpload).Unix() {
 		if u.due != 0 {
 			set.delete(u.dueKey())
 		}

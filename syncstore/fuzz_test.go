@@ -1,0 +1,87 @@
+package syncstore
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// FuzzStoredRecords: damaged bytes are an error, never a panic or a large allocation,
+// and what is read is written back the same.
+func FuzzStoredRecords(f *testing.F) {
+	h := head{
+		Seq: 7, Vector: Vector{Current: Version{5, SourceID{1}}, Previous: []Version{{4, SourceID{2}}}}, Creator: "alice",
+		Leaves: []leaf{
+			{
+				Rev: Rev{2, "ab"}, Seq: 3, Channels: []string{"c"}, Grants: []heldGrant{{Grant{"u", "c"}, 3}},
+				Expires: time.Unix(99, 0), Attachments: []Attachment{{Name: "x", Digest: "md5-"}},
+			},
+			{Rev: Rev{1, "XYZ"}, Deleted: true},
+		},
+		Spans: []span{{Channel: "c", From: 1, To: 2}}, Body: []byte(`{"a":1}`),
+	}
+	t := newTree()
+	t.graft([]Rev{{3, "cc"}, {2, "bb"}, {1, "aa"}})
+	t.graft([]Rev{{3, "dd"}, {2, "bb"}})
+	stored := storedBody{leaf: h.Leaves[0], body: h.Body}
+	counts := counters{Seq: 5, Docs: 2}
+	content := storedContent{chunk: 5}
+	for _, seed := range [][]byte{h.encode(), t.encode(), stored.encode(), counts.encode(), content.encode(), encodeRow("id", &h, true)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, record []byte) {
+		if h, err := decodeHead(bytes.Clone(record)); err == nil {
+			again, err := decodeHead(h.encode())
+			require.NoError(t, err)
+			again.settle(h.Seq)
+			require.Equal(t, h.Body, again.Body)
+			require.Len(t, again.Leaves, len(h.Leaves))
+		}
+		if tree, err := decodeTree(record); err == nil {
+			tree.sort()
+			_, err := decodeTree(tree.encode())
+			require.NoError(t, err)
+			tree.prune(2)
+			tree.leaves()
+		}
+		var c Change
+		_ = c.decode(1, record)
+		_, _ = decodeStoredBody(record)
+		_, _ = decodeCounters(record)
+		_, _ = decodeContent(record)
+		_, _, _ = decodeLocal(record)
+		_, _ = decodeDatabaseEntry(databaseKey(1), record)
+		_, _, _, _ = (&Database{}).parseBodyKey(record)
+	})
+}
+
+func FuzzParseRev(f *testing.F) {
+	for _, seed := range []string{"1-a", "0-1", "2147483647-ff", "-", "1-AB"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		rev, err := ParseRev(text)
+		if err != nil {
+			require.ErrorIs(t, err, ErrBadRevision)
+			return
+		}
+		require.Equal(t, text, rev.String())
+		digest, err := unpackDigest(packDigest(rev.Digest))
+		require.NoError(t, err)
+		require.Equal(t, rev.Digest, digest)
+	})
+}
+
+func FuzzTerminatedText(f *testing.F) {
+	f.Add("a\x00b", "c")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		ka, kb := appendTerminated(nil, a), appendTerminated(nil, b)
+		text, rest, ok := cutTerminated(append(bytes.Clone(ka), "rest"...))
+		require.True(t, ok)
+		require.Equal(t, a, text)
+		require.Equal(t, "rest", string(rest))
+		require.Equal(t, bytes.Compare([]byte(a), []byte(b)), bytes.Compare(ka, kb), "order is kept")
+	})
+}
