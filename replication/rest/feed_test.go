@@ -1,0 +1,344 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/stretchr/testify/require"
+)
+
+func TestLongpollAnswersAtOnceIfThereAreChanges(t *testing.T) {
+	t.Parallel()
+	db := feedDatabase(t)
+	writeDocs(t, db, "a")
+	open, ctx := prepareFeed(t, db, "feed=longpoll")
+	open.run(ctx)
+	require.NoError(t, open.err)
+	page := parsePage(t, open.all())
+	require.Equal(t, []string{"a"}, page.ids())
+	require.Zero(t, open.leases)
+}
+
+func TestLongpollWaitsForTheNextChange(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := feedDatabase(t)
+		writeDocs(t, db, "a")
+		open := startFeed(t, db, "feed=longpoll&since=now&heartbeat=10000")
+		synctest.Wait()
+		require.Equal(t, `{"results":[`, open.seen(), "headers and opening go out at once")
+		time.Sleep(25 * time.Second)
+		synctest.Wait()
+		require.Equal(t, `{"results":[`+"\n\n", open.seen(), "a newline every 10 s")
+		require.True(t, open.running())
+
+		writeDocs(t, db, "b", "c")
+		<-open.over
+		require.NoError(t, open.err)
+		page := parsePage(t, open.seen())
+		require.Equal(t, "b", page.ids()[0])
+		require.Equal(t, 1, open.leases)
+		<-open.lease.closed
+	})
+}
+
+func TestFeedWithoutHeartbeatEndsAfterItsTimeout(t *testing.T) {
+	t.Parallel()
+	for query, end := range map[string]string{
+		"feed=longpoll&since=1":                   "{\"results\":[\n],\n\"last_seq\":\"1\",\"pending\":0}\n",
+		"feed=longpoll&since=1&timeout=7000":      "{\"results\":[\n],\n\"last_seq\":\"1\",\"pending\":0}\n",
+		"feed=continuous&since=1&timeout=0":       "{\"last_seq\":\"1\",\"pending\":0}\n",
+		"feed=continuous&since=1":                 "{\"last_seq\":\"1\",\"pending\":0}\n",
+		"feed=eventsource&since=now&timeout=7000": "event: last_seq\ndata: {\"last_seq\":\"1\",\"pending\":0}\nid: 1\n\n",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			db := feedDatabase(t)
+			writeDocs(t, db, "a")
+			begin := time.Now()
+			open := startFeed(t, db, query)
+			<-open.over
+			require.NoError(t, open.err)
+			require.Equal(t, end, open.seen())
+			switch {
+			case strings.Contains(query, "timeout=0"):
+				require.Zero(t, time.Since(begin))
+			case strings.Contains(query, "timeout=7000"):
+				require.Equal(t, 7*time.Second, time.Since(begin))
+			default:
+				require.Equal(t, time.Minute, time.Since(begin))
+			}
+		})
+	}
+}
+
+func TestContinuousFeedGoesOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := feedDatabase(t)
+		revs := writeDocs(t, db, "a", "b")
+		open := startFeed(t, db, "feed=continuous&heartbeat=true&include_docs=true&limit=4")
+		synctest.Wait()
+		require.Equal(t, []string{
+			`{"seq":1,"id":"a","changes":[{"rev":"` + revs[0].String() + `"}],"doc":{"_id":"a","_rev":"` + revs[0].String() + `","n":0}}`,
+			`{"seq":2,"id":"b","changes":[{"rev":"` + revs[1].String() + `"}],"doc":{"_id":"b","_rev":"` + revs[1].String() + `","n":1}}`,
+		}, lines(open.seen()))
+		require.Equal(t, http.StatusOK, open.status)
+
+		writeEdits(t, db, syncstore.Edit{ID: "c", Body: []byte("{\r\n\t\"text\": \"two\\nlines\"\n}")})
+		synctest.Wait()
+		got := lines(open.seen())
+		require.Len(t, got, 3, "a body's line breaks do not break the row")
+		require.Contains(t, got[2], `"text": "two\nlines" }`)
+
+		time.Sleep(61 * time.Second)
+		synctest.Wait()
+		require.Len(t, lines(open.seen()), 4, "heartbeat")
+		require.True(t, open.running())
+		writeDocs(t, db, "d", "e")
+		<-open.over
+		got = lines(open.seen())
+		require.Contains(t, got[4], `"id":"d"`)
+		require.JSONEq(t, `{"last_seq":"4","pending":1}`, got[5], "it ends at its limit")
+	})
+}
+
+func TestEventSourceSendsEvents(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := feedDatabase(t)
+		rev := writeDocs(t, db, "a", "b")[1].String()
+		open := startFeed(t, db, "feed=eventsource&since=0&heartbeat=5000", "1")
+		synctest.Wait()
+		event := `data: {"seq":2,"id":"b","changes":[{"rev":"` + rev + `"}]}` + "\nid: 2\n\n"
+		require.Equal(t, event, open.seen(), "Last-Event-ID says where to go on")
+		require.Equal(t, "text/event-stream", open.Header().Get("Content-Type"))
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		require.Equal(t, event+":\n\n", open.seen())
+		close(open.lease.ended)
+		<-open.over
+		require.True(t, strings.HasSuffix(open.seen(), "event: last_seq\ndata: {\"last_seq\":\"2\",\"pending\":0}\nid: 2\n\n"))
+	})
+}
+
+func TestFilteredFeedWakesOnlyItsClient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := feedDatabase(t)
+		open := startFeed(t, db, `feed=longpoll&doc_ids=["mine"]&timeout=60000`)
+		synctest.Wait()
+		time.Sleep(40 * time.Second)
+		writeDocs(t, db, "other", "another")
+		synctest.Wait()
+		require.True(t, open.running())
+		writeDocs(t, db, "mine")
+		<-open.over
+		page := parsePage(t, open.seen())
+		require.Equal(t, []string{"mine"}, page.ids())
+		require.Equal(t, `"3"`, string(page.LastSeq))
+
+		// What the filter keeps back is no sign of life: the time goes on.
+		open = startFeed(t, db, `feed=longpoll&since=now&doc_ids=["mine"]&timeout=60000`)
+		begin := time.Now()
+		time.Sleep(40 * time.Second)
+		writeDocs(t, db, "yet-another")
+		<-open.over
+		require.Equal(t, time.Minute, time.Since(begin))
+		page = parsePage(t, open.seen())
+		require.Equal(t, `"4"`, string(page.LastSeq), "the cursor moves all the same")
+	})
+}
+
+func TestDecision38_FeedsEndWithACompleteBody(t *testing.T) {
+	t.Parallel()
+	ends := map[string]func(*openFeed, *syncstore.Database){
+		"lease":  func(o *openFeed, _ *syncstore.Database) { close(o.lease.ended) },
+		"server": func(o *openFeed, _ *syncstore.Database) { close(o.stopping) },
+	}
+	for query, end := range map[string]string{
+		"feed=longpoll&since=now&heartbeat=60000":    "{\"results\":[\n],\n\"last_seq\":\"1\",\"pending\":0}\n",
+		"feed=continuous&since=now&heartbeat=60000":  "{\"last_seq\":\"1\",\"pending\":0}\n",
+		"feed=eventsource&since=now&heartbeat=60000": "event: last_seq\ndata: {\"last_seq\":\"1\",\"pending\":0}\nid: 1\n\n",
+	} {
+		for name, cause := range ends {
+			synctest.Test(t, func(t *testing.T) {
+				db := feedDatabase(t)
+				writeDocs(t, db, "a")
+				open := startFeed(t, db, query)
+				time.Sleep(10 * time.Second)
+				begin := time.Now()
+				cause(open, db)
+				<-open.over
+				require.Less(t, time.Since(begin), time.Second)
+				require.NoError(t, open.err, "%s %s", name, query)
+				require.Equal(t, end, open.seen(), "%s %s", name, query)
+				<-open.lease.closed
+			})
+		}
+	}
+}
+
+func TestFeedEndsWithItsDatabase(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store, db := feedStore(t)
+		open := startFeed(t, db, "feed=longpoll&heartbeat=60000")
+		synctest.Wait()
+		require.NoError(t, store.DeleteDatabase(t.Context(), "notes"))
+		<-open.over
+		parsePage(t, open.seen())
+	})
+}
+
+func TestDecision38_ARefusedLeaseIsTheAnswer(t *testing.T) {
+	t.Parallel()
+	for _, query := range []string{"feed=longpoll&since=now", "feed=continuous", "feed=eventsource"} {
+		db := feedDatabase(t)
+		writeDocs(t, db, "a")
+		open, ctx := prepareFeed(t, db, query)
+		open.refuse = &auth.Error{Status: http.StatusUnauthorized, Name: "unauthorized"}
+		open.run(ctx)
+		require.ErrorIs(t, open.err, open.refuse)
+		require.Empty(t, open.all(), "nothing was sent, so that the 401 can be")
+		require.False(t, open.feed.out.rq.answered)
+	}
+}
+
+func TestFeedEndsWhenTheClientIsGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		open := startFeed(t, feedDatabase(t), "feed=continuous&heartbeat=60000")
+		synctest.Wait()
+		open.closeConn()
+		<-open.over
+		require.ErrorIs(t, open.err, context.Canceled)
+		<-open.lease.closed
+	})
+}
+
+// A client that reads nothing must not keep a feed alive beyond its lease.
+func TestDecision38_AStuckFeedIsCutWhenItsLeaseEnds(t *testing.T) {
+	t.Parallel()
+	for _, query := range []string{"feed=normal", "feed=continuous&heartbeat=60000"} {
+		synctest.Test(t, func(t *testing.T) {
+			db := feedDatabase(t)
+			writeDocs(t, db, numbered("document-with-a-longer-name-", 1000)...)
+			open, ctx := prepareFeed(t, db, query)
+			open.stall()
+			go open.run(ctx)
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			require.True(t, open.running())
+			require.Equal(t, 1, open.leases, "after a second it has a lease")
+			begin := time.Now()
+			close(open.lease.ended)
+			<-open.over
+			require.Less(t, time.Since(begin), time.Second)
+			require.Error(t, open.err)
+		})
+	}
+}
+
+func TestDecision38_ASlowPageTakesALeaseAndEndsCompleteWithIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := feedDatabase(t)
+		writeDocs(t, db, numbered("document-with-a-longer-name-", 2000)...)
+		open, ctx := prepareFeed(t, db, "")
+		open.feed.out.rq.w = &slowAnswer{answer: open.answer, after: func() { close(open.lease.ended) }}
+		open.run(ctx)
+		require.NoError(t, open.err)
+		require.Equal(t, 1, open.leases)
+		page := parsePage(t, open.all())
+		n := len(page.Results)
+		require.Less(t, n, 2000)
+		require.Equal(t, string(page.Results[n-1].Seq), strings.Trim(string(page.LastSeq), `"`), "the client can go on there")
+		require.Equal(t, 2000-n, *page.Pending)
+	})
+}
+
+// slowAnswer takes 1.5 s for its first write.
+type slowAnswer struct {
+	*answer
+	after func()
+}
+
+func (a *slowAnswer) Write(p []byte) (int, error) {
+	if a.after != nil {
+		time.Sleep(1500 * time.Millisecond)
+		a.after()
+		a.after = nil
+	}
+	return a.answer.Write(p)
+}
+
+func TestDecision38_FeedsHoldNoBufferWhileTheyWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := feedDatabase(t)
+		open := startFeed(t, db, "feed=continuous&heartbeat=60000")
+		writeDocs(t, db, "a")
+		synctest.Wait()
+		require.Contains(t, open.seen(), `"id":"a"`)
+		require.Nil(t, open.feed.out.buf)
+		require.Nil(t, open.feed.rows)
+		open.closeConn()
+		<-open.over
+	})
+}
+
+func TestDecision38_LiveFeedsAreNotTransformed(t *testing.T) {
+	t.Parallel()
+	for feed, want := range map[feedKind]string{
+		feedNormal: "", feedLongpoll: "private, no-cache, no-transform",
+		feedContinuous: "private, no-cache, no-transform", feedEventSource: "private, no-cache, no-transform",
+	} {
+		a := newAnswer()
+		feed.setHeaders(&request{w: a})
+		require.Equal(t, want, a.Header().Get("Cache-Control"))
+	}
+}
+
+func TestLongFeedsReachTheClientWhole(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := feedDatabase(t)
+		ids := numbered("document-with-a-longer-name-", 1500)
+		writeDocs(t, db, ids[:700]...)
+		open := startFeed(t, db, "feed=continuous&heartbeat=60000")
+		synctest.Wait()
+		writeDocs(t, db, ids[700:]...)
+		synctest.Wait()
+		got := lines(open.seen())
+		require.Len(t, got, len(ids))
+		for i, line := range got {
+			require.Contains(t, line, ids[i])
+		}
+		open.closeConn()
+		<-open.over
+	})
+}
+
+func TestDescendingContinuousFeedGoesOnForward(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := feedDatabase(t)
+		writeDocs(t, db, "a", "b")
+		open := startFeed(t, db, "feed=continuous&descending=true&heartbeat=60000&limit=4")
+		synctest.Wait()
+		writeDocs(t, db, "c")
+		writeDocs(t, db, "d")
+		<-open.over
+		got := lines(open.seen())
+		require.Len(t, got, 5)
+		for i, id := range []string{"b", "a", "c", "d"} {
+			require.Contains(t, got[i], `"id":"`+id+`"`)
+		}
+	})
+}
