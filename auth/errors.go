@@ -30,6 +30,8 @@ type Error struct {
 	RetryAfter time.Duration
 	// Detail is for the log, never for the client. It holds no token and no cookie.
 	Detail string
+
+	audit bool // worth a line in the log at its normal level
 }
 
 // Error returns the reason that the client is told.

@@ -1,0 +1,184 @@
+package auth
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Site is what a site directive says about who may come in.
+type Site struct {
+	// Admin is nil on a public site.
+	Admin *AdminRule
+	// CookiePath is the Path of session cookies: "/" or the prefix the browser sees.
+	// Default "/".
+	CookiePath string
+}
+
+// Authenticate says who is asking for db. The error is an *Error. Order: bearer,
+// Basic, cookie, guest; a bad bearer never falls through. On an administrator's site
+// only its rule counts.
+func (s *Service) Authenticate(r *http.Request, site *Site, db Database) (*Principal, error) {
+	if s.state.Load() == nil {
+		return nil, errTryLater("not started", time.Second, "")
+	}
+	var p *Principal
+	var refusal *Error
+	if site != nil && site.Admin != nil {
+		p, refusal = s.administrator(r, site.Admin, db)
+	} else {
+		p, refusal = s.signIn(r, db)
+	}
+	if refusal != nil {
+		s.logRefusal(r.Context(), db.Name, refusal)
+		return nil, refusal
+	}
+	return p, nil
+}
+
+// logRefusal writes the true reason. Refusals hold no token, cookie or password.
+func (s *Service) logRefusal(ctx context.Context, db string, e *Error) {
+	log := s.logger.Debug
+	switch {
+	case e.Status >= http.StatusInternalServerError && e.Status != http.StatusServiceUnavailable:
+		log = s.logger.Error
+	case e.audit:
+		log = s.logger.Warn
+	}
+	log("sign-in refused", zap.String("database", db), zap.Stringer("client", ClientOf(ctx).Addr),
+		zap.Int("status", e.Status), zap.String("reason", e.Reason), zap.String("detail", e.Detail))
+}
+
+// signIn is Authenticate on a public site.
+func (s *Service) signIn(r *http.Request, db Database) (*Principal, *Error) {
+	ctx := r.Context()
+	pol := s.policy(db.Name)
+	if pol == nil {
+		return nil, errLoginRequired()
+	}
+	kind, secret, refusal := readAuthorization(r.Header)
+	if refusal != nil {
+		return nil, refusal
+	}
+	switch kind {
+	case schemeBearer:
+		return s.signInBearer(ctx, secret, db, pol)
+	case schemeBasic:
+		return nil, errInvalidLogin("password sign-in is off")
+	case schemeNone:
+	}
+	if !pol.Session.Off {
+		if cookies := readSessionCookies(r.Header, pol.Session.Cookie); len(cookies) > 0 {
+			return s.signInCookies(ctx, cookies, db)
+		}
+	}
+	if pol.Guest {
+		return &Principal{Method: MethodGuest, db: db}, nil
+	}
+	return nil, errLoginRequired()
+}
+
+func (s *Service) signInBearer(ctx context.Context, raw string, db Database, pol *policy) (*Principal, *Error) {
+	v, refusal := s.verify(ctx, raw, pol.admitted)
+	if refusal != nil {
+		return nil, refusal
+	}
+	return s.tokenPrincipal(ctx, v, db)
+}
+
+// tokenPrincipal finds or makes the user that a verified token is in db.
+func (s *Service) tokenPrincipal(ctx context.Context, v *verified, db Database) (*Principal, *Error) {
+	if s.state.Load().refused.has(v.token) {
+		return nil, errInvalidToken("token revoked")
+	}
+	u, refusal := s.state.Load().account(ctx, db, v.applicant(), true)
+	if refusal != nil {
+		return nil, refusal
+	}
+	p := principalOfToken(v, db)
+	p.Name = u.Name
+	return p, nil
+}
+
+// signInCookies tries all cookies of the name, so that a stale one fails nothing
+// (DECISIONS 2). If none is good, the answer is 401 even where guests may come in: a
+// client whose session ended must not go on as somebody else.
+func (s *Service) signInCookies(ctx context.Context, cookies []sessionCookie, db Database) (*Principal, *Error) {
+	result := errInvalidSession("no such session")
+	for _, c := range cookies {
+		key, ok := hashSessionID(c.value)
+		if !ok {
+			continue
+		}
+		x, err := s.state.Load().session(ctx, key)
+		if err != nil {
+			return nil, errInternal("reading a session", err)
+		}
+		if x == nil {
+			continue
+		}
+		p, refusal := s.sessionPrincipal(ctx, x, db, true)
+		if refusal == nil {
+			return p, nil
+		}
+		result = refusal
+	}
+	return nil, result
+}
+
+// sessionPrincipal is the user that a session is in db.
+func (s *Service) sessionPrincipal(ctx context.Context, x *session, db Database, register bool) (*Principal, *Error) {
+	u, t, refusal := s.admitSession(ctx, x, db, register)
+	if refusal != nil {
+		return nil, refusal
+	}
+	s.state.Load().touch(x, time.Now())
+	return &Principal{
+		Name: u.Name, Method: MethodCookie, Roles: u.TokenRoles, Provider: x.Provider,
+		Issuer: x.Identity.Issuer, Subject: x.Identity.Subject, Expires: t.end,
+		db: db, identity: x.identity, session: x,
+	}, nil
+}
+
+// admitSession judges a session by a database's policy and users.
+func (s *Service) admitSession(ctx context.Context, x *session, db Database, register bool) (*User, terms, *Error) {
+	pol := s.policy(db.Name)
+	if pol == nil || pol.Session.Off {
+		return nil, terms{}, errInvalidSession("sessions are off")
+	}
+	pr := s.provider(x.Provider, x.Identity.Issuer)
+	if pr == nil {
+		// Refused, not deleted: the provider may come back (DECISIONS 17).
+		return nil, terms{}, errInvalidSession("provider removed")
+	}
+	if !pol.admits[pr] {
+		return nil, terms{}, errInvalidSession("provider not accepted here")
+	}
+	now := time.Now()
+	t := x.terms(&pol.Session)
+	switch {
+	case !now.Before(t.end):
+		return nil, terms{}, errInvalidSession("session expired")
+	case t.idle > 0 && now.Sub(time.UnixMilli(x.used.Load())) >= t.idle:
+		return nil, terms{}, errInvalidSession("session idle for too long")
+	case !x.required.satisfies(pr.Require):
+		return nil, terms{}, errInvalidSession("sign-in rules changed")
+	}
+	u, refusal := s.state.Load().account(ctx, db, &applicant{
+		provider: pr, identity: x.Identity, key: x.identity, name: x.Name, fromSubject: x.FromSubject,
+		email: x.Email, roles: x.Roles, issued: time.UnixMilli(x.Created),
+		grantsAt: time.Unix(x.TokenIssued, 0), session: true,
+	}, register)
+	return u, t, refusal
+}
+
+// terms are a session's limits under a database's policy.
+func (x *session) terms(p *SessionPolicy) terms {
+	end := min(x.Expires, x.Created+p.Lifetime.Milliseconds())
+	if p.UntilTokenExpiry {
+		end = min(end, x.TokenEnd)
+	}
+	return terms{end: time.UnixMilli(end), idle: p.Idle}
+}

@@ -1,0 +1,137 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const (
+	// DefaultLifetime is a session's absolute limit unless configured.
+	DefaultLifetime = 24 * time.Hour
+	// DefaultCookie is the session cookie's name unless configured: the one that
+	// clients of Sync Gateway know.
+	DefaultCookie = "SyncGatewaySession"
+	// DefaultClockSkew is what iat and nbf are forgiven unless configured.
+	DefaultClockSkew = 30 * time.Second
+
+	maxClockSkew = 10 * time.Minute
+)
+
+// Config is one configuration's providers and policies.
+type Config struct {
+	Providers []Provider
+	Databases []Policy
+	Logger    *zap.Logger // default: no log
+}
+
+// Policy is a database's part of the configuration. Name "*" is the policy of
+// databases without one of their own.
+type Policy struct {
+	Name      string
+	Providers []string
+	Guest     bool
+	Session   SessionPolicy
+	// AccessStated is set when the Caddyfile names `access …` or `sync_function`.
+	AccessStated bool
+}
+
+// SessionPolicy limits sessions.
+type SessionPolicy struct {
+	Off              bool
+	Lifetime         time.Duration // absolute; default 24h
+	Idle             time.Duration // 0: none
+	Cookie           string        // default SyncGatewaySession
+	SameSite         http.SameSite // default Lax
+	UntilTokenExpiry bool
+}
+
+// policy is a Policy with its defaults and its providers looked up.
+type policy struct {
+	Policy
+	admits map[*provider]bool
+}
+
+func (c *Config) validate() ([]*provider, map[string]*policy, error) {
+	providers, err := newProviders(c.Providers)
+	if err != nil {
+		return nil, nil, err
+	}
+	policies := make(map[string]*policy, len(c.Databases))
+	for _, d := range c.Databases {
+		if _, twice := policies[d.Name]; twice {
+			return nil, nil, fmt.Errorf("database %s is configured twice: keep one block", d.Name)
+		}
+		p, err := newPolicy(d, providers)
+		if err != nil {
+			return nil, nil, fmt.Errorf("database %s: %w", d.Name, err)
+		}
+		policies[d.Name] = p
+	}
+	return providers, policies, nil
+}
+
+func newPolicy(d Policy, providers []*provider) (*policy, error) {
+	p := &policy{Policy: d, admits: map[*provider]bool{}}
+	if d.Name == "" {
+		return nil, errors.New("a database needs a name")
+	}
+	for _, name := range d.Providers {
+		i := slices.IndexFunc(providers, func(pr *provider) bool { return pr.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("oidc %s: there is no provider of that name: add `oidc %s { … }` to the sync options", name, name)
+		}
+		if p.admits[providers[i]] {
+			return nil, fmt.Errorf("oidc %s is listed twice", name)
+		}
+		p.admits[providers[i]] = true
+		if err := checkOpenRegistration(d, providers[i]); err != nil {
+			return nil, err
+		}
+	}
+	return p, p.Session.fill()
+}
+
+// checkOpenRegistration refuses what would open a database to everybody who has an
+// account at a provider, without a word about access (DECISIONS 8).
+func checkOpenRegistration(d Policy, p *provider) error {
+	if !p.Register || len(p.Require) > 0 || d.AccessStated || loopbackURL(p.Issuer) {
+		return nil
+	}
+	return fmt.Errorf("oidc %s has register and no require, so everybody with an account at %s could read and write here: "+
+		"write `access shared` or `sync_function <file>` in the database, or `require <claim> <value>` in the provider",
+		p.Name, p.Issuer)
+}
+
+func (s *SessionPolicy) fill() error {
+	if s.Lifetime == 0 {
+		s.Lifetime = DefaultLifetime
+	}
+	if s.Cookie == "" {
+		s.Cookie = DefaultCookie
+	}
+	if s.SameSite == 0 || s.SameSite == http.SameSiteDefaultMode {
+		s.SameSite = http.SameSiteLaxMode
+	}
+	switch {
+	case s.Lifetime < time.Second:
+		return fmt.Errorf("session lifetime %v is too short: write at least 1s", s.Lifetime)
+	case s.Idle < 0 || s.Idle > 0 && s.Idle < time.Second:
+		return fmt.Errorf("session idle %v is too short: write at least 1s, or leave it out", s.Idle)
+	case !isCookieName(s.Cookie):
+		return fmt.Errorf("session cookie %q is not a cookie name: use letters, digits, - and _", s.Cookie)
+	}
+	return nil
+}
+
+// isCookieName reports whether s is a token (RFC 6265 section 4.1.1).
+func isCookieName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?={}`, r)
+	})
+}

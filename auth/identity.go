@@ -1,0 +1,299 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+)
+
+// Identity is somebody at a provider. Only the pair is unique.
+type Identity struct {
+	Issuer  string `json:"issuer"`
+	Subject string `json:"subject"`
+}
+
+// identityKey stands for an Identity in keys.
+type identityKey [sha256.Size]byte
+
+func (i Identity) key() identityKey {
+	// The issuer is a URL and holds no line break.
+	return sha256.Sum256([]byte(i.Issuer + "\n" + i.Subject))
+}
+
+// identityRef is an identity in a database.
+type identityRef struct {
+	db  uint32
+	key identityKey
+}
+
+// identityRecord binds an identity to a user of one database. It outlives the user,
+// because of NotBefore.
+type identityRecord struct {
+	Identity
+	// User is the user's name, fixed at the first sign-in; "" after the user was deleted.
+	User string `json:"user,omitempty"`
+	// NotBefore (Unix milliseconds): tokens issued and sessions made earlier are
+	// refused (DECISIONS 4).
+	NotBefore int64 `json:"not_before,omitempty"`
+	// GrantsAt is the iat (Unix seconds) of the token that the user's roles follow.
+	GrantsAt int64 `json:"grants_at,omitempty"`
+}
+
+// revoked reports whether the record's NotBefore refuses what was issued then. Tokens
+// carry whole seconds; sessions are younger than a revocation by the millisecond.
+func (r *identityRecord) revoked(v *applicant) bool {
+	if v.session {
+		return v.issued.UnixMilli() < r.NotBefore
+	}
+	return v.issued.Unix() < r.NotBefore/1000
+}
+
+func identityRecordKey(k identityKey) []byte {
+	return append([]byte("auth/identity/"), k[:]...)
+}
+
+// applicant is what a verified token or a session says about who signs in.
+type applicant struct {
+	provider    *provider
+	identity    Identity
+	key         identityKey
+	name        string
+	fromSubject bool
+	email       string
+	roles       []string
+	issued      time.Time // token's iat, or when the session was made
+	grantsAt    time.Time // iat of the token that roles and email are from
+	session     bool
+}
+
+func (v *verified) applicant() *applicant {
+	return &applicant{
+		provider: v.provider, identity: v.identity, key: v.key, name: v.name, fromSubject: v.fromSubject,
+		email: v.email, roles: v.roles, issued: v.issued, grantsAt: v.issued,
+	}
+}
+
+// identity returns an identity's record in a database, nil if there is none.
+func (s *State) identity(ctx context.Context, ref identityRef) (*identityRecord, error) {
+	if rec, ok := s.identities.get(ref); ok {
+		return rec, nil
+	}
+	epoch := s.identities.epoch(ref)
+	var rec *identityRecord
+	err := s.records.View(ctx, func(r syncstore.RecordReader) error {
+		var err error
+		rec, err = readIdentity(r, ref)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading an identity: %w", err)
+	}
+	if rec != nil {
+		s.identities.putIf(ref, rec, epoch)
+	}
+	return rec, nil
+}
+
+func readIdentity(r syncstore.RecordReader, ref identityRef) (*identityRecord, error) {
+	rec := new(identityRecord)
+	found, err := readJSON(r, ref.db, identityRecordKey(ref.key), rec)
+	if !found {
+		return nil, err
+	}
+	return rec, nil
+}
+
+// readJSON reads a record into v and reports whether it is there.
+func readJSON(r syncstore.RecordReader, db uint32, key []byte, v any) (bool, error) {
+	text, err := r.Get(db, key)
+	if errors.Is(err, syncstore.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		return false, fmt.Errorf("%w: %w", syncstore.ErrDamaged, err)
+	}
+	return true, nil
+}
+
+// account returns the enabled user that the applicant is in db. If there is none yet
+// and register is set, it makes or binds one as far as DECISIONS 1 allows.
+func (s *State) account(ctx context.Context, db Database, a *applicant, register bool) (*User, *Error) {
+	ref := identityRef{db.ID, a.key}
+	rec, err := s.identity(ctx, ref)
+	if err != nil {
+		return nil, errInternal("signing in", err)
+	}
+	if rec != nil && rec.revoked(a) {
+		return nil, errSignedOut(a)
+	}
+	if rec == nil || rec.User == "" {
+		if !register {
+			return nil, errNotRegistered(a)
+		}
+		return s.admitNew(ctx, db, a)
+	}
+	u, err := s.user(ctx, db.ID, rec.User)
+	switch {
+	case err != nil:
+		return nil, errInternal("signing in", err)
+	case u == nil:
+		return nil, errNotRegistered(a)
+	case u.Disabled:
+		return nil, errDisabled(a)
+	}
+	if register && u.outdated(a, rec) {
+		return s.follow(ctx, db, a)
+	}
+	return u, nil
+}
+
+func errSignedOut(a *applicant) *Error {
+	if a.session {
+		return errInvalidSession("made before all sessions were ended")
+	}
+	return errInvalidToken("token revoked")
+}
+
+func errNotRegistered(a *applicant) *Error {
+	if a.session {
+		return errInvalidSession("the session's identity has no user here")
+	}
+	return errInvalidToken("no such user")
+}
+
+func errDisabled(a *applicant) *Error {
+	if a.session {
+		return errInvalidSession("user is disabled")
+	}
+	return errInvalidToken("user is disabled")
+}
+
+// admitNew signs an identity in for the first time.
+func (s *State) admitNew(ctx context.Context, db Database, a *applicant) (*User, *Error) {
+	// Look first: who may not come in must not cost a write.
+	var refusal *Error
+	err := s.records.View(ctx, func(r syncstore.RecordReader) error {
+		var err error
+		_, refusal, err = decideNew(r, db, a)
+		return err
+	})
+	if errors.Is(err, errAlreadyBound) {
+		return s.account(ctx, db, a, false)
+	}
+	if err != nil {
+		return nil, errInternal("signing in", err)
+	}
+	if refusal != nil {
+		return nil, refusal
+	}
+	var u *User
+	err = s.update(ctx, func(tx *transaction) error {
+		ref := identityRef{db.ID, a.key}
+		rec, err := readIdentity(tx, ref)
+		if err != nil {
+			return err
+		}
+		if rec == nil {
+			rec = &identityRecord{Identity: a.identity}
+		}
+		if u, refusal, err = decideNew(tx, db, a); err != nil || refusal != nil {
+			return err
+		}
+		u.Identities = append(u.Identities, a.identity)
+		u.take(a)
+		rec.User, rec.GrantsAt = u.Name, a.grantsAt.Unix()
+		if err := tx.putUser(db.ID, u); err != nil {
+			return err
+		}
+		return tx.putIdentity(ref, rec)
+	})
+	if errors.Is(err, errAlreadyBound) {
+		return s.account(ctx, db, a, false) // another request was faster
+	}
+	if err != nil {
+		return nil, errInternal("signing in", err)
+	}
+	return u, refusal
+}
+
+// errAlreadyBound: the identity got its user meanwhile.
+var errAlreadyBound = errors.New("identity is bound already")
+
+// decideNew returns the user that an identity without one becomes: a new one, or an
+// account that nobody else can own (DECISIONS 1).
+func decideNew(r syncstore.RecordReader, db Database, a *applicant) (*User, *Error, error) {
+	rec, err := readIdentity(r, identityRef{db.ID, a.key})
+	if err != nil {
+		return nil, nil, err
+	}
+	if rec != nil && rec.User != "" {
+		return nil, nil, errAlreadyBound
+	}
+	if rec != nil && rec.revoked(a) {
+		return nil, errSignedOut(a), nil
+	}
+	u := new(User)
+	found, err := readJSON(r, db.ID, userRecordKey(a.name), u)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case !found && !a.provider.Register:
+		return nil, errNotRegistered(a), nil
+	case !found:
+		return &User{Name: a.name, Created: time.Now().UTC().Truncate(time.Second)}, nil, nil
+	case len(u.Identities) == 0 && (a.fromSubject || u.FirstUse):
+		if u.Disabled {
+			return nil, errDisabled(a), nil
+		}
+		u.FirstUse = false
+		return u, nil, nil
+	}
+	refusal := errForbidden("the user name belongs to another account",
+		fmt.Sprintf("identity %q of issuer %q asked for the existing user %q", a.identity.Subject, a.identity.Issuer, a.name))
+	refusal.audit = true
+	return nil, refusal, nil
+}
+
+// follow writes what a newer token says about the user.
+func (s *State) follow(ctx context.Context, db Database, a *applicant) (*User, *Error) {
+	ref := identityRef{db.ID, a.key}
+	var u *User
+	err := s.update(ctx, func(tx *transaction) error {
+		rec, err := readIdentity(tx, ref)
+		if err != nil {
+			return err
+		}
+		if rec == nil || rec.User == "" {
+			return ErrNoUser
+		}
+		if u, err = tx.user(db.ID, rec.User); err != nil {
+			return err
+		}
+		if !u.outdated(a, rec) {
+			return nil
+		}
+		u.take(a)
+		rec.GrantsAt = a.grantsAt.Unix()
+		if err := tx.putUser(db.ID, u); err != nil {
+			return err
+		}
+		return tx.putIdentity(ref, rec)
+	})
+	switch {
+	case errors.Is(err, ErrNoUser):
+		return nil, errNotRegistered(a)
+	case err != nil:
+		return nil, errInternal("updating a user at sign-in", err)
+	case u.Disabled:
+		return nil, errDisabled(a)
+	}
+	return u, nil
+}

@@ -1,0 +1,106 @@
+package auth
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+const (
+	// maxKeys is how many keys of a provider are kept.
+	maxKeys = 100
+	// minRSABits is the shortest RSA key (RFC 7518 section 3.3).
+	minRSABits = 2048
+)
+
+// parseJWKS reads a JWK set (RFC 7517) and keeps the keys that may verify tokens.
+// The others are left out with the reason, as section 5 asks; a set without any good
+// key is an error.
+func parseJWKS(text []byte) (keys []jose.JSONWebKey, skipped []string, err error) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(text, &set); err != nil {
+		return nil, nil, errors.New("key set is not a JSON object with keys")
+	}
+	if len(set.Keys) > maxKeys {
+		return nil, nil, fmt.Errorf("key set has %d keys, more than %d", len(set.Keys), maxKeys)
+	}
+	for i, raw := range set.Keys {
+		key, err := parseJWK(raw)
+		if err != nil {
+			skipped = append(skipped, fmt.Sprintf("key %d: %v", i, err))
+			continue
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, skipped, fmt.Errorf("key set has no usable key (%s)", strings.Join(skipped, "; "))
+	}
+	return keys, skipped, nil
+}
+
+func parseJWK(raw json.RawMessage) (jose.JSONWebKey, error) {
+	var outline struct {
+		Use    string   `json:"use"`
+		KeyOps []string `json:"key_ops"`
+	}
+	if err := json.Unmarshal(raw, &outline); err != nil {
+		return jose.JSONWebKey{}, errors.New("malformed")
+	}
+	if outline.Use != "" && outline.Use != "sig" {
+		return jose.JSONWebKey{}, errors.New("not for signatures")
+	}
+	if outline.KeyOps != nil && !slices.Contains(outline.KeyOps, "verify") {
+		return jose.JSONWebKey{}, errors.New("not for verifying")
+	}
+	var key jose.JSONWebKey
+	if err := key.UnmarshalJSON(raw); err != nil {
+		return jose.JSONWebKey{}, errors.New("malformed or of an unknown type")
+	}
+	if key.Algorithm != "" && !slices.Contains(signatureAlgorithms, key.Algorithm) {
+		return jose.JSONWebKey{}, errors.New("algorithm not accepted")
+	}
+	switch k := key.Key.(type) {
+	case *rsa.PublicKey:
+		if k.N.BitLen() < minRSABits {
+			return jose.JSONWebKey{}, fmt.Errorf("RSA key of %d bits", k.N.BitLen())
+		}
+	case *ecdsa.PublicKey, ed25519.PublicKey:
+	default:
+		// A private or symmetric key: whoever reads the set can sign.
+		return jose.JSONWebKey{}, errors.New("not a public key")
+	}
+	return key, nil
+}
+
+// fits reports whether key may verify a signature of algorithm alg: of that family
+// and curve, and not reserved for another algorithm (RFC 8725 section 3.1).
+func fits(key *jose.JSONWebKey, alg string) bool {
+	if key.Algorithm != "" && key.Algorithm != alg {
+		return false
+	}
+	switch k := key.Key.(type) {
+	case *rsa.PublicKey:
+		return strings.HasPrefix(alg, "RS") || strings.HasPrefix(alg, "PS")
+	case *ecdsa.PublicKey:
+		switch k.Curve.Params().BitSize {
+		case 256:
+			return alg == "ES256"
+		case 384:
+			return alg == "ES384"
+		case 521:
+			return alg == "ES512"
+		}
+	case ed25519.PublicKey:
+		return alg == "EdDSA"
+	}
+	return false
+}

@@ -1,0 +1,292 @@
+package auth
+
+import (
+	"sync"
+	"time"
+)
+
+// Lease is held by a response for as long as it is open. It ends by itself when its
+// principal may no longer be answered.
+type Lease struct {
+	hub       *leaseHub
+	principal *Principal
+	done      chan struct{}
+
+	// hub.mu guards the rest.
+	reason string
+	ended  bool
+	closed bool
+	end    time.Time // of the principal; zero if none
+	slides bool      // keeps a session with an idle limit in use
+	idle   time.Duration
+	wake   time.Time // when the timer must look at the lease
+	place  int       // in the heap, -1 if not there
+	links  [leaseIndexes]leaseLink
+}
+
+// Done is closed when the lease has ended.
+func (l *Lease) Done() <-chan struct{} { return l.done }
+
+// Reason says why it ended; "" while it runs. It is a text for people.
+func (l *Lease) Reason() string {
+	l.hub.mu.Lock()
+	defer l.hub.mu.Unlock()
+	return l.reason
+}
+
+// Close gives the lease back. It may be called more than once, and after Done.
+func (l *Lease) Close() {
+	l.hub.mu.Lock()
+	already := l.closed
+	l.closed = true
+	if !already {
+		l.hub.remove(l)
+	}
+	l.hub.mu.Unlock()
+	if x := l.principal.session; x != nil && !already && l.Reason() == "" {
+		l.hub.state.touch(x, time.Now())
+	}
+}
+
+// The indexes by which leases are found.
+const (
+	bySession = iota
+	byIdentity
+	byUser
+	leaseIndexes
+)
+
+// leaseIndexKey is a key of one of the indexes.
+type leaseIndexKey struct {
+	index int
+	hash  [32]byte // sessionKey or identityKey
+	user  userRef
+}
+
+// leaseLink is a lease's place in the list of one key.
+type leaseLink struct {
+	key        leaseIndexKey
+	linked     bool
+	prev, next *Lease
+}
+
+// leaseHub holds all open leases: indexed lists, and one heap with one timer for all
+// ends, so that ten thousand leases cost no goroutine.
+type leaseHub struct {
+	state *State
+
+	mu    sync.Mutex
+	heads map[leaseIndexKey]*Lease
+	all   map[*Lease]struct{}
+	heap  leaseHeap
+	timer *time.Timer
+}
+
+func (h *leaseHub) init(s *State) {
+	h.state = s
+	h.heads = map[leaseIndexKey]*Lease{}
+	h.all = map[*Lease]struct{}{}
+}
+
+// add registers a lease; it does not end by time until setEnd.
+func (h *leaseHub) add(p *Principal) *Lease {
+	l := &Lease{hub: h, principal: p, done: make(chan struct{}), place: -1}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.all[l] = struct{}{}
+	if p.session != nil {
+		h.link(l, leaseIndexKey{index: bySession, hash: p.session.key})
+	}
+	if p.identity != (identityKey{}) {
+		h.link(l, leaseIndexKey{index: byIdentity, hash: p.identity})
+	}
+	if p.Name != "" {
+		h.link(l, leaseIndexKey{index: byUser, user: userRef{p.db.ID, p.Name}})
+	}
+	return l
+}
+
+func (h *leaseHub) link(l *Lease, key leaseIndexKey) {
+	link := &l.links[key.index]
+	link.key, link.linked = key, true
+	if head := h.heads[key]; head != nil {
+		link.next = head
+		head.links[key.index].prev = l
+	}
+	h.heads[key] = l
+}
+
+// remove forgets a lease. mu is held.
+func (h *leaseHub) remove(l *Lease) {
+	delete(h.all, l)
+	for i := range l.links {
+		link := &l.links[i]
+		if !link.linked {
+			continue
+		}
+		link.linked = false
+		switch {
+		case link.prev != nil:
+			link.prev.links[i].next = link.next
+		case link.next != nil:
+			h.heads[link.key] = link.next
+		default:
+			delete(h.heads, link.key)
+		}
+		if link.next != nil {
+			link.next.links[i].prev = link.prev
+		}
+		link.prev, link.next = nil, nil
+	}
+	h.unplan(l)
+}
+
+// finish ends a lease.
+func (h *leaseHub) finish(l *Lease, reason string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.finishLocked(l, reason)
+}
+
+func (h *leaseHub) finishLocked(l *Lease, reason string) {
+	if l.ended || l.closed {
+		return
+	}
+	l.ended, l.reason = true, reason
+	h.remove(l)
+	close(l.done)
+}
+
+// terms are how long a principal may be answered without being judged anew.
+type terms struct {
+	end  time.Time     // zero: no end
+	idle time.Duration // of its session; 0: no limit
+}
+
+// setTerms plans when the timer looks at the lease.
+func (h *leaseHub) setTerms(l *Lease, t terms) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if l.ended || l.closed {
+		return
+	}
+	l.end, l.idle = t.end, t.idle
+	l.slides = l.principal.session != nil
+	h.planLocked(l, time.Now())
+}
+
+func (h *leaseHub) planLocked(l *Lease, now time.Time) {
+	h.unplan(l)
+	l.wake = l.end
+	if l.slides {
+		// A feed keeps its session in use for as long as it is open.
+		every := 10 * touchInterval
+		if l.idle > 0 {
+			every = min(every, l.idle/3)
+		}
+		if next := now.Add(every); l.wake.IsZero() || next.Before(l.wake) {
+			l.wake = next
+		}
+	}
+	if !l.wake.IsZero() {
+		h.plan(l)
+	}
+}
+
+// alarm is the timer's: it ends what has expired and touches sessions.
+func (h *leaseHub) alarm() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	for len(h.heap) > 0 && !h.heap[0].wake.After(now) {
+		l := h.heap[0]
+		if !l.end.IsZero() && !now.Before(l.end) {
+			h.finishLocked(l, l.principal.expiry())
+			continue
+		}
+		h.state.touch(l.principal.session, now)
+		h.planLocked(l, now)
+	}
+	h.arm()
+}
+
+// collect lists the leases of a key.
+func (h *leaseHub) collect(key leaseIndexKey) []*Lease {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var list []*Lease
+	for l := h.heads[key]; l != nil; l = l.links[key.index].next {
+		list = append(list, l)
+	}
+	return list
+}
+
+func (h *leaseHub) judgeSession(k sessionKey) {
+	h.judge(h.collect(leaseIndexKey{index: bySession, hash: k}))
+}
+
+func (h *leaseHub) judgeIdentity(k identityKey) {
+	h.judge(h.collect(leaseIndexKey{index: byIdentity, hash: k}))
+}
+
+func (h *leaseHub) judgeUser(u userRef) {
+	h.judge(h.collect(leaseIndexKey{index: byUser, user: u}))
+}
+
+// judgeAll judges every open lease, after the configuration changed.
+func (h *leaseHub) judgeAll() {
+	h.mu.Lock()
+	list := make([]*Lease, 0, len(h.all))
+	for l := range h.all {
+		list = append(list, l)
+	}
+	h.mu.Unlock()
+	h.judge(list)
+}
+
+// judge ends those leases that the current configuration and state refuse.
+func (h *leaseHub) judge(list []*Lease) {
+	if len(list) == 0 {
+		return
+	}
+	service := h.state.current.Load()
+	for _, l := range list {
+		if service == nil {
+			return
+		}
+		t, refusal := service.judge(h.state.ctx, l.principal)
+		if refusal != nil {
+			h.finish(l, leaseReason(refusal))
+			continue
+		}
+		h.setTerms(l, t)
+	}
+}
+
+// leaseReason is the text of a refusal for people: what is true, not what strangers
+// are told.
+func leaseReason(e *Error) string {
+	if e.Detail != "" && e.Status != 500 {
+		return e.Detail
+	}
+	return e.Reason
+}
+
+func (h *leaseHub) endAll(reason string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for l := range h.all {
+		h.finishLocked(l, reason)
+	}
+	if h.timer != nil {
+		h.timer.Stop()
+		h.timer = nil
+	}
+}
+
+// count is the number of open leases.
+func (h *leaseHub) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.all)
+}

@@ -1,0 +1,198 @@
+// Package auth answers who is asking: it verifies tokens and sessions and gives a
+// principal with a lease.
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Service judges requests by one configuration. Its methods are safe for concurrent use.
+type Service struct {
+	logger    *zap.Logger
+	providers []*provider
+	policies  map[string]*policy
+	digests   *lru[[sha256.Size]byte, *verified]
+
+	mu      sync.Mutex
+	state   atomic.Pointer[State] // set by Start
+	started bool
+}
+
+// New checks the configuration (no network, no I/O that a validate could not do). Its
+// errors say what to write instead.
+func New(c Config) (*Service, error) {
+	providers, policies, err := c.validate()
+	if err != nil {
+		return nil, err
+	}
+	logger := c.Logger
+	if logger == nil {
+		logger = zap.NewNop()
+	}
+	return &Service{
+		logger:    logger,
+		providers: providers,
+		policies:  policies,
+		digests:   newLRU[[sha256.Size]byte, *verified](digestCacheSize),
+	}, nil
+}
+
+// Start puts the service to work on state: it becomes the configuration by which open
+// leases are judged; those it refuses end before Start returns. A provider that is
+// down does not keep it from starting.
+func (s *Service) Start(ctx context.Context, state *State) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started {
+		return errors.New("auth: service started twice")
+	}
+	for i, p := range s.providers {
+		k, err := state.acquireKeys(ctx, p)
+		if err != nil {
+			for _, held := range s.providers[:i] {
+				held.keys.release()
+			}
+			return fmt.Errorf("starting sign-in: %w", err)
+		}
+		p.keys = k
+	}
+	s.state.Store(state)
+	s.started = true
+	state.current.Store(s)
+	state.leases.judgeAll()
+	return nil
+}
+
+// Stop ends what Start began (background refreshes); leases stay. A service that was
+// replaced must be stopped after the new one has started.
+func (s *Service) Stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.started {
+		return
+	}
+	s.started = false
+	for _, p := range s.providers {
+		p.keys.release()
+	}
+}
+
+// policy returns a database's policy, nil if the configuration has none for it.
+func (s *Service) policy(name string) *policy {
+	if p, ok := s.policies[name]; ok {
+		return p
+	}
+	return s.policies["*"]
+}
+
+// admits tells the providers whose tokens a database takes.
+func (p *policy) admitted(pr *provider) bool { return p.admits[pr] }
+
+// provider returns the provider of that name and issuer, nil if it is not configured.
+func (s *Service) provider(name, issuer string) *provider {
+	for _, p := range s.providers {
+		if p.Name == name && p.Issuer == issuer {
+			return p
+		}
+	}
+	return nil
+}
+
+// judge says whether this configuration would answer p now, and for how long without
+// asking again. It signs nobody up.
+func (s *Service) judge(ctx context.Context, p *Principal) (terms, *Error) {
+	switch p.Method {
+	case MethodAdmin:
+		return terms{}, nil
+	case MethodGuest:
+		if pol := s.policy(p.db.Name); pol == nil || !pol.Guest {
+			return terms{}, errForbidden("guest access was turned off", "")
+		}
+		return terms{}, nil
+	case MethodBearer:
+		if p.verified != nil {
+			return s.judgeToken(ctx, p)
+		}
+	case MethodCookie:
+		if p.session != nil {
+			return s.judgeSession(ctx, p)
+		}
+	}
+	return terms{}, errLoginRequired()
+}
+
+func (s *Service) judgeToken(ctx context.Context, p *Principal) (terms, *Error) {
+	v := p.verified
+	pr := s.provider(p.Provider, p.Issuer)
+	if pr == nil {
+		return terms{}, errInvalidToken("provider removed")
+	}
+	if p.db.Name != "" {
+		if pol := s.policy(p.db.Name); pol == nil || !pol.admits[pr] {
+			return terms{}, errInvalidToken("provider not accepted here")
+		}
+	}
+	if !pr.hears(v.audience) || !v.required.satisfies(pr.Require) {
+		return terms{}, errInvalidToken("sign-in rules changed")
+	}
+	end := v.expires
+	if pr.MaxTokenAge > 0 && v.issued.Add(pr.MaxTokenAge).Before(end) {
+		end = v.issued.Add(pr.MaxTokenAge)
+	}
+	if !time.Now().Before(end) {
+		return terms{}, errInvalidToken("token expired")
+	}
+	a := *v.applicant()
+	a.provider = pr
+	if p.db.Name == "" || p.Admin {
+		return terms{end: end}, s.checkAdministrator(ctx, p.db, v, &a)
+	}
+	if s.state.Load().refused.has(v.token) {
+		return terms{}, errInvalidToken("token revoked")
+	}
+	_, refusal := s.state.Load().account(ctx, p.db, &a, false)
+	return terms{end: end}, refusal
+}
+
+func (s *Service) judgeSession(ctx context.Context, p *Principal) (terms, *Error) {
+	x, err := s.state.Load().session(ctx, p.session.key)
+	if err != nil {
+		return terms{}, errInternal("reading a session", err)
+	}
+	if x == nil {
+		return terms{}, errInvalidSession("session ended")
+	}
+	_, t, refusal := s.admitSession(ctx, x, p.db, false)
+	return t, refusal
+}
+
+// Lease ends when p's session is deleted or expires, its token expires, its user is
+// disabled or deleted, or the configuration no longer admits it. It registers first and
+// then reads the session, user and provider again, so that nothing that happens in
+// between is missed (DECISIONS 38); a principal that is already refused gets an *Error.
+// Close the lease; ctx is for the reading only.
+func (s *Service) Lease(ctx context.Context, p *Principal) (*Lease, error) {
+	if s.state.Load() == nil {
+		return nil, errTryLater("not started", time.Second, "")
+	}
+	l := s.state.Load().leases.add(p)
+	service := s.state.Load().current.Load()
+	if service == nil {
+		service = s
+	}
+	t, refusal := service.judge(ctx, p)
+	if refusal != nil {
+		l.Close()
+		return nil, refusal
+	}
+	s.state.Load().leases.setTerms(l, t)
+	return l, nil
+}

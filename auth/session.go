@@ -1,0 +1,289 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+)
+
+// sessionKey is the SHA-256 of a session ID: the ID itself is never stored.
+type sessionKey [sha256.Size]byte
+
+// sessionIDLength is the length of a session ID: 256 random bits as base64url.
+const sessionIDLength = 43
+
+// session is a session as stored. It belongs to an identity, not to a database: each
+// database decides by its own policy and users whether it is good there (DECISIONS 2).
+type session struct {
+	Provider    string          `json:"provider"`
+	Identity    Identity        `json:"identity"`
+	Name        string          `json:"name"` // that a new user would get
+	FromSubject bool            `json:"from_subject,omitempty"`
+	Email       string          `json:"email,omitempty"`
+	Roles       []string        `json:"roles,omitempty"`
+	Required    json.RawMessage `json:"required,omitempty"` // claims of require rules
+	Created     int64           `json:"created"`            // Unix milliseconds
+	Expires     int64           `json:"expires"`            // Unix milliseconds; absolute
+	Used        int64           `json:"used"`               // Unix milliseconds, as written
+	Token       []byte          `json:"token"`              // tokenKey it was made from
+	TokenID     string          `json:"token_id,omitempty"` // jti
+	TokenIssued int64           `json:"token_issued"`       // Unix seconds
+	TokenEnd    int64           `json:"token_end"`          // Unix milliseconds
+	SID         string          `json:"sid,omitempty"`
+	Address     string          `json:"address,omitempty"`
+	UserAgent   string          `json:"user_agent,omitempty"`
+
+	key      sessionKey
+	identity identityKey
+	required claims
+	used     atomic.Int64 // Unix milliseconds
+	written  atomic.Int64 // value of used that is stored, or about to be
+}
+
+const sessionPrefix, sessionOfPrefix = "auth/session/", "auth/session-of/"
+
+func sessionRecordKey(k sessionKey) []byte { return append([]byte(sessionPrefix), k[:]...) }
+
+// sessionOfKey is the index entry of a session under its identity.
+func sessionOfKey(i identityKey, k sessionKey) []byte {
+	return append(append([]byte(sessionOfPrefix), i[:]...), k[:]...)
+}
+
+// hashSessionID returns the key of a session ID as a client sent it; ok is false if it
+// cannot be one.
+func hashSessionID(id string) (key sessionKey, ok bool) {
+	if len(id) != sessionIDLength {
+		return sessionKey{}, false
+	}
+	return sha256.Sum256([]byte(id)), true
+}
+
+// SessionInfo describes a session to its user and to administrators. Nothing in it can
+// be used to sign in.
+type SessionInfo struct {
+	// Handle names the session in EndSession. It is no secret and not the session's ID.
+	Handle    string
+	Provider  string
+	Identity  Identity
+	TokenID   string
+	Created   time.Time
+	LastUsed  time.Time // to the minute
+	Expires   time.Time
+	Address   string
+	UserAgent string
+}
+
+// handleLength is how much of the key is in a handle, in bytes.
+const handleLength = 16
+
+func (x *session) info() SessionInfo {
+	return SessionInfo{
+		Handle: hex.EncodeToString(x.key[:handleLength]), Provider: x.Provider, Identity: x.Identity,
+		TokenID: x.TokenID, Created: time.UnixMilli(x.Created), LastUsed: time.UnixMilli(x.used.Load()),
+		Expires: time.UnixMilli(x.Expires), Address: x.Address, UserAgent: x.UserAgent,
+	}
+}
+
+// newSession stores a session and returns it with its ID, which exists nowhere else.
+func (s *State) newSession(ctx context.Context, x *session) (id string, err error) {
+	var random [32]byte
+	_, _ = rand.Read(random[:]) // never fails
+	id = base64.RawURLEncoding.EncodeToString(random[:])
+	x.key, _ = hashSessionID(id)
+	x.identity = x.Identity.key()
+	x.Used = x.Created
+	x.used.Store(x.Used)
+	x.written.Store(x.Used)
+	expires := time.UnixMilli(x.Expires)
+	err = s.update(ctx, func(tx *transaction) error {
+		tx.events = append(tx.events, event{Kind: eventSession, Session: x.key[:]})
+		tx.Put(0, sessionOfKey(x.identity, x.key), []byte{1}, expires)
+		return tx.putJSON(0, sessionRecordKey(x.key), x, expires)
+	})
+	if err != nil {
+		return "", fmt.Errorf("storing a session: %w", err)
+	}
+	return id, nil
+}
+
+// session returns a stored session, nil if there is none. It may have expired.
+func (s *State) session(ctx context.Context, key sessionKey) (*session, error) {
+	if x, ok := s.sessions.get(key); ok {
+		return x, nil
+	}
+	epoch := s.sessions.epoch(key)
+	var x *session
+	err := s.records.View(ctx, func(r syncstore.RecordReader) error {
+		var err error
+		x, err = readSession(r, key)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading a session: %w", err)
+	}
+	if x != nil {
+		s.sessions.putIf(key, x, epoch)
+	}
+	return x, nil
+}
+
+func readSession(r syncstore.RecordReader, key sessionKey) (*session, error) {
+	x := &session{key: key}
+	found, err := readJSON(r, 0, sessionRecordKey(key), x)
+	if !found {
+		return nil, err
+	}
+	x.identity = x.Identity.key()
+	x.used.Store(x.Used)
+	x.written.Store(x.Used)
+	if x.Required != nil {
+		if x.required, err = parseClaims(x.Required); err != nil {
+			return nil, fmt.Errorf("%w: %w", syncstore.ErrDamaged, err)
+		}
+	}
+	return x, nil
+}
+
+// endSession deletes a session and so ends its leases; refuse also refuses the token
+// that it was made from: ErrNoSession.
+func (tx *transaction) endSession(key sessionKey, refuse bool) error {
+	x, err := readSession(tx, key)
+	if err != nil {
+		return err
+	}
+	if x == nil {
+		return ErrNoSession
+	}
+	tx.Delete(0, sessionRecordKey(key))
+	tx.Delete(0, sessionOfKey(x.identity, key))
+	if refuse {
+		var token tokenKey
+		copy(token[:], x.Token)
+		tx.refuseToken(x.identity, token, time.UnixMilli(x.TokenEnd))
+	}
+	tx.events = append(tx.events, event{Kind: eventSession, Session: key[:]})
+	return nil
+}
+
+// signOut ends the sessions that the caller holds the IDs of. Their tokens stay good:
+// it is one's own doing (DECISIONS 4).
+func (s *State) signOut(ctx context.Context, held []sessionKey) error {
+	return s.update(ctx, func(tx *transaction) error {
+		for _, key := range held {
+			if err := tx.endSession(key, false); err != nil && !errors.Is(err, ErrNoSession) {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// sessionsOf lists the keys of an identity's sessions.
+func sessionsOf(r syncstore.RecordReader, identity identityKey) ([]sessionKey, error) {
+	var list []sessionKey
+	prefix := append([]byte(sessionOfPrefix), identity[:]...)
+	err := r.Scan(0, prefix, func(key, _ []byte) error {
+		if len(key) == len(prefix)+len(sessionKey{}) {
+			list = append(list, sessionKey(key[len(prefix):]))
+		}
+		return nil
+	})
+	return list, err
+}
+
+// Sessions lists the sessions of a user's identities, in no order: ErrNoUser.
+func (s *State) Sessions(ctx context.Context, db uint32, name string) ([]SessionInfo, error) {
+	var list []SessionInfo
+	err := s.records.View(ctx, func(r syncstore.RecordReader) error {
+		list = nil
+		return eachSession(r, db, name, func(x *session) error {
+			if kept, ok := s.sessions.get(x.key); ok {
+				x = kept // knows better when it was used last
+			}
+			list = append(list, x.info())
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing sessions: %w", err)
+	}
+	return list, nil
+}
+
+func eachSession(r syncstore.RecordReader, db uint32, name string, fn func(*session) error) error {
+	u := new(User)
+	found, err := readJSON(r, db, userRecordKey(name), u)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return ErrNoUser
+	}
+	for _, id := range u.Identities {
+		keys, err := sessionsOf(r, id.key())
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			x, err := readSession(r, key)
+			if err != nil {
+				return err
+			}
+			if x == nil {
+				continue // expired between the two reads of a store that is not a snapshot
+			}
+			if err := fn(x); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// EndSession ends one of a user's sessions by its handle, ends its leases, and refuses
+// the token that it was made from (DECISIONS 4): ErrNoUser, ErrNoSession.
+func (s *State) EndSession(ctx context.Context, db uint32, name, handle string) error {
+	return s.update(ctx, func(tx *transaction) error {
+		var found *session
+		err := eachSession(tx, db, name, func(x *session) error {
+			if x.info().Handle == handle {
+				found = x
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if found == nil {
+			return ErrNoSession
+		}
+		return tx.endSession(found.key, true)
+	})
+}
+
+// EndAllSessions ends all sessions of a user's identities with their leases, and
+// refuses in this database all tokens issued to them so far, and everywhere those that
+// the sessions were made from (DECISIONS 4): ErrNoUser.
+func (s *State) EndAllSessions(ctx context.Context, db uint32, name string) error {
+	return s.update(ctx, func(tx *transaction) error {
+		u, err := tx.user(db, name)
+		if err != nil {
+			return err
+		}
+		if err := tx.revokeIdentities(db, u); err != nil {
+			return err
+		}
+		// Their bearer leases are found by the user's event.
+		tx.events = append(tx.events, event{Kind: eventUser, DB: db, Name: name})
+		return eachSession(tx, db, name, func(x *session) error { return tx.endSession(x.key, true) })
+	})
+}

@@ -1,0 +1,89 @@
+package auth
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// authenticationHandlers are what both Sync Gateway and CouchDB call the ways to sign in.
+var authenticationHandlers = []string{"default", "cookie"}
+
+// addVary adds names that the answer's Vary does not have yet.
+func addVary(h http.Header, names ...string) {
+	have := strings.Join(h.Values("Vary"), ",")
+	for _, name := range names {
+		if !slices.ContainsFunc(strings.Split(have, ","), func(v string) bool {
+			return strings.EqualFold(strings.TrimSpace(v), name)
+		}) {
+			h.Add("Vary", name)
+		}
+	}
+}
+
+// answer writes who p is; nil is nobody.
+func (c *sessionCall) answer(p *Principal, signedIn bool) {
+	var name any
+	var channels any
+	var authenticated string
+	roles := []string{}
+	if p != nil {
+		roles = append(roles, p.Roles...)
+		if p.Admin {
+			roles = append(roles, "_admin") // CouchDB's word for it
+		}
+		if p.Name != "" {
+			name = p.Name
+			channels = map[string]int{"!": 1} // everybody's channel
+		}
+		switch p.Method {
+		case MethodCookie:
+			authenticated = "cookie"
+		case MethodBearer:
+			authenticated = "jwt" // CouchDB's word for it
+		case MethodAdmin, MethodGuest:
+			authenticated = "default"
+		}
+	}
+	info := map[string]any{"authentication_handlers": authenticationHandlers}
+	if authenticated != "" {
+		info["authenticated"] = authenticated
+	}
+	body := map[string]any{
+		"ok":                      true,
+		"userCtx":                 map[string]any{"name": name, "roles": roles, "channels": channels},
+		"authentication_handlers": authenticationHandlers,
+		"info":                    info,
+	}
+	if signedIn {
+		body["name"], body["roles"] = name, roles
+	}
+	c.write(http.StatusOK, body)
+}
+
+func (c *sessionCall) refuse(e *Error) {
+	h := c.w.Header()
+	for _, challenge := range e.Challenges {
+		h.Add("WWW-Authenticate", challenge)
+	}
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
+	}
+	c.s.logRefusal(c.r.Context(), c.database().Name, e)
+	c.write(e.Status, map[string]any{"error": e.Name, "reason": e.Reason})
+}
+
+func (c *sessionCall) write(status int, body map[string]any) {
+	text, _ := json.Marshal(body) // of strings and numbers: cannot fail
+	text = append(text, '\n')
+	h := c.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	c.w.WriteHeader(status)
+	if c.r.Method != http.MethodHead {
+		_, _ = c.w.Write(text) // the client may be gone
+	}
+}

@@ -1,0 +1,151 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+)
+
+// event is an entry of the store's auth log: what a change makes stale. It names keys,
+// not contents, so applying it twice or late does no harm. Every node follows the log
+// (DECISIONS 36); the node that made the change applies it at once.
+type event struct {
+	Kind     string `json:"k"`
+	DB       uint32 `json:"db,omitempty"`
+	Name     string `json:"n,omitempty"`
+	Session  []byte `json:"s,omitempty"` // sessionKey
+	Identity []byte `json:"i,omitempty"` // identityKey
+	Token    []byte `json:"t,omitempty"` // tokenKey
+	Until    int64  `json:"u,omitempty"` // Unix seconds; of a refused token
+}
+
+// Kinds of events.
+const (
+	eventUser     = "user"
+	eventIdentity = "identity"
+	eventSession  = "session"
+	eventToken    = "token" // refused from now on
+)
+
+// transaction is a RecordTx that logs what it changes.
+type transaction struct {
+	syncstore.RecordTx
+	state  *State
+	events []event
+}
+
+// update runs fn in a transaction and applies its events when it is durable.
+func (s *State) update(ctx context.Context, fn func(*transaction) error) error {
+	var events []event
+	err := s.records.Update(ctx, func(rtx syncstore.RecordTx) error {
+		tx := &transaction{RecordTx: rtx, state: s}
+		if err := fn(tx); err != nil {
+			return err
+		}
+		events = tx.events
+		for _, e := range events {
+			text, err := json.Marshal(e)
+			if err != nil {
+				return fmt.Errorf("encoding an event: %w", err)
+			}
+			tx.Log(text)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		s.apply(e)
+	}
+	return nil
+}
+
+// apply drops what an event made stale and ends the leases that it refuses.
+func (s *State) apply(e event) {
+	var identity identityKey
+	copy(identity[:], e.Identity)
+	switch e.Kind {
+	case eventUser:
+		s.users.drop(userRef{e.DB, e.Name})
+		s.leases.judgeUser(userRef{e.DB, e.Name})
+	case eventIdentity:
+		s.identities.drop(identityRef{e.DB, identity})
+		s.leases.judgeIdentity(identity)
+	case eventSession:
+		var key sessionKey
+		copy(key[:], e.Session)
+		s.sessions.drop(key)
+		s.leases.judgeSession(key)
+	case eventToken:
+		var token tokenKey
+		copy(token[:], e.Token)
+		s.refused.add(token, time.Unix(e.Until, 0))
+		s.leases.judgeIdentity(identity)
+	}
+}
+
+func (tx *transaction) putJSON(db uint32, key []byte, v any, expires time.Time) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encoding a record: %w", err)
+	}
+	tx.Put(db, key, text, expires)
+	return nil
+}
+
+// user reads a user to change it: ErrNoUser.
+func (tx *transaction) user(db uint32, name string) (*User, error) {
+	u := new(User)
+	found, err := readJSON(tx, db, userRecordKey(name), u)
+	if err != nil {
+		return nil, fmt.Errorf("reading a user: %w", err)
+	}
+	if !found {
+		return nil, ErrNoUser
+	}
+	return u, nil
+}
+
+func (tx *transaction) putUser(db uint32, u *User) error {
+	tx.events = append(tx.events, event{Kind: eventUser, DB: db, Name: u.Name})
+	return tx.putJSON(db, userRecordKey(u.Name), u, time.Time{})
+}
+
+func (tx *transaction) deleteUser(db uint32, name string) {
+	tx.events = append(tx.events, event{Kind: eventUser, DB: db, Name: name})
+	tx.Delete(db, userRecordKey(name))
+}
+
+func (tx *transaction) putIdentity(ref identityRef, rec *identityRecord) error {
+	tx.events = append(tx.events, event{Kind: eventIdentity, DB: ref.db, Identity: ref.key[:]})
+	return tx.putJSON(ref.db, identityRecordKey(ref.key), rec, time.Time{})
+}
+
+// revokeIdentities sets not_before on all identities of u in db.
+func (tx *transaction) revokeIdentities(db uint32, u *User) error {
+	now := time.Now()
+	for _, id := range u.Identities {
+		ref := identityRef{db, id.key()}
+		rec, err := readIdentity(tx, ref)
+		if err != nil {
+			return err
+		}
+		if rec == nil {
+			continue
+		}
+		rec.NotBefore = max(rec.NotBefore, now.UnixMilli())
+		if err := tx.putIdentity(ref, rec); err != nil {
+			return err
+		}
+		// not_before compares whole seconds; tokens of this second that were used
+		// already are refused one by one.
+		for _, t := range tx.state.seen.of(ref.key, now) {
+			tx.refuseToken(ref.key, t.token, t.expires)
+		}
+	}
+	return nil
+}
