@@ -33,14 +33,14 @@ type bulk struct {
 func parseBulk(text []byte, limit int) (bulk, error) {
 	b := bulk{newEdits: true}
 	found := false
-	err := eachMember(text, func(name string, value []byte) error {
+	err := jsondoc.Members(text, func(name string, value []byte) error {
 		switch name {
 		case "docs":
 			found = true
 			if value[0] != '[' {
 				return badRequest("docs must be an array of documents.")
 			}
-			return eachElement(value, func(doc []byte) error {
+			return jsondoc.Elements(value, func(doc []byte) error {
 				if len(b.docs) == limit {
 					return tooLarge("too_large", "There are more than "+strconv.Itoa(limit)+" documents in the body.")
 				}

@@ -50,7 +50,7 @@ func (h *Handler) bulkGet(rq *request) error {
 func parseBulkGet(text []byte, limit int) ([]wanted, error) {
 	var list []wanted
 	found := false
-	err := eachMember(text, func(name string, value []byte) error {
+	err := jsondoc.Members(text, func(name string, value []byte) error {
 		if name != "docs" {
 			return jsondoc.Check(value)
 		}
@@ -58,7 +58,7 @@ func parseBulkGet(text []byte, limit int) ([]wanted, error) {
 		if value[0] != '[' {
 			return badRequest("docs must be an array.")
 		}
-		return eachElement(value, func(value []byte) error {
+		return jsondoc.Elements(value, func(value []byte) error {
 			if len(list) == limit {
 				return tooLarge("too_large", "There are more than "+strconv.Itoa(limit)+" entries in the body.")
 			}
@@ -76,16 +76,16 @@ func parseBulkGet(text []byte, limit int) ([]wanted, error) {
 func parseWanted(text []byte) (wanted, error) {
 	var entry wanted
 	hasID := false
-	err := eachMember(text, func(name string, value []byte) (err error) {
+	err := jsondoc.Members(text, func(name string, value []byte) (err error) {
 		switch name {
 		case "id":
 			hasID = true
-			entry.id, err = unquote(value)
+			entry.id, err = jsondoc.String(value)
 		case "rev":
 			if string(value) == "null" {
 				return nil
 			}
-			if entry.revText, err = unquote(value); err != nil {
+			if entry.revText, err = jsondoc.String(value); err != nil {
 				return err
 			}
 			if entry.rev, err = syncstore.ParseRev(entry.revText); err != nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
 // getDocument answers GET /{db}/{doc}.
@@ -180,7 +181,7 @@ func parseRevList(text, parameter string) ([]syncstore.Rev, error) {
 		return nil, nil
 	}
 	revs := []syncstore.Rev{}
-	err := eachElement([]byte(text), func(value []byte) error {
+	err := jsondoc.Elements([]byte(text), func(value []byte) error {
 		rev, err := revMember(value)
 		revs = append(revs, rev)
 		return err

@@ -145,6 +145,7 @@ func errorRules() []errorRule {
 		}},
 		{syncstore.ErrVersionAhead, func(err error) *answerError { return unavailable(err.Error(), err) }},
 		{jsondoc.ErrNotObject, fixed(badRequest("The body must be a JSON object."))},
+		{jsondoc.ErrNotArray, badJSON}, {jsondoc.ErrNotString, badJSON},
 		{jsondoc.ErrSyntax, badJSON}, {jsondoc.ErrDuplicate, badJSON},
 		{jsondoc.ErrUTF8, badJSON}, {jsondoc.ErrDepth, badJSON},
 		{io.ErrUnexpectedEOF, func(err error) *answerError {

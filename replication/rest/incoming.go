@@ -71,12 +71,12 @@ func (in *incoming) member(name string, value []byte) (err error) {
 	switch name {
 	case "_id":
 		in.hasID = true
-		if in.id, err = unquote(value); err != nil || len(value) == 0 || value[0] != '"' {
+		if in.id, err = jsondoc.String(value); err != nil || len(value) == 0 || value[0] != '"' {
 			return illegalID("A document ID must be a string.")
 		}
 		return checkID(in.id)
 	case "_rev":
-		if in.revText, err = unquote(value); err != nil || in.revText == "" {
+		if in.revText, err = jsondoc.String(value); err != nil || in.revText == "" {
 			return errBadRev
 		}
 		return nil
@@ -102,7 +102,7 @@ func (in *incoming) member(name string, value []byte) (err error) {
 }
 
 func revMember(value []byte) (syncstore.Rev, error) {
-	text, err := unquote(value)
+	text, err := jsondoc.String(value)
 	if err != nil {
 		return syncstore.Rev{}, errBadRev
 	}
@@ -139,13 +139,13 @@ func parseRevisions(text []byte) ([]syncstore.Rev, error) {
 		start uint64
 		ids   []string
 	)
-	err := eachMember(text, func(name string, value []byte) (err error) {
+	err := jsondoc.Members(text, func(name string, value []byte) (err error) {
 		switch name {
 		case "start":
 			start, err = strconv.ParseUint(string(value), 10, 64)
 		case "ids":
-			err = eachElement(value, func(value []byte) error {
-				id, err := unquote(value)
+			err = jsondoc.Elements(value, func(value []byte) error {
+				id, err := jsondoc.String(value)
 				ids = append(ids, id)
 				return err
 			})
@@ -178,7 +178,7 @@ func parseRevisions(text []byte) ([]syncstore.Rev, error) {
 // parseAttachments reads the value of _attachments.
 func parseAttachments(text []byte) ([]incomingAttachment, error) {
 	var list []incomingAttachment
-	err := eachMember(text, func(name string, value []byte) error {
+	err := jsondoc.Members(text, func(name string, value []byte) error {
 		if err := checkAttachmentName(name); err != nil {
 			return err
 		}
@@ -204,14 +204,14 @@ func attachmentsError(err error) error {
 
 func parseAttachment(name string, text []byte) (incomingAttachment, error) {
 	a := incomingAttachment{name: name, length: -1, encodedLength: -1}
-	err := eachMember(text, func(member string, value []byte) (err error) {
+	err := jsondoc.Members(text, func(member string, value []byte) (err error) {
 		switch member {
 		case "content_type":
-			a.contentType, err = unquote(value)
+			a.contentType, err = jsondoc.String(value)
 		case "digest":
-			a.digest, err = unquote(value)
+			a.digest, err = jsondoc.String(value)
 		case "encoding":
-			a.encoding, err = unquote(value)
+			a.encoding, err = jsondoc.String(value)
 		case "revpos":
 			a.revPos, err = strconv.ParseUint(string(value), 10, 32)
 		case "length":

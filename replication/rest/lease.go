@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"sync"
@@ -25,10 +24,11 @@ func (h *Handler) lease(rq *request) (*auth.Lease, error) {
 // guard watches over a transfer that may take long: after a second it takes a lease,
 // and when that ends it cuts the connection. A nil guard watches nothing.
 type guard struct {
-	h      *Handler
-	rq     *request
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	take    func() (heldLease, error)
+	control *http.ResponseController
+	timer   *time.Timer
+	over    chan struct{}
+	running sync.WaitGroup
 
 	mu  sync.Mutex
 	err error
@@ -36,50 +36,45 @@ type guard struct {
 
 // guard begins to watch; stop must be called before the handler returns.
 func (h *Handler) guard(rq *request) *guard {
-	ctx, cancel := context.WithCancel(rq.r.Context())
-	g := &guard{h: h, rq: rq, cancel: cancel}
-	g.done.Add(1)
-	timer := time.AfterFunc(leaseAfter-min(time.Since(rq.started), leaseAfter), func() {
-		defer g.done.Done()
-		g.watch(ctx)
-	})
-	context.AfterFunc(ctx, func() {
-		if timer.Stop() {
-			g.done.Done()
-		}
-	})
+	take := func() (heldLease, error) { return h.lease(rq) }
+	return newGuard(take, http.NewResponseController(rq.w), rq.started)
+}
+
+func newGuard(take func() (heldLease, error), control *http.ResponseController, started time.Time) *guard {
+	g := &guard{take: take, control: control, over: make(chan struct{})}
+	g.running.Add(1)
+	g.timer = time.AfterFunc(max(0, leaseAfter-time.Since(started)), g.watch)
 	return g
 }
 
-func (g *guard) watch(ctx context.Context) {
-	if ctx.Err() != nil {
-		return
-	}
-	lease, err := g.h.lease(g.rq)
+func (g *guard) watch() {
+	defer g.running.Done()
+	lease, err := g.take()
 	if err != nil {
-		g.end(ctx, err)
+		g.end(err)
 		return
 	}
 	defer lease.Close()
 	select {
 	case <-lease.Done():
-		g.end(ctx, loginRequired())
-	case <-ctx.Done():
+		g.end(loginRequired())
+	case <-g.over:
 	}
 }
 
 // end makes check fail and wakes up a read or a write that is under way.
-func (g *guard) end(ctx context.Context, err error) {
-	if ctx.Err() != nil {
-		return // the transfer is over
-	}
+func (g *guard) end(err error) {
 	g.mu.Lock()
 	g.err = err
 	g.mu.Unlock()
-	control := http.NewResponseController(g.rq.w)
+	select {
+	case <-g.over:
+		return // the connection may soon be another request's
+	default:
+	}
 	now := time.Now()
-	_ = control.SetReadDeadline(now)                   // not every writer can; check is enough then
-	_ = control.SetWriteDeadline(now.Add(time.Second)) // leaves time for the 401
+	_ = g.control.SetReadDeadline(now)                   // not every writer can; check is enough then
+	_ = g.control.SetWriteDeadline(now.Add(time.Second)) // leaves time for a 401
 }
 
 // check returns why the transfer must end, or nil.
@@ -94,6 +89,8 @@ func (g *guard) check() error {
 
 // stop ends the watch and waits for it.
 func (g *guard) stop() {
-	g.cancel()
-	g.done.Wait()
+	close(g.over)
+	if !g.timer.Stop() {
+		g.running.Wait()
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
 // revsDiff answers POST /{db}/_revs_diff: which of the revisions that a peer offers
@@ -48,12 +49,12 @@ func (h *Handler) revsDiff(rq *request) error {
 // parseRevsDiff reads {"id":["rev",…],…}.
 func parseRevsDiff(text []byte) ([]syncstore.RevsOffer, error) {
 	var offered []syncstore.RevsOffer
-	err := eachMember(text, func(id string, value []byte) error {
+	err := jsondoc.Members(text, func(id string, value []byte) error {
 		if value[0] != '[' {
 			return badRequest("The revisions of a document must be an array.")
 		}
 		offer := syncstore.RevsOffer{ID: id}
-		err := eachElement(value, func(value []byte) error {
+		err := jsondoc.Elements(value, func(value []byte) error {
 			rev, err := revMember(value)
 			offer.Revs = append(offer.Revs, rev)
 			return err

@@ -139,7 +139,7 @@ func (h *Handler) storeInline(
 func base64Reader(text []byte) (io.Reader, error) {
 	raw := text[1 : len(text)-1]
 	if bytes.IndexByte(raw, '\\') >= 0 { // some encoders write \/ for /
-		plain, err := unquote(text)
+		plain, err := jsondoc.String(text)
 		if err != nil {
 			return nil, err
 		}
