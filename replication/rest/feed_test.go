@@ -342,3 +342,40 @@ func TestDescendingContinuousFeedGoesOnForward(t *testing.T) {
 		}
 	})
 }
+
+// laggingCounters is a database whose counters come after its commits.
+type laggingCounters struct {
+	collectionChanges
+	lag uint64
+}
+
+func (c laggingCounters) Info() syncstore.Info {
+	info := c.collectionChanges.Info()
+	info.Seq -= c.lag
+	return info
+}
+
+func (c laggingCounters) Follow(since uint64) liveChanges {
+	if since > c.Info().Seq {
+		since = 0
+	}
+	return c.collectionChanges.Follow(since)
+}
+
+func TestDecision35_ACommitThatIsNotCountedYetIsNotTheFuture(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := feedDatabase(t)
+		writeDocs(t, db, "a", "b", "c")
+		open, ctx := prepareFeed(t, db, "feed=continuous&heartbeat=60000&limit=4")
+		open.feed.source = laggingCounters{collectionChanges{db.Default(), db}, 1}
+		go open.run(ctx)
+		synctest.Wait()
+		require.Len(t, lines(open.seen()), 3, "nothing is shown twice")
+		writeDocs(t, db, "d")
+		<-open.over
+		got := lines(open.seen())
+		require.Len(t, got, 5)
+		require.Contains(t, got[3], `"id":"d"`)
+	})
+}

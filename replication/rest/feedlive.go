@@ -49,7 +49,10 @@ func (f *changeFeed) continuous(ctx context.Context) error {
 // follow waits for changes and sends them, until the feed has to end: a longpoll at the
 // first, others at their limit; all when their time is over.
 func (f *changeFeed) follow(ctx context.Context) error {
-	live := f.source.Follow(f.at)
+	// A snapshot may show a commit before the counters do. Follow would take such a
+	// sequence for one from the future and begin anew (DECISIONS 35); readLive leaves
+	// out what has been shown.
+	live := f.source.Follow(min(f.at, f.source.Info().Seq))
 	defer live.Close()
 	interval := f.o.timeout
 	if f.o.heartbeat > 0 {
@@ -116,13 +119,18 @@ func (f *changeFeed) wait(ctx context.Context, ready <-chan struct{}, tick <-cha
 // readLive shows the changes that have come.
 func (f *changeFeed) readLive(ctx context.Context, live liveChanges) error {
 	for {
-		_, err := live.Read(ctx, f.storeLimit(), func(c *syncstore.Change) error { return f.take(ctx, c) })
+		_, err := live.Read(ctx, f.storeLimit(), func(c *syncstore.Change) error {
+			if c.Seq <= f.at {
+				return nil
+			}
+			return f.take(ctx, c)
+		})
 		switch {
 		case errors.Is(err, errPieceFull), errors.Is(err, errEnough):
 		case err != nil:
 			return fmt.Errorf("following changes: %w", err)
 		default:
-			f.at = live.Seq()
+			f.at = max(f.at, live.Seq())
 		}
 		f.complete = err == nil && f.left != 0
 		if drained := f.drain(ctx); drained != nil {
