@@ -216,3 +216,16 @@ func TestNextHandlersErrorIsPassedOn(t *testing.T) {
 	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return want })
 	require.ErrorIs(t, handler.ServeHTTP(nil, loopbackRequest(http.MethodGet, "/notes", nil), next), want)
 }
+
+func TestCleanupTwiceTakesNobodyElsesShare(t *testing.T) {
+	t.Parallel()
+
+	old := provision(t, testHandler(t))
+	running := provision(t, &Handler{Issuer: old.Issuer, Clients: old.Clients, Users: old.Users, Data: old.Data})
+	require.NoError(t, old.Cleanup())
+	require.NoError(t, old.Cleanup())
+
+	users, pooled := pool.References(running.poolKey)
+	require.True(t, pooled)
+	require.Equal(t, 1, users)
+}
