@@ -22,7 +22,13 @@ func (h *Handler) checkOrigin(rq *request) error {
 			return nil // every origin is trusted, and a guest holds nothing
 		}
 	}
-	if err := h.cross.Check(rq.r); err != nil {
+	r := rq.r
+	if host := auth.ClientOf(r.Context()).Host; host != "" && host != r.Host {
+		seen := *r // behind a proxy: the Origin is of the host that the browser sees
+		seen.Host = host
+		r = &seen
+	}
+	if err := h.cross.Check(r); err != nil {
 		return forbidden("Refused: the request comes from a page of another origin.")
 	}
 	return nil

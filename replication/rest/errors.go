@@ -73,7 +73,7 @@ func notFound(reason string) *answerError {
 func loginRequired() *answerError {
 	return &answerError{
 		status: http.StatusUnauthorized, name: "unauthorized", reason: "Login required",
-		challenges: []string{"Bearer"},
+		challenges: []string{`Bearer realm="caddy-sync"`},
 	}
 }
 

@@ -168,7 +168,7 @@ func (h *Handler) serve(rq *request, to target) error {
 func (h *Handler) signIn(rq *request, to target, act action) error {
 	db, err := h.Store.Database(to.db)
 	if errors.Is(err, syncstore.ErrNoDatabase) {
-		return h.signInUnknown(rq, to)
+		return h.signInUnknown(rq, to, act)
 	}
 	if err != nil {
 		return fmt.Errorf("opening database: %w", err)
@@ -189,25 +189,28 @@ func (h *Handler) signIn(rq *request, to target, act action) error {
 	return nil
 }
 
-// signInUnknown refuses a request for a database that is not there. On a public site
-// the answer is that of one without credentials, so that names cannot be probed;
-// PUT goes on on an administrator's site.
-func (h *Handler) signInUnknown(rq *request, to target) error {
+// signInUnknown answers for a database that is not there. On a public site that is
+// the answer to a request without credentials, so that names cannot be probed
+// (DECISIONS 14): credentials are not looked at, since a good token would register a
+// user of no database. On an administrator's site PUT goes on.
+func (h *Handler) signInUnknown(rq *request, to target, act action) error {
+	if h.Site.Admin == nil {
+		r := *rq.r
+		r.Header = http.Header{}
+		if _, err := h.auth.Authenticate(&r, &h.Site, auth.Database{Name: to.db}); err != nil {
+			return err
+		}
+		return loginRequired() // guests may come in, but not here
+	}
 	p, err := h.auth.Authenticate(rq.r, &h.Site, auth.Database{Name: to.db})
 	if err != nil {
 		return err
 	}
-	create := to.kind == kindDatabase && rq.r.Method == http.MethodPut
-	switch {
-	case !p.Admin && create:
-		return forbidden("Only an administrator creates databases.")
-	case !p.Admin:
-		return loginRequired()
-	case !create:
+	if to.kind != kindDatabase || rq.r.Method != http.MethodPut {
 		return errNoDatabaseFile
 	}
 	rq.principal, rq.dbName = p, to.db
-	return h.admit(rq, action{write: true})
+	return h.admit(rq, act)
 }
 
 // admit applies the rules that do not depend on the documents: the cross-origin

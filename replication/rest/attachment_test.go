@@ -1,0 +1,231 @@
+package rest
+
+import (
+	"bytes"
+	"crypto/md5"  //nolint:gosec // Content-MD5 is part of the protocol
+	"crypto/sha1" //nolint:gosec // likewise
+	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func md5Text(text string) string {
+	sum := md5.Sum([]byte(text)) //nolint:gosec // see imports
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+func sha1Text(text string) string {
+	sum := sha1.Sum([]byte(text)) //nolint:gosec // see imports
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// randomText is content that is the same in each run.
+func randomText(size int) string {
+	source := rand.NewChaCha8([32]byte{1})
+	b := make([]byte, size)
+	_, _ = source.Read(b)
+	return string(b)
+}
+
+func (s *site) putAttachment(path, contentType, content string) string {
+	s.t.Helper()
+	w := s.run(scenario{
+		method: http.MethodPut, path: path, body: content, status: 201, header: map[string]string{"Content-Type": contentType},
+	})
+	return strings.Trim(w.Header().Get("Etag"), `"`)
+}
+
+func TestAttachmentRoundTrip(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{0, 1, 4096, 256 << 10, 700 << 10} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			content := randomText(size)
+			rev := s.putAttachment("/notes/d/a.bin", "application/x-test", content)
+			w := s.run(scenario{path: "/notes/d/a.bin", headers: map[string]string{
+				"Content-Type": "application/x-test", "Content-Length": fmt.Sprint(size), "Accept-Ranges": "bytes",
+				"Etag": `"md5-` + md5Text(content) + `"`,
+			}})
+			require.True(t, content == w.Body.String())
+			s.run(scenario{path: "/notes/d", has: []string{fmt.Sprintf(
+				`"_attachments":{"a.bin":{"content_type":"application/x-test","revpos":1,"digest":"md5-%s","length":%d,"stub":true}}`,
+				md5Text(content), size)}})
+			w = s.run(scenario{path: "/notes/d?attachments=true", has: []string{`"data":"` + base64.StdEncoding.EncodeToString([]byte(content)) + `"}}`}})
+			require.Equal(t, size < 40<<10, w.Header().Get("Content-Length") != "", "large answers are streamed")
+
+			again := s.run(scenario{name: "inline", method: http.MethodPut, path: "/notes/e", body: w.Body.String(), status: 400})
+			require.Contains(t, again.Body.String(), "_id")
+			inline := strings.Replace(w.Body.String(), `"_id":"d","_rev":"`+rev+`",`, "", 1)
+			s.run(scenario{name: "inline", method: http.MethodPut, path: "/notes/e", body: inline, status: 201})
+			require.True(t, content == s.run(scenario{path: "/notes/e/a.bin"}).Body.String())
+			s.run(scenario{name: "related", path: "/notes/e?attachments=true", header: map[string]string{"Accept": "multipart/related"},
+				has: []string{`"follows":true`, "\r\n\r\n" + content + "\r\n--"}})
+		})
+	}
+}
+
+func TestAttachmentRanges(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	content := randomText(600 << 10)
+	s.putAttachment("/notes/d/a", "text/plain", content)
+	etag := `"md5-` + md5Text(content) + `"`
+	get := func(header, wantRange, want string) {
+		t.Helper()
+		w := s.run(scenario{name: header, path: "/notes/d/a", header: map[string]string{"Range": header}, status: 206, headers: map[string]string{
+			"Content-Range": wantRange, "Content-Length": fmt.Sprint(len(want)),
+		}})
+		require.True(t, want == w.Body.String(), header)
+	}
+	size := len(content)
+	get("bytes=0-0", fmt.Sprintf("bytes 0-0/%d", size), content[:1])
+	get("bytes=262143-262145", fmt.Sprintf("bytes 262143-262145/%d", size), content[262143:262146])
+	get("bytes=600000-", fmt.Sprintf("bytes 600000-%d/%d", size-1, size), content[600000:])
+	get("bytes=-3", fmt.Sprintf("bytes %d-%d/%d", size-3, size-1, size), content[size-3:])
+	get("bytes=0-99999999", fmt.Sprintf("bytes 0-%d/%d", size-1, size), content)
+	for _, header := range []string{"bytes=999999999-", "bytes=-0"} {
+		s.run(scenario{name: header, path: "/notes/d/a", header: map[string]string{"Range": header}, status: 416,
+			has: []string{"requested_range_not_satisfiable"}, headers: map[string]string{"Content-Range": fmt.Sprintf("bytes */%d", size)}})
+	}
+	for _, header := range []string{"bytes=0-1,3-4", "lines=1-2", "bytes=5-2", "bytes=a-b", "bytes=", "bytes=--1"} {
+		s.run(scenario{name: header, path: "/notes/d/a", header: map[string]string{"Range": header}})
+	}
+	s.runAll([]scenario{
+		{name: "if-range", path: "/notes/d/a", header: map[string]string{"Range": "bytes=0-0", "If-Range": etag}, status: 206},
+		{name: "if-range of another", path: "/notes/d/a", header: map[string]string{"Range": "bytes=0-0", "If-Range": `"x"`}},
+		{name: "known", path: "/notes/d/a", header: map[string]string{"If-None-Match": etag}, status: 304, headers: map[string]string{"Etag": etag}},
+		{name: "head", method: http.MethodHead, path: "/notes/d/a", headers: map[string]string{"Content-Length": fmt.Sprint(size)}},
+	})
+}
+
+func TestAttachmentEdits(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	rev := s.put("d", `{"keep":12345678901234567890}`)
+	s.runAll([]scenario{
+		{name: "no revision", method: http.MethodPut, path: "/notes/d/a", body: "x", status: 409},
+		{name: "unknown revision", method: http.MethodPut, path: "/notes/d/a?rev=1-zz", body: "x", status: 409},
+		{name: "no revision at all", method: http.MethodPut, path: "/notes/d/a?rev=zz", body: "x", status: 400},
+		{name: "reserved name", method: http.MethodPut, path: "/notes/n/_a", body: "x", status: 400},
+		{name: "wrong MD5", method: http.MethodPut, path: "/notes/n/a", body: "x", status: 400, header: map[string]string{"Content-MD5": md5Text("y")}},
+		{name: "malformed MD5", method: http.MethodPut, path: "/notes/n/a", body: "x", status: 400, header: map[string]string{"Content-MD5": "abc"}},
+		{name: "nothing was made", path: "/notes/n", status: 404},
+	})
+	rev = s.putAttachment("/notes/d/a?rev="+rev, "text/plain", "one")
+	rev = s.putAttachment("/notes/d/dir/b.txt?rev="+rev, "text/plain", "two")
+	w := s.run(scenario{path: "/notes/d", has: []string{`"keep":12345678901234567890`, `"a":{`, `"dir/b.txt":{`, `"revpos":2`, `"revpos":3`}})
+	require.Contains(t, w.Body.String(), rev)
+	s.runAll([]scenario{
+		{name: "slash in the name", path: "/notes/d/dir/b.txt", has: []string{"two"}},
+		{name: "slash escaped", path: "/notes/d/dir%2Fb.txt", has: []string{"two"}},
+		{name: "of a revision", path: "/notes/d/a?rev=" + rev, has: []string{"one"}},
+		{name: "no such", path: "/notes/d/c", status: 404, has: []string{"Document is missing attachment"}},
+		{name: "no such document", path: "/notes/none/c", status: 404, has: []string{`"missing"`}},
+		{name: "delete without a revision", method: http.MethodDelete, path: "/notes/d/a", status: 409},
+		{name: "delete by a bad one", method: http.MethodDelete, path: "/notes/d/a?rev=x", status: 400},
+		{name: "delete what is not there", method: http.MethodDelete, path: "/notes/d/c?rev=" + rev, status: 404},
+		{name: "delete", method: http.MethodDelete, path: "/notes/d/a?rev=" + rev, status: 200, has: []string{`"ok":true`}},
+		{name: "gone", path: "/notes/d/a", status: 404},
+		{name: "the other stays", path: "/notes/d/dir/b.txt", has: []string{"two"}},
+	})
+}
+
+func TestAttachmentStubs(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	rev := s.putAttachment("/notes/d/a", "text/plain", "one")
+	stub := func(name, digest string) string {
+		return `{"_rev":"` + rev + `","_attachments":{"` + name + `":{"stub":true,"digest":"` + digest + `"}}}`
+	}
+	s.runAll([]scenario{
+		{name: "of nothing", method: http.MethodPut, path: "/notes/d", body: stub("b", ""), status: 412, has: []string{"missing_stub"}},
+		{name: "of other content", method: http.MethodPut, path: "/notes/d", body: stub("a", "md5-"+md5Text("two")), status: 412},
+		{name: "in a new document", method: http.MethodPut, path: "/notes/n", body: `{"_attachments":{"a":{"stub":true}}}`, status: 412},
+		{name: "by SHA-1", method: http.MethodPut, path: "/notes/d", body: stub("a", "sha1-"+sha1Text("one")), status: 201},
+		{name: "kept", path: "/notes/d/a", has: []string{"one"}},
+		{name: "with its first digest", path: "/notes/d", has: []string{"md5-" + md5Text("one"), `"revpos":1`}},
+	})
+}
+
+func TestDecision22_InlineDigests(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	put := func(id, digest, extra string) scenario {
+		return scenario{method: http.MethodPut, path: "/notes/" + id, status: 201, body: `{"_attachments":{"a":{"data":"b25l","digest":"` + digest + `"` + extra + `}}}`}
+	}
+	s.runAll([]scenario{
+		put("sha1", "sha1-"+sha1Text("one"), ""),
+		{name: "the writer's digest stays", path: "/notes/sha1", has: []string{`"digest":"sha1-` + sha1Text("one") + `"`}},
+		put("stale", "md5-"+md5Text("two"), `,"length":99`),
+		{name: "a digest of something else is not believed", path: "/notes/stale", has: []string{`"digest":"md5-` + md5Text("one") + `","length":3`}},
+		put("escaped", "", `,"content_type":"image\/png"`),
+		{name: "escapes are undone", path: "/notes/escaped", has: []string{`"content_type":"image/png"`}},
+		{name: "escaped base64", method: http.MethodPut, path: "/notes/slash", body: `{"_attachments":{"a":{"data":"\/\/8="}}}`, status: 201},
+	})
+	require.Equal(t, "\xff\xff", s.run(scenario{path: "/notes/slash/a"}).Body.String())
+}
+
+func TestDecision22_GzipUploadsAreCheckedEncodedAndStoredDecoded(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	plain := strings.Repeat("hello ", 1000)
+	packed := gzipped(t, plain)
+	header := func(md5 string) map[string]string {
+		return map[string]string{"Content-Encoding": "gzip", "Content-MD5": md5, "Content-Type": "text/plain"}
+	}
+	s.runAll([]scenario{
+		{name: "MD5 of the decoded", method: http.MethodPut, path: "/notes/d/a", body: packed, header: header(md5Text(plain)), status: 400},
+		{name: "MD5 of the encoded", method: http.MethodPut, path: "/notes/d/a", body: packed, header: header(md5Text(packed)), status: 201},
+		{name: "cut", method: http.MethodPut, path: "/notes/e/a", body: packed[:20], header: map[string]string{"Content-Encoding": "gzip"}, status: 400},
+		{name: "no gzip", method: http.MethodPut, path: "/notes/e/a", body: "plain", header: map[string]string{"Content-Encoding": "gzip"}, status: 400},
+		{name: "other", method: http.MethodPut, path: "/notes/e/a", body: "plain", header: map[string]string{"Content-Encoding": "br"}, status: 415},
+	})
+	w := s.run(scenario{path: "/notes/d/a", headers: map[string]string{"Content-Encoding": ""}})
+	require.True(t, plain == w.Body.String())
+}
+
+func TestDecision13_AttachmentHeaders(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for contentType, shown := range map[string]bool{
+		"image/png": true, "image/jpeg": true, "audio/mpeg": true, "video/mp4": true, "text/plain; charset=utf-8": true,
+		"image/svg+xml": false, "text/html": false, "application/xhtml+xml": false, "application/pdf": false,
+		"text/javascript": false, "": false, "nonsense": false, "IMAGE/SVG+XML": false, "text/xml": false,
+	} {
+		id := fmt.Sprintf("%x", contentType) + "x"
+		s.putAttachment("/notes/"+id+"/a%20b.x", contentType, "x")
+		w := s.run(scenario{name: contentType, path: "/notes/" + id + "/a%20b.x", headers: map[string]string{
+			"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff",
+			"Cache-Control": "private, no-cache", "Vary": "Origin, Cookie, Authorization",
+		}})
+		if shown {
+			require.Empty(t, w.Header().Get("Content-Disposition"), contentType)
+		} else {
+			require.Equal(t, `attachment; filename="a b.x"`, w.Header().Get("Content-Disposition"), contentType)
+		}
+	}
+}
+
+func TestBase64SourceReadsInAnyPieces(t *testing.T) {
+	t.Parallel()
+	for size := range 50 {
+		content := randomText(size)
+		source := &base64Source{raw: []byte(base64.StdEncoding.EncodeToString([]byte(content)))}
+		var got bytes.Buffer
+		piece := make([]byte, 7)
+		for {
+			n, err := source.Read(piece)
+			got.Write(piece[:n])
+			if err != nil {
+				break
+			}
+		}
+		require.Equal(t, content, got.String())
+	}
+}
