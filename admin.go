@@ -1,0 +1,97 @@
+package caddysync
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// adminAPI tells operators, at Caddy's admin endpoint, how the stores are:
+//
+//	GET /sync/health  200 if every store is open, 503 otherwise
+//	GET /sync/stats   counters of every store
+//
+// It gives no access to documents: the admin endpoint knows no users.
+type adminAPI struct{}
+
+// CaddyModule returns the Caddy module information.
+func (adminAPI) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "admin.api.sync", New: func() caddy.Module { return new(adminAPI) }}
+}
+
+// Routes implements caddy.AdminRouter.
+func (a *adminAPI) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{
+		{Pattern: "/sync/health", Handler: caddy.AdminHandlerFunc(a.health)},
+		{Pattern: "/sync/stats", Handler: caddy.AdminHandlerFunc(a.stats)},
+	}
+}
+
+// handles are the stores of this moment. They are looked up at each request: after a
+// reload that failed, Caddy keeps the failed configuration's admin modules.
+func handles() []*storeHandle {
+	var list []*storeHandle
+	stores.Range(func(_, value any) bool {
+		if h, ok := value.(*storeHandle); ok {
+			list = append(list, h)
+		}
+		return true
+	})
+	slices.SortFunc(list, func(a, b *storeHandle) int { return strings.Compare(a.key, b.key) })
+	return list
+}
+
+func (a *adminAPI) health(w http.ResponseWriter, r *http.Request) error {
+	if err := onlyGet(r); err != nil {
+		return err
+	}
+	list := handles()
+	open := 0
+	for _, h := range list {
+		if h.current() != nil {
+			open++
+		}
+	}
+	status := http.StatusOK
+	if open == 0 || open < len(list) {
+		status = http.StatusServiceUnavailable
+	}
+	return answerAdmin(w, status, map[string]any{"ok": status == http.StatusOK, "stores": len(list), "open": open})
+}
+
+func (a *adminAPI) stats(w http.ResponseWriter, r *http.Request) error {
+	if err := onlyGet(r); err != nil {
+		return err
+	}
+	list := []storeStats{}
+	for _, h := range handles() {
+		if s, open := h.stats(); open {
+			list = append(list, s)
+		}
+	}
+	return answerAdmin(w, http.StatusOK, map[string]any{"stores": list})
+}
+
+func onlyGet(r *http.Request) error {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return nil
+	}
+	return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: fmt.Errorf("method %s is not allowed", r.Method)}
+}
+
+func answerAdmin(w http.ResponseWriter, status int, body any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encoding the answer: %w", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if _, err := w.Write(append(text, '\n')); err != nil {
+		return fmt.Errorf("answering: %w", err)
+	}
+	return nil
+}

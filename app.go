@@ -1,0 +1,255 @@
+package caddysync
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddysync/caddy-sync/auth"
+	"go.uber.org/zap"
+)
+
+// defaultStreamCloseDelay is over how long the feeds of an old configuration end.
+const defaultStreamCloseDelay = time.Minute
+
+// App owns what all sites share: the store that documents are kept in, the identity
+// providers whose tokens sign clients in, and the databases with their policies. Sites
+// show databases to clients with the HTTP handler `sync`.
+type App struct {
+	// Where documents are kept. Required.
+	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=sync.stores inline_key=backend"`
+
+	// The OpenID Connect providers, by a name of your choice. Default: none, so that
+	// nobody signs in by token.
+	OIDC map[string]*Provider `json:"oidc,omitempty"`
+
+	// The databases by name. `*` is the policy of those that administrators make at run
+	// time. Required: one at least.
+	Databases map[string]*Database `json:"databases,omitempty"`
+
+	// Over how long the live feeds of clients are ended after a reload, so that they do
+	// not all come back at once; 0 ends them at once. Default: 1m.
+	StreamCloseDelay *caddy.Duration `json:"stream_close_delay,omitempty"`
+
+	ctx     caddy.Context
+	logger  *zap.Logger
+	backend Backend
+	auth    *auth.Service
+	streams *streams
+	sites   []*Handler
+
+	handle *storeHandle
+	held   bool // Cleanup is also called when Provision failed before it held the store
+
+	// ready is closed when the store is open and sign-in works. Caddy starts apps in
+	// random order, so requests may come before.
+	ready chan struct{}
+}
+
+// CaddyModule returns the Caddy module information.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "sync", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision checks the configuration and takes hold of the store, without opening it:
+// `caddy validate` works beside a running server.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx, a.logger = ctx, ctx.Logger()
+	a.streams, a.ready = newStreams(), make(chan struct{})
+	if a.StoreRaw == nil {
+		return errors.New("there is no store: write `store badger <path>` into the sync option")
+	}
+	loaded, err := ctx.LoadModule(a, "StoreRaw")
+	if err != nil {
+		return fmt.Errorf("loading the store's module: %w", err)
+	}
+	backend, ok := loaded.(Backend)
+	if !ok {
+		return fmt.Errorf("module %T is no store", loaded)
+	}
+	a.backend = backend
+	if err := a.checkDatabases(); err != nil {
+		return err
+	}
+	if err := a.provisionAuth(); err != nil {
+		return err
+	}
+	if err := a.subscribe(); err != nil {
+		return err
+	}
+	return a.holdStore()
+}
+
+func (a *App) provisionAuth() error {
+	config := auth.Config{Logger: a.logger.Named("auth")}
+	repl := caddy.NewReplacer()
+	for _, name := range sortedKeys(a.OIDC) {
+		if a.OIDC[name] == nil {
+			return fmt.Errorf("oidc %s: there is nothing in it", name)
+		}
+		provider, err := a.OIDC[name].config(name, repl)
+		if err != nil {
+			return err
+		}
+		if err := checkIssuer(name, provider.Issuer); err != nil {
+			return err
+		}
+		config.Providers = append(config.Providers, provider)
+	}
+	for _, name := range sortedKeys(a.Databases) {
+		config.Databases = append(config.Databases, a.Databases[name].policy(name))
+	}
+	service, err := auth.New(config)
+	if err != nil {
+		return fmt.Errorf("sync: %w", err)
+	}
+	a.auth = service
+	return nil
+}
+
+// subscribe asks for the event that Caddy is stopping: open feeds would hold the exit up
+// for ever.
+func (a *App) subscribe() error {
+	loaded, err := a.ctx.App("events")
+	if err != nil {
+		return fmt.Errorf("loading the events app: %w", err)
+	}
+	events, ok := loaded.(*caddyevents.App)
+	if !ok {
+		return fmt.Errorf("the events app is a %T", loaded)
+	}
+	for _, name := range []string{eventStarted, eventStopping} {
+		if err := events.On(name, a); err != nil {
+			return fmt.Errorf("subscribing to the event %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// Caddy's events that the app follows.
+const (
+	eventStarted  = "started"
+	eventStopping = "stopping"
+)
+
+// Handle lets requests in when every app of the configuration has started, and ends all
+// feeds when the process exits: before any app stops, since the HTTP app waits for its
+// requests.
+func (a *App) Handle(_ context.Context, event caddy.Event) error {
+	switch event.Name() {
+	case eventStarted:
+		return a.enter()
+	case eventStopping:
+		if caddy.Exiting() {
+			a.streams.endNow()
+		}
+	}
+	return nil
+}
+
+func (a *App) holdStore() error {
+	loaded, _, err := stores.LoadOrNew(a.backend.Key(), func() (caddy.Destructor, error) {
+		return newStoreHandle(a.backend.Key()), nil
+	})
+	if err != nil {
+		return fmt.Errorf("taking hold of the store: %w", err)
+	}
+	a.handle, a.held = loaded.(*storeHandle), true
+	if err := a.handle.accepts(a.backend, a.settings()); err != nil {
+		return err
+	}
+	return a.handle.metrics.register(a.ctx.GetMetricsRegistry())
+}
+
+// Validate refuses configurations that would not do what they seem to.
+func (a *App) Validate() error {
+	if a.StreamCloseDelay != nil && *a.StreamCloseDelay < 0 {
+		return errors.New("stream_close_delay is negative")
+	}
+	return nil
+}
+
+// Start opens the store and makes the databases that are missing.
+func (a *App) Start() error {
+	opened, err := a.handle.open(a)
+	if err != nil {
+		return err
+	}
+	if err := opened.createDatabases(context.Background(), a.logger, sortedKeys(a.Databases)); err != nil {
+		return err
+	}
+	for _, site := range a.sites {
+		if err := site.start(opened); err != nil {
+			return err
+		}
+	}
+	a.warn()
+	return nil
+}
+
+// enter makes this configuration the one by which sign-ins are judged, and lets its
+// requests in. Not in Start: another app of this configuration may still fail to start,
+// and then the running one must go on as if nothing had been.
+func (a *App) enter() error {
+	if err := a.handle.enter(context.WithoutCancel(a.ctx), a); err != nil {
+		a.logger.Error("no request can be answered", zap.Error(err))
+		return err
+	}
+	close(a.ready)
+	return nil
+}
+
+// Stop ends the configuration's feeds: at once if Caddy exits, otherwise spread over
+// stream_close_delay.
+func (a *App) Stop() error {
+	a.leave()
+	return nil
+}
+
+// leave undoes enter, once.
+func (a *App) leave() {
+	delay := defaultStreamCloseDelay
+	if a.StreamCloseDelay != nil {
+		delay = time.Duration(*a.StreamCloseDelay)
+	}
+	if caddy.Exiting() {
+		delay = 0
+	}
+	a.handle.leave(a, delay)
+}
+
+// Cleanup lets go of the store. Requests of this configuration may still be in progress.
+func (a *App) Cleanup() error {
+	if !a.held {
+		return nil
+	}
+	a.leave()
+	a.held = false
+	if _, err := stores.Delete(a.backend.Key()); err != nil {
+		return fmt.Errorf("closing the store: %w", err)
+	}
+	return nil
+}
+
+// database returns the policy of a database.
+func (a *App) database(name string) (*Database, bool) {
+	if d, ok := a.Databases[name]; ok {
+		return d, true
+	}
+	d, ok := a.Databases[anyDatabase]
+	return d, ok
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,126 @@
+package caddysync
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestAdaptGolden adapts testdata/adapt/*.caddyfiletest: a Caddyfile, a line of dashes, and
+// the JSON that comes of it. UPDATE_GOLDEN=1 writes the JSON anew.
+func TestAdaptGolden(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/adapt/*.caddyfiletest")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			content, err := os.ReadFile(file)
+			require.NoError(t, err)
+			input, want, found := strings.Cut(string(content), "\n----------\n")
+			require.True(t, found, "no line of dashes")
+			var got bytes.Buffer
+			require.NoError(t, json.Indent(&got, adapt(t, input), "", "\t"))
+			if os.Getenv("UPDATE_GOLDEN") != "" {
+				text := input + "\n----------\n" + got.String() + "\n"
+				require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+				return
+			}
+			require.Equal(t, strings.TrimSpace(want), got.String())
+		})
+	}
+}
+
+func TestCaddyfileErrorsHaveFileAndLine(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ option, site, want string }{
+		"unknown word":            {"stor badger x", "", `unrecognized sync subdirective "stor", at Caddyfile:5`},
+		"password_auth yet":       {"database notes {\n password_auth\n}", "", `unrecognized database subdirective "password_auth", at Caddyfile:6`},
+		"sync_function yet":       {"database notes {\n sync_function x.js\n}", "", `unrecognized database subdirective "sync_function"`},
+		"jwt yet":                 {"jwt backend {\n}", "", `unrecognized sync subdirective "jwt"`},
+		"unknown store":           {"store floppy a", "", "sync.stores.floppy"},
+		"store without path":      {"store badger", "", "argument count"},
+		"store twice":             {"store memory a\nstore memory b", "", `"store" is repeated, at Caddyfile:6`},
+		"unknown store option":    {"store badger x {\n compression\n}", "", `unrecognized store badger subdirective "compression", at Caddyfile:6`},
+		"bad size":                {"store badger x {\n memory lots\n}", "", `"lots" is not a size`},
+		"size zero":               {"store badger x {\n memory 0\n}", "", "a size of 0"},
+		"bad sync_writes":         {"store badger x {\n sync_writes maybe\n}", "", "sync_writes is on or off"},
+		"provider typo":           {"oidc a {\n registr\n}", "", `unrecognized oidc subdirective "registr", at Caddyfile:6`},
+		"provider repeated word":  {"oidc a {\n register\n register\n}", "", `"register" is repeated, at Caddyfile:7`},
+		"provider twice":          {"oidc a {\n register\n}\noidc a {\n register\n}", "", "oidc a is defined twice, at Caddyfile:8"},
+		"provider without a name": {"oidc", "", "argument count"},
+		"flag with an argument":   {"oidc a {\n register yes\n}", "", "argument count"},
+		"block under a word":      {"oidc a {\n register {\n x\n }\n}", "", "register takes no block"},
+		"require without value":   {"oidc a {\n require groups\n}", "", "argument count"},
+		"require twice":           {"oidc a {\n require groups x\n require groups y\n}", "", "require groups is repeated"},
+		"bad duration":            {"oidc a {\n clock_skew long\n}", "", `"long" is not a duration`},
+		"negative duration":       {"stream_close_delay -5s", "", "is negative"},
+		"database name":           {"database Notes", "", `database "Notes"`},
+		"database twice":          {"database a\ndatabase a", "", "database a is defined twice"},
+		"unknown access":          {"database a {\n access private\n}", "", `unknown access "private"`},
+		"unknown same_site":       {"database a {\n session {\n same_site no\n }\n}", "", `unknown same_site "no"`},
+		"session repeated":        {"database a {\n session {\n lifetime 1h\n lifetime 2h\n }\n}", "", `session subdirective "lifetime" is repeated, at Caddyfile:8`},
+		"limit repeated":          {"database a {\n limits {\n document 1MB\n document 1MB\n }\n}", "", `"document" is repeated`},
+		"bad number":              {"database a {\n revisions -3\n}", "", "not a positive number"},
+		"unknown site word":       {"", "sync notes {\n adminn\n}", `unrecognized sync subdirective "adminn"`},
+		"unknown allow":           {"", "sync notes {\n admin {\n allow everybody x\n }\n}", `unrecognized allow "everybody"`},
+		"loopback with value":     {"", "sync notes {\n admin {\n allow loopback x\n }\n}", "argument count"},
+		"role without value":      {"", "sync notes {\n admin {\n allow role\n }\n}", "argument count"},
+		"unknown cors word":       {"", "sync notes {\n cors {\n origin x\n }\n}", `unrecognized cors subdirective "origin"`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Contains(t, adaptError(t, withGlobal(test.option, test.site)), test.want)
+		})
+	}
+}
+
+func TestOptionStandsThereOnce(t *testing.T) {
+	t.Parallel()
+	got := adaptError(t, "{\n\tsync {\n\t\tdatabase a\n\t}\n\tsync {\n\t\tdatabase b\n\t}\n}\n")
+	require.Contains(t, got, "stands there twice")
+	require.Contains(t, got, "Caddyfile:5")
+}
+
+func TestDecision16_SyncStar(t *testing.T) {
+	t.Setenv("DECISION16_UNSET", "")
+	tests := map[string]struct{ site, want, err string }{
+		"a lone star is all databases, not a matcher": {site: "sync *", want: `[{"databases":["*"],"handler":"sync"}]`},
+		"with a block":                        {site: "sync * {\n admin {\n allow loopback\n }\n}", want: `"databases":["*"]`},
+		"a path is a matcher":                 {site: "sync /notes/* notes", want: `"match":[{"path":["/notes/*"]}]`},
+		"a named matcher is one":              {site: "@m header X y\nsync @m notes", want: `"match":[{"header":{"X":["y"]}}]`},
+		"a matcher and the star":              {site: "sync /x/* *", want: `"databases":["*"]`},
+		"no name":                             {site: "sync", err: "sync needs the names"},
+		"an unset variable publishes nothing": {site: "sync {$DECISION16_UNSET}", err: "sync needs the names"},
+		"a matcher and no name":               {site: "sync /x/*", err: "sync needs the names"},
+		"the star among names":                {site: "sync notes *", err: "* stands for all databases, and alone"},
+		"the star before names":               {site: "sync * notes", err: "* stands for all databases, and alone"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			text := withGlobal("store memory decision16\ndatabase notes", test.site)
+			if test.err != "" {
+				require.Contains(t, adaptError(t, text), test.err)
+				return
+			}
+			var got bytes.Buffer
+			require.NoError(t, json.Compact(&got, adapt(t, text)))
+			require.Contains(t, got.String(), test.want)
+		})
+	}
+}
+
+func TestSyncComesBeforeRespond(t *testing.T) {
+	t.Parallel()
+	got := string(adapt(t, withGlobal("store memory order\ndatabase notes", "respond 404\nsync notes\nencode gzip")))
+	encode, sync, respond := strings.Index(got, `"encode"`), strings.Index(got, `"handler":"sync"`), strings.Index(got, `"static_response"`)
+	require.Less(t, encode, sync)
+	require.Less(t, sync, respond)
+}

@@ -1,0 +1,132 @@
+package caddysync
+
+import "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+// parseDatabase reads the policy of a database:
+//
+//	database <name>|* {
+//	    oidc <name...>
+//	    access shared
+//	    guest
+//	    session { … }
+//	    limits { … }
+//	    revisions <n>
+//	}
+func (a *App) parseDatabase(d *caddyfile.Dispenser) error {
+	var name string
+	if !d.AllArgs(&name) || name == "" {
+		return d.ArgErr()
+	}
+	if _, twice := a.Databases[name]; twice {
+		return d.Errf("database %s is defined twice", name)
+	}
+	if name != anyDatabase && !databaseName.MatchString(name) {
+		return d.Errf("database %q: a name begins with a letter a-z and has a-z, 0-9 and _$()+- only", name)
+	}
+	db := new(Database)
+	if a.Databases == nil {
+		a.Databases = make(map[string]*Database)
+	}
+	a.Databases[name] = db
+	return parseBlock(d, "database", db.word)
+}
+
+func (db *Database) word(word string) parseWord {
+	switch word {
+	case "oidc":
+		return list(&db.OIDC)
+	case "access":
+		return db.parseAccess
+	case "guest":
+		return flag(&db.Guest)
+	case "session":
+		db.Session = new(Session)
+		return db.Session.parse
+	case "limits":
+		db.Limits = new(Limits)
+		return db.Limits.parse
+	case "revisions":
+		return number(&db.Revisions)
+	}
+	return nil
+}
+
+func (db *Database) parseAccess(d *caddyfile.Dispenser) error {
+	if err := text(&db.Access)(d); err != nil {
+		return err
+	}
+	if db.Access != accessShared {
+		return d.Errf("unknown access %q: write `access shared`", db.Access)
+	}
+	return nil
+}
+
+// parse reads the limits of sessions:
+//
+//	session {
+//	    lifetime <duration>
+//	    idle <duration>
+//	    cookie <name>
+//	    same_site lax|strict|none
+//	    until_token_expiry
+//	    off
+//	}
+func (s *Session) parse(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return parseBlock(d, "session", func(word string) parseWord {
+		switch word {
+		case "lifetime":
+			return longDuration(&s.Lifetime)
+		case "idle":
+			return longDuration(&s.Idle)
+		case "cookie":
+			return text(&s.Cookie)
+		case "same_site":
+			return s.parseSameSite
+		case "until_token_expiry":
+			return flag(&s.UntilTokenExpiry)
+		case "off":
+			return flag(&s.Off)
+		}
+		return nil
+	})
+}
+
+func (s *Session) parseSameSite(d *caddyfile.Dispenser) error {
+	if err := text(&s.SameSite)(d); err != nil {
+		return err
+	}
+	if _, ok := sameSites[s.SameSite]; !ok {
+		return d.Errf("unknown same_site %q: write lax, strict or none", s.SameSite)
+	}
+	return nil
+}
+
+// parse reads how much clients may send:
+//
+//	limits {
+//	    document <size>
+//	    attachment <size>
+//	    request <size>
+//	    bulk_docs <n>
+//	}
+func (l *Limits) parse(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return parseBlock(d, "limits", func(word string) parseWord {
+		switch word {
+		case "document":
+			return size(&l.Document)
+		case "attachment":
+			return size(&l.Attachment)
+		case "request":
+			return size(&l.Request)
+		case "bulk_docs":
+			return number(&l.BulkDocs)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,251 @@
+package caddysync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+	"go.uber.org/zap"
+)
+
+const (
+	// drainLimit is how long a store that is being closed waits for the requests that
+	// use it, before they are cut off.
+	drainLimit = 10 * time.Second
+	// cutLimit is how long it waits after that.
+	cutLimit = 5 * time.Second
+	// documentCacheShare is the part of a store's memory that keeps documents decoded.
+	documentCacheShare = 8
+)
+
+// stores are the stores that configurations hold, by Backend.Key: the old and the new
+// configuration overlap on a reload, and a directory can be opened only once.
+var stores = caddy.NewUsagePool()
+
+// storeHandle is a store, and what belongs to it, for as long as any configuration uses
+// it.
+type storeHandle struct {
+	key      string
+	log      liveLogger
+	logger   *zap.Logger
+	requests *requests
+	metrics  *metrics
+
+	mu     sync.Mutex
+	opened *openStore
+	closed bool
+	// running are the configurations that entered and did not leave, newest last.
+	running []*App
+	// ending are the streams of stopped configurations that have not all ended yet.
+	ending map[*streams]struct{}
+}
+
+// openStore is an open store.
+type openStore struct {
+	backend  Backend
+	settings storeSettings
+	engine   engine.Engine
+	store    *syncstore.Store
+	state    *auth.State
+}
+
+// storeSettings are what a store takes only when it is opened.
+type storeSettings struct {
+	revisions int
+}
+
+func newStoreHandle(key string) *storeHandle {
+	h := &storeHandle{key: key, requests: newRequests(), ending: make(map[*streams]struct{})}
+	h.logger = h.log.logger()
+	h.metrics = newMetrics(h)
+	return h
+}
+
+// accepts tells whether a configuration can have the store as it is open now.
+func (h *storeHandle) accepts(b Backend, s storeSettings) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.opened == nil {
+		return nil
+	}
+	return h.opened.accepts(b, s)
+}
+
+func (o *openStore) accepts(b Backend, s storeSettings) error {
+	if s != o.settings {
+		return fmt.Errorf("revisions: %w", ErrRestartNeeded)
+	}
+	if err := b.Reconfigure(o.backend); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
+// open opens the store for a configuration, or returns it if it is open.
+func (h *storeHandle) open(a *App) (*openStore, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, ErrClosed
+	}
+	if h.opened != nil {
+		return h.opened, h.opened.accepts(a.backend, a.settings())
+	}
+	h.log.set(a.logger)
+	began := time.Now()
+	opened, err := openBackend(context.Background(), a.backend, a.settings(), h.logger)
+	if err != nil {
+		return nil, err
+	}
+	h.opened = opened
+	setMemoryLimit(a.backend.Memory())
+	h.logger.Info("store is open", zap.String("store", h.key), zap.Duration("took", time.Since(began)),
+		zap.Strings("databases", opened.store.Databases()))
+	return opened, nil
+}
+
+// openBackend opens an engine and what stands on it. The context does not end with the
+// configuration that happened to be the first.
+func openBackend(ctx context.Context, b Backend, s storeSettings, logger *zap.Logger) (_ *openStore, err error) {
+	o := &openStore{backend: b, settings: s}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, o.close())
+		}
+	}()
+	if o.engine, err = b.Open(ctx, logger); err != nil {
+		return nil, fmt.Errorf("opening the store %s: %w", b.Key(), err)
+	}
+	o.store, err = syncstore.Open(ctx, o.engine, syncstore.Options{
+		Logger: logger, Revisions: s.revisions, MaxDocument: maxDocument,
+		Cache: b.Memory() / documentCacheShare,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the store %s: %w", b.Key(), err)
+	}
+	if o.state, err = auth.OpenState(ctx, o.store.Records(), logger.Named("auth")); err != nil {
+		return nil, fmt.Errorf("opening the sign-in state of %s: %w", b.Key(), err)
+	}
+	return o, nil
+}
+
+func (o *openStore) close() error {
+	if o.state != nil {
+		o.state.Close()
+	}
+	var errs []error
+	if o.store != nil {
+		errs = append(errs, o.store.Close())
+	}
+	if o.engine != nil {
+		errs = append(errs, o.engine.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// createDatabases makes the databases of a configuration that are not there yet.
+func (o *openStore) createDatabases(ctx context.Context, logger *zap.Logger, names []string) error {
+	for _, name := range names {
+		if name == anyDatabase {
+			continue
+		}
+		if _, err := o.store.Database(name); !errors.Is(err, syncstore.ErrNoDatabase) {
+			continue
+		}
+		_, err := o.store.CreateDatabase(ctx, name)
+		if errors.Is(err, syncstore.ErrDatabaseExists) {
+			continue // an administrator was quicker
+		}
+		if err != nil {
+			return fmt.Errorf("making database %s: %w", name, err)
+		}
+		logger.Info("database made", zap.String("database", name))
+	}
+	return nil
+}
+
+// enter makes a the configuration by which sign-ins are judged.
+func (h *storeHandle) enter(ctx context.Context, a *App) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := a.auth.Start(ctx, h.opened.state); err != nil {
+		return fmt.Errorf("starting sign-in: %w", err)
+	}
+	h.log.set(a.logger)
+	h.running = append(h.running, a)
+	return nil
+}
+
+// leave takes a configuration out. If it was the newest and an older one runs on, because
+// the last step of a reload failed, then that one judges sign-ins again.
+func (h *storeHandle) leave(a *App, delay time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i := slices.Index(h.running, a)
+	if i < 0 {
+		return
+	}
+	newest := i == len(h.running)-1
+	h.running = slices.Delete(h.running, i, i+1)
+	if newest && len(h.running) > 0 {
+		before := h.running[len(h.running)-1]
+		h.log.set(before.logger)
+		before.auth.Stop()
+		if err := before.auth.Start(context.WithoutCancel(before.ctx), h.opened.state); err != nil {
+			before.logger.Error("going back to the running configuration's sign-in", zap.Error(err))
+		}
+	}
+	a.auth.Stop()
+	h.ending[a.streams] = struct{}{}
+	go func() {
+		a.streams.endSpread(delay)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.ending, a.streams)
+	}()
+}
+
+// Destruct closes the store when no configuration holds it any more. It returns only when
+// the store is closed, because the next configuration may open the same directory then:
+// the pool has forgotten this one already.
+func (h *storeHandle) Destruct() error {
+	h.requests.close()
+	h.mu.Lock()
+	h.closed = true
+	opened := h.opened
+	for s := range h.ending {
+		s.endNow()
+	}
+	h.mu.Unlock()
+	if opened == nil {
+		return nil
+	}
+	if h.requests.wait(drainLimit) > 0 {
+		h.requests.cancel()
+		if left := h.requests.wait(cutLimit); left > 0 {
+			h.logger.Error("closing the store under requests that do not end", zap.Int("requests", left))
+		}
+	}
+	h.mu.Lock()
+	h.opened = nil
+	h.mu.Unlock()
+	resetMemoryLimit()
+	if err := opened.close(); err != nil {
+		return fmt.Errorf("closing the store %s: %w", h.key, err)
+	}
+	return nil
+}
+
+// current returns the open store, or nil.
+func (h *storeHandle) current() *openStore {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.opened
+}

@@ -1,0 +1,124 @@
+package caddysync
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are a store's. They live with the store and are registered again for each
+// configuration, because each has a registry of its own. They have no labels of users,
+// documents or databases: those have no bound.
+type metrics struct {
+	handle *storeHandle
+
+	feeds        atomic.Int64
+	authFailures atomic.Uint64
+
+	descs metricDescs
+}
+
+type metricDescs struct {
+	commits, writes, conflicts, retries       *prometheus.Desc
+	feeds, requests, authFailures, disk, free *prometheus.Desc
+}
+
+func newMetrics(h *storeHandle) *metrics {
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc("caddy_sync_"+name, help, nil, nil)
+	}
+	return &metrics{handle: h, descs: metricDescs{
+		commits:      desc("commits_total", "Transactions committed, each with one sync to disk."),
+		writes:       desc("document_writes_total", "Documents written."),
+		conflicts:    desc("document_conflicts_total", "Document writes refused because of a conflict."),
+		retries:      desc("document_retries_total", "Document writes prepared again because the document changed meanwhile."),
+		feeds:        desc("feeds", "Requests for changes in progress, live feeds among them."),
+		requests:     desc("requests", "Requests in progress that use the store."),
+		authFailures: desc("auth_failures_total", "Requests whose credentials were refused."),
+		disk:         desc("store_disk_bytes", "Space that the store's files take."),
+		free:         desc("store_free_bytes", "Space left for the store."),
+	}}
+}
+
+// register adds the metrics to a configuration's registry.
+func (m *metrics) register(registry prometheus.Registerer) error {
+	if registry == nil {
+		return nil
+	}
+	err := registry.Register(m)
+	if already := (prometheus.AlreadyRegisteredError{}); err == nil || errors.As(err, &already) {
+		return nil
+	}
+	return fmt.Errorf("registering metrics: %w", err)
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(to chan<- *prometheus.Desc) {
+	d := &m.descs
+	for _, desc := range []*prometheus.Desc{
+		d.commits, d.writes, d.conflicts, d.retries, d.feeds, d.requests, d.authFailures, d.disk, d.free,
+	} {
+		to <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(to chan<- prometheus.Metric) {
+	s, open := m.handle.stats()
+	counter := func(desc *prometheus.Desc, value uint64) {
+		to <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(value))
+	}
+	gauge := func(desc *prometheus.Desc, value int64) {
+		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value))
+	}
+	gauge(m.descs.feeds, s.Feeds)
+	gauge(m.descs.requests, int64(s.Requests))
+	counter(m.descs.authFailures, s.AuthFailures)
+	if !open {
+		return
+	}
+	counter(m.descs.commits, s.Commits)
+	counter(m.descs.writes, s.Writes)
+	counter(m.descs.conflicts, s.Conflicts)
+	counter(m.descs.retries, s.Retries)
+	gauge(m.descs.disk, s.DiskBytes)
+	if s.FreeBytes >= 0 {
+		gauge(m.descs.free, s.FreeBytes)
+	}
+}
+
+// storeStats are a store's counters, as the admin API shows them.
+type storeStats struct {
+	Store        string   `json:"store"`
+	Databases    []string `json:"databases"`
+	Commits      uint64   `json:"commits"`
+	Writes       uint64   `json:"writes"`
+	Conflicts    uint64   `json:"conflicts"`
+	Retries      uint64   `json:"retries"`
+	Requests     int      `json:"requests"`
+	Feeds        int64    `json:"feeds"`
+	AuthFailures uint64   `json:"auth_failures"`
+	DiskBytes    int64    `json:"disk_bytes"`
+	// FreeBytes is -1 if unknown.
+	FreeBytes int64 `json:"free_bytes"`
+}
+
+// stats returns the counters, and false if the store is not open.
+func (h *storeHandle) stats() (storeStats, bool) {
+	s := storeStats{
+		Store: h.key, Requests: h.requests.count(),
+		Feeds: h.metrics.feeds.Load(), AuthFailures: h.metrics.authFailures.Load(), FreeBytes: -1,
+	}
+	o := h.current()
+	if o == nil {
+		return s, false
+	}
+	documents, files := o.store.Stats(), o.engine.Stats()
+	s.Databases = o.store.Databases()
+	s.Commits, s.Writes = files.Commits, documents.Writes
+	s.Conflicts, s.Retries = documents.Conflicts, documents.Retries
+	s.DiskBytes, s.FreeBytes = files.DiskBytes, files.FreeBytes
+	return s, true
+}

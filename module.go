@@ -1,0 +1,45 @@
+// Package caddysync makes Caddy a sync server for offline-first apps.
+//
+// What Caddy sees are four modules: the app `sync`, which owns the store, the identity
+// providers and the databases; the HTTP handler `http.handlers.sync`, which shows some of
+// the databases to clients on one site; `sync.stores.badger`, the embedded store; and
+// `admin.api.sync`, which tells operators how the store is.
+//
+// Only this package, cmd and devidp import Caddy (DECISIONS 18). The work is done by the
+// packages below: replication/rest, auth and syncstore.
+package caddysync
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	caddy.RegisterModule(App{})
+	caddy.RegisterModule(new(Handler))
+	caddy.RegisterModule(Badger{})
+	caddy.RegisterModule(adminAPI{})
+
+	httpcaddyfile.RegisterGlobalOption("sync", parseGlobalOption)
+	httpcaddyfile.RegisterDirective("sync", parseDirective)
+	// Before respond, so that an example can end with `respond 404`; after encode,
+	// handle and route.
+	httpcaddyfile.RegisterDirectiveOrder("sync", httpcaddyfile.Before, "respond")
+}
+
+var (
+	_ caddy.App                   = (*App)(nil)
+	_ caddy.Provisioner           = (*App)(nil)
+	_ caddy.Validator             = (*App)(nil)
+	_ caddy.CleanerUpper          = (*App)(nil)
+	_ caddyevents.Handler         = (*App)(nil)
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.Validator             = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+	_ caddy.Provisioner           = (*Badger)(nil)
+	_ caddy.Validator             = (*Badger)(nil)
+	_ Backend                     = (*Badger)(nil)
+	_ caddy.AdminRouter           = (*adminAPI)(nil)
+)

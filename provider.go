@@ -1,0 +1,110 @@
+package caddysync
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddysync/caddy-sync/auth"
+)
+
+// Provider is an OpenID Connect provider whose ID tokens sign clients in.
+type Provider struct {
+	// The issuer, exactly as tokens have it in `iss`. https, or http for a loopback
+	// host. Required.
+	Issuer string `json:"issuer,omitempty"`
+
+	// The audiences that are accepted: the IDs under which apps are registered at the
+	// provider. Required.
+	ClientIDs []string `json:"client_ids,omitempty"`
+
+	// The client's secret, as {env.NAME} or {file.PATH}. Bearer tokens are verified
+	// without it; it is checked to be there, so that a configuration that will need it
+	// for signing in by browser does not load without it.
+	ClientSecret string `json:"client_secret,omitempty"`
+
+	// Where the provider describes itself. Default:
+	// <issuer>/.well-known/openid-configuration.
+	DiscoveryURL string `json:"discovery_url,omitempty"`
+
+	// Where the provider's keys are, instead of discovery.
+	JWKSURL string `json:"jwks_url,omitempty"`
+
+	// The signature algorithms that are accepted. Default: RS256, ES256, EdDSA, and what
+	// discovery offers. Symmetric ones and `none` are refused.
+	Algorithms []string `json:"algorithms,omitempty"`
+
+	// The claim, or path to it (`realm_access.name`), that names a user at the first
+	// sign-in. Default: `sub`.
+	UsernameClaim string `json:"username_claim,omitempty"`
+
+	// What stands before user names. Default: what is left of the issuer's URL without
+	// its scheme, unless a username claim is set.
+	UserPrefix string `json:"user_prefix,omitempty"`
+
+	// The claim, or path to it, with a user's roles. Default: none.
+	RolesClaim string `json:"roles_claim,omitempty"`
+
+	// The claim, or path to it, with channels that a user may see. Default: none.
+	ChannelsClaim string `json:"channels_claim,omitempty"`
+
+	// Claims that a token must have, each with one of the values given.
+	Require map[string][]string `json:"require,omitempty"`
+
+	// Whether a user is made at the first valid token. Default: false.
+	Register bool `json:"register,omitempty"`
+
+	// By how much a token may seem to be of the future (`iat`, `nbf`). `exp` has no
+	// leeway. Default: 30s.
+	ClockSkew caddy.Duration `json:"clock_skew,omitempty"`
+
+	// How old a token may be, whatever its `exp`. Default: no limit.
+	MaxTokenAge caddy.Duration `json:"max_token_age,omitempty"`
+
+	// Whether access tokens (`typ` at+jwt, RFC 9068) are accepted beside ID tokens.
+	// Default: false.
+	AccessTokens bool `json:"access_tokens,omitempty"`
+
+	// A file of PEM certificates that sign the provider's own, instead of the system's.
+	CAFile string `json:"ca_file,omitempty"`
+
+	// Whether the provider's certificate is not checked. Never in production. Default:
+	// false.
+	InsecureSkipVerify bool `json:"insecure_skip_verify,omitempty"`
+}
+
+// config is the provider as auth takes it, with placeholders expanded.
+func (p *Provider) config(name string, repl *caddy.Replacer) (auth.Provider, error) {
+	if _, err := readSecret("oidc "+name+": client_secret", p.ClientSecret); err != nil {
+		return auth.Provider{}, err
+	}
+	out := auth.Provider{
+		Name: name, Algorithms: p.Algorithms, UsernameClaim: p.UsernameClaim, UserPrefix: p.UserPrefix,
+		RolesClaim: p.RolesClaim, ChannelsClaim: p.ChannelsClaim, Require: p.Require, Register: p.Register,
+		ClockSkew: time.Duration(p.ClockSkew), MaxTokenAge: time.Duration(p.MaxTokenAge),
+		AccessTokens: p.AccessTokens, InsecureSkipVerify: p.InsecureSkipVerify,
+	}
+	for _, field := range []struct {
+		option, text string
+		to           *string
+	}{
+		{"issuer", p.Issuer, &out.Issuer},
+		{"discovery_url", p.DiscoveryURL, &out.DiscoveryURL},
+		{"jwks_url", p.JWKSURL, &out.JWKSURL},
+		{"ca_file", p.CAFile, &out.CAFile},
+	} {
+		value, err := repl.ReplaceOrErr(field.text, true, true)
+		if err != nil {
+			return auth.Provider{}, fmt.Errorf("oidc %s: %s: %w", name, field.option, err)
+		}
+		*field.to = value
+	}
+	for _, id := range p.ClientIDs {
+		value, err := repl.ReplaceOrErr(id, true, true)
+		if err != nil {
+			return auth.Provider{}, fmt.Errorf("oidc %s: client_id: %w", name, err)
+		}
+		out.ClientIDs = append(out.ClientIDs, value)
+	}
+	return out, nil
+}

@@ -1,0 +1,71 @@
+package caddysync
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+)
+
+// checkDatabases refuses databases that cannot be.
+func (a *App) checkDatabases() error {
+	if len(a.Databases) == 0 {
+		return errors.New("there is no database: write `database <name>` into the sync option")
+	}
+	revisions := a.settings().revisions
+	for _, name := range sortedKeys(a.Databases) {
+		d := a.Databases[name]
+		if d == nil {
+			d = new(Database) // "notes": null means all defaults
+			a.Databases[name] = d
+		}
+		if err := d.validate(name); err != nil {
+			return err
+		}
+		if d.Revisions != revisions {
+			return fmt.Errorf("database %s: revisions is %d here and %d elsewhere: databases of one store keep the same number",
+				name, d.Revisions, revisions)
+		}
+	}
+	return nil
+}
+
+// settings are what the store is opened with.
+func (a *App) settings() storeSettings {
+	for _, d := range a.Databases {
+		if d != nil && d.Revisions > 0 {
+			return storeSettings{revisions: d.Revisions}
+		}
+	}
+	return storeSettings{}
+}
+
+// checkIssuer refuses issuers whose keys would come over the network unprotected.
+func checkIssuer(name, issuer string) error {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Host == "" {
+		return fmt.Errorf("oidc %s: issuer %q is not a URL like https://login.example.com", name, issuer)
+	}
+	if u.Scheme == "https" || (u.Scheme == "http" && isLoopbackHost(u.Hostname())) {
+		return nil
+	}
+	return fmt.Errorf("oidc %s: issuer %s: use https (http is for loopback hosts only)", name, issuer)
+}
+
+// isLoopbackHost reports whether a host without its port is this machine.
+func isLoopbackHost(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+// hostOf returns the host of an address without its port.
+func hostOf(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return address
+}
