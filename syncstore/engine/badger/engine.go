@@ -1,0 +1,240 @@
+// Package badger is the engine that is embedded in the process: one Badger in one
+// directory.
+//
+// Badger 4 syncs its log once a transaction and merges nothing, so callers that write
+// much merge their writes into few updates; the document store's committer does.
+// Updates run one after the other, each with its reads, so that what an update reads is
+// still true when it commits: Badger's own conflict detection does not see ranges, and
+// costs a map entry for every key read.
+package badger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	badgerdb "github.com/dgraph-io/badger/v4"
+	"go.uber.org/zap"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+)
+
+var (
+	// ErrInUse is returned by Open if the directory is open already, in this process or
+	// in another one.
+	ErrInUse = errors.New("store directory is in use")
+	// ErrKey is returned by Open if the store is encrypted with another key or not at all.
+	ErrKey = errors.New("wrong encryption key")
+	// ErrTxnTooBig is returned by an update that writes more than MaxTxnSize or
+	// MaxTxnKeys allow. Nothing was written.
+	ErrTxnTooBig = errors.New("transaction too big")
+	// ErrUnreadable is returned for a value that the value log does not give back.
+	ErrUnreadable = errors.New("value cannot be read")
+)
+
+// Engine is an engine.Engine on Badger.
+type Engine struct {
+	path    string
+	options Options
+	hooks   hooks
+	log     *zap.Logger
+
+	current atomic.Pointer[handle]
+	commits atomic.Uint64
+	watches watches
+
+	// writing is held by an Update, a Recover or a Close. A channel, so that a wait for
+	// it ends with its context.
+	writing chan struct{}
+	doubt   atomic.Pointer[error] // why updates are refused until Recover; set while writing
+	closed  bool                  // set while writing
+
+	stopGC context.CancelFunc
+	gc     sync.WaitGroup
+}
+
+var _ engine.Engine = (*Engine)(nil)
+
+// hooks are what tests replace.
+type hooks struct {
+	// free returns how many bytes the directory's file system has left for us.
+	free func(path string) (int64, error)
+	// commit commits a transaction.
+	commit func(*badgerdb.Txn) error
+}
+
+// Open opens the store in the directory path, which is made if it is not there. It
+// fails with ErrInUse if the store is open elsewhere and with ErrKey if it has another
+// encryption key.
+func Open(path string, o Options) (*Engine, error) {
+	return open(path, o, hooks{free: freeBytes, commit: (*badgerdb.Txn).Commit})
+}
+
+func open(path string, o Options, h hooks) (*Engine, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("options of the store %s: %w", path, err)
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("making the store directory: %w", err)
+	}
+	e := &Engine{path: path, options: o, hooks: h, log: o.Logger, writing: make(chan struct{}, 1)}
+	current, err := e.openHandle()
+	if err != nil {
+		return nil, err
+	}
+	e.current.Store(current)
+	var ctx context.Context
+	ctx, e.stopGC = context.WithCancel(context.Background())
+	if o.GCInterval > 0 {
+		e.gc.Go(func() { every(ctx, o.GCInterval, e.collect) })
+	}
+	return e, nil
+}
+
+// openHandle opens Badger.
+func (e *Engine) openHandle() (*handle, error) {
+	log := &logger{log: e.log}
+	db, err := badgerdb.Open(e.options.badgerOptions(e.path, log))
+	switch {
+	case err == nil:
+		return newHandle(db, log), nil
+	case errors.Is(err, badgerdb.ErrEncryptionKeyMismatch):
+		err = fmt.Errorf("%w: %w", ErrKey, err)
+	case strings.Contains(err.Error(), "Cannot acquire directory lock"): // not wrapped
+		err = fmt.Errorf("%w by another process, or twice by this one", ErrInUse)
+	}
+	return nil, fmt.Errorf("opening the store %s: %w", e.path, err)
+}
+
+// View implements engine.Engine.
+func (e *Engine) View(ctx context.Context, fn func(engine.Reader) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	h, err := e.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	tx := h.db.NewTransaction(false)
+	defer tx.Discard()
+	return fn(&reader{ctx: ctx, tx: tx})
+}
+
+// Update implements engine.Engine. Updates run one after the other.
+func (e *Engine) Update(ctx context.Context, fn func(engine.Txn) error) error {
+	if err := e.beginWriting(ctx); err != nil {
+		return err
+	}
+	defer e.endWriting()
+	if doubt := e.doubt.Load(); doubt != nil {
+		return fmt.Errorf("%w by an earlier commit: %w", engine.ErrDoubtful, *doubt)
+	}
+	h, err := e.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	tx := &txn{reader: reader{ctx: ctx, tx: h.db.NewTransaction(true)}}
+	defer tx.tx.Discard()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	switch {
+	case tx.failed != nil:
+		return tx.failed
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case len(tx.keys) == 0:
+		return nil
+	}
+	if err := e.checkSpace(tx.size); err != nil {
+		return err
+	}
+	if err := e.commit(h, tx); err != nil {
+		return err
+	}
+	e.commits.Add(1)
+	e.watches.tell(tx.keys)
+	return nil
+}
+
+// commit commits a transaction. Whatever fails once Badger began to write leaves it open
+// whether the transaction is there (DECISIONS 32): Badger reports a failed sync of its
+// log after the entries became visible, and one of its value log only in a log line.
+func (e *Engine) commit(h *handle, tx *txn) error {
+	err := e.hooks.commit(tx.tx)
+	switch {
+	case errors.Is(err, badgerdb.ErrTxnTooBig):
+		return ErrTxnTooBig
+	case errors.Is(err, badgerdb.ErrBlockedWrites), errors.Is(err, badgerdb.ErrDBClosed):
+		return fmt.Errorf("committing: %w", err)
+	case err == nil && h.log.syncFailed.Load():
+		err = errors.New("the value log was not synced")
+	}
+	if err == nil {
+		return nil
+	}
+	e.doubt.Store(&err)
+	e.log.Error("commit in doubt, updates are refused until the store is reopened", zap.Error(err))
+	return fmt.Errorf("%w: %w", engine.ErrDoubtful, err)
+}
+
+// Watch implements engine.Engine. It is told by Update, after the commit.
+func (e *Engine) Watch(key []byte) (changed <-chan struct{}, stop func()) {
+	return e.watches.add(key)
+}
+
+// Stats implements engine.Engine. It asks the file system each time.
+func (e *Engine) Stats() engine.Stats {
+	s := engine.Stats{DiskBytes: diskBytes(e.path), FreeBytes: -1, Commits: e.commits.Load()}
+	if free, err := e.hooks.free(e.path); err == nil {
+		s.FreeBytes = free
+	}
+	return s
+}
+
+// Close implements engine.Engine. It waits for views and updates in progress.
+func (e *Engine) Close() error {
+	if err := e.beginWriting(context.Background()); err != nil {
+		return err
+	}
+	defer e.endWriting()
+	e.closed = true
+	e.stopGC()
+	e.gc.Wait()
+	h := e.current.Load()
+	h.retire()
+	err := h.close(context.Background())
+	e.replace(h, failedHandle(engine.ErrClosed))
+	if err != nil {
+		return fmt.Errorf("closing the store %s: %w", e.path, err)
+	}
+	return nil
+}
+
+// beginWriting waits until nobody else writes.
+func (e *Engine) beginWriting(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case e.writing <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if e.closed {
+		e.endWriting()
+		return engine.ErrClosed
+	}
+	return nil
+}
+
+func (e *Engine) endWriting() {
+	<-e.writing
+}

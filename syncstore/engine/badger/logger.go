@@ -1,0 +1,63 @@
+package badger
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	badgerdb "github.com/dgraph-io/badger/v4"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// syncFailure begins the line by which alone Badger 4.9 says that a sync of its value
+// log failed; the commit returns nil (value.go, write).
+const syncFailure = "Error while curlf sync"
+
+// logger hands on what Badger logs: its many lines on compactions and caches for those
+// who debug, and no keys, which hold the names of other people's documents.
+type logger struct {
+	log        *zap.Logger
+	syncFailed atomic.Bool
+}
+
+var _ badgerdb.Logger = (*logger)(nil)
+
+// Errorf implements badgerdb.Logger.
+func (l *logger) Errorf(format string, args ...any) {
+	if strings.HasPrefix(format, syncFailure) {
+		l.syncFailed.Store(true)
+	}
+	l.write(zapcore.ErrorLevel, format, args)
+}
+
+// Warningf implements badgerdb.Logger.
+func (l *logger) Warningf(format string, args ...any) {
+	if strings.HasPrefix(format, "%s might be too small") || strings.HasPrefix(format, "Cache life expectancy") {
+		l.write(zapcore.DebugLevel, format, args) // every minute, and nothing to be done
+		return
+	}
+	l.write(zapcore.WarnLevel, format, args)
+}
+
+// Infof implements badgerdb.Logger.
+func (l *logger) Infof(format string, args ...any) {
+	l.write(zapcore.DebugLevel, format, args)
+}
+
+// Debugf implements badgerdb.Logger. Badger has four such lines a commit: dropped.
+func (l *logger) Debugf(string, ...any) {}
+
+func (l *logger) write(level zapcore.Level, format string, args []any) {
+	entry := l.log.Check(level, "")
+	if entry == nil {
+		return
+	}
+	for i, arg := range args {
+		if b, ok := arg.([]byte); ok {
+			args[i] = fmt.Sprintf("[%d bytes]", len(b))
+		}
+	}
+	entry.Message = "badger: " + strings.TrimSpace(fmt.Sprintf(format, args...))
+	entry.Write()
+}

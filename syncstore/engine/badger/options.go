@@ -1,0 +1,111 @@
+package badger
+
+import (
+	"fmt"
+	"time"
+
+	badgerdb "github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+	"go.uber.org/zap"
+)
+
+const (
+	// DefaultMemory is the memory budget if none is given, in bytes.
+	DefaultMemory = 128 << 20
+	// MinMemory is the smallest memory budget, in bytes.
+	MinMemory = 64 << 20
+	// DefaultMinFree is the free-space limit if none is given, in bytes.
+	DefaultMinFree = 512 << 20
+	// DefaultGCInterval is the time between collections of the value log.
+	DefaultGCInterval = 10 * time.Minute
+
+	// MaxTxnSize and MaxTxnKeys are what every transaction may write, however small the
+	// memory: bytes of keys and of values below valueThreshold, and keys.
+	MaxTxnSize = 4 << 20
+	MaxTxnKeys = 8000
+
+	// valueThreshold is the size from which values go to the value log: documents stay
+	// in the tables, chunks of attachments do not pass through compactions (DECISIONS 37).
+	valueThreshold = 64 << 10
+	// valueLogFileSize keeps a new store small for tools that expand holes in files, and
+	// holds the largest value.
+	valueLogFileSize = 128 << 20
+	// minMemTable admits transactions of MaxTxnSize: Badger's limit is 15 % of it.
+	minMemTable = MaxTxnSize/15*100 + 1<<20
+)
+
+// Options say how a store is opened. The zero value is ready to use.
+type Options struct {
+	// Memory is about how much memory the store may use, in bytes, not counting the
+	// pages of its files that the system keeps. 0 means DefaultMemory; less than
+	// MinMemory is an error.
+	Memory int64
+	// MinFree is how many bytes must be left on the disk for an update to be accepted.
+	// 0 means DefaultMinFree.
+	MinFree int64
+	// NoSync acknowledges updates before they are on stable storage: what was
+	// acknowledged survives the end of the process, not that of the machine.
+	NoSync bool
+	// EncryptionKey of 16, 24 or 32 bytes encrypts the store with AES. A store is
+	// encrypted from its beginning or never; without its key it is lost.
+	EncryptionKey []byte
+	// GCInterval is the time between collections of the value log. 0 means
+	// DefaultGCInterval, a negative one none.
+	GCInterval time.Duration
+	// Logger gets what the store has to say. nil means nobody.
+	Logger *zap.Logger
+}
+
+// withDefaults checks the options and fills in what was left out.
+func (o Options) withDefaults() (Options, error) {
+	if o.Memory == 0 {
+		o.Memory = DefaultMemory
+	}
+	if o.MinFree == 0 {
+		o.MinFree = DefaultMinFree
+	}
+	if o.GCInterval == 0 {
+		o.GCInterval = DefaultGCInterval
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if o.Memory < MinMemory {
+		return o, fmt.Errorf("memory of %d bytes is less than the least of %d", o.Memory, MinMemory)
+	}
+	if o.MinFree < 0 {
+		return o, fmt.Errorf("negative free-space limit %d", o.MinFree)
+	}
+	switch len(o.EncryptionKey) {
+	case 0, 16, 24, 32:
+	default:
+		return o, fmt.Errorf("encryption key of %d bytes, must have 16, 24 or 32", len(o.EncryptionKey))
+	}
+	return o, nil
+}
+
+// badgerOptions divides the memory. Tables are not compressed: their blocks and indices
+// are then read where they are mapped, which takes no memory of ours and no cache, and
+// halves the time of a Get; JSON takes more disk for it. An encrypted store cannot do
+// so and gets caches instead.
+func (o Options) badgerOptions(path string, log badgerdb.Logger) badgerdb.Options {
+	b := badgerdb.DefaultOptions(path).
+		WithLogger(log).
+		WithMetricsEnabled(false).
+		WithDetectConflicts(false). // updates are serialised
+		WithSyncWrites(!o.NoSync).
+		WithValueThreshold(valueThreshold).
+		WithValueLogFileSize(valueLogFileSize).
+		WithMemTableSize(max(o.Memory/32, minMemTable)).
+		WithNumMemtables(2).
+		WithNumCompactors(2).
+		WithCompression(options.None).
+		WithBlockCacheSize(0).
+		WithIndexCacheSize(0)
+	if len(o.EncryptionKey) > 0 {
+		b = b.WithEncryptionKey(o.EncryptionKey).
+			WithBlockCacheSize(o.Memory / 8).
+			WithIndexCacheSize(o.Memory / 16)
+	}
+	return b
+}

@@ -1,0 +1,43 @@
+package badger
+
+import (
+	"context"
+	"fmt"
+
+	"go.uber.org/zap"
+)
+
+// Recover implements engine.Engine: after a doubtful commit it closes Badger, which
+// writes what it holds into new synced tables, and opens it again. The doubtful
+// transaction is then either there or not. Views begun before are waited for, views
+// begun meanwhile wait; so a view must not begin another one. If ctx ends before it is
+// done, or opening fails, the next Recover goes on. Without a doubtful commit it does
+// nothing.
+func (e *Engine) Recover(ctx context.Context) error {
+	if err := e.beginWriting(ctx); err != nil {
+		return err
+	}
+	defer e.endWriting()
+	if e.doubt.Load() == nil {
+		return nil
+	}
+	h := e.current.Load()
+	h.retire()
+	if err := h.close(ctx); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("closing the store for recovery: %w", err)
+		}
+		// It was closed as far as it can be; whether it opens again decides.
+		e.log.Warn("closing the store for recovery", zap.Error(err))
+	}
+	next, err := e.openHandle()
+	if err != nil {
+		e.replace(h, failedHandle(fmt.Errorf("recovering: %w", err)))
+		return err
+	}
+	e.doubt.Store(nil)
+	e.replace(h, next)
+	e.watches.tellAll() // the doubtful transaction may be there
+	e.log.Info("store reopened after a commit in doubt")
+	return nil
+}
