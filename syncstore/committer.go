@@ -19,6 +19,11 @@ const (
 	// recentKeys is how many written keys the committer remembers to judge freshness.
 	recentKeys = 100_000
 
+	// maxGather bounds how long a group waits for more. It waits at most a quarter of what
+	// the last commit took: the writers that it released are about to come back, and a
+	// group that leaves without them costs a sync for a few of them, and they another.
+	maxGather = time.Millisecond
+
 	recoverWait    = 100 * time.Millisecond
 	maxRecoverWait = 10 * time.Second
 )
@@ -34,13 +39,17 @@ type committer struct {
 	store *Store
 
 	mu         sync.Mutex
-	wake       *sync.Cond
+	arrived    chan struct{} // receives a value when something came to wait
 	foreground []*commitRequest
 	background []*commitRequest
+	waiting    int // change sets in foreground
 	closed     bool
 	doubtful   bool
 
-	recent *recent // of run's goroutine
+	// Of run's goroutine:
+	recent   *recent
+	lastSets int // foreground change sets of the last group
+	lastTook time.Duration
 	// committed is the number of the last group that is visible to snapshots.
 	committed atomic.Uint64
 }
@@ -55,9 +64,7 @@ type commitRequest struct {
 }
 
 func newCommitter(s *Store) *committer {
-	c := &committer{store: s, recent: newRecent(recentKeys)}
-	c.wake = sync.NewCond(&c.mu)
-	return c
+	return &committer{store: s, recent: newRecent(recentKeys), arrived: make(chan struct{}, 1)}
 }
 
 // commit hands in change sets and waits for the answers, which are in them.
@@ -81,10 +88,18 @@ func (c *committer) submit(sets []*changeSet, background bool) {
 		c.background = append(c.background, request)
 	} else {
 		c.foreground = append(c.foreground, request)
+		c.waiting += len(sets)
 	}
-	c.wake.Signal()
 	c.mu.Unlock()
+	c.signal()
 	<-request.done
+}
+
+func (c *committer) signal() {
+	select {
+	case c.arrived <- struct{}{}:
+	default:
+	}
 }
 
 func fail(sets []*changeSet, err error) {
@@ -97,8 +112,8 @@ func fail(sets []*changeSet, err error) {
 func (c *committer) close() {
 	c.mu.Lock()
 	c.closed = true
-	c.wake.Broadcast()
 	c.mu.Unlock()
+	c.signal()
 }
 
 // run commits until close.
@@ -109,7 +124,9 @@ func (c *committer) run() {
 			return
 		}
 		if len(group.sets) > 0 {
+			began := time.Now()
 			c.commitGroup(group)
+			c.lastTook = time.Since(began)
 		}
 		c.answer(group)
 	}
@@ -137,19 +154,55 @@ func (g *group) fits(set *changeSet) bool {
 
 // take waits for change sets and makes a group of them.
 func (c *committer) take() (*group, bool) {
+	if !c.await() {
+		return nil, false
+	}
+	c.gather()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.foreground)+len(c.background) == 0 {
-		if c.closed {
-			return nil, false
-		}
-		c.wake.Wait()
-	}
 	g := &group{number: c.committed.Load() + 1}
 	c.recent.begin(g.number)
 	c.foreground = c.takeFrom(c.foreground, g)
+	c.lastSets = len(g.members)
+	c.waiting -= c.lastSets
 	c.background = c.takeFrom(c.background, g)
 	return g, true
+}
+
+// await returns when something waits, or false when the committer is closed and nothing
+// does.
+func (c *committer) await() bool {
+	for {
+		c.mu.Lock()
+		some, closed := len(c.foreground)+len(c.background) > 0, c.closed
+		c.mu.Unlock()
+		if some || closed {
+			return some
+		}
+		<-c.arrived
+	}
+}
+
+// gather gives the writers of the last group a moment to come back.
+func (c *committer) gather() {
+	if c.lastSets < 2 {
+		return
+	}
+	timer := time.NewTimer(min(c.lastTook/4, maxGather))
+	defer timer.Stop()
+	for {
+		c.mu.Lock()
+		enough := c.waiting >= c.lastSets || c.closed
+		c.mu.Unlock()
+		if enough {
+			return
+		}
+		select {
+		case <-c.arrived:
+		case <-timer.C:
+			return
+		}
+	}
 }
 
 // takeFrom moves change sets into the group, one of each request in turn, and returns
@@ -318,7 +371,7 @@ func (c *committer) refuse(refuse bool) {
 			}
 		}
 	}
-	c.foreground, c.background = nil, nil
+	c.foreground, c.background, c.waiting = nil, nil, 0
 }
 
 func (c *committer) recover() {

@@ -1,0 +1,103 @@
+package syncstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+	"github.com/caddysync/caddy-sync/syncstore/engine/badger"
+	"github.com/stretchr/testify/require"
+)
+
+func benchCollection(b *testing.B) *Collection {
+	b.Helper()
+	eng, err := badger.Open(b.TempDir(), badger.Options{Memory: 1 << 30})
+	require.NoError(b, err)
+	store, err := Open(b.Context(), eng, Options{Cache: 128 << 20})
+	require.NoError(b, err)
+	b.Cleanup(func() { _ = store.Close(); _ = eng.Close() })
+	db, err := store.CreateDatabase(b.Context(), "db")
+	require.NoError(b, err)
+	return db.Default()
+}
+
+var benchBody = []byte(`{"text":"` + strings.Repeat("x", 1000) + `"}`)
+
+func BenchmarkWriteNew64Writers(b *testing.B) {
+	c := benchCollection(b)
+	var n atomic.Int64
+	b.SetParallelism(32)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			r := c.Write(context.Background(), []Edit{{ID: fmt.Sprintf("doc%010d", n.Add(1)), Body: benchBody}}, WriteOptions{})
+			if r[0].Err != nil {
+				b.Error(r[0].Err)
+			}
+		}
+	})
+}
+
+func BenchmarkWriteBulk100(b *testing.B) {
+	c := benchCollection(b)
+	n := 0
+	for b.Loop() {
+		edits := make([]Edit, 100)
+		for i := range edits {
+			n++
+			edits[i] = Edit{ID: fmt.Sprintf("doc%010d", n), Body: benchBody}
+		}
+		for _, r := range c.Write(context.Background(), edits, WriteOptions{}) {
+			require.NoError(b, r.Err)
+		}
+	}
+}
+
+func BenchmarkEngineAloneGroupsOf64(b *testing.B) {
+	c := benchCollection(b)
+	n := 0
+	for b.Loop() {
+		err := c.store.engine.Update(context.Background(), func(tx engine.Txn) error {
+			for range 64 {
+				n++
+				if err := tx.Put(c.scope.head(fmt.Sprintf("doc%010d", n)), benchBody); err != nil {
+					return err
+				}
+				if err := tx.Put(c.scope.seq(uint64(n)), benchBody[:90]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		require.NoError(b, err)
+	}
+}
+
+func BenchmarkChanges1000(b *testing.B) {
+	c := benchCollection(b)
+	for n := range 200 {
+		edits := make([]Edit, 100)
+		for i := range edits {
+			edits[i] = Edit{ID: fmt.Sprintf("doc%010d", n*100+i), Body: benchBody}
+		}
+		c.Write(context.Background(), edits, WriteOptions{})
+	}
+	since := uint64(0)
+	for b.Loop() {
+		last, err := c.Changes(context.Background(), ChangesOptions{Since: since % 19000, Limit: 1000}, func(*Change) error { return nil })
+		require.NoError(b, err)
+		since = last
+	}
+}
+
+func BenchmarkGetCached(b *testing.B) {
+	c := benchCollection(b)
+	c.Write(context.Background(), []Edit{{ID: "a", Body: benchBody}}, WriteOptions{})
+	for b.Loop() {
+		if _, err := c.Get(context.Background(), "a", GetOptions{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
