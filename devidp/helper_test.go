@@ -304,7 +304,7 @@ func verifyWith(t *testing.T, keys, token string) (algorithm string, claims map[
 	var set jose.JSONWebKeySet
 	require.NoError(t, json.Unmarshal([]byte(keys), &set))
 
-	jws, err := jose.ParseSigned(token, algorithms())
+	jws, err := jose.ParseSignedCompact(token, algorithms())
 	require.NoError(t, err)
 
 	header := jws.Signatures[0].Protected
