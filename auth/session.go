@@ -103,7 +103,7 @@ func (s *State) newSession(ctx context.Context, x *session) (id string, err erro
 	x.Used = x.Created
 	x.used.Store(x.Used)
 	x.written.Store(x.Used)
-	expires := time.UnixMilli(x.Expires)
+	expires := x.recordExpiry()
 	err = s.update(ctx, func(tx *transaction) error {
 		tx.events = append(tx.events, event{Kind: eventSession, Session: x.key[:]})
 		tx.Put(0, sessionOfKey(x.identity, x.key), []byte{1}, expires)
@@ -114,6 +114,9 @@ func (s *State) newSession(ctx context.Context, x *session) (id string, err erro
 	}
 	return id, nil
 }
+
+// recordExpiry is when the store may drop the session: its end, in whole seconds.
+func (x *session) recordExpiry() time.Time { return time.UnixMilli(x.Expires).Add(time.Second) }
 
 // session returns a stored session, nil if there is none. It may have expired.
 func (s *State) session(ctx context.Context, key sessionKey) (*session, error) {

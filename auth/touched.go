@@ -94,7 +94,7 @@ func (t *touched) write(list []*session) error {
 				continue // ended meanwhile: it must not come back
 			}
 			stored.Used = x.used.Load()
-			if err := tx.putJSON(0, sessionRecordKey(x.key), stored, time.UnixMilli(stored.Expires)); err != nil {
+			if err := tx.putJSON(0, sessionRecordKey(x.key), stored, stored.recordExpiry()); err != nil {
 				return err
 			}
 		}

@@ -41,6 +41,7 @@ type transaction struct {
 func (s *State) update(ctx context.Context, fn func(*transaction) error) error {
 	var events []event
 	err := s.records.Update(ctx, func(rtx syncstore.RecordTx) error {
+		events = nil
 		tx := &transaction{RecordTx: rtx, state: s}
 		if err := fn(tx); err != nil {
 			return err
@@ -55,13 +56,14 @@ func (s *State) update(ctx context.Context, fn func(*transaction) error) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
 	for _, e := range events {
-		s.apply(e)
+		// Also after an error: a commit in doubt may have happened, and dropping what is
+		// cached does no harm. Only a token is not refused without a record of it.
+		if err == nil || e.Kind != eventToken {
+			s.apply(e)
+		}
 	}
-	return nil
+	return err
 }
 
 // apply drops what an event made stale and ends the leases that it refuses.

@@ -1,0 +1,449 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/stretchr/testify/require"
+)
+
+func (w *world) signedBy(key, kid, sub string) string {
+	alg := jose.ES256
+	if strings.HasPrefix(key, "rsa") {
+		alg = jose.RS256
+	}
+	return bearer(sign(w.t, key, alg, map[string]any{"kid": kid}, w.issuer.claims(sub)))
+}
+
+func TestKnownKeyWithBadSignatureFetchesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.in(bearer(w.issuer.token("alice")))
+	fetches := w.issuer.fetches.Load()
+	for n := range 50 {
+		require.Equal(t, 401, w.out(w.signedBy("ec2", "ec", fmt.Sprint("u", n))).Status)
+	}
+	require.Equal(t, fetches, w.issuer.fetches.Load())
+}
+
+func TestBadTokensFetchNothingAtAll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.out(bearer(w.issuer.token("alice", map[string]any{"aud": "other"})))
+	w.out(bearer(w.issuer.token("alice", map[string]any{"iss": "https://evil.example.com"})))
+	w.out(bearer(w.issuer.token("alice", map[string]any{"exp": 1})))
+	require.Zero(t, w.issuer.discoveries.Load()+w.issuer.fetches.Load())
+}
+
+// A flood of random key IDs makes one fetch in 30 s; the tokens in between are answered
+// 503 with Retry-After, never 401: one of them may be signed by a new key.
+func TestDecision7_UnknownKidWaitsForTheNextRefresh(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.in(bearer(w.issuer.token("alice")))
+		require.EqualValues(t, 1, w.issuer.fetches.Load())
+
+		e := w.out(w.signedBy("ec2", "random", "alice"))
+		require.Equal(t, 401, e.Status, "fetched just now, and not there")
+		require.EqualValues(t, 2, w.issuer.fetches.Load())
+		for n := range 20 {
+			e := w.out(w.signedBy("ec2", fmt.Sprint("random", n), "alice"))
+			require.Equal(t, http.StatusServiceUnavailable, e.Status)
+			require.Positive(t, e.RetryAfter)
+			require.LessOrEqual(t, e.RetryAfter, kidInterval)
+		}
+		require.EqualValues(t, 2, w.issuer.fetches.Load())
+
+		w.issuer.publish("ec", "ec2")
+		time.Sleep(kidInterval)
+		w.in(w.signedBy("ec2", "ec2", "alice"))
+		require.EqualValues(t, 3, w.issuer.fetches.Load())
+	})
+}
+
+func TestRotationIsFollowedAtTheFirstNewToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.in(bearer(w.issuer.token("alice")))
+	w.issuer.publish("ec2")
+	w.in(w.signedBy("ec2", "ec2", "alice"))
+	require.Equal(t, 503, w.out(w.signedBy("ec", "ec", "bob")).Status, "the old key is gone; that is known for sure in 30 s")
+}
+
+func TestBackgroundRefreshDropsRemovedKeys(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		header string
+		after  time.Duration
+	}{
+		{"max-age=600", 10 * time.Minute},
+		{"max-age=1", minRefresh},
+		{"no-store", minRefresh},
+		{"max-age=9999999", maxRefresh},
+		{"", defaultRefresh},
+	} {
+		t.Run(c.header, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.issuer.maxAge = c.header
+				w.in(w.signedBy("ec", "ec", "alice"))
+				w.issuer.publish("ec2") // "ec" was stolen
+				time.Sleep(c.after - time.Second)
+				synctest.Wait()
+				require.EqualValues(t, 1, w.issuer.fetches.Load())
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				require.EqualValues(t, 2, w.issuer.fetches.Load(), "without any request")
+				require.Equal(t, 401, w.out(w.signedBy("ec", "ec", "bob")).Status)
+			})
+		})
+	}
+}
+
+func TestOldKeysAreKeptWhenARefreshFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.issuer.maxAge = "max-age=300"
+		w.in(w.signedBy("ec", "ec", "alice"))
+		for _, bad := range []http.HandlerFunc{
+			func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "down", 500) },
+			func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write([]byte(`{"keys":[]}`)) },
+			func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write([]byte(`<html>`)) },
+		} {
+			w.issuer.answer(bad)
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			w.in(w.signedBy("ec", "ec", fmt.Sprintf("%p", bad)))
+		}
+		w.issuer.up()
+		w.issuer.publish("ec2")
+		time.Sleep(time.Hour + time.Minute)
+		synctest.Wait()
+		require.Equal(t, 401, w.out(w.signedBy("ec", "ec", "zoe")).Status, "and refreshed once it is back")
+	})
+}
+
+// The first token triggers discovery; the second failure begins the back-off, for the
+// provider may be behind this same Caddy.
+func TestDecision7_DiscoveryBacksOffAfterTwoFailures(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		require.Zero(t, w.issuer.discoveries.Load(), "nothing is asked before the first token")
+		w.issuer.down()
+		for n := range 10 {
+			e := w.out(bearer(w.issuer.token(fmt.Sprint("u", n))))
+			require.Equal(t, 503, e.Status)
+			require.GreaterOrEqual(t, e.RetryAfter, time.Second)
+		}
+		require.EqualValues(t, 2, w.issuer.discoveries.Load())
+		time.Sleep(time.Second)
+		w.out(bearer(w.issuer.token("alice")))
+		require.EqualValues(t, 3, w.issuer.discoveries.Load())
+		for range 20 {
+			time.Sleep(maxBackoff)
+			w.out(bearer(w.issuer.token("alice")))
+		}
+		require.EqualValues(t, 23, w.issuer.discoveries.Load(), "the wait is a minute at most")
+		w.issuer.up()
+		time.Sleep(maxBackoff)
+		w.in(bearer(w.issuer.token("alice")))
+	})
+}
+
+func TestManyTokensAtOnceShareOneDiscovery(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.issuer.publish("ec")
+	var all sync.WaitGroup
+	for n := range 50 {
+		tok := bearer(w.issuer.token(fmt.Sprint("u", n)))
+		all.Go(func() {
+			_, err := w.service.Authenticate(get(tok), w.site, notes)
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	require.EqualValues(t, 1, w.issuer.discoveries.Load())
+	require.EqualValues(t, 1, w.issuer.fetches.Load())
+}
+
+func TestRestartWorksWhileTheProviderIsDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.in(bearer(w.issuer.token("alice")))
+		synctest.Wait() // the keys are stored behind the answer's back
+		w.service.Stop()
+		w.state.Close()
+		w.issuer.down()
+		time.Sleep(48 * time.Hour)
+
+		w.state = openTestState(t, w.records)
+		w.service = w.start()
+		w.in(bearer(w.issuer.token("bob")))
+
+		// And when it is up, stored keys that are overdue are not trusted unasked.
+		w.service.Stop()
+		w.state.Close()
+		w.issuer.up()
+		w.issuer.publish("ec2")
+		w.state = openTestState(t, w.records)
+		w.service = w.start()
+		require.Equal(t, 401, w.out(bearer(w.issuer.token("carol"))).Status)
+	})
+}
+
+func TestAReloadForgetsNeitherKeysNorLimits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.in(bearer(w.issuer.token("alice")))
+	w.out(w.signedBy("ec2", "random", "alice"))
+	fetches := w.issuer.fetches.Load()
+	old := w.service
+	w.service = w.start()
+	old.Stop()
+	w.in(bearer(w.issuer.token("alice")))
+	require.Equal(t, 503, w.out(w.signedBy("ec2", "random", "alice")).Status)
+	require.Equal(t, fetches, w.issuer.fetches.Load())
+}
+
+func TestStopEndsBackgroundRefreshes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.in(bearer(w.issuer.token("alice")))
+		w.service.Stop()
+		w.service.Stop()
+		time.Sleep(48 * time.Hour)
+		synctest.Wait()
+		require.EqualValues(t, 1, w.issuer.fetches.Load())
+	})
+}
+
+// Real servers that are slow, down, lying, or sending too much.
+func TestProvidersThatMisbehave(t *testing.T) {
+	t.Parallel()
+	discovery := func(i *issuer, jwks string) http.HandlerFunc {
+		return func(rw http.ResponseWriter, _ *http.Request) {
+			writeJSON(rw, map[string]any{"issuer": i.url, "jwks_uri": jwks})
+		}
+	}
+	elsewhere := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(elsewhere.Close)
+	for _, c := range []struct {
+		name    string
+		handler func(i *issuer) http.HandlerFunc
+		says    string
+	}{
+		{"lies about its issuer", func(*issuer) http.HandlerFunc {
+			return func(rw http.ResponseWriter, _ *http.Request) {
+				writeJSON(rw, map[string]any{"issuer": "https://other.example.com", "jwks_uri": "https://other.example.com/keys"})
+			}
+		}, "names the issuer"},
+		{"sends 100 MB of metadata", func(*issuer) http.HandlerFunc { return flood }, "answer over"},
+		{"sends 100 MB of keys", func(i *issuer) http.HandlerFunc {
+			return func(rw http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/keys" {
+					flood(rw, r)
+					return
+				}
+				discovery(i, i.url+"/keys")(rw, r)
+			}
+		}, "answer over"},
+		{"sends HTML", func(*issuer) http.HandlerFunc {
+			return func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write([]byte("<html>")) }
+		}, "not a JSON object"},
+		{"redirects to another host", func(*issuer) http.HandlerFunc {
+			return func(rw http.ResponseWriter, r *http.Request) {
+				http.Redirect(rw, r, elsewhere.URL, http.StatusFound)
+			}
+		}, "redirect to another host"},
+		{"redirects in a circle", func(*issuer) http.HandlerFunc {
+			return func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, r.URL.Path, http.StatusFound) }
+		}, "too many redirects"},
+		{"has keys at a plain http address elsewhere", func(i *issuer) http.HandlerFunc {
+			return discovery(i, "http://keys.example.com/keys")
+		}, "use https"},
+		{"has no keys' address", func(i *issuer) http.HandlerFunc { return discovery(i, "") }, "not an absolute URL"},
+		{"has a file's address", func(i *issuer) http.HandlerFunc { return discovery(i, "file:///etc/passwd") }, "jwks_uri"},
+		{"answers 500", func(*issuer) http.HandlerFunc {
+			return func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "secret stack trace", 500) }
+		}, "status 500"},
+		{"hangs up", func(*issuer) http.HandlerFunc {
+			return func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+		}, "EOF"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			i := newIssuer(t)
+			server := httptest.NewServer(i)
+			t.Cleanup(server.Close)
+			i.url = server.URL
+			w := newWorld(t, func(cfg *Config) {
+				cfg.Providers[0].Issuer = i.url
+				cfg.Providers[0].HTTPClient = nil
+			})
+			i.answer(c.handler(i))
+			e := w.out(bearer(i.token("alice")))
+			require.Equal(t, 503, e.Status)
+			require.Contains(t, e.Detail, c.says)
+			require.NotContains(t, e.Detail, "secret")
+			i.up()
+			require.NotNil(t, w.in(bearer(i.token("alice"))), "and it recovers")
+		})
+	}
+}
+
+func flood(rw http.ResponseWriter, _ *http.Request) {
+	_, _ = rw.Write([]byte(`{"issuer":"`))
+	chunk := []byte(strings.Repeat("x", 1<<20))
+	for range 100 {
+		if _, err := rw.Write(chunk); err != nil {
+			return
+		}
+	}
+}
+
+func TestASlowProviderDelaysNobodyForLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		slow := func(rw http.ResponseWriter, r *http.Request) {
+			select {
+			case <-time.After(time.Hour):
+			case <-r.Context().Done():
+			}
+		}
+		w.issuer.answer(slow)
+		began := time.Now()
+		require.Equal(t, 503, w.out(bearer(w.issuer.token("alice"))).Status)
+		require.LessOrEqual(t, time.Since(began), fetchTimeout)
+
+		// With keys that are overdue, tokens go on after a short wait.
+		w.issuer.up()
+		w.in(bearer(w.issuer.token("alice")))
+		w.issuer.answer(slow)
+		time.Sleep(defaultRefresh + 5*time.Second)
+		began = time.Now()
+		w.in(bearer(w.issuer.token("alice")))
+		require.LessOrEqual(t, time.Since(began), overdueWait)
+	})
+}
+
+func TestATokenDoesNotWaitLongerThanItsClient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		gate := make(chan struct{})
+		w.issuer.answer(func(_ http.ResponseWriter, r *http.Request) { <-gate })
+		ctx, cancel := context.WithCancel(t.Context())
+		r := get(bearer(w.issuer.token("alice")))
+		done := make(chan error, 1)
+		go func() {
+			_, err := w.service.Authenticate(r.WithContext(ctx), w.site, notes)
+			done <- err
+		}()
+		synctest.Wait()
+		cancel()
+		require.Equal(t, 503, asError(t, <-done).Status)
+		close(gate)
+		synctest.Wait()
+		w.issuer.up()
+		w.in(bearer(w.issuer.token("alice")))
+	})
+}
+
+func TestKeysThatMayNotVerifyAreLeftOut(t *testing.T) {
+	t.Parallel()
+	private := func() jose.JSONWebKey { return jose.JSONWebKey{Key: testKeys()["ec"], KeyID: "ec"} }
+	for _, c := range []struct {
+		name string
+		key  func() any
+	}{
+		{"for encryption", func() any {
+			return jose.JSONWebKey{Key: testKeys()["ec"].Public(), KeyID: "ec", Use: "enc"}
+		}},
+		{"private", func() any { return private() }},
+		{"symmetric", func() any { return jose.JSONWebKey{Key: []byte(strings.Repeat("k", 32)), KeyID: "ec"} }},
+		{"for another algorithm", func() any {
+			return jose.JSONWebKey{Key: testKeys()["ec"].Public(), KeyID: "ec", Algorithm: "ES256K"}
+		}},
+		{"for HMAC", func() any {
+			return jose.JSONWebKey{Key: testKeys()["ec"].Public(), KeyID: "ec", Algorithm: "HS256"}
+		}},
+		{"only to sign", func() any {
+			return map[string]any{"kty": "EC", "crv": "P-256", "kid": "ec", "x": "AA", "y": "AA", "key_ops": []string{"sign"}}
+		}},
+		{"a point off the curve", func() any {
+			return map[string]any{"kty": "EC", "crv": "P-256", "kid": "ec", "x": "AA", "y": "AA"}
+		}},
+		{"a short RSA key", func() any {
+			return map[string]any{"kty": "RSA", "kid": "ec", "n": strings.Repeat("_", 170), "e": "AQAB"}
+		}},
+		{"no object", func() any { return 1 }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.issuer.answer(func(rw http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/keys" {
+					writeJSON(rw, map[string]any{"keys": []any{c.key(), jose.JSONWebKey{Key: testKeys()["ed"].Public(), KeyID: "ed"}}})
+					return
+				}
+				writeJSON(rw, map[string]any{"issuer": w.issuer.url, "jwks_uri": w.issuer.url + "/keys"})
+			})
+			require.Equal(t, "Invalid login: unknown key", w.out(bearer(w.issuer.token("alice"))).Reason)
+			w.in(bearer(sign(t, "ed", jose.EdDSA, map[string]any{"kid": "ed"}, w.issuer.claims("alice"))))
+		})
+	}
+}
+
+func TestKeysWithoutIDsAreTried(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.issuer.mu.Lock()
+	for n := range w.issuer.published {
+		w.issuer.published[n].KeyID = ""
+	}
+	w.issuer.mu.Unlock()
+	w.in(bearer(w.issuer.token("alice")))
+}
+
+func TestKeysAreNotSharedByProviders(t *testing.T) {
+	t.Parallel()
+	other := newIssuer(t)
+	other.url = "https://other.example.com"
+	other.publish("ec2")
+	w := newWorld(t, func(c *Config) {
+		p := other.provider()
+		p.Name = "other"
+		c.Providers = append(c.Providers, p)
+		c.Databases[0].Providers = append(c.Databases[0].Providers, "other")
+	})
+	forged := sign(t, "ec2", jose.ES256, map[string]any{"kid": "ec"}, w.issuer.claims("alice"))
+	require.Equal(t, 401, w.out(bearer(forged)).Status, "a key of another provider")
+	p := w.in(bearer(sign(t, "ec2", jose.ES256, map[string]any{"kid": "ec2"}, other.claims("alice"))))
+	require.Equal(t, "other", p.Provider)
+	require.Equal(t, "other.example.com_alice", p.Name)
+}
+
+func TestDirectKeyAddressNeedsNoDiscovery(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *Config) { c.Providers[0].JWKSURL = "https://idp.example.com/keys" })
+	w.in(bearer(w.issuer.token("alice")))
+	require.Zero(t, w.issuer.discoveries.Load())
+}

@@ -1,0 +1,130 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/stretchr/testify/require"
+)
+
+// memoryRecords are records in memory, with the store's rules: whole seconds of expiry,
+// updates one after the other and all or nothing.
+type memoryRecords struct {
+	mu      sync.RWMutex
+	data    map[string]memoryRecord
+	log     []string
+	views   atomic.Int64
+	updates atomic.Int64
+	broken  atomic.Bool
+}
+
+type memoryRecord struct {
+	value   string
+	expires int64
+}
+
+func newMemoryRecords() *memoryRecords { return &memoryRecords{data: map[string]memoryRecord{}} }
+
+var errBrokenStore = errors.New("the store is broken")
+
+func (m *memoryRecords) View(ctx context.Context, fn func(syncstore.RecordReader) error) error {
+	m.views.Add(1)
+	if m.broken.Load() {
+		return errBrokenStore
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.RLock()
+	data := m.data
+	m.mu.RUnlock()
+	return fn(&memoryTx{data: data}) // never changed in place
+}
+
+func (m *memoryRecords) Update(ctx context.Context, fn func(syncstore.RecordTx) error) error {
+	m.updates.Add(1)
+	if m.broken.Load() {
+		return errBrokenStore
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	tx := &memoryTx{data: maps.Clone(m.data)}
+	if err := fn(tx); err != nil {
+		return err
+	}
+	m.data = tx.data
+	m.log = append(m.log, tx.log...)
+	return nil
+}
+
+type memoryTx struct {
+	data map[string]memoryRecord
+	log  []string
+}
+
+func memoryKey(db uint32, key []byte) string { return string(rune(db)) + "|" + string(key) }
+
+func (t *memoryTx) Get(db uint32, key []byte) ([]byte, error) {
+	r, ok := t.data[memoryKey(db, key)]
+	if !ok || r.expires != 0 && r.expires <= time.Now().Unix() {
+		return nil, syncstore.ErrNotFound
+	}
+	return []byte(r.value), nil
+}
+
+func (t *memoryTx) Scan(db uint32, prefix []byte, fn func(key, value []byte) error) error {
+	head := memoryKey(db, prefix)
+	for _, k := range slices.Sorted(maps.Keys(t.data)) {
+		r := t.data[k]
+		if !strings.HasPrefix(k, head) || r.expires != 0 && r.expires <= time.Now().Unix() {
+			continue
+		}
+		_, key, _ := strings.Cut(k, "|")
+		if err := fn([]byte(key), []byte(r.value)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *memoryTx) Put(db uint32, key, value []byte, expires time.Time) {
+	r := memoryRecord{value: string(value)}
+	if !expires.IsZero() {
+		r.expires = expires.Unix()
+	}
+	t.data[memoryKey(db, key)] = r
+}
+
+func (t *memoryTx) Delete(db uint32, key []byte) { delete(t.data, memoryKey(db, key)) }
+func (t *memoryTx) Log(event []byte)             { t.log = append(t.log, string(event)) }
+
+// holds reports whether any stored byte contains text: for secrets that must not.
+func (m *memoryRecords) holds(text string) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for k, r := range m.data {
+		if strings.Contains(k, text) || strings.Contains(r.value, text) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(m.log, func(e string) bool { return strings.Contains(e, text) })
+}
+
+func openTestState(t testing.TB, r records) *State {
+	t.Helper()
+	s, err := openState(t.Context(), r, nil)
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	return s
+}
