@@ -151,7 +151,7 @@ func (p *provider) redirectError(w http.ResponseWriter, r *http.Request, req op.
 		return
 	}
 
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // G710: callers pass a URI that allowsRedirect found good
 }
 
 func repeated(form url.Values, name string) bool {

@@ -67,7 +67,7 @@ func (opClient) IsScopeAllowed(string) bool           { return false }
 func (opClient) IDTokenUserinfoClaimsAssertion() bool { return true }
 func (opClient) ClockSkew() time.Duration             { return 0 }
 func (opClient) restrict(scopes []string) []string    { return scopes }
-func (c opClient) RestrictAdditionalIdTokenScopes() func([]string) []string { //nolint:revive // the library's spelling
+func (c opClient) RestrictAdditionalIdTokenScopes() func([]string) []string { //nolint:revive,staticcheck // the library's spelling
 	return c.restrict
 }
 

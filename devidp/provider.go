@@ -204,16 +204,13 @@ func (p *provider) dispatch(w http.ResponseWriter, r *http.Request, to route, or
 		}
 	}
 
-	for _, method := range to.methods {
-		if r.Method == method {
-			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-			r = r.WithContext(op.ContextWithIssuer(r.Context(), p.issuer))
-			to.serve(w, r)
+	if !slices.Contains(to.methods, r.Method) {
+		header.Set("Allow", strings.Join(to.methods, ", "))
+		http.Error(w, "This endpoint takes "+strings.Join(to.methods, ", ")+".", http.StatusMethodNotAllowed)
 
-			return
-		}
+		return
 	}
 
-	header.Set("Allow", strings.Join(to.methods, ", "))
-	http.Error(w, "This endpoint takes "+strings.Join(to.methods, ", ")+".", http.StatusMethodNotAllowed)
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	to.serve(w, r.WithContext(op.ContextWithIssuer(r.Context(), p.issuer)))
 }
