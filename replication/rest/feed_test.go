@@ -379,3 +379,73 @@ func TestDecision35_ACommitThatIsNotCountedYetIsNotTheFuture(t *testing.T) {
 		require.Contains(t, got[3], `"id":"d"`)
 	})
 }
+
+// pacedAnswer takes some time for each write; each is counted.
+type pacedAnswer struct {
+	*answer
+	pace   time.Duration
+	writes int
+	after  func(writes int)
+}
+
+func (a *pacedAnswer) Write(p []byte) (int, error) {
+	time.Sleep(a.pace)
+	a.writes++
+	if a.after != nil {
+		a.after(a.writes)
+	}
+	return a.answer.Write(p)
+}
+
+func TestDecision38_APageOfManyPiecesTakesALease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := feedDatabase(t)
+		writeDocs(t, db, numbered(strings.Repeat("long", 100), 1000)...)
+		open, ctx := prepareFeed(t, db, "")
+		paced := &pacedAnswer{answer: open.answer, pace: 300 * time.Millisecond}
+		open.feed.out.rq.w = paced
+		open.run(ctx)
+		require.NoError(t, open.err)
+		require.Greater(t, paced.writes, 5)
+		require.Equal(t, 1, open.leases)
+		require.Len(t, parsePage(t, open.all()).Results, 1000)
+		<-open.lease.closed
+	})
+}
+
+func TestDecision38_AFeedThatEndsAmongItsDocumentsSaysWhere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := feedDatabase(t)
+		for _, id := range numbered("d", 60) {
+			writeEdits(t, db, syncstore.Edit{ID: id, Body: []byte(`{"x":"` + strings.Repeat("x", 20_000) + `"}`)})
+		}
+		open, ctx := prepareFeed(t, db, "include_docs=true")
+		open.feed.out.rq.w = &pacedAnswer{answer: open.answer, pace: 600 * time.Millisecond, after: func(writes int) {
+			if writes == 4 {
+				close(open.lease.ended)
+			}
+		}}
+		open.run(ctx)
+		require.NoError(t, open.err)
+		page := parsePage(t, open.all())
+		n := len(page.Results)
+		require.Less(t, n, 60)
+		require.Equal(t, string(page.Results[n-1].Seq), strings.Trim(string(page.LastSeq), `"`))
+		require.Equal(t, 60-n, *page.Pending)
+	})
+}
+
+func TestChangesAreSignsOfLife(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := feedDatabase(t)
+		begin := time.Now()
+		open := startFeed(t, db, "feed=continuous&timeout=60000")
+		time.Sleep(40 * time.Second)
+		writeDocs(t, db, "a")
+		<-open.over
+		require.Equal(t, 100*time.Second, time.Since(begin), "the time runs from the last change")
+	})
+}
