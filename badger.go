@@ -1,6 +1,7 @@
 package caddysync
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -11,13 +12,10 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-)
-
-const (
-	defaultMemory  = 128 << 20
-	leastMemory    = 32 << 20
-	defaultMinFree = 512 << 20
-	defaultGC      = 10 * time.Minute
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+	"github.com/caddysync/caddy-sync/syncstore/engine/badger"
+	"github.com/dustin/go-humanize"
+	"go.uber.org/zap"
 )
 
 // Badger keeps documents in files in a folder of this machine. One process may use it at a
@@ -26,7 +24,7 @@ type Badger struct {
 	// The folder. It is made if it is missing. Required.
 	Path string `json:"path,omitempty"`
 
-	// How much memory the store may use, in bytes. Default: 128 MiB.
+	// How much memory the store may use, in bytes: 64 MiB at least. Default: 128 MiB.
 	MemoryBytes int64 `json:"memory,omitempty"`
 
 	// How much space must be free on the disk, in bytes. Below it writes are refused with
@@ -108,8 +106,8 @@ func (b *Badger) readKey() ([]byte, error) {
 // Validate refuses sizes that make no sense.
 func (b *Badger) Validate() error {
 	switch {
-	case b.MemoryBytes != 0 && b.MemoryBytes < leastMemory:
-		return errors.New("memory of the store is under 32MiB")
+	case b.MemoryBytes != 0 && b.MemoryBytes < badger.MinMemory:
+		return fmt.Errorf("memory of the store is under %s", humanize.IBytes(badger.MinMemory))
 	case b.MinFree < 0:
 		return errors.New("min_free of the store is negative")
 	case b.GC < 0:
@@ -124,26 +122,41 @@ func (b *Badger) Key() string { return b.key }
 // Memory implements Backend.
 func (b *Badger) Memory() int64 {
 	if b.MemoryBytes == 0 {
-		return defaultMemory
+		return badger.DefaultMemory
 	}
 	return b.MemoryBytes
 }
 
 func (b *Badger) minFree() int64 {
 	if b.MinFree == 0 {
-		return defaultMinFree
+		return badger.DefaultMinFree
 	}
 	return b.MinFree
 }
 
 func (b *Badger) gc() time.Duration {
 	if b.GC == 0 {
-		return defaultGC
+		return badger.DefaultGCInterval
 	}
 	return time.Duration(b.GC)
 }
 
 func (b *Badger) syncWrites() bool { return b.SyncWrites == nil || *b.SyncWrites }
+
+// Open implements Backend.
+func (b *Badger) Open(_ context.Context, logger *zap.Logger) (engine.Engine, error) {
+	if !b.syncWrites() {
+		logger.Warn("sync_writes is off: a power cut loses the last acknowledged writes", zap.String("store", b.key))
+	}
+	opened, err := badger.Open(b.key, badger.Options{
+		Memory: b.Memory(), MinFree: b.minFree(), NoSync: !b.syncWrites(),
+		EncryptionKey: b.secret, GCInterval: b.gc(), Logger: logger.Named("badger"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening Badger: %w", err)
+	}
+	return opened, nil
+}
 
 // Reconfigure implements Backend. All of Badger's options are taken when it is opened.
 func (b *Badger) Reconfigure(opened Backend) error {

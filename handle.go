@@ -54,6 +54,8 @@ type openStore struct {
 	engine   engine.Engine
 	store    *syncstore.Store
 	state    *auth.State
+	// restoreLimit takes the memory limit back.
+	restoreLimit func()
 }
 
 // storeSettings are what a store takes only when it is opened.
@@ -105,7 +107,7 @@ func (h *storeHandle) open(a *App) (*openStore, error) {
 		return nil, err
 	}
 	h.opened = opened
-	setMemoryLimit(a.backend.Memory())
+	opened.restoreLimit = setMemoryLimit(a.backend.Memory())
 	h.logger.Info("store is open", zap.String("store", h.key), zap.Duration("took", time.Since(began)),
 		zap.Strings("databases", opened.store.Databases()))
 	return opened, nil
@@ -236,7 +238,7 @@ func (h *storeHandle) Destruct() error {
 	h.mu.Lock()
 	h.opened = nil
 	h.mu.Unlock()
-	resetMemoryLimit()
+	opened.restoreLimit()
 	if err := opened.close(); err != nil {
 		return fmt.Errorf("closing the store %s: %w", h.key, err)
 	}

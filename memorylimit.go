@@ -1,7 +1,6 @@
 package caddysync
 
 import (
-	"math"
 	"os"
 	"runtime/debug"
 )
@@ -10,18 +9,12 @@ import (
 // collector works harder (DECISIONS 37).
 const memoryReserve = 64 << 20
 
-// setMemoryLimit bounds the heap for a store of that memory. An operator's GOMEMLIMIT
-// wins.
-func setMemoryLimit(memory int64) {
+// setMemoryLimit bounds the heap for a store of that memory and returns how to take that
+// back. An operator's GOMEMLIMIT wins.
+func setMemoryLimit(memory int64) (restore func()) {
 	if memory <= 0 || os.Getenv("GOMEMLIMIT") != "" {
-		return
+		return func() {}
 	}
-	debug.SetMemoryLimit(memory + memoryReserve)
-}
-
-// resetMemoryLimit takes the limit away when the store is closed.
-func resetMemoryLimit() {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(math.MaxInt64)
-	}
+	before := debug.SetMemoryLimit(memory + memoryReserve)
+	return func() { debug.SetMemoryLimit(before) }
 }
