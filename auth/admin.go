@@ -118,7 +118,7 @@ func (s *Service) administrator(r *http.Request, rule *AdminRule, db Database) (
 		refusal.Challenges = []string{challenge("insufficient_scope", "for administrators only")}
 		return nil, refusal
 	}
-	if refusal := s.checkAdministrator(r.Context(), db, v, v.applicant()); refusal != nil {
+	if refusal := s.checkAdministrator(r.Context(), db, v.applicant()); refusal != nil {
 		return nil, refusal
 	}
 	p := principalOfToken(v, db)
@@ -128,25 +128,23 @@ func (s *Service) administrator(r *http.Request, rule *AdminRule, db Database) (
 
 // checkAdministrator applies to an administrator with a token what ends users' rights:
 // a revoked token, and being disabled in the database, if they are a user there at all.
-func (s *Service) checkAdministrator(ctx context.Context, db Database, v *verified, a *applicant) *Error {
-	if s.state.Load().refused.has(v.token) {
-		return errInvalidToken("token revoked")
-	}
+func (s *Service) checkAdministrator(ctx context.Context, db Database, a *applicant) *Error {
+	st := s.state.Load()
 	if db.Name == "" {
+		if st.revoked(nil, a) {
+			return errSignedOut(a)
+		}
 		return nil
 	}
-	rec, err := s.state.Load().identity(ctx, identityRef{db.ID, a.key})
-	if err != nil {
-		return errInternal("signing in", err)
-	}
+	rec, err := st.identity(ctx, identityRef{db.ID, a.key})
 	switch {
-	case rec == nil:
-		return nil
-	case rec.revoked(a):
+	case err != nil:
+		return errInternal("signing in", err)
+	case st.revoked(rec, a):
 		return errSignedOut(a)
-	case rec.User == "":
+	case rec == nil || rec.User == "":
 		return nil
 	}
-	_, refusal := s.state.Load().account(ctx, db, a, false)
+	_, refusal := st.account(ctx, db, a, false)
 	return refusal
 }

@@ -90,9 +90,6 @@ func (s *Service) signInBearer(ctx context.Context, raw string, db Database, pol
 
 // tokenPrincipal finds or makes the user that a verified token is in db.
 func (s *Service) tokenPrincipal(ctx context.Context, v *verified, db Database) (*Principal, *Error) {
-	if s.state.Load().refused.has(v.token) {
-		return nil, errInvalidToken("token revoked")
-	}
 	u, refusal := s.state.Load().account(ctx, db, v.applicant(), true)
 	if refusal != nil {
 		return nil, refusal

@@ -68,13 +68,14 @@ type applicant struct {
 	roles       []string
 	issued      time.Time // token's iat, or when the session was made
 	grantsAt    time.Time // iat of the token that roles and email are from
+	token       tokenKey  // zero for a session
 	session     bool
 }
 
 func (v *verified) applicant() *applicant {
 	return &applicant{
 		provider: v.provider, identity: v.identity, key: v.key, name: v.name, fromSubject: v.fromSubject,
-		email: v.email, roles: v.roles, issued: v.issued, grantsAt: v.issued,
+		email: v.email, roles: v.roles, issued: v.issued, grantsAt: v.issued, token: v.token,
 	}
 }
 
@@ -131,28 +132,30 @@ func (s *State) account(ctx context.Context, db Database, a *applicant, register
 	if err != nil {
 		return nil, errInternal("signing in", err)
 	}
-	if rec != nil && rec.revoked(a) {
-		return nil, errSignedOut(a)
-	}
-	if rec == nil || rec.User == "" {
-		if !register {
-			return nil, errNotRegistered(a)
+	var u *User
+	if rec != nil && rec.User != "" {
+		if u, err = s.user(ctx, db.ID, rec.User); err != nil {
+			return nil, errInternal("signing in", err)
 		}
+	}
+	switch {
+	case u != nil && u.Disabled:
+		return nil, errDisabled(a)
+	case s.revoked(rec, a):
+		return nil, errSignedOut(a)
+	case u != nil && register && u.outdated(a, rec):
+		return s.follow(ctx, db, a)
+	case u != nil:
+		return u, nil
+	case register:
 		return s.admitNew(ctx, db, a)
 	}
-	u, err := s.user(ctx, db.ID, rec.User)
-	switch {
-	case err != nil:
-		return nil, errInternal("signing in", err)
-	case u == nil:
-		return nil, errNotRegistered(a)
-	case u.Disabled:
-		return nil, errDisabled(a)
-	}
-	if register && u.outdated(a, rec) {
-		return s.follow(ctx, db, a)
-	}
-	return u, nil
+	return nil, errNotRegistered(a)
+}
+
+// revoked reports whether what the applicant shows was revoked (DECISIONS 4). rec may be nil.
+func (s *State) revoked(rec *identityRecord, a *applicant) bool {
+	return rec != nil && rec.revoked(a) || !a.session && s.refused.has(a.token)
 }
 
 func errSignedOut(a *applicant) *Error {

@@ -153,10 +153,7 @@ func (s *Service) judgeToken(ctx context.Context, p *Principal) (terms, *Error) 
 	a := *v.applicant()
 	a.provider = pr
 	if p.db.Name == "" || p.Admin {
-		return terms{end: end}, s.checkAdministrator(ctx, p.db, v, &a)
-	}
-	if s.state.Load().refused.has(v.token) {
-		return terms{}, errInvalidToken("token revoked")
+		return terms{end: end}, s.checkAdministrator(ctx, p.db, &a)
 	}
 	_, refusal := s.state.Load().account(ctx, p.db, &a, false)
 	return terms{end: end}, refusal

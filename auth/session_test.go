@@ -228,7 +228,7 @@ func TestDecision4_DisabledUsersAreRefusedByEveryMethod(t *testing.T) {
 		cookie := w.signIn(tok)
 		time.Sleep(2 * time.Second)
 		require.NoError(t, w.state.SetDisabled(t.Context(), notes.ID, name, true))
-		require.Equal(t, "Invalid login: token revoked", w.out(bearer(tok)).Reason)
+		require.Equal(t, "Invalid login: user is disabled", w.out(bearer(tok)).Reason)
 		require.Equal(t, "Invalid login: user is disabled", w.out(bearer(w.issuer.token("alice"))).Reason)
 		require.Equal(t, 401, w.out(cookie).Status)
 		resp, _ := w.session(request(http.MethodPost, "/notes/_session", "", bearer(w.issuer.token("alice"))), &notes)

@@ -226,9 +226,6 @@ func (c *sessionCall) bearer(raw string) (*Principal, *verified, *Error) {
 	if refusal != nil {
 		return nil, nil, refusal
 	}
-	if c.s.state.Load().refused.has(v.token) {
-		return nil, nil, errInvalidToken("token revoked")
-	}
 	var first *Error
 	for _, register := range []bool{false, true} {
 		for _, db := range c.databases {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caddysync/caddy-sync/syncstore"
@@ -56,37 +57,38 @@ func (s *State) update(ctx context.Context, fn func(*transaction) error) error {
 		}
 		return nil
 	})
-	for _, e := range events {
-		// Also after an error: a commit in doubt may have happened, and dropping what is
-		// cached does no harm. Only a token is not refused without a record of it.
-		if err == nil || e.Kind != eventToken {
-			s.apply(e)
-		}
+	if err != nil {
+		// A commit in doubt may have happened, and dropping what is cached does no harm.
+		// Only a token is not refused without a record of it.
+		events = slices.DeleteFunc(events, func(e event) bool { return e.Kind == eventToken })
 	}
+	s.apply(events)
 	return err
 }
 
-// apply drops what an event made stale and ends the leases that it refuses.
-func (s *State) apply(e event) {
-	var identity identityKey
-	copy(identity[:], e.Identity)
-	switch e.Kind {
-	case eventUser:
-		s.users.drop(userRef{e.DB, e.Name})
-		s.leases.judgeUser(userRef{e.DB, e.Name})
-	case eventIdentity:
-		s.identities.drop(identityRef{e.DB, identity})
-		s.leases.judgeIdentity(identity)
-	case eventSession:
-		var key sessionKey
-		copy(key[:], e.Session)
-		s.sessions.drop(key)
-		s.leases.judgeSession(key)
-	case eventToken:
-		var token tokenKey
-		copy(token[:], e.Token)
-		s.refused.add(token, time.Unix(e.Until, 0))
-		s.leases.judgeIdentity(identity)
+// apply drops what events made stale, and then ends the leases that they refuse.
+func (s *State) apply(events []event) {
+	for _, e := range events {
+		switch e.Kind {
+		case eventUser:
+			s.users.drop(userRef{e.DB, e.Name})
+		case eventIdentity:
+			s.identities.drop(identityRef{e.DB, identityKey(e.Identity)})
+		case eventSession:
+			s.sessions.drop(sessionKey(e.Session))
+		case eventToken:
+			s.refused.add(tokenKey(e.Token), time.Unix(e.Until, 0))
+		}
+	}
+	for _, e := range events {
+		switch e.Kind {
+		case eventUser:
+			s.leases.judgeUser(userRef{e.DB, e.Name})
+		case eventIdentity, eventToken:
+			s.leases.judgeIdentity(identityKey(e.Identity))
+		case eventSession:
+			s.leases.judgeSession(sessionKey(e.Session))
+		}
 	}
 }
 
