@@ -129,7 +129,19 @@ func (c Call) buffer() string {
 	return rest[1:]
 }
 
-// address is the n-th argument as a number.
+// text is what was read, as far as strace shows it, in its escapes.
+func (c Call) text() string {
+	if !c.ok() {
+		return ""
+	}
+	text := c.buffer()
+	if i := strings.LastIndexByte(text, '"'); i >= 0 {
+		return text[:i]
+	}
+	return ""
+}
+
+// number is the n-th argument as a number.
 func (c Call) number(n int) uint64 {
 	args := strings.Split(c.Args, ", ")
 	if n >= len(args) {

@@ -35,6 +35,7 @@ func Judge(calls []Call, isLog func(path string) bool) Verdict {
 		v       Verdict
 		syncs   []span
 		memory  mappings
+		heard   = map[string]string{}  // by connection, what was read since the last answer
 		pending = map[string]request{} // by connection
 	)
 	type ack struct {
@@ -48,12 +49,18 @@ func Judge(calls []Call, isLog func(path string) bool) Verdict {
 		case !e.end && isWrite(c.Name):
 			if r, ok := pending[c.target()]; ok && okPattern.MatchString(c.buffer()) {
 				acks = append(acks, ack{r, e.moment})
-				delete(pending, c.target())
 			}
+			delete(pending, c.target())
+			delete(heard, c.target())
 		case !e.end:
 		case isRead(c.Name):
-			if stamp := Stamp.FindString(firstLine(c.buffer())); stamp != "" && c.ok() {
-				pending[c.target()] = request{stamp, e.moment}
+			// Caddy reads the first bytes of a connection apart, net/http sometimes the
+			// first of a request.
+			heard[c.target()] += c.text()
+			if stamp := Stamp.FindString(requestLine.FindString(heard[c.target()])); stamp != "" {
+				if _, known := pending[c.target()]; !known {
+					pending[c.target()] = request{stamp, e.moment}
+				}
 			}
 		case c.ok() && isLog(syncedFile(c, memory)):
 			syncs = append(syncs, span{c.Began, c.Ended})
@@ -107,10 +114,9 @@ func covered(syncs []span, read, answered int) bool {
 func isRead(name string) bool  { return name == "read" || name == "recvfrom" }
 func isWrite(name string) bool { return name == "write" || name == "writev" || name == "sendto" }
 
-// firstLine of a buffer as strace escapes it; only requests have a stamp there.
-var requestLine = regexp.MustCompile(`^[A-Z]* ?/.*? HTTP/1\.1\\r\\n`)
-
-func firstLine(buffer string) string { return requestLine.FindString(buffer) }
+// requestLine is the first line of a request, as strace escapes it: stamps in other
+// places are not ours.
+var requestLine = regexp.MustCompile(`^[A-Z]+ /.*? HTTP/1\.1\\r\\n`)
 
 // syncedFile is the file that a call syncs, "" if it syncs none.
 func syncedFile(c Call, memory mappings) string {
