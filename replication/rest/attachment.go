@@ -249,30 +249,34 @@ func (rq *request) rangeOf(size int64, etag string) (span, bool, error) {
 	if first == "" {
 		return suffixRange(last, size)
 	}
-	from, err := strconv.ParseUint(first, 10, 63)
-	if err != nil {
-		return span{}, false, nil
-	}
-	to := uint64(size) - 1
-	if last != "" {
-		given, err := strconv.ParseUint(last, 10, 63)
-		if err != nil || given < from {
-			return span{}, false, nil
-		}
+	from, ok := position(first)
+	to := size - 1
+	if last != "" && ok {
+		var given int64
+		given, ok = position(last)
+		ok = ok && given >= from
 		to = min(given, to)
 	}
-	if from >= uint64(size) {
+	switch {
+	case !ok:
+		return span{}, false, nil
+	case from >= size:
 		return span{}, false, badRange(size)
 	}
-	return span{from: int64(from), length: int64(to-from) + 1}, true, nil
+	return span{from: from, length: to - from + 1}, true, nil
+}
+
+func position(text string) (int64, bool) {
+	n, err := strconv.ParseUint(text, 10, 63)
+	return int64(n), err == nil
 }
 
 func suffixRange(text string, size int64) (span, bool, error) {
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 0 {
+	n, ok := position(text)
+	switch {
+	case !ok:
 		return span{}, false, nil
-	}
-	if n == 0 || size == 0 {
+	case n == 0 || size == 0:
 		return span{}, false, badRange(size)
 	}
 	n = min(n, size)

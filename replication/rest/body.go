@@ -83,12 +83,8 @@ func (rq *request) encoded() bool {
 
 // bodyError tells the client's faults in sending a body from the server's.
 func bodyError(err error) error {
-	var (
-		sent     *http.MaxBytesError
-		unpacked *bodyTooLong
-	)
 	switch {
-	case errors.As(err, &sent), errors.As(err, &unpacked):
+	case isTooLong(err):
 		return err
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("reading the body: %w", io.ErrUnexpectedEOF)
@@ -96,11 +92,18 @@ func bodyError(err error) error {
 	return fmt.Errorf("reading the body: %w", err)
 }
 
-// bodyTooLong is what a cappedReader fails with.
-type bodyTooLong struct{ limit int64 }
+// bodyTooLongError is what a cappedReader fails with.
+type bodyTooLongError struct{ limit int64 }
 
-func (e *bodyTooLong) Error() string {
+func (e *bodyTooLongError) Error() string {
 	return "more than " + strconv.FormatInt(e.limit, 10) + " bytes"
+}
+
+// isTooLong reports whether a body was over its limit, as it came or unpacked.
+func isTooLong(err error) bool {
+	_, sent := errors.AsType[*http.MaxBytesError](err)
+	_, unpacked := errors.AsType[*bodyTooLongError](err)
+	return sent || unpacked
 }
 
 // cappedReader fails when its source gives more than it may, where io.LimitReader
@@ -117,7 +120,7 @@ func (c *cappedReader) Read(p []byte) (int, error) {
 	}
 	n, err := c.source.Read(p)
 	if int64(n) > c.left {
-		return int(c.left), &bodyTooLong{limit: c.limit}
+		return int(c.left), &bodyTooLongError{limit: c.limit}
 	}
 	c.left -= int64(n)
 	return n, err

@@ -83,13 +83,13 @@ func normalOrigin(text string) (string, error) {
 		return "", fmt.Errorf("%q is not an origin like https://app.example.com", text)
 	}
 	host := strings.ToLower(u.Host)
-	switch {
-	case u.Scheme == "https":
+	switch u.Scheme { // url.Parse has made it lower case
+	case "https":
 		host = strings.TrimSuffix(host, ":443")
-	case u.Scheme == "http":
+	case "http":
 		host = strings.TrimSuffix(host, ":80")
 	}
-	return strings.ToLower(u.Scheme) + "://" + host, nil
+	return u.Scheme + "://" + host, nil
 }
 
 func (o *originList) allows(origin string) bool {

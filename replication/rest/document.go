@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/caddysync/caddy-sync/syncstore"
@@ -30,11 +31,11 @@ func (h *Handler) getDocument(rq *request) error {
 	}
 	o.inlineFrom(doc)
 	if o.plain() {
-		if etag := `"` + doc.Rev.String() + `"`; !rq.noMatch(etag) {
+		etag := string(appendETag(nil, doc.Rev))
+		if !rq.noMatch(etag) {
 			return rq.notModified(etag)
-		} else {
-			rq.set("Etag", etag)
 		}
+		rq.set("Etag", etag)
 	}
 	if o.attachments && prefersMultipart(rq.r.Header["Accept"], "multipart/related") {
 		return h.sendRelated(rq, doc, o.shape)
@@ -48,12 +49,11 @@ func (h *Handler) getWinner(rq *request) error {
 	if err != nil {
 		return err
 	}
-	etag := appendETag(make([]byte, 0, 48), doc.Rev)
-	if tag := string(etag); !rq.noMatch(tag) {
-		return rq.notModified(tag)
-	} else {
-		rq.set("Etag", tag)
+	etag := string(appendETag(make([]byte, 0, 48), doc.Rev))
+	if !rq.noMatch(etag) {
+		return rq.notModified(etag)
 	}
+	rq.set("Etag", etag)
 	buf := h.buffer()
 	b := appendDocument(*buf, doc, shape{})
 	*buf = b
@@ -166,10 +166,8 @@ func (o *readOptions) inlineFrom(doc *syncstore.Document) {
 
 func newestAncestor(history, known []syncstore.Rev) uint64 {
 	for _, rev := range history {
-		for _, have := range known {
-			if rev == have {
-				return rev.Gen
-			}
+		if slices.Contains(known, rev) {
+			return rev.Gen
 		}
 	}
 	return 0

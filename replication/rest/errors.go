@@ -173,22 +173,16 @@ func insufficientStorage(err error) *answerError {
 // asAnswer turns any error into an answer. What it does not know is a 500 whose text
 // stays in the log.
 func asAnswer(err error) *answerError {
-	var answer *answerError
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*answerError](err); ok {
 		return answer
 	}
-	var refused *auth.Error
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*auth.Error](err); ok {
 		return &answerError{
 			status: refused.Status, name: refused.Name, reason: refused.Reason,
 			challenges: refused.Challenges, retryAfter: refused.RetryAfter,
 		}
 	}
-	var (
-		sent     *http.MaxBytesError
-		unpacked *bodyTooLong
-	)
-	if errors.As(err, &sent) || errors.As(err, &unpacked) {
+	if isTooLong(err) {
 		return tooLarge("too_large", "The request entity is too large.")
 	}
 	for _, rule := range errorRules() {

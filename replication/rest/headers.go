@@ -3,6 +3,7 @@ package rest
 import (
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -20,7 +21,7 @@ func (h *Handler) commonHeaders(rq *request) {
 	rq.set("Cache-Control", cacheControl)
 	header := rq.w.Header()
 	if before := header["Vary"]; len(before) > 0 {
-		header["Vary"] = append(before[:len(before):len(before)], vary)
+		header["Vary"] = append(slices.Clip(before), vary)
 		return
 	}
 	rq.set("Vary", vary)
@@ -55,7 +56,7 @@ func (h *Handler) checkContentType(rq *request, act action) error {
 
 // acceptQuality is the quality (0-1000) that an Accept header gives to a media type
 // by a range that names it, at least by its major type, and by */*.
-func acceptQuality(accept []string, mediaType string) (named, any int, given bool) {
+func acceptQuality(accept []string, mediaType string) (named, anything int, given bool) {
 	major, _, _ := strings.Cut(mediaType, "/")
 	exact := -1
 	wide := -1
@@ -74,17 +75,17 @@ func acceptQuality(accept []string, mediaType string) (named, any int, given boo
 			case major + "/*":
 				wide = max(wide, q)
 			case "*/*":
-				any = max(any, q)
+				anything = max(anything, q)
 			}
 		}
 	}
 	switch {
 	case exact >= 0:
-		return exact, any, given
+		return exact, anything, given
 	case wide >= 0:
-		return wide, any, given
+		return wide, anything, given
 	}
-	return 0, any, given
+	return 0, anything, given
 }
 
 func quality(params string) int {
@@ -108,8 +109,8 @@ func prefersHTML(accept []string) bool {
 		return false
 	}
 	html, _, _ := acceptQuality(accept, "text/html")
-	json, any, _ := acceptQuality(accept, jsonType)
-	return html > max(json, any)
+	json, anything, _ := acceptQuality(accept, jsonType)
+	return html > max(json, anything)
 }
 
 // prefersMultipart reports whether a multipart answer is wanted: it must be named,
@@ -129,9 +130,9 @@ func prefersMultipart(accept []string, mediaType string) bool {
 
 // acceptsJSON reports whether a JSON answer is acceptable.
 func acceptsJSON(accept []string) bool {
-	json, any, given := acceptQuality(accept, jsonType)
+	json, anything, given := acceptQuality(accept, jsonType)
 	text, _, _ := acceptQuality(accept, "text/plain")
-	return !given || json > 0 || any > 0 || text > 0
+	return !given || json > 0 || anything > 0 || text > 0
 }
 
 // matchesETag reports whether a list of entity tags has etag (quoted), by weak

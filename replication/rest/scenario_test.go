@@ -71,24 +71,24 @@ type site struct {
 
 type siteOption func(*Config, *fakeAuth)
 
-func newSite(t testing.TB, options ...siteOption) *site {
-	t.Helper()
+func newSite(tb testing.TB, options ...siteOption) *site {
+	tb.Helper()
 	eng := memory.New()
-	store, err := syncstore.Open(t.Context(), eng, syncstore.Options{})
-	require.NoError(t, err)
-	db, err := store.CreateDatabase(t.Context(), "notes")
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		require.NoError(t, store.Close())
-		require.NoError(t, eng.Close())
+	store, err := syncstore.Open(tb.Context(), eng, syncstore.Options{})
+	require.NoError(tb, err)
+	db, err := store.CreateDatabase(tb.Context(), "notes")
+	require.NoError(tb, err)
+	tb.Cleanup(func() {
+		require.NoError(tb, store.Close())
+		require.NoError(tb, eng.Close())
 	})
-	c, a := Config{Store: store, Databases: []string{"notes"}, TempDir: t.TempDir(), Version: "1.2.3"}, &fakeAuth{}
+	c, a := Config{Store: store, Databases: []string{"notes"}, TempDir: tb.TempDir(), Version: "1.2.3"}, &fakeAuth{}
 	for _, option := range options {
 		option(&c, a)
 	}
 	h, err := newHandler(c, a)
-	require.NoError(t, err)
-	return &site{t: t, Handler: h, db: db, header: map[string]string{"Authorization": "Bearer alice"}}
+	require.NoError(tb, err)
+	return &site{t: tb, Handler: h, db: db, header: map[string]string{"Authorization": "Bearer alice"}}
 }
 
 func adminSite(c *Config, _ *fakeAuth) {

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"maps"
 	"net/http"
 	"testing"
 
@@ -86,14 +87,13 @@ func TestDecision12_CrossOriginWrites(t *testing.T) {
 	put := func(name, credentials string, headers map[string]string, status int) {
 		t.Helper()
 		all := map[string]string{"Authorization": "", "Cookie": ""}
-		if credentials == "Bearer" {
+		switch credentials {
+		case "Bearer":
 			all["Authorization"] = "Bearer alice"
-		} else if credentials == "Cookie" {
+		case "Cookie":
 			all["Cookie"] = "s=alice"
 		}
-		for key, value := range headers {
-			all[key] = value
-		}
+		maps.Copy(all, headers)
 		s.run(scenario{name: name, method: http.MethodPost, path: "/notes", body: `{}`, header: all, status: status})
 	}
 	evil := map[string]string{"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
