@@ -1,0 +1,48 @@
+package badger
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"go.uber.org/zap/zaptest"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+	"github.com/caddysync/caddy-sync/syncstore/engine/enginetest"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+// small are options for tests, which have little room and many stores.
+func small(t *testing.T) Options {
+	return Options{Memory: MinMemory, MinFree: 1, Logger: zaptest.NewLogger(t)}
+}
+
+func openAt(t *testing.T, path string) engine.Engine {
+	e, err := Open(path, small(t))
+	require.NoError(t, err)
+	return e
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	enginetest.Run(t, func(t *testing.T) engine.Engine { return openAt(t, t.TempDir()) })
+}
+
+func TestConformanceDurable(t *testing.T) {
+	t.Parallel()
+	enginetest.RunDurable(t, openAt)
+}
+
+func TestConformanceEncrypted(t *testing.T) {
+	t.Parallel()
+	enginetest.RunDurable(t, func(t *testing.T, path string) engine.Engine {
+		o := small(t)
+		o.EncryptionKey = []byte("0123456789abcdef")
+		e, err := Open(path, o)
+		require.NoError(t, err)
+		return e
+	})
+}
