@@ -31,32 +31,32 @@ func (a *App) parseDatabase(d *caddyfile.Dispenser) error {
 	return parseBlock(d, "database", db.word)
 }
 
-func (db *Database) word(word string) parseWord {
+func (d *Database) word(word string) parseWord {
 	switch word {
 	case "oidc":
-		return list(&db.OIDC)
+		return list(&d.OIDC)
 	case "access":
-		return db.parseAccess
+		return d.parseAccess
 	case "guest":
-		return flag(&db.Guest)
+		return flag(&d.Guest)
 	case "session":
-		db.Session = new(Session)
-		return db.Session.parse
+		d.Session = new(Session)
+		return d.Session.parse
 	case "limits":
-		db.Limits = new(Limits)
-		return db.Limits.parse
+		d.Limits = new(Limits)
+		return d.Limits.parse
 	case "revisions":
-		return number(&db.Revisions)
+		return number(&d.Revisions)
 	}
 	return nil
 }
 
-func (db *Database) parseAccess(d *caddyfile.Dispenser) error {
-	if err := text(&db.Access)(d); err != nil {
+func (d *Database) parseAccess(in *caddyfile.Dispenser) error {
+	if err := text(&d.Access)(in); err != nil {
 		return err
 	}
-	if db.Access != accessShared {
-		return d.Errf("unknown access %q: write `access shared`", db.Access)
+	if d.Access != accessShared {
+		return in.Errf("unknown access %q: write `access shared`", d.Access)
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func (m *memoryStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 // adapt returns a Caddyfile's JSON.
-func adapt(t testing.TB, text string) []byte {
+func adapt(t *testing.T, text string) []byte {
 	t.Helper()
 	config, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
 	require.NoError(t, err)
@@ -77,7 +77,7 @@ func adapt(t testing.TB, text string) []byte {
 }
 
 // adaptError returns the error that a Caddyfile is refused with.
-func adaptError(t testing.TB, text string) string {
+func adaptError(t *testing.T, text string) string {
 	t.Helper()
 	_, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
 	require.Error(t, err)
@@ -85,7 +85,7 @@ func adaptError(t testing.TB, text string) string {
 }
 
 // validate provisions a configuration without running it, as `caddy validate` does.
-func validate(t testing.TB, config []byte) error {
+func validate(t *testing.T, config []byte) error {
 	t.Helper()
 	var c caddy.Config
 	require.NoError(t, json.Unmarshal(config, &c))

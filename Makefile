@@ -1,0 +1,101 @@
+# Needs make, Go, Node (with npm) and curl; nothing else. `make test` uses cc for the race
+# detector and strace for the sync check where they are there, and says so where not.
+
+GO         ?= go
+# They keep Badger v1 and v2 out, which Caddy's PKI would link beside ours (xcaddy.md).
+TAGS       := nobadger,nomysql,nopgx
+LINT       ?= golangci-lint
+FUZZTIME   ?= 10s
+# How long `make torture` goes on.
+DURATION   ?= 10m
+BIN        := bin/caddy-sync
+# The three modules; ./... never enters a nested one (DECISIONS 18).
+MODULES    := . devidp cmd/caddy-sync
+# The packages of the root module without the end-to-end tests.
+UNIT        = $$($(GO) list -tags $(TAGS) ./... | grep -vE '/(test|bench)(/|$$)')
+
+HAVE_CC    := $(shell command -v "$${CC:-cc}" 2>/dev/null)
+ifneq ($(HAVE_CC),)
+RACE       := -race
+export CGO_ENABLED = 1
+endif
+
+.PHONY: help build run test vet unit examples e2e torture-short torture bench fuzz lint isolated clean race-notice
+
+help:
+	@echo 'make run      start the quickstart on http://localhost:8080'
+	@echo 'make test     all tests, the short crash test included'
+	@echo 'make bench    the table of docs/architecture.md'
+	@echo 'make torture  the crash test for DURATION (default $(DURATION))'
+	@echo 'make fuzz     every fuzz test for FUZZTIME (default $(FUZZTIME))'
+	@echo 'make lint     golangci-lint on the three modules'
+	@echo 'make build    $(BIN)'
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -ldflags '-s -w' -o $(BIN) ./cmd/caddy-sync
+
+run: build
+	cd examples/quickstart && exec ../../$(BIN) run
+
+race-notice:
+ifeq ($(HAVE_CC),)
+	@echo '**********************************************************************'
+	@echo '** There is no C compiler: the tests run WITHOUT the race detector. **'
+	@echo '**********************************************************************'
+endif
+
+# `go test` prints a closing line for each package.
+test: race-notice vet unit examples e2e torture-short
+	@echo 'make test: passed'
+
+vet:
+	@for m in $(MODULES); do echo "== go vet: $$m"; (cd $$m && $(GO) vet -tags $(TAGS) ./...) || exit 1; done
+
+unit:
+	@echo '== tests of the root module'
+	$(GO) test $(RACE) -tags $(TAGS) $(UNIT)
+	@echo '== tests of devidp'
+	cd devidp && $(GO) test $(RACE) -tags $(TAGS) ./...
+
+# The examples are adapted and provisioned by the module that has both handlers in it.
+examples:
+	@echo '== tests of cmd/caddy-sync: the examples'
+	cd cmd/caddy-sync && $(GO) test $(RACE) -tags $(TAGS) ./...
+
+test/clients/node_modules/.package-lock.json: test/clients/package-lock.json
+	cd test/clients && npm ci --no-audit --no-fund
+
+# One package at a time: each starts servers of its own.
+e2e: test/clients/node_modules/.package-lock.json
+	@echo '== end-to-end tests: real clients against the built binary'
+	$(GO) test -p 1 -count 1 -timeout 15m -tags $(TAGS) ./test/... ./bench/...
+
+torture-short:
+	@echo '== crash test, short'
+	$(GO) run -tags $(TAGS) ./test/torture -duration 30s
+
+torture:
+	$(GO) run -tags $(TAGS) ./test/torture -duration $(DURATION)
+
+bench:
+	$(GO) run -tags $(TAGS) ./bench
+
+fuzz:
+	@for m in $(MODULES); do (cd $$m && for p in $$($(GO) list -tags $(TAGS) ./...); do \
+		for f in $$($(GO) test -tags $(TAGS) -run '^$$' -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			echo "== $$p $$f"; \
+			$(GO) test -tags $(TAGS) -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+		done; done) || exit 1; done
+
+lint:
+	@for m in $(MODULES); do echo "== golangci-lint: $$m"; \
+		(cd $$m && $(LINT) run --config "$(CURDIR)/.golangci.yml" ./...) || exit 1; done
+
+# Each module builds by its own go.mod alone, which must be complete (DECISIONS 18).
+isolated:
+	@for m in $(MODULES); do echo "== GOWORK=off: $$m"; \
+		(cd $$m && GOWORK=off CGO_ENABLED=0 $(GO) build -mod=readonly -tags $(TAGS) ./... && GOWORK=off $(GO) mod tidy -diff) || exit 1; done
+	rm -f cmd/caddy-sync/caddy-sync
+
+clean:
+	rm -rf bin dist
