@@ -54,9 +54,9 @@ func TestChangesOptionsComeFromQueryAndBody(t *testing.T) {
 func TestChangesOptionsAreBounded(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		query string
-		want  func(*changesOptions) any
-		value any
+		query  string
+		got    func(*changesOptions) any
+		wanted any
 	}{
 		{"limit=0", func(o *changesOptions) any { return o.limit }, 1}, // as CouchDB
 		{"limit=99999999999999999999999", func(o *changesOptions) any { return o.limit }, math.MaxInt},
@@ -72,7 +72,8 @@ func TestChangesOptionsAreBounded(t *testing.T) {
 	} {
 		o, err := optionsOf(t, test.query, "")
 		require.NoError(t, err, test.query)
-		require.Equal(t, test.value, test.want(&o), test.query)
+		got := test.got(&o)
+		require.Equal(t, test.wanted, got, test.query)
 	}
 }
 

@@ -82,9 +82,12 @@ func BenchmarkChangesPage(b *testing.B) {
 	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
 }
 
-// BenchmarkChangesPageHTTP is the same over loopback.
+// BenchmarkChangesPageHTTP is the same over loopback and with Badger.
 func BenchmarkChangesPageHTTP(b *testing.B) {
-	site, db := feedSite(b)
+	store, db := badgerStore(b)
+	h, err := newHandler(Config{Store: store, Databases: []string{"notes"}}, signedIn{})
+	require.NoError(b, err)
+	site := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(w, r, http.NotFoundHandler()) })
 	writeDocs(b, db, numbered("0197a1c2-5a3e-7cc1-a0a3-bd2ab90a-", 5000)...)
 	server := httptest.NewServer(site)
 	defer server.Close()

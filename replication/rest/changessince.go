@@ -54,10 +54,7 @@ func parseSequence(text string) (uint64, error) {
 	if !decimal(text) {
 		return 0, badSince()
 	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return math.MaxUint64, nil
-	}
+	n, _ := strconv.ParseUint(text, 10, 64) // the largest number if it is out of range
 	return n, nil
 }
 

@@ -32,10 +32,11 @@ func TestLongpollWaitsForTheNextChange(t *testing.T) {
 		writeDocs(t, db, "a")
 		open := startFeed(t, db, "feed=longpoll&since=now&heartbeat=10000")
 		synctest.Wait()
-		require.Equal(t, `{"results":[`, open.seen(), "headers and opening go out at once")
+		opening := `{"results":[`
+		require.Equal(t, opening, open.seen(), "headers and opening go out at once")
 		time.Sleep(25 * time.Second)
 		synctest.Wait()
-		require.Equal(t, `{"results":[`+"\n\n", open.seen(), "a newline every 10 s")
+		require.Equal(t, opening+"\n\n", open.seen(), "a newline every 10 s")
 		require.True(t, open.running())
 
 		writeDocs(t, db, "b", "c")

@@ -20,41 +20,41 @@ import (
 )
 
 // feedDatabase is an empty database in memory.
-func feedDatabase(t testing.TB) *syncstore.Database {
-	t.Helper()
-	_, db := feedStore(t)
+func feedDatabase(tb testing.TB) *syncstore.Database {
+	tb.Helper()
+	_, db := feedStore(tb)
 	return db
 }
 
-func feedStore(t testing.TB) (*syncstore.Store, *syncstore.Database) {
-	t.Helper()
+func feedStore(tb testing.TB) (*syncstore.Store, *syncstore.Database) {
+	tb.Helper()
 	eng := memory.New()
-	store, err := syncstore.Open(t.Context(), eng, syncstore.Options{})
-	require.NoError(t, err)
-	db, err := store.CreateDatabase(t.Context(), "notes")
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		require.NoError(t, store.Close())
-		require.NoError(t, eng.Close())
+	store, err := syncstore.Open(tb.Context(), eng, syncstore.Options{})
+	require.NoError(tb, err)
+	db, err := store.CreateDatabase(tb.Context(), "notes")
+	require.NoError(tb, err)
+	tb.Cleanup(func() {
+		require.NoError(tb, store.Close())
+		require.NoError(tb, eng.Close())
 	})
 	return store, db
 }
 
 // writeDocs makes documents with small bodies and returns their revisions.
-func writeDocs(t testing.TB, db *syncstore.Database, ids ...string) []syncstore.Rev {
-	t.Helper()
+func writeDocs(tb testing.TB, db *syncstore.Database, ids ...string) []syncstore.Rev {
+	tb.Helper()
 	edits := make([]syncstore.Edit, len(ids))
 	for i, id := range ids {
 		edits[i] = syncstore.Edit{ID: id, Body: fmt.Appendf(nil, `{"n":%d}`, i)}
 	}
-	return writeEdits(t, db, edits...)
+	return writeEdits(tb, db, edits...)
 }
 
-func writeEdits(t testing.TB, db *syncstore.Database, edits ...syncstore.Edit) []syncstore.Rev {
-	t.Helper()
+func writeEdits(tb testing.TB, db *syncstore.Database, edits ...syncstore.Edit) []syncstore.Rev {
+	tb.Helper()
 	revs := make([]syncstore.Rev, len(edits))
-	for i, result := range db.Default().Write(t.Context(), edits, syncstore.WriteOptions{}) {
-		require.NoError(t, result.Err)
+	for i, result := range db.Default().Write(tb.Context(), edits, syncstore.WriteOptions{}) {
+		require.NoError(tb, result.Err)
 		revs[i] = result.Rev
 	}
 	return revs
@@ -182,20 +182,20 @@ type openFeed struct {
 }
 
 // prepareFeed makes the feed of a _changes request, not yet running.
-func prepareFeed(t testing.TB, db *syncstore.Database, query string, header ...string) (*openFeed, context.Context) {
-	t.Helper()
+func prepareFeed(tb testing.TB, db *syncstore.Database, query string, header ...string) (*openFeed, context.Context) {
+	tb.Helper()
 	values, err := url.ParseQuery(query)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	lastEventID := ""
 	if len(header) > 0 {
 		lastEventID = header[0]
 	}
 	options, err := parseChangesOptions(params{query: values}, lastEventID)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	open := &openFeed{
 		answer: newAnswer(), lease: newFakeLease(), stopping: make(chan struct{}), over: make(chan struct{}),
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(tb.Context())
 	open.closeConn = cancel
 	r := httptest.NewRequest(http.MethodGet, "/notes/_changes?"+query, nil).WithContext(ctx)
 	rq := &request{
@@ -212,9 +212,9 @@ func prepareFeed(t testing.TB, db *syncstore.Database, query string, header ...s
 }
 
 // startFeed runs the feed of a _changes request.
-func startFeed(t testing.TB, db *syncstore.Database, query string, header ...string) *openFeed {
-	t.Helper()
-	open, ctx := prepareFeed(t, db, query, header...)
+func startFeed(tb testing.TB, db *syncstore.Database, query string, header ...string) *openFeed {
+	tb.Helper()
+	open, ctx := prepareFeed(tb, db, query, header...)
 	go open.run(ctx)
 	return open
 }
@@ -235,11 +235,11 @@ func (o *openFeed) running() bool {
 }
 
 // runFeed answers a _changes request that does not wait.
-func runFeed(t testing.TB, db *syncstore.Database, query string) string {
-	t.Helper()
-	open, ctx := prepareFeed(t, db, query)
+func runFeed(tb testing.TB, db *syncstore.Database, query string) string {
+	tb.Helper()
+	open, ctx := prepareFeed(tb, db, query)
 	open.run(ctx)
-	require.NoError(t, open.err)
+	require.NoError(tb, open.err)
 	return open.all()
 }
 

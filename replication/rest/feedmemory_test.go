@@ -24,7 +24,7 @@ const feedMemory = 48 << 10
 func TestLiveFeedsStayWithinTheirMemory(t *testing.T) {
 	const feeds = 200
 	for _, feed := range []string{"continuous", "longpoll"} {
-		db := feedDatabase(t)
+		_, db := badgerStore(t)
 		server := httptest.NewServer(feedServer(db))
 		conns := make([]net.Conn, feeds)
 		for i := range conns {

@@ -40,11 +40,11 @@ func (signedIn) ServeSession(http.ResponseWriter, *http.Request, *auth.Site, *au
 }
 
 // feedSite is a site that serves the database notes.
-func feedSite(t testing.TB) (http.Handler, *syncstore.Database) {
-	t.Helper()
-	store, db := feedStore(t)
+func feedSite(tb testing.TB) (http.Handler, *syncstore.Database) {
+	tb.Helper()
+	store, db := feedStore(tb)
 	h, err := newHandler(Config{Store: store, Databases: []string{"notes"}}, signedIn{})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, r, http.NotFoundHandler())
 	}), db
