@@ -96,7 +96,7 @@ func (s *Service) administrator(r *http.Request, rule *AdminRule, db Database) (
 	case refusal != nil:
 		return nil, refusal
 	case kind == schemeBasic:
-		return nil, errInvalidLogin("password sign-in is off")
+		return nil, errPasswordsOff()
 	case kind == schemeNone:
 		return nil, errLoginRequired()
 	}
@@ -118,7 +118,7 @@ func (s *Service) administrator(r *http.Request, rule *AdminRule, db Database) (
 		refusal.Challenges = []string{challenge("insufficient_scope", "for administrators only")}
 		return nil, refusal
 	}
-	if refusal := s.checkAdministrator(r.Context(), db, v.applicant()); refusal != nil {
+	if refusal := s.checkAdministrator(r.Context(), db, v.applicant); refusal != nil {
 		return nil, refusal
 	}
 	p := principalOfToken(v, db)

@@ -66,7 +66,7 @@ func (s *Service) signIn(r *http.Request, db Database) (*Principal, *Error) {
 	case schemeBearer:
 		return s.signInBearer(ctx, secret, db, pol)
 	case schemeBasic:
-		return nil, errInvalidLogin("password sign-in is off")
+		return nil, errPasswordsOff()
 	case schemeNone:
 	}
 	if !pol.Session.Off {
@@ -90,7 +90,7 @@ func (s *Service) signInBearer(ctx context.Context, raw string, db Database, pol
 
 // tokenPrincipal finds or makes the user that a verified token is in db.
 func (s *Service) tokenPrincipal(ctx context.Context, v *verified, db Database) (*Principal, *Error) {
-	u, refusal := s.state.Load().account(ctx, db, v.applicant(), true)
+	u, refusal := s.state.Load().account(ctx, db, v.applicant, true)
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -131,7 +131,7 @@ func (s *Service) sessionPrincipal(ctx context.Context, x *session, db Database,
 	if refusal != nil {
 		return nil, refusal
 	}
-	s.state.Load().touch(x, time.Now())
+	s.state.Load().touch(x, time.Now()) //nolint:contextcheck // written later, for many sessions at once
 	return &Principal{
 		Name: u.Name, Method: MethodCookie, Roles: u.TokenRoles, Provider: x.Provider,
 		Issuer: x.Identity.Issuer, Subject: x.Identity.Subject, Expires: t.end,
@@ -163,12 +163,22 @@ func (s *Service) admitSession(ctx context.Context, x *session, db Database, reg
 	case !x.required.satisfies(pr.Require):
 		return nil, terms{}, errInvalidSession("sign-in rules changed")
 	}
-	u, refusal := s.state.Load().account(ctx, db, &applicant{
+	u, refusal := s.state.Load().account(ctx, db, x.applicant(pr), register)
+	return u, t, refusal
+}
+
+// applicant is made once for each configuration.
+func (x *session) applicant(pr *provider) *applicant {
+	if a := x.who.Load(); a != nil && a.provider == pr {
+		return a
+	}
+	a := &applicant{
 		provider: pr, identity: x.Identity, key: x.identity, name: x.Name, fromSubject: x.FromSubject,
 		email: x.Email, roles: x.Roles, issued: time.UnixMilli(x.Created),
 		grantsAt: time.Unix(x.TokenIssued, 0), session: true,
-	}, register)
-	return u, t, refusal
+	}
+	x.who.Store(a)
+	return a
 }
 
 // terms are a session's limits under a database's policy.

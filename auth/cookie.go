@@ -9,6 +9,7 @@ import (
 // that one that deletes has the same attributes and hits the same cookie. maxAge below
 // a second deletes.
 func setCookie(r *http.Request, site *Site, p *SessionPolicy, name, value string, maxAge time.Duration) *http.Cookie {
+	//nolint:gosec // G124: Secure is as the browser's request is, or it would drop the cookie
 	c := &http.Cookie{
 		Name: name, Value: value, Path: "/",
 		HttpOnly: true, SameSite: p.SameSite, Secure: ClientOf(r.Context()).Secure,

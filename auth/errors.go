@@ -46,11 +46,11 @@ func errLoginRequired() *Error {
 	}
 }
 
-// errInvalidLogin answers a user name and password that are not good.
-func errInvalidLogin(detail string) *Error {
+// errPasswordsOff answers a user name and password. It reads like a wrong password.
+func errPasswordsOff() *Error {
 	return &Error{
 		Status: http.StatusUnauthorized, Name: "unauthorized", Reason: "Invalid login",
-		Challenges: []string{challengeBare}, Detail: detail,
+		Challenges: []string{challengeBare}, Detail: "password sign-in is off",
 	}
 }
 

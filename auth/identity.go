@@ -72,7 +72,7 @@ type applicant struct {
 	session     bool
 }
 
-func (v *verified) applicant() *applicant {
+func newApplicant(v *verified) *applicant {
 	return &applicant{
 		provider: v.provider, identity: v.identity, key: v.key, name: v.name, fromSubject: v.fromSubject,
 		email: v.email, roles: v.roles, issued: v.issued, grantsAt: v.issued, token: v.token,

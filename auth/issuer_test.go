@@ -48,8 +48,9 @@ type issuer struct {
 }
 
 // newIssuer publishes the keys "rsa", "ec" and "ed" under these IDs.
-func newIssuer(t testing.TB) *issuer {
-	i := &issuer{t: t, url: "https://idp.example.com"}
+func newIssuer(tb testing.TB) *issuer {
+	tb.Helper()
+	i := &issuer{t: tb, url: "https://idp.example.com"}
 	i.client = &http.Client{Transport: i}
 	i.publish("rsa", "ec", "ed")
 	return i
@@ -154,24 +155,24 @@ func (i *issuer) token(sub string, more ...map[string]any) string {
 }
 
 // sign makes a token; the header's kid is as given.
-func sign(t testing.TB, key string, alg jose.SignatureAlgorithm, header map[string]any, payload any) string {
-	t.Helper()
+func sign(tb testing.TB, key string, alg jose.SignatureAlgorithm, header map[string]any, payload any) string {
+	tb.Helper()
 	o := &jose.SignerOptions{}
 	for k, v := range header {
 		o.WithHeader(jose.HeaderKey(k), v)
 	}
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: testKeys()[key]}, o)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	text, isText := payload.(string)
 	if !isText {
 		b, err := json.Marshal(payload)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		text = string(b)
 	}
 	jws, err := signer.Sign([]byte(text))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	compact, err := jws.CompactSerialize()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return compact
 }
 

@@ -132,7 +132,7 @@ func (k *keySet) usable(ctx context.Context) (cur *keys, fresh bool, err error) 
 		}
 		return nil, false, &retryError{after: wait, cause: errNoKeys}
 	}
-	f := k.fly()
+	f := k.fly() //nolint:contextcheck // others wait for it too
 	k.mu.Unlock()
 	if cur != nil {
 		// A slow provider must not make everybody slow.
@@ -165,7 +165,7 @@ func (k *keySet) refreshForKid(ctx context.Context, seen *keys) (*keys, error) {
 			return nil, &retryError{after: wait, cause: errUnknownKey}
 		}
 		k.kidAt = time.Now()
-		f = k.fly()
+		f = k.fly() //nolint:contextcheck // others wait for it too
 	}
 	k.mu.Unlock()
 	if err := f.wait(ctx); err != nil {
@@ -309,6 +309,9 @@ func (k *keySet) release() {
 	defer k.mu.Unlock()
 	k.holders--
 	k.schedule()
+	if k.holders == 0 {
+		k.client.Load().CloseIdleConnections()
+	}
 }
 
 // schedule arms the timer of the background refresh. mu is held.
@@ -341,6 +344,7 @@ func (k *keySet) close() {
 	k.schedule()
 	k.mu.Unlock()
 	k.work.Wait()
+	k.client.Load().CloseIdleConnections()
 }
 
 // verify tries the keys that the token can mean.

@@ -37,9 +37,9 @@ func TestKnownKeyWithBadSignatureFetchesNothing(t *testing.T) {
 func TestBadTokensFetchNothingAtAll(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.out(bearer(w.issuer.token("alice", map[string]any{"aud": "other"})))
-	w.out(bearer(w.issuer.token("alice", map[string]any{"iss": "https://evil.example.com"})))
-	w.out(bearer(w.issuer.token("alice", map[string]any{"exp": 1})))
+	require.NotZero(t, w.out(bearer(w.issuer.token("alice", map[string]any{"aud": "other"}))))
+	require.NotZero(t, w.out(bearer(w.issuer.token("alice", map[string]any{"iss": "https://evil.example.com"}))))
+	require.NotZero(t, w.out(bearer(w.issuer.token("alice", map[string]any{"exp": 1}))))
 	require.Zero(t, w.issuer.discoveries.Load()+w.issuer.fetches.Load())
 }
 
@@ -117,7 +117,7 @@ func TestOldKeysAreKeptWhenARefreshFails(t *testing.T) {
 		w.issuer.maxAge = "max-age=300"
 		w.in(w.signedBy("ec", "ec", "alice"))
 		for _, bad := range []http.HandlerFunc{
-			func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "down", 500) },
+			func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "down", http.StatusInternalServerError) },
 			func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write([]byte(`{"keys":[]}`)) },
 			func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write([]byte(`<html>`)) },
 		} {
@@ -149,11 +149,11 @@ func TestDecision7_DiscoveryBacksOffAfterTwoFailures(t *testing.T) {
 		}
 		require.EqualValues(t, 2, w.issuer.discoveries.Load())
 		time.Sleep(time.Second)
-		w.out(bearer(w.issuer.token("alice")))
+		require.NotZero(t, w.out(bearer(w.issuer.token("alice"))))
 		require.EqualValues(t, 3, w.issuer.discoveries.Load())
 		for range 20 {
 			time.Sleep(maxBackoff)
-			w.out(bearer(w.issuer.token("alice")))
+			require.NotZero(t, w.out(bearer(w.issuer.token("alice"))))
 		}
 		require.EqualValues(t, 23, w.issuer.discoveries.Load(), "the wait is a minute at most")
 		w.issuer.up()
@@ -211,7 +211,7 @@ func TestAReloadForgetsNeitherKeysNorLimits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.in(bearer(w.issuer.token("alice")))
-	w.out(w.signedBy("ec2", "random", "alice"))
+	require.NotZero(t, w.out(w.signedBy("ec2", "random", "alice")))
 	fetches := w.issuer.fetches.Load()
 	old := w.service
 	w.service = w.start()
@@ -281,7 +281,9 @@ func TestProvidersThatMisbehave(t *testing.T) {
 		{"has no keys' address", func(i *issuer) http.HandlerFunc { return discovery(i, "") }, "not an absolute URL"},
 		{"has a file's address", func(i *issuer) http.HandlerFunc { return discovery(i, "file:///etc/passwd") }, "jwks_uri"},
 		{"answers 500", func(*issuer) http.HandlerFunc {
-			return func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "secret stack trace", 500) }
+			return func(rw http.ResponseWriter, _ *http.Request) {
+				http.Error(rw, "secret stack trace", http.StatusInternalServerError)
+			}
 		}, "status 500"},
 		{"hangs up", func(*issuer) http.HandlerFunc {
 			return func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }

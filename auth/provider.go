@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -53,7 +54,7 @@ const issuerGoogle = "https://accounts.google.com"
 type provider struct {
 	Provider
 	client *http.Client
-	keys   *keySet // set by Service.Start
+	keys   atomic.Pointer[keySet] // set by Service.Start
 }
 
 func newProviders(list []Provider) ([]*provider, error) {

@@ -121,10 +121,10 @@ func (m *memoryRecords) holds(text string) bool {
 	return slices.ContainsFunc(m.log, func(e string) bool { return strings.Contains(e, text) })
 }
 
-func openTestState(t testing.TB, r records) *State {
-	t.Helper()
-	s, err := openState(t.Context(), r, nil)
-	require.NoError(t, err)
-	t.Cleanup(s.Close)
+func openTestState(tb testing.TB, r records) *State {
+	tb.Helper()
+	s, err := openState(tb.Context(), r, nil)
+	require.NoError(tb, err)
+	tb.Cleanup(s.Close)
 	return s
 }

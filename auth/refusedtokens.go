@@ -40,7 +40,6 @@ func (s *State) loadRefused(ctx context.Context) error {
 				return fmt.Errorf("%w: refused token", syncstore.ErrDamaged)
 			}
 			copy(token[:], key[len(refusedPrefix):])
-			//nolint:gosec // G115: written by refuseToken from an int64
 			s.refused.add(token, time.Unix(int64(binary.BigEndian.Uint64(value)), 0))
 			return nil
 		})

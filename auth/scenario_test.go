@@ -29,10 +29,10 @@ type world struct {
 
 // newWorld has the database notes, open to the issuer's accounts; change bends the
 // configuration.
-func newWorld(t testing.TB, change ...func(*Config)) *world {
-	t.Helper()
-	w := &world{t: t, issuer: newIssuer(t), records: newMemoryRecords(), site: &Site{CookiePath: "/"}}
-	w.state = openTestState(t, w.records)
+func newWorld(tb testing.TB, change ...func(*Config)) *world {
+	tb.Helper()
+	w := &world{t: tb, issuer: newIssuer(tb), records: newMemoryRecords(), site: &Site{CookiePath: "/"}}
+	w.state = openTestState(tb, w.records)
 	w.service = w.start(change...)
 	return w
 }
@@ -101,16 +101,15 @@ func (w *world) out(credentials ...string) *Error {
 	return asError(w.t, err)
 }
 
-func asError(t testing.TB, err error) *Error {
-	t.Helper()
+func asError(tb testing.TB, err error) *Error {
+	tb.Helper()
 	var e *Error
-	require.ErrorAs(t, err, &e)
+	require.ErrorAs(tb, err, &e)
 	return e
 }
 
 func detail(err error) string {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Detail
 	}
 	return ""

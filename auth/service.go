@@ -58,11 +58,11 @@ func (s *Service) Start(ctx context.Context, state *State) error {
 		k, err := state.acquireKeys(ctx, p)
 		if err != nil {
 			for _, held := range s.providers[:i] {
-				held.keys.release()
+				held.keys.Load().release()
 			}
 			return fmt.Errorf("starting sign-in: %w", err)
 		}
-		p.keys = k
+		p.keys.Store(k)
 	}
 	s.state.Store(state)
 	s.started = true
@@ -81,7 +81,7 @@ func (s *Service) Stop() {
 	}
 	s.started = false
 	for _, p := range s.providers {
-		p.keys.release()
+		p.keys.Load().release()
 	}
 }
 
@@ -150,7 +150,7 @@ func (s *Service) judgeToken(ctx context.Context, p *Principal) (terms, *Error) 
 	if !time.Now().Before(end) {
 		return terms{}, errInvalidToken("token expired")
 	}
-	a := *v.applicant()
+	a := *v.applicant
 	a.provider = pr
 	if p.db.Name == "" || p.Admin {
 		return terms{end: end}, s.checkAdministrator(ctx, p.db, &a)
@@ -187,7 +187,7 @@ func (s *Service) Lease(ctx context.Context, p *Principal) (*Lease, error) {
 	}
 	t, refusal := service.judge(ctx, p)
 	if refusal != nil {
-		l.Close()
+		l.Close() //nolint:contextcheck // touches the session, see there
 		return nil, refusal
 	}
 	s.state.Load().leases.setTerms(l, t)

@@ -47,6 +47,7 @@ type session struct {
 	required claims
 	used     atomic.Int64 // Unix milliseconds
 	written  atomic.Int64 // value of used that is stored, or about to be
+	who      atomic.Pointer[applicant]
 }
 
 const sessionPrefix, sessionOfPrefix = "auth/session/", "auth/session-of/"

@@ -57,7 +57,7 @@ func (c *sessionCall) get() {
 		return
 	}
 	if kind == schemeBasic {
-		c.refuse(errInvalidLogin("password sign-in is off"))
+		c.refuse(errPasswordsOff())
 		return
 	}
 	if c.site != nil && c.site.Admin != nil {
@@ -100,7 +100,7 @@ func (c *sessionCall) post() {
 	case kind == schemeBearer:
 		c.postBearer(raw)
 	case kind == schemeBasic:
-		c.refuse(errInvalidLogin("password sign-in is off"))
+		c.refuse(errPasswordsOff())
 	default:
 		c.postCookie()
 	}
@@ -137,7 +137,7 @@ func (c *sessionCall) postCookie() {
 	}
 	if login {
 		// A good cookie must not make a wrong password look right.
-		c.refuse(errInvalidLogin("password sign-in is off"))
+		c.refuse(errPasswordsOff())
 		return
 	}
 	p, sent, refusal := c.cookie()
@@ -232,7 +232,7 @@ func (c *sessionCall) bearer(raw string) (*Principal, *verified, *Error) {
 			if !c.admits(db, v.provider) {
 				continue
 			}
-			u, refusal := c.s.state.Load().account(ctx, db, v.applicant(), register)
+			u, refusal := c.s.state.Load().account(ctx, db, v.applicant, register)
 			if refusal == nil {
 				p := principalOfToken(v, db)
 				p.Name = u.Name

@@ -21,20 +21,20 @@ import (
 type broken struct {
 	name  string
 	why   string // the source of the rule
-	token func(t *testing.T, i *issuer) string
+	token func(i *issuer) string
 	says  string // to the client
 }
 
-func withClaim(name string, value any) func(*testing.T, *issuer) string {
-	return func(_ *testing.T, i *issuer) string { return i.token("alice", map[string]any{name: value}) }
+func withClaim(name string, value any) func(*issuer) string {
+	return func(i *issuer) string { return i.token("alice", map[string]any{name: value}) }
 }
 
-func withHeader(key string, alg jose.SignatureAlgorithm, header map[string]any) func(*testing.T, *issuer) string {
-	return func(t *testing.T, i *issuer) string { return sign(t, key, alg, header, i.claims("alice")) }
+func withHeader(key string, alg jose.SignatureAlgorithm, header map[string]any) func(*issuer) string {
+	return func(i *issuer) string { return sign(i.t, key, alg, header, i.claims("alice")) }
 }
 
-func text(s string) func(*testing.T, *issuer) string {
-	return func(*testing.T, *issuer) string { return s }
+func text(s string) func(*issuer) string {
+	return func(*issuer) string { return s }
 }
 
 const goodHeader = `{"alg":"ES256","kid":"ec"}`
@@ -49,12 +49,12 @@ func brokenTokens() []broken {
 		{"four parts", "RFC 7515 7.1", text("a.b.c.d"), "malformed token"},
 		{"encrypted", "RFC 7516 7.1: five parts", text("a.b.c.d.e"), "encrypted tokens are not accepted"},
 		{"too long", "16 KiB", withClaim("pad", strings.Repeat("x", maxToken)), "token too long"},
-		{"no signature", "RFC 7515 7.1", func(_ *testing.T, i *issuer) string {
+		{"no signature", "RFC 7515 7.1", func(i *issuer) string {
 			tok := i.token("alice")
 			return tok[:strings.LastIndexByte(tok, '.')+1]
 		}, "malformed token"},
-		{"padded base64", "RFC 7515 2", func(_ *testing.T, i *issuer) string { return i.token("alice") + "=" }, "malformed token"},
-		{"line break in base64", "Go skips them: a second spelling", func(_ *testing.T, i *issuer) string {
+		{"padded base64", "RFC 7515 2", func(i *issuer) string { return i.token("alice") + "=" }, "malformed token"},
+		{"line break in base64", "Go skips them: a second spelling", func(i *issuer) string {
 			tok := i.token("alice")
 			return tok[:len(tok)-4] + "\n" + tok[len(tok)-4:]
 		}, "malformed token"},
@@ -64,16 +64,16 @@ func brokenTokens() []broken {
 		{"duplicate in header", "RFC 7515 4", text(forge(`{"alg":"none","alg":"ES256"}`, "{}", []byte("s"))), "malformed token"},
 		{"payload is no JSON", "RFC 7519 7.2", text(forge(goodHeader, "x", []byte("s"))), "malformed token"},
 		{"text after payload", "RFC 8259 2", text(forge(goodHeader, "{} {}", []byte("s"))), "malformed token"},
-		{"duplicate in payload", "RFC 7519 4", func(t *testing.T, _ *issuer) string {
-			return sign(t, "ec", jose.ES256, map[string]any{"kid": "ec"}, `{"sub":"alice","sub":"bob"}`)
+		{"duplicate in payload", "RFC 7519 4", func(i *issuer) string {
+			return sign(i.t, "ec", jose.ES256, map[string]any{"kid": "ec"}, `{"sub":"alice","sub":"bob"}`)
 		}, "malformed token"},
-		{"duplicate deeper down", "RFC 7519 4", func(t *testing.T, _ *issuer) string {
-			return sign(t, "ec", jose.ES256, map[string]any{"kid": "ec"}, `{"a":[{"b":1,"b":2}]}`)
+		{"duplicate deeper down", "RFC 7519 4", func(i *issuer) string {
+			return sign(i.t, "ec", jose.ES256, map[string]any{"kid": "ec"}, `{"a":[{"b":1,"b":2}]}`)
 		}, "malformed token"},
 		{"invalid UTF-8", "RFC 8259 8.1", text(forge(goodHeader, "{\"sub\":\"\xff\"}", []byte("s"))), "malformed token"},
 		{"nested too deep", "bounded work", text(forge(goodHeader, `{"a":`+strings.Repeat("[", 100)+strings.Repeat("]", 100)+"}", []byte("s"))), "malformed token"},
-		{"nested token", "RFC 7519 5.2", func(t *testing.T, i *issuer) string {
-			return sign(t, "ec", jose.ES256, map[string]any{"kid": "ec", "cty": "JWT"}, i.token("alice"))
+		{"nested token", "RFC 7519 5.2", func(i *issuer) string {
+			return sign(i.t, "ec", jose.ES256, map[string]any{"kid": "ec", "cty": "JWT"}, i.token("alice"))
 		}, "malformed token"},
 
 		// Algorithm and header
@@ -81,12 +81,12 @@ func brokenTokens() []broken {
 		{"alg NoNe", "RFC 8725 3.2", unsigned("NoNe"), "signature algorithm not accepted"},
 		{"alg empty", "RFC 8725 3.2", unsigned(""), "signature algorithm not accepted"},
 		{"HS256 with the public RSA key", "RFC 8725 2.1", confused, "signature algorithm not accepted"},
-		{"alg not of the key", "RFC 8725 3.1", func(t *testing.T, i *issuer) string {
-			return sign(t, "ec", jose.ES256, map[string]any{"kid": "rsa"}, i.claims("alice"))
+		{"alg not of the key", "RFC 8725 3.1", func(i *issuer) string {
+			return sign(i.t, "ec", jose.ES256, map[string]any{"kid": "rsa"}, i.claims("alice"))
 		}, "bad signature"},
 		{"alg is a number", "type confusion", text(forge(`{"alg":1}`, "{}", []byte("s"))), "malformed token"},
-		{"alg not offered", "discovery does not list PS384", func(t *testing.T, i *issuer) string {
-			return sign(t, "rsa", jose.PS384, map[string]any{"kid": "rsa"}, i.claims("alice"))
+		{"alg not offered", "discovery does not list PS384", func(i *issuer) string {
+			return sign(i.t, "rsa", jose.PS384, map[string]any{"kid": "rsa"}, i.claims("alice"))
 		}, "signature algorithm not accepted"},
 		{"typ at+jwt", "RFC 9068 4: not an ID token", withHeader("ec", jose.ES256, map[string]any{"kid": "ec", "typ": "at+jwt"}), "not an ID token"},
 		{"typ logout+jwt", "Back-Channel Logout 2.4", withHeader("ec", jose.ES256, map[string]any{"kid": "ec", "typ": "logout+jwt"}), "not an ID token"},
@@ -96,28 +96,28 @@ func brokenTokens() []broken {
 		{"embedded jwk", "RFC 8725 3.10", text(forge(`{"alg":"ES256","jwk":{}}`, "{}", []byte("s"))), "malformed token"},
 
 		// Signature
-		{"bad signature RS256", "rogue key, published kid", func(t *testing.T, i *issuer) string {
-			return sign(t, "rsa2", jose.RS256, map[string]any{"kid": "rsa"}, i.claims("alice"))
+		{"bad signature RS256", "rogue key, published kid", func(i *issuer) string {
+			return sign(i.t, "rsa2", jose.RS256, map[string]any{"kid": "rsa"}, i.claims("alice"))
 		}, "bad signature"},
-		{"bad signature ES256", "rogue key, published kid", func(t *testing.T, i *issuer) string {
-			return sign(t, "ec2", jose.ES256, map[string]any{"kid": "ec"}, i.claims("alice"))
+		{"bad signature ES256", "rogue key, published kid", func(i *issuer) string {
+			return sign(i.t, "ec2", jose.ES256, map[string]any{"kid": "ec"}, i.claims("alice"))
 		}, "bad signature"},
-		{"rogue key, no kid", "all keys are tried", func(t *testing.T, i *issuer) string {
-			return sign(t, "ec2", jose.ES256, nil, i.claims("alice"))
+		{"rogue key, no kid", "all keys are tried", func(i *issuer) string {
+			return sign(i.t, "ec2", jose.ES256, nil, i.claims("alice"))
 		}, "bad signature"},
-		{"unknown kid", "not there after a fetch", func(t *testing.T, i *issuer) string {
-			return sign(t, "ec2", jose.ES256, map[string]any{"kid": "../../etc/passwd"}, i.claims("alice"))
+		{"unknown kid", "not there after a fetch", func(i *issuer) string {
+			return sign(i.t, "ec2", jose.ES256, map[string]any{"kid": "../../etc/passwd"}, i.claims("alice"))
 		}, "unknown key"},
-		{"zero signature", "CVE-2022-21449", func(_ *testing.T, i *issuer) string {
+		{"zero signature", "CVE-2022-21449", func(i *issuer) string {
 			tok := i.token("alice")
 			return tok[:strings.LastIndexByte(tok, '.')+1] + base64.RawURLEncoding.EncodeToString(make([]byte, 64))
 		}, "bad signature"},
 		{"DER signature", "RFC 7518 3.4: raw r and s", derSignature, "bad signature"},
-		{"truncated signature", "RFC 7518 3.4", func(_ *testing.T, i *issuer) string {
+		{"truncated signature", "RFC 7518 3.4", func(i *issuer) string {
 			tok := i.token("alice")
 			return tok[:len(tok)-2]
 		}, "bad signature"},
-		{"payload exchanged", "RFC 7515 5.2", func(t *testing.T, i *issuer) string {
+		{"payload exchanged", "RFC 7515 5.2", func(i *issuer) string {
 			a, b := strings.Split(i.token("alice"), "."), strings.Split(i.token("bob"), ".")
 			return a[0] + "." + b[1] + "." + a[2]
 		}, "bad signature"},
@@ -129,8 +129,8 @@ func brokenTokens() []broken {
 		{"no exp", "OpenID Connect Core 2", withClaim("exp", absent), "token has no expiry"},
 		{"exp is text", "RFC 7519 2", withClaim("exp", fmt.Sprint(soon)), "claim exp is not a number"},
 		{"exp is negative", "type confusion", withClaim("exp", -1), "claim exp is not a time"},
-		{"exp beyond numbers", "overflow", func(t *testing.T, i *issuer) string {
-			return sign(t, "ec", jose.ES256, map[string]any{"kid": "ec"},
+		{"exp beyond numbers", "overflow", func(i *issuer) string {
+			return sign(i.t, "ec", jose.ES256, map[string]any{"kid": "ec"},
 				fmt.Sprintf(`{"iss":%q,"aud":"app","sub":"alice","iat":1,"exp":1e400}`, i.url))
 		}, "claim exp is not a time"},
 		{"nbf in 10 minutes", "F29", withClaim("nbf", time.Now().Add(10*time.Minute).Unix()), "token not valid yet"},
@@ -152,16 +152,16 @@ func brokenTokens() []broken {
 		{"no subject", "F27", withClaim("sub", absent), "token has no subject"},
 		{"empty subject", "F27", withClaim("sub", ""), "token has no subject"},
 		{"subject is a number", "type confusion", withClaim("sub", 7), "claim sub is not a string"},
-		{"half a surrogate pair as subject", "two subjects must not become one", func(t *testing.T, i *issuer) string {
-			return sign(t, "ec", jose.ES256, map[string]any{"kid": "ec"},
+		{"half a surrogate pair as subject", "two subjects must not become one", func(i *issuer) string {
+			return sign(i.t, "ec", jose.ES256, map[string]any{"kid": "ec"},
 				fmt.Sprintf(`{"iss":%q,"aud":"app","sub":"a\ud800","iat":1,"exp":%d}`, i.url, soon))
 		}, "subject not accepted"},
 		{"events", "DECISIONS 4: a logout token", withClaim("events", map[string]any{}), "not an ID token"},
 	}
 }
 
-func unsigned(alg string) func(*testing.T, *issuer) string {
-	return func(t *testing.T, i *issuer) string {
+func unsigned(alg string) func(*issuer) string {
+	return func(i *issuer) string {
 		parts := strings.Split(i.token("alice"), ".")
 		h := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"` + alg + `"}`))
 		return h + "." + parts[1] + "." + parts[2]
@@ -169,7 +169,7 @@ func unsigned(alg string) func(*testing.T, *issuer) string {
 }
 
 // respelled has the same bytes by another last letter of the signature.
-func respelled(_ *testing.T, i *issuer) string {
+func respelled(i *issuer) string {
 	tok := i.token("alice")
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	last := strings.IndexByte(letters, tok[len(tok)-1])
@@ -177,9 +177,9 @@ func respelled(_ *testing.T, i *issuer) string {
 }
 
 // confused is an HS256 token whose secret is the published RSA key.
-func confused(t *testing.T, i *issuer) string {
+func confused(i *issuer) string {
 	pub, err := x509.MarshalPKIXPublicKey(testKeys()["rsa"].Public())
-	require.NoError(t, err)
+	require.NoError(i.t, err)
 	parts := strings.Split(i.token("alice"), ".")
 	input := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","kid":"rsa"}`)) + "." + parts[1]
 	mac := hmac.New(sha256.New, pub)
@@ -187,11 +187,11 @@ func confused(t *testing.T, i *issuer) string {
 	return input + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-func derSignature(t *testing.T, i *issuer) string {
+func derSignature(i *issuer) string {
 	tok := i.token("alice")
 	dot := strings.LastIndexByte(tok, '.')
 	raw, err := base64.RawURLEncoding.DecodeString(tok[dot+1:])
-	require.NoError(t, err)
+	require.NoError(i.t, err)
 	der := func(b []byte) []byte {
 		n := new(big.Int).SetBytes(b).Bytes()
 		if n[0]&0x80 != 0 {
@@ -214,7 +214,7 @@ func TestBrokenTokensAreRefused(t *testing.T) {
 			// A good cookie does not help: a bad bearer never falls through.
 			cookie := w.signIn(w.issuer.token("carol"))
 			before := w.records.updates.Load()
-			e := w.out(bearer(b.token(t, w.issuer)), cookie)
+			e := w.out(bearer(b.token(w.issuer)), cookie)
 			require.Equal(t, http.StatusUnauthorized, e.Status, b.why)
 			require.Equal(t, "unauthorized", e.Name)
 			require.Equal(t, "Invalid login: "+b.says, e.Reason, b.why)
@@ -229,7 +229,7 @@ func TestGoodTokensAreAccepted(t *testing.T) {
 	t.Parallel()
 	for _, g := range []struct {
 		name  string
-		token func(*testing.T, *issuer) string
+		token func(*issuer) string
 	}{
 		{"ES256", withHeader("ec", jose.ES256, map[string]any{"kid": "ec"})},
 		{"RS256", withHeader("rsa", jose.RS256, map[string]any{"kid": "rsa"})},
@@ -251,7 +251,7 @@ func TestGoodTokensAreAccepted(t *testing.T) {
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			p := w.in(bearer(g.token(t, w.issuer)))
+			p := w.in(bearer(g.token(w.issuer)))
 			require.Equal(t, "idp.example.com_alice", p.Name)
 			require.Equal(t, MethodBearer, p.Method)
 			require.Equal(t, "alice", p.Subject)

@@ -38,6 +38,8 @@ type verified struct {
 	issued  time.Time
 	expires time.Time
 	until   time.Time // end of the cache entry
+
+	applicant *applicant // the same, as users are found by it; never changed
 }
 
 // verify judges a bearer token. Known tokens cost a hash and a lookup; everything that
@@ -110,10 +112,11 @@ func (s *Service) providerOf(t *token, admits func(*provider) bool) (*provider, 
 
 // checkSignature has go-oidc verify the token with our keys.
 func (p *provider) checkSignature(ctx context.Context, t *token) *Error {
-	if p.keys == nil {
+	keys := p.keys.Load()
+	if keys == nil {
 		return errTryLater("not started", time.Second, "")
 	}
-	set := &tokenKeys{keys: p.keys, token: t, provider: p}
+	set := &tokenKeys{keys: keys, token: t, provider: p}
 	_, err := oidc.NewVerifier(t.issuer, set, &oidc.Config{
 		SkipClientIDCheck:    true, // checked against several by providerOf
 		SupportedSigningAlgs: signatureAlgorithms,
@@ -207,5 +210,6 @@ func (p *provider) read(t *token, end time.Time) (*verified, *Error) {
 		}
 		v.required[claim], _ = t.claims.lookup(claim)
 	}
+	v.applicant = newApplicant(v)
 	return v, nil
 }
