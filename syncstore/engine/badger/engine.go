@@ -98,17 +98,33 @@ func open(path string, o Options, h hooks) (*Engine, error) {
 
 // openHandle opens Badger.
 func (e *Engine) openHandle() (*handle, error) {
+	if err := e.checkKey(); err != nil {
+		return nil, fmt.Errorf("opening the store %s: %w", e.path, err)
+	}
 	log := &logger{log: e.log}
 	db, err := badgerdb.Open(e.options.badgerOptions(e.path, log))
-	switch {
-	case err == nil:
+	if err == nil {
 		return newHandle(db, log), nil
-	case errors.Is(err, badgerdb.ErrEncryptionKeyMismatch):
-		err = fmt.Errorf("%w: %w", ErrKey, err)
-	case strings.Contains(err.Error(), "Cannot acquire directory lock"): // not wrapped
+	}
+	if strings.Contains(err.Error(), "Cannot acquire directory lock") { // not wrapped
 		err = fmt.Errorf("%w by another process, or twice by this one", ErrInUse)
 	}
 	return nil, fmt.Errorf("opening the store %s: %w", e.path, err)
+}
+
+// checkKey fails with ErrKey if the store has another encryption key. Badger would find
+// out too, but leave goroutines behind.
+func (e *Engine) checkKey() error {
+	registry, err := badgerdb.OpenKeyRegistry(badgerdb.KeyRegistryOptions{
+		Dir: e.path, ReadOnly: true, EncryptionKey: e.options.EncryptionKey,
+	})
+	switch {
+	case errors.Is(err, badgerdb.ErrEncryptionKeyMismatch):
+		return ErrKey
+	case err != nil:
+		return fmt.Errorf("reading the key registry: %w", err)
+	}
+	return registry.Close()
 }
 
 // View implements engine.Engine.

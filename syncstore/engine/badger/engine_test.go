@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
@@ -17,7 +18,7 @@ func TestMain(m *testing.M) {
 
 // small are options for tests, which have little room and many stores.
 func small(t *testing.T) Options {
-	return Options{Memory: MinMemory, MinFree: 1, Logger: zaptest.NewLogger(t)}
+	return Options{Memory: MinMemory, MinFree: 1, Logger: zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel))}
 }
 
 func openAt(t *testing.T, path string) engine.Engine {

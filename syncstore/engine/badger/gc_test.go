@@ -1,0 +1,102 @@
+package badger
+
+import (
+	"context"
+	"fmt"
+	"go/build"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+)
+
+// badgerSource returns a file of Badger's source.
+func badgerSource(t *testing.T, name string) string {
+	t.Helper()
+	pkg, err := build.Import("github.com/dgraph-io/badger/v4", ".", build.FindOnly)
+	require.NoError(t, err)
+	text, err := os.ReadFile(filepath.Join(pkg.Dir, name))
+	require.NoError(t, err)
+	return string(text)
+}
+
+func TestGarbageIsCollectedAtEachInterval(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var at []time.Duration
+		begin := time.Now()
+		go every(ctx, time.Minute, func(context.Context) { at = append(at, time.Since(begin)) })
+		time.Sleep(3*time.Minute + time.Second)
+		cancel()
+		synctest.Wait()
+		require.Equal(t, []time.Duration{time.Minute, 2 * time.Minute, 3 * time.Minute}, at)
+	})
+}
+
+func TestNoGarbageIsCollectedWithoutRoomOrInDoubt(t *testing.T) {
+	t.Parallel()
+	b := openBroken(t, small(t))
+	b.free.Store(gcFree - 1)
+	require.False(t, b.collectFile(t.Context()))
+	b.free.Store(1 << 40)
+	b.failNext(true)
+	require.ErrorIs(t, b.put(t.Context(), "a", "1"), engine.ErrDoubtful)
+	require.False(t, b.collectFile(t.Context()))
+}
+
+// TestCollectingGivesSpaceBackAndLosesNothing overwrites large values until the value
+// log has several files. Each restart writes a table; when Badger merges the tables it
+// finds out what is garbage.
+func TestCollectingGivesSpaceBackAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	value := func(i, round int) string {
+		b := make([]byte, 512<<10)
+		copy(b, fmt.Sprintf("value %d of round %d", i, round))
+		return string(b)
+	}
+	const n, rounds = 48, 8
+	var e *Engine
+	reopen := func() {
+		var err error
+		if e != nil {
+			require.NoError(t, e.Close())
+		}
+		e, err = Open(path, small(t))
+		require.NoError(t, err)
+	}
+	for round := range rounds {
+		reopen()
+		require.NoError(t, e.Update(t.Context(), func(tx engine.Txn) error {
+			for i := range n {
+				if err := tx.Put(fmt.Appendf(nil, "%d", i), []byte(value(i, round))); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
+	reopen()
+	before := e.Stats().DiskBytes
+	require.Eventually(t, func() bool { return e.collectFile(t.Context()) }, 30*time.Second, 20*time.Millisecond)
+	e.collect(t.Context())
+	require.Less(t, e.Stats().DiskBytes, before-valueLogFileSize/2)
+	for range 2 {
+		require.NoError(t, e.View(t.Context(), func(r engine.Reader) error {
+			for i := range n {
+				v, err := r.Get(fmt.Appendf(nil, "%d", i))
+				require.NoError(t, err)
+				require.True(t, value(i, rounds-1) == string(v), i)
+			}
+			return nil
+		}))
+		reopen()
+	}
+	require.NoError(t, e.Close())
+}
