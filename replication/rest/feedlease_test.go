@@ -1,0 +1,196 @@
+package rest
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/stretchr/testify/require"
+)
+
+func TestDecision38_FeedsEndWithACompleteBody(t *testing.T) {
+	t.Parallel()
+	ends := map[string]func(*openFeed, *syncstore.Database){
+		"lease":  func(o *openFeed, _ *syncstore.Database) { close(o.lease.ended) },
+		"server": func(o *openFeed, _ *syncstore.Database) { close(o.stopping) },
+	}
+	for query, end := range map[string]string{
+		"feed=longpoll&since=now&heartbeat=60000":    "{\"results\":[\n],\n\"last_seq\":\"1\",\"pending\":0}\n",
+		"feed=continuous&since=now&heartbeat=60000":  "{\"last_seq\":\"1\",\"pending\":0}\n",
+		"feed=eventsource&since=now&heartbeat=60000": "event: last_seq\ndata: {\"last_seq\":\"1\",\"pending\":0}\nid: 1\n\n",
+	} {
+		for name, cause := range ends {
+			synctest.Test(t, func(t *testing.T) {
+				db := feedDatabase(t)
+				writeDocs(t, db, "a")
+				open := startFeed(t, db, query)
+				time.Sleep(10 * time.Second)
+				begin := time.Now()
+				cause(open, db)
+				<-open.over
+				require.Less(t, time.Since(begin), time.Second)
+				require.NoError(t, open.err, "%s %s", name, query)
+				require.Equal(t, end, open.seen(), "%s %s", name, query)
+				<-open.lease.closed
+			})
+		}
+	}
+}
+
+func TestDecision38_ARefusedLeaseIsTheAnswer(t *testing.T) {
+	t.Parallel()
+	for _, query := range []string{"feed=longpoll&since=now", "feed=continuous", "feed=eventsource"} {
+		db := feedDatabase(t)
+		writeDocs(t, db, "a")
+		open, ctx := prepareFeed(t, db, query)
+		open.refuse = &auth.Error{Status: http.StatusUnauthorized, Name: "unauthorized"}
+		open.run(ctx)
+		require.ErrorIs(t, open.err, open.refuse)
+		require.Empty(t, open.all(), "nothing was sent, so that the 401 can be")
+		require.False(t, open.feed.out.rq.answered)
+	}
+}
+
+// A client that reads nothing must not keep a feed alive beyond its lease.
+func TestDecision38_AStuckFeedIsCutWhenItsLeaseEnds(t *testing.T) {
+	t.Parallel()
+	for _, query := range []string{"feed=normal", "feed=continuous&heartbeat=60000"} {
+		synctest.Test(t, func(t *testing.T) {
+			db := feedDatabase(t)
+			writeDocs(t, db, numbered("document-with-a-longer-name-", 1000)...)
+			open, ctx := prepareFeed(t, db, query)
+			open.stall()
+			go open.run(ctx)
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			require.True(t, open.running())
+			require.Equal(t, 1, open.leases, "after a second it has a lease")
+			begin := time.Now()
+			close(open.lease.ended)
+			<-open.over
+			require.Less(t, time.Since(begin), time.Second)
+			require.Error(t, open.err)
+		})
+	}
+}
+
+func TestDecision38_ASlowPageTakesALeaseAndEndsCompleteWithIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := feedDatabase(t)
+		writeDocs(t, db, numbered("document-with-a-longer-name-", 2000)...)
+		open, ctx := prepareFeed(t, db, "")
+		open.feed.out.rq.w = &slowAnswer{answer: open.answer, after: func() { close(open.lease.ended) }}
+		open.run(ctx)
+		require.NoError(t, open.err)
+		require.Equal(t, 1, open.leases)
+		page := parsePage(t, open.all())
+		n := len(page.Results)
+		require.Less(t, n, 2000)
+		require.Equal(t, string(page.Results[n-1].Seq), strings.Trim(string(page.LastSeq), `"`), "the client can go on there")
+		require.Equal(t, 2000-n, *page.Pending)
+	})
+}
+
+// slowAnswer takes 1.5 s for its first write.
+type slowAnswer struct {
+	*answer
+	after func()
+}
+
+func (a *slowAnswer) Write(p []byte) (int, error) {
+	if a.after != nil {
+		time.Sleep(1500 * time.Millisecond)
+		a.after()
+		a.after = nil
+	}
+	return a.answer.Write(p)
+}
+
+func TestDecision38_FeedsHoldNoBufferWhileTheyWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := feedDatabase(t)
+		open := startFeed(t, db, "feed=continuous&heartbeat=60000")
+		writeDocs(t, db, "a")
+		synctest.Wait()
+		require.Contains(t, open.seen(), `"id":"a"`)
+		require.Nil(t, open.feed.out.buf)
+		require.Nil(t, open.feed.rows)
+		open.closeConn()
+		<-open.over
+	})
+}
+
+func TestDecision38_LiveFeedsAreNotTransformed(t *testing.T) {
+	t.Parallel()
+	for feed, want := range map[feedKind]string{
+		feedNormal: "", feedLongpoll: "private, no-cache, no-transform",
+		feedContinuous: "private, no-cache, no-transform", feedEventSource: "private, no-cache, no-transform",
+	} {
+		a := newAnswer()
+		feed.setHeaders(&request{w: a})
+		require.Equal(t, want, a.Header().Get("Cache-Control"))
+	}
+}
+
+// pacedAnswer takes some time for each write; each is counted.
+type pacedAnswer struct {
+	*answer
+	pace   time.Duration
+	writes int
+	after  func(writes int)
+}
+
+func (a *pacedAnswer) Write(p []byte) (int, error) {
+	time.Sleep(a.pace)
+	a.writes++
+	if a.after != nil {
+		a.after(a.writes)
+	}
+	return a.answer.Write(p)
+}
+
+func TestDecision38_APageOfManyPiecesTakesALease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := feedDatabase(t)
+		writeDocs(t, db, numbered(strings.Repeat("long", 100), 1000)...)
+		open, ctx := prepareFeed(t, db, "")
+		paced := &pacedAnswer{answer: open.answer, pace: 300 * time.Millisecond}
+		open.feed.out.rq.w = paced
+		open.run(ctx)
+		require.NoError(t, open.err)
+		require.Greater(t, paced.writes, 5)
+		require.Equal(t, 1, open.leases)
+		require.Len(t, parsePage(t, open.all()).Results, 1000)
+		<-open.lease.closed
+	})
+}
+
+func TestDecision38_AFeedThatEndsAmongItsDocumentsSaysWhere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := feedDatabase(t)
+		for _, id := range numbered("d", 60) {
+			writeEdits(t, db, syncstore.Edit{ID: id, Body: []byte(`{"x":"` + strings.Repeat("x", 20_000) + `"}`)})
+		}
+		open, ctx := prepareFeed(t, db, "include_docs=true")
+		open.feed.out.rq.w = &pacedAnswer{answer: open.answer, pace: 600 * time.Millisecond, after: func(writes int) {
+			if writes == 4 {
+				close(open.lease.ended)
+			}
+		}}
+		open.run(ctx)
+		require.NoError(t, open.err)
+		page := parsePage(t, open.all())
+		n := len(page.Results)
+		require.Less(t, n, 60)
+		require.Equal(t, string(page.Results[n-1].Seq), strings.Trim(string(page.LastSeq), `"`))
+		require.Equal(t, 60-n, *page.Pending)
+	})
+}
