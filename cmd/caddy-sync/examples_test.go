@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/stretchr/testify/require"
+)
+
+const examples = "../../examples"
+
+// variables are what the examples' environment variables are set to.
+var variables = map[string]string{
+	"SYNC_DOMAIN":     "example.com",
+	"AUTH0_DOMAIN":    "acme.eu.auth0.com",
+	"AUTH0_CLIENT_ID": "mobile-ios",
+}
+
+// example is one example, adapted in its own folder.
+type example struct {
+	text   []byte
+	config caddy.Config
+	json   []byte
+}
+
+// eachExample runs a test for every example. The variables are for the whole process, so
+// that these tests do not run in parallel.
+func eachExample(t *testing.T, test func(t *testing.T, e example)) {
+	t.Helper()
+	folders, err := filepath.Glob(examples + "/*/Caddyfile")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(folders), 2)
+	for name, value := range variables {
+		t.Setenv(name, value)
+	}
+	for _, path := range folders {
+		t.Run(filepath.Base(filepath.Dir(path)), func(t *testing.T) {
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			for _, name := range regexp.MustCompile(`\{\$(\w+)|\{env\.(\w+)`).FindAllSubmatch(text, -1) {
+				require.Contains(t, variables, string(name[1])+string(name[2]), "set it in this test")
+			}
+			e := example{text: text}
+			adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt(text, map[string]any{"filename": path})
+			require.NoError(t, err)
+			require.Empty(t, warnings)
+			e.json = adapted
+			require.NoError(t, json.Unmarshal(adapted, &e.config))
+			test(t, e)
+		})
+	}
+}
+
+func TestExamplesAreFormatted(t *testing.T) {
+	eachExample(t, func(t *testing.T, e example) {
+		t.Helper()
+		require.Equal(t, string(caddyfile.Format(e.text)), string(e.text), "run caddy fmt")
+	})
+}
+
+// TestDecision19_ExamplesProvision provisions every example as `caddy validate` does, from
+// a folder like its own: every path in it is relative to that.
+func TestDecision19_ExamplesProvision(t *testing.T) {
+	eachExample(t, func(t *testing.T, e example) {
+		t.Helper()
+		for _, path := range regexp.MustCompile(`(?m)^\s*(?:store badger|data) (\S+)`).FindAllSubmatch(e.text, -1) {
+			require.True(t, strings.HasPrefix(string(path[1]), "./"), "%s does not lie in the example's folder", path[1])
+		}
+		t.Setenv("XDG_DATA_HOME", t.TempDir())
+		t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+		t.Chdir(t.TempDir())
+		require.NoError(t, caddy.Validate(&e.config))
+	})
+}
+
+// server is what these tests look at in a server of the HTTP app.
+type server struct {
+	Listen []string        `json:"listen"`
+	Logs   json.RawMessage `json:"logs"`
+	Routes json.RawMessage `json:"routes"`
+}
+
+func servers(t *testing.T, e example) map[string]server {
+	t.Helper()
+	var http struct {
+		Servers map[string]server `json:"servers"`
+	}
+	require.NoError(t, json.Unmarshal(e.config.AppsRaw["http"], &http))
+	require.NotEmpty(t, http.Servers)
+	return http.Servers
+}
+
+// TestDecision10_LoopbackSitesAreBound checks what a site address alone does not do: that
+// a site for this machine listens on loopback only.
+func TestDecision10_LoopbackSitesAreBound(t *testing.T) {
+	eachExample(t, func(t *testing.T, e example) {
+		t.Helper()
+		found := 0
+		for name, s := range servers(t, e) {
+			if !bytes.Contains(s.Routes, []byte(`"loopback":true`)) && !bytes.Contains(s.Routes, []byte(`"sync_dev_idp"`)) {
+				continue
+			}
+			found++
+			require.NotEmpty(t, s.Listen, name)
+			for _, address := range s.Listen {
+				require.True(t, strings.HasPrefix(address, "127.0.0.1:"), "%s listens on %s", name, address)
+			}
+		}
+		require.Positive(t, found, "every example has an administrator's site")
+	})
+}
+
+// TestDecision15_ExamplesFilterTheirLogs checks that every site of every example logs with
+// the same filter. What the filter does is tested by TestDecision15_PlantedSecrets.
+func TestDecision15_ExamplesFilterTheirLogs(t *testing.T) {
+	snippet := regexp.MustCompile(`(?ms)^\(sync_log\) \{\n.*?^\}\n`)
+	reference, err := os.ReadFile(examples + "/quickstart/Caddyfile")
+	require.NoError(t, err)
+	want := snippet.Find(reference)
+	require.NotEmpty(t, want)
+	eachExample(t, func(t *testing.T, e example) {
+		t.Helper()
+		require.Equal(t, string(want), string(snippet.Find(e.text)))
+		sites := regexp.MustCompile(`(?m)^[^\s#(}{].* \{$`).FindAllIndex(e.text, -1)
+		require.NotEmpty(t, sites)
+		require.Equal(t, len(sites), bytes.Count(e.text, []byte("\timport sync_log\n")), "sites without the filter")
+		require.NotContains(t, string(e.json), "should_log_credentials")
+	})
+}
+
+func TestExamplesEndWithNotFound(t *testing.T) {
+	eachExample(t, func(t *testing.T, e example) {
+		t.Helper()
+		for name, s := range servers(t, e) {
+			require.Contains(t, string(s.Routes), `"status_code":404`, name)
+		}
+	})
+}
+
+// TestQuickstartIsWhatTheReadmeSays pins what others rely on.
+func TestQuickstartIsWhatTheReadmeSays(t *testing.T) {
+	eachExample(t, func(t *testing.T, e example) {
+		t.Helper()
+		if !strings.HasSuffix(t.Name(), "/quickstart") {
+			t.Skip("about the quickstart")
+		}
+		listening := make([]string, 0, 2)
+		for _, s := range servers(t, e) {
+			listening = append(listening, s.Listen...)
+		}
+		require.ElementsMatch(t, []string{"127.0.0.1:8080", "127.0.0.1:4985"}, listening)
+		require.Equal(t, "localhost:2020", e.config.Admin.Listen)
+		require.False(t, *e.config.Admin.Config.Persist)
+		for _, want := range []string{`"issuer":"http://localhost:8080/idp"`, `"register":true`, `"notes":{`, `"path":"./data"`} {
+			require.Contains(t, string(e.json), want)
+		}
+		for _, user := range []string{"alice", "bob", "carol"} {
+			require.Contains(t, string(e.json), fmt.Sprintf(`"name":%q`, user))
+		}
+	})
+}
