@@ -2,6 +2,7 @@ package syncstore
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
@@ -152,7 +153,7 @@ func (o *overlay) next(counter string) (uint64, error) {
 	switch value, err := o.get(storeKey(counter)); {
 	case err == nil && len(value) == 8:
 		n = binary.BigEndian.Uint64(value)
-	case err != nil && err != engine.ErrNotFound:
+	case err != nil && !errors.Is(err, engine.ErrNotFound):
 		return 0, err
 	}
 	n++

@@ -376,13 +376,11 @@ func (c *committer) refuse(refuse bool) {
 
 func (c *committer) recover() {
 	for wait := recoverWait; ; wait = min(2*wait, maxRecoverWait) {
-		if err := c.store.recover(); err == nil {
+		err := c.store.recover()
+		if err == nil {
 			break
-		} else if c.isClosed() {
-			return
-		} else {
-			c.store.logger.Error("recovering the store failed; trying again", zap.Error(err), zap.Duration("in", wait))
 		}
+		c.store.logger.Error("recovering the store failed; trying again", zap.Error(err), zap.Duration("in", wait))
 		select {
 		case <-time.After(wait):
 		case <-c.store.closing:
@@ -394,12 +392,6 @@ func (c *committer) recover() {
 	c.recent.reset(number)
 	c.refuse(false)
 	c.store.logger.Info("the store is recovered; accepting writes")
-}
-
-func (c *committer) isClosed() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.closed
 }
 
 // answer tells the requests whose change sets are all dealt with.

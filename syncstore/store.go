@@ -151,11 +151,7 @@ func (s *Store) start(run func()) {
 		return
 	default:
 	}
-	s.background.Add(1)
-	go func() {
-		defer s.background.Done()
-		run()
-	}()
+	s.background.Go(run)
 }
 
 // Close ends what the store does in the background and refuses further writes with

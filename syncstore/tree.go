@@ -175,8 +175,8 @@ func (t *tree) prune(limit int) {
 			distance[i] = 0
 		}
 	}
-	for i := len(t.nodes) - 1; i >= 0; i-- {
-		if parent := t.nodes[i].parent; parent >= 0 {
+	for i, n := range slices.Backward(t.nodes) {
+		if parent := n.parent; parent >= 0 {
 			distance[parent] = min(distance[parent], distance[i]+1)
 		}
 	}

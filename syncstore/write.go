@@ -130,7 +130,6 @@ type docState struct {
 	head *head // nil: there is no such document
 	// tree is the stored ancestry, nil if there is none.
 	tree []byte
-	err  error
 }
 
 // loadStates reads the documents of edits, from the cache where it has them.
