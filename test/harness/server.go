@@ -53,7 +53,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 
-	s := &Server{options: o, binary: binary, client: &http.Client{Timeout: 30 * time.Second}}
+	// Caddy's admin API begins anew with each configuration, so no connection is kept.
+	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	s := &Server{options: o, binary: binary, client: client}
 
 	if err := s.settle(); err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -25,6 +25,10 @@ func New(t testing.TB, o Options) *Server {
 	require.NoError(t, NeedTool(t, err))
 
 	t.Cleanup(func() {
+		if p := s.current(); t.Failed() && p != nil && p.ended() {
+			t.Logf("the server at %s had ended: %v", s.URL, p.err)
+		}
+
 		if t.Failed() {
 			t.Logf("log of the server at %s:\n%s", s.URL, s.LogTail(logShown))
 		}

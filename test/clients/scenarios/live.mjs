@@ -1,5 +1,6 @@
 // Two clients in live sync through the server: what one writes, the other has soon.
 import assert from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
 import { local, tree } from '../lib/pouch.mjs'
 import { remoteOf } from '../lib/session.mjs'
 import { emit, run, until } from '../lib/talk.mjs'
@@ -55,8 +56,7 @@ await run(async () => {
   )
   await until(10000, 'one state on all', async () => {
     const [a, b, s] = await Promise.all([tree(first), tree(second), tree(toFirst)])
-    const same = JSON.stringify(a.shared) === JSON.stringify(b.shared) && JSON.stringify(a.shared) === JSON.stringify(s.shared)
-    return same
+    return isDeepStrictEqual(a, b) && isDeepStrictEqual(a, s)
   })
 
   await Promise.all(syncs.map((s) => s.stop()))

@@ -1,0 +1,67 @@
+package test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/caddysync/caddy-sync/test/harness"
+	"github.com/stretchr/testify/require"
+)
+
+// tokenOf signs alice in at panva's provider by the real flow and returns her ID token.
+func tokenOf(t *testing.T, p *panva) string {
+	t.Helper()
+
+	script := harness.NewScript(t, harness.Script{Path: "token.mjs", Env: map[string]string{"ISSUER": p.Issuer}})
+
+	return event[struct{ Token string }](t, script, "token").Token
+}
+
+func TestDecision7_AProviderThatIsDownAtStartIsFoundLater(t *testing.T) {
+	t.Parallel()
+
+	provider := newPanva(t)
+	provider.start()
+	token := tokenOf(t, provider)
+	provider.stop()
+
+	server := harness.New(t, harness.Options{Settings: provider.settings()})
+	read := request{url: "/notes", header: map[string]string{"Authorization": "Bearer " + token}}
+
+	// 401 would stop Couchbase Lite for good; the token may well be good.
+	down := ask(t, server, read)
+	require.Equal(t, http.StatusServiceUnavailable, down.status, down.body)
+	require.NotEmpty(t, down.header.Get("Retry-After"))
+
+	provider.start()
+	eventually(t, 40*time.Second, func() bool { return ask(t, server, read).status == http.StatusOK })
+
+	// The last good keys are kept, so that a restart works while the provider is down.
+	provider.stop()
+	require.NoError(t, server.Kill())
+	require.NoError(t, server.Restart(t.Context()))
+
+	again := ask(t, server, read)
+	require.Equal(t, http.StatusOK, again.status, again.body)
+}
+
+// eventually asks until the answer is yes.
+func eventually(t *testing.T, limit time.Duration, ask func() bool) {
+	t.Helper()
+
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+
+	for !ask() {
+		select {
+		case <-ctx.Done():
+			require.FailNow(t, "not within "+limit.String())
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package test
+
+import (
+	"encoding/base64"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddysync/caddy-sync/test/harness"
+	"github.com/stretchr/testify/require"
+)
+
+// planted are secrets that clients sent or were given, and all answers they got.
+type planted struct {
+	secrets []string
+	answers []string
+}
+
+// accessLog is the log block that every example imports, as the quickstart has it.
+func accessLog(t *testing.T) string {
+	t.Helper()
+
+	root, err := harness.Root()
+	require.NoError(t, err)
+
+	text, err := os.ReadFile(filepath.Join(root, "examples", "quickstart", "Caddyfile"))
+	require.NoError(t, err)
+
+	_, snippet, found := strings.Cut(string(text), "\n(sync_log) {\n")
+	require.True(t, found, "the quickstart has no snippet (sync_log)")
+
+	snippet, _, found = strings.Cut(snippet, "\n}\n")
+	require.True(t, found)
+
+	return snippet
+}
+
+func TestDecision15_NoSecretReachesTheLogs(t *testing.T) {
+	t.Parallel()
+
+	server := harness.New(t, harness.Options{Settings: harness.Settings{Debug: true, Log: accessLog(t)}})
+	s := site{Server: server, issuer: server.Issuer}
+
+	var p planted
+
+	for script, env := range map[string]map[string]string{
+		"signin":  {"CLIENTS": "notes:RS256", "SCOPE": "openid profile email offline_access"},
+		"signout": nil,
+	} {
+		run := s.run(t, script, env)
+		p.secrets = append(p.secrets, event[struct{ Secrets []string }](t, run, "secrets").Secrets...)
+	}
+
+	p.send(t, server)
+	require.NoError(t, server.Reload(t.Context()))
+	p.send(t, server)
+	require.NoError(t, server.Stop())
+
+	log := server.Log()
+	require.Contains(t, log, `"http.log.access`, "the access log was not on")
+	require.Contains(t, log, `"level":"debug"`)
+	require.Greater(t, len(p.secrets), 10)
+
+	for _, secret := range p.secrets {
+		for _, part := range parts(secret) {
+			for line := range strings.Lines(log) {
+				if strings.Contains(line, part) {
+					t.Errorf("%.12s… reached the log: %.1500s", part, line)
+
+					break
+				}
+			}
+
+			for _, answer := range p.answers {
+				require.False(t, strings.Contains(answer, part), "an answer repeats %.12s…: %s", part, answer)
+			}
+		}
+	}
+}
+
+// send sends good, broken and misplaced secrets.
+func (p *planted) send(t *testing.T, server *harness.Server) {
+	t.Helper()
+
+	token, err := server.Token(t.Context(), "bob", nil)
+	require.NoError(t, err)
+
+	forged := token[:len(token)-8] + "AAAAAAAA"
+	foreign := "eyJhbGciOiJSUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"http://elsewhere.example","sub":"planted-foreign"}`)) +
+		".cGxhbnRlZC1zaWduYXR1cmU"
+	session := "planted-session-0123456789abcdef0123456789abcdef"
+	password := "planted-password-Zm9v"
+	basic := base64.StdEncoding.EncodeToString([]byte("alice:" + password))
+	code, state, refresh, socket := "planted-code-1234567890", "planted-state-1234567890", "planted-refresh-1234567890", "planted-socket-1234567890"
+
+	p.secrets = append(p.secrets, token, forged, foreign, session, password, basic, code, state, refresh, socket)
+
+	for _, r := range []request{
+		{url: "/notes", header: map[string]string{"Authorization": "Bearer " + token}},
+		{url: "/notes", header: map[string]string{"Authorization": "Bearer " + forged}},
+		{url: "/notes", header: map[string]string{"Authorization": "Bearer " + foreign}},
+		{url: "/notes", header: map[string]string{"Authorization": "Bearer " + foreign + " trailing"}},
+		{url: "/notes", header: map[string]string{"Authorization": "bearer" + token}},
+		{url: "/notes", header: map[string]string{"Authorization": "Basic " + basic}},
+		{url: "/notes", header: map[string]string{"Cookie": "SyncGatewaySession=" + session}},
+		{method: http.MethodPost, url: "/notes/_session", header: map[string]string{"Authorization": "Bearer " + forged}},
+		{method: http.MethodPost, url: "/notes/_session", body: `{"name":"alice","password":"` + password + `"}`},
+		{method: http.MethodDelete, url: "/notes/_session", header: map[string]string{"Cookie": "SyncGatewaySession=" + session}},
+		{url: "/notes/_changes?code=" + code + "&state=" + state + "&refresh_token=" + refresh},
+		{url: "/notes", header: map[string]string{"Sec-WebSocket-Protocol": "SyncGatewaySession_" + socket}},
+	} {
+		got := ask(t, server, r)
+		p.answers = append(p.answers, got.body+strings.Join(got.header.Values("WWW-Authenticate"), " "))
+	}
+}
+
+// parts are what must not be seen of a secret: all of it, or of a token its claims and
+// its signature.
+func parts(secret string) []string {
+	if sections := strings.Split(secret, "."); len(sections) == 3 {
+		return sections[1:]
+	}
+
+	return []string{secret}
+}
