@@ -140,7 +140,7 @@ func (a *App) warnLogs(where place, logs []accessLog) {
 				continue
 			}
 			a.logger.Warn("the access log of a sync site lacks the filter for secrets in URLs and headers: "+
-				"import examples/snippets/log-filter.caddyfile",
+				"take the snippet sync_log from examples/quickstart/Caddyfile",
 				zap.String("server", where.server), zap.Strings("hosts", where.hosts), zap.String("logger", logger))
 			return
 		}

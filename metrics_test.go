@@ -1,0 +1,65 @@
+package caddysync
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+)
+
+func gathered(t *testing.T, registry *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	values := make(map[string]float64)
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			require.Empty(t, metric.GetLabel(), "labels have no bound")
+			values[family.GetName()] = metric.GetCounter().GetValue() + metric.GetGauge().GetValue()
+		}
+	}
+	return values
+}
+
+func TestMetricsAreRegisteredAgainForEachConfiguration(t *testing.T) {
+	t.Parallel()
+	h := newStoreHandle("metrics")
+	h.metrics.authFailures.Add(3)
+	for range 2 {
+		registry := prometheus.NewRegistry()
+		require.NoError(t, h.metrics.register(registry))
+		require.NoError(t, h.metrics.register(registry), "twice is no error")
+		require.Equal(t, map[string]float64{
+			"caddy_sync_auth_failures_total": 3, "caddy_sync_feeds": 0, "caddy_sync_requests": 0,
+		}, gathered(t, registry), "a store that is not open has no counters of documents")
+	}
+}
+
+func TestMetricsOfAnOpenStore(t *testing.T) {
+	s := newTestSite(t)
+	require.NoError(t, s.load(s.config("store memory metrics", "", "")))
+	s.put("one")
+	status, _ := s.request(http.MethodPut, "/notes/one", `{"n":2}`) // no revision
+	require.Equal(t, http.StatusConflict, status)
+	feed := s.longpoll("1")
+
+	registry := prometheus.NewRegistry()
+	require.NoError(t, handles()[0].metrics.register(registry))
+	got := gathered(t, registry)
+	require.InDelta(t, 1, got["caddy_sync_document_writes_total"], 0)
+	require.InDelta(t, 1, got["caddy_sync_document_conflicts_total"], 0)
+	require.InDelta(t, 1, got["caddy_sync_feeds"], 0)
+	require.Positive(t, got["caddy_sync_commits_total"])
+
+	s.put("two")
+	s.ends(feed, 10*time.Second)
+}
+
+func TestRefusedCredentialsAreCounted(t *testing.T) {
+	t.Parallel()
+	require.False(t, refused(http.Header{}))
+	require.False(t, refused(http.Header{"Www-Authenticate": {`Bearer realm="caddy-sync"`}}), "no credentials")
+	require.True(t, refused(http.Header{"Www-Authenticate": {`Bearer realm="caddy-sync", error="invalid_token"`}}))
+}
