@@ -146,6 +146,7 @@ func TestAttachmentStubs(t *testing.T) {
 	s.runAll([]scenario{
 		{name: "of nothing", method: http.MethodPut, path: "/notes/d", body: stub("b", ""), status: 412, has: []string{"missing_stub"}},
 		{name: "of other content", method: http.MethodPut, path: "/notes/d", body: stub("a", "md5-"+md5Text("two")), status: 412},
+		{name: "with a digest that is none", method: http.MethodPut, path: "/notes/d", body: stub("a", "md5-x=="), status: 412, has: []string{"missing_stub"}},
 		{name: "in a new document", method: http.MethodPut, path: "/notes/n", body: `{"_attachments":{"a":{"stub":true}}}`, status: 412},
 		{name: "by SHA-1", method: http.MethodPut, path: "/notes/d", body: stub("a", "sha1-"+sha1Text("one")), status: 201},
 		{name: "kept", path: "/notes/d/a", has: []string{"one"}},
@@ -228,4 +229,11 @@ func TestBase64SourceReadsInAnyPieces(t *testing.T) {
 		}
 		require.Equal(t, content, got.String())
 	}
+}
+
+func TestInlineDataHasNoLengthBesideIt(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.putAttachment("/notes/d/a", "text/plain", "one")
+	s.run(scenario{path: "/notes/d?attachments=true", has: []string{`"data":"b25l"`}, hasNot: []string{`"length"`, `"stub"`}})
 }

@@ -123,7 +123,8 @@ type bulkWriter struct {
 	// whole: all documents make one batch, so that none is stored if one is bad.
 	whole bool
 	out   *stream
-	rows  int
+	// rows counts the documents, answers those with a row.
+	rows, answers int
 	// failed is the first failure of the server itself, stored tells of any success.
 	failed error
 	stored bool
@@ -279,9 +280,10 @@ func (w *bulkWriter) row(result *bulkResult) {
 		}
 	}
 	b := *w.out.buf
-	if b[len(b)-1] != '[' || w.rq.answered {
+	if w.answers > 0 {
 		b = append(b, ',')
 	}
+	w.answers++
 	if result.err == nil {
 		b = append(b, `{"ok":true,"id":`...)
 		b = appendQuoted(b, result.id)

@@ -109,6 +109,20 @@ func TestDecision28_LargeBodiesAreCheckedWholeBeforeTheFirstStore(t *testing.T) 
 	require.Empty(t, left, "spool files go away")
 }
 
+func TestBulkDocsWithManyRows(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	var b strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&b, `,{"_id":"%04d"}`, i)
+	}
+	w := s.run(bulkScenario("rows that go out in pieces", `{"docs":[`+b.String()[1:]+`]}`, 201))
+	require.Greater(t, w.Body.Len(), streamAt)
+	var rows []map[string]any
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &rows))
+	require.Len(t, rows, 2000)
+}
+
 func TestLargeInlineAttachment(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -204,7 +204,7 @@ func appendDocument(b []byte, doc *syncstore.Document, s shape) []byte {
 				b = append(b, ',')
 			}
 			a := &doc.Attachments[i]
-			b = appendAttachmentHead(b, a)
+			b = appendAttachmentLength(appendAttachmentHead(b, a), a)
 			if s.sends(a) {
 				b = append(b, `,"follows":true}`...)
 			} else {
@@ -259,7 +259,8 @@ func appendHead(b []byte, doc *syncstore.Document, s shape) []byte {
 	return b
 }
 
-// appendAttachmentHead appends "name":{… without how the content comes.
+// appendAttachmentHead appends "name":{… without how the content comes, and its length,
+// which does not stand beside the content itself.
 func appendAttachmentHead(b []byte, a *syncstore.Attachment) []byte {
 	b = appendQuoted(b, a.Name)
 	b = append(b, `:{"content_type":`...)
@@ -267,7 +268,10 @@ func appendAttachmentHead(b []byte, a *syncstore.Attachment) []byte {
 	b = append(b, `,"revpos":`...)
 	b = strconv.AppendUint(b, a.RevPos, 10)
 	b = append(b, `,"digest":`...)
-	b = appendQuoted(b, a.Digest)
+	return appendQuoted(b, a.Digest)
+}
+
+func appendAttachmentLength(b []byte, a *syncstore.Attachment) []byte {
 	b = append(b, `,"length":`...)
 	return strconv.AppendInt(b, a.Content.Length, 10)
 }
@@ -292,7 +296,7 @@ func (h *Handler) writeDocument(rq *request, out *stream, doc *syncstore.Documen
 			*out.buf = append(*out.buf, ',')
 		}
 		if !s.sends(a) {
-			*out.buf = append(appendAttachmentHead(*out.buf, a), `,"stub":true}`...)
+			*out.buf = append(appendAttachmentLength(appendAttachmentHead(*out.buf, a), a), `,"stub":true}`...)
 			continue
 		}
 		*out.buf = append(appendAttachmentHead(*out.buf, a), `,"data":"`...)
