@@ -3,6 +3,8 @@ package syncstore
 import (
 	"context"
 	"slices"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
 
 // Feed follows the changes of a collection. It is for use by one goroutine.
@@ -25,9 +27,28 @@ func (c *Collection) Follow(since uint64) *Feed {
 	at := c.db.broadcast.end()
 	target := c.db.counters.Load().Seq
 	if since > target {
+		// A commit can be read a moment before it is counted here.
+		target = c.visibleSeq(target)
+	}
+	if since > target {
 		since = 0
 	}
 	return &Feed{collection: c, seq: since, target: target, at: at}
+}
+
+// visibleSeq returns the database's sequence as a snapshot shows it, or counted if there
+// is none to be had.
+func (c *Collection) visibleSeq(counted uint64) uint64 {
+	seq := counted
+	err := c.store.engine.View(context.Background(), func(r engine.Reader) error {
+		counts, err := readCounters(r, c.scope)
+		seq = max(counted, counts.Seq)
+		return err
+	})
+	if err != nil {
+		return counted
+	}
+	return seq
 }
 
 // behind reports whether the feed has to read what others were told already.

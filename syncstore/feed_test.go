@@ -216,3 +216,14 @@ func TestDatabaseNames(t *testing.T) {
 	f.reopen()
 	require.Equal(t, []string{"a0_$()+-", "db"}, f.store.Databases())
 }
+
+func TestAFeedOpenedBeforeACommitIsCountedDoesNotBeginAnew(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	before := f.db.counters.Load()
+	f.put("a", `{}`, Rev{})
+	f.db.counters.Store(before) // what a reader sees between the commit and its count
+	feed := f.Follow(1)
+	defer feed.Close()
+	require.Equal(t, uint64(1), feed.Seq())
+}
