@@ -174,7 +174,7 @@ func (x *session) applicant(pr *provider) *applicant {
 	}
 	a := &applicant{
 		provider: pr, identity: x.Identity, key: x.identity, name: x.Name, fromSubject: x.FromSubject,
-		email: x.Email, roles: x.Roles, issued: time.UnixMilli(x.Created),
+		email: x.Email, roles: x.Roles, issued: time.UnixMicro(x.Created),
 		grantsAt: time.Unix(x.TokenIssued, 0), session: true,
 	}
 	x.who.Store(a)
@@ -183,7 +183,7 @@ func (x *session) applicant(pr *provider) *applicant {
 
 // terms are a session's limits under a database's policy.
 func (x *session) terms(p *SessionPolicy) terms {
-	end := min(x.Expires, x.Created+p.Lifetime.Milliseconds())
+	end := min(x.Expires, x.Created/1000+p.Lifetime.Milliseconds())
 	if p.UntilTokenExpiry {
 		end = min(end, x.TokenEnd)
 	}

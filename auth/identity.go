@@ -37,7 +37,7 @@ type identityRecord struct {
 	Identity
 	// User is the user's name, fixed at the first sign-in; "" after the user was deleted.
 	User string `json:"user,omitempty"`
-	// NotBefore (Unix milliseconds): tokens issued and sessions made earlier are
+	// NotBefore (Unix microseconds): tokens issued and sessions made earlier are
 	// refused (DECISIONS 4).
 	NotBefore int64 `json:"not_before,omitempty"`
 	// GrantsAt is the iat (Unix seconds) of the token that the user's roles follow.
@@ -45,12 +45,12 @@ type identityRecord struct {
 }
 
 // revoked reports whether the record's NotBefore refuses what was issued then. Tokens
-// carry whole seconds; sessions are younger than a revocation by the millisecond.
+// carry whole seconds; a session that is not younger by a microsecond was there.
 func (r *identityRecord) revoked(v *applicant) bool {
 	if v.session {
-		return v.issued.UnixMilli() < r.NotBefore
+		return v.issued.UnixMicro() <= r.NotBefore
 	}
-	return v.issued.Unix() < r.NotBefore/1000
+	return v.issued.Unix() < r.NotBefore/1e6
 }
 
 func identityRecordKey(k identityKey) []byte {

@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -80,6 +82,7 @@ type leaseHub struct {
 	all   map[*Lease]struct{}
 	heap  leaseHeap
 	timer *time.Timer
+	over  string // why new leases end at once
 }
 
 func (h *leaseHub) init(s *State) {
@@ -102,6 +105,9 @@ func (h *leaseHub) add(p *Principal) *Lease {
 	}
 	if p.Name != "" {
 		h.link(l, leaseIndexKey{index: byUser, user: userRef{p.db.ID, p.Name}})
+	}
+	if h.over != "" {
+		h.finishLocked(l, h.over)
 	}
 	return l
 }
@@ -266,15 +272,17 @@ func (h *leaseHub) judge(list []*Lease) {
 // leaseReason is the text of a refusal for people: what is true, not what strangers
 // are told.
 func leaseReason(e *Error) string {
-	if e.Detail != "" && e.Status != 500 {
+	if e.Detail != "" && e.Status != http.StatusInternalServerError {
 		return e.Detail
 	}
-	return e.Reason
+	return strings.TrimPrefix(e.Reason, "Invalid login: ")
 }
 
+// endAll ends all leases, also those to come.
 func (h *leaseHub) endAll(reason string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.over = reason
 	for l := range h.all {
 		h.finishLocked(l, reason)
 	}

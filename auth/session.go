@@ -31,7 +31,7 @@ type session struct {
 	Email       string          `json:"email,omitempty"`
 	Roles       []string        `json:"roles,omitempty"`
 	Required    json.RawMessage `json:"required,omitempty"` // claims of require rules
-	Created     int64           `json:"created"`            // Unix milliseconds
+	Created     int64           `json:"created"`            // Unix microseconds, as NotBefore
 	Expires     int64           `json:"expires"`            // Unix milliseconds; absolute
 	Used        int64           `json:"used"`               // Unix milliseconds, as written
 	Token       []byte          `json:"token"`              // tokenKey it was made from
@@ -89,7 +89,7 @@ const handleLength = 16
 func (x *session) info() SessionInfo {
 	return SessionInfo{
 		Handle: hex.EncodeToString(x.key[:handleLength]), Provider: x.Provider, Identity: x.Identity,
-		TokenID: x.TokenID, Created: time.UnixMilli(x.Created), LastUsed: time.UnixMilli(x.used.Load()),
+		TokenID: x.TokenID, Created: time.UnixMicro(x.Created), LastUsed: time.UnixMilli(x.used.Load()),
 		Expires: time.UnixMilli(x.Expires), Address: x.Address, UserAgent: x.UserAgent,
 	}
 }
@@ -101,7 +101,7 @@ func (s *State) newSession(ctx context.Context, x *session) (id string, err erro
 	id = base64.RawURLEncoding.EncodeToString(random[:])
 	x.key, _ = hashSessionID(id)
 	x.identity = x.Identity.key()
-	x.Used = x.Created
+	x.Used = x.Created / 1000
 	x.used.Store(x.Used)
 	x.written.Store(x.Used)
 	expires := x.recordExpiry()

@@ -16,6 +16,8 @@ type sessionCall struct {
 	r         *http.Request
 	site      *Site
 	databases []Database // in which the caller may have an account; one for /{db}/_session
+
+	administrator *Principal // on an administrator's site
 }
 
 // ServeSession answers GET, HEAD, POST and DELETE of /{db}/_session, and of /_session
@@ -35,6 +37,14 @@ func (s *Service) ServeSession(w http.ResponseWriter, r *http.Request, site *Sit
 		c.refuse(errTryLater("not started", time.Second, ""))
 		return
 	}
+	if site != nil && site.Admin != nil {
+		p, refusal := s.administrator(r, site.Admin, c.database())
+		if refusal != nil {
+			c.refuse(refusal)
+			return
+		}
+		c.administrator = p
+	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		c.get()
@@ -51,6 +61,10 @@ func (s *Service) ServeSession(w http.ResponseWriter, r *http.Request, site *Sit
 // get says who the caller is: 200 also for nobody, unless there is a bad bearer. A
 // stale cookie is nobody's.
 func (c *sessionCall) get() {
+	if c.administrator != nil {
+		c.answer(c.administrator, false)
+		return
+	}
 	kind, raw, refusal := readAuthorization(c.r.Header)
 	if refusal != nil {
 		c.refuse(refusal)
@@ -59,12 +73,6 @@ func (c *sessionCall) get() {
 	if kind == schemeBasic {
 		c.refuse(errPasswordsOff())
 		return
-	}
-	if c.site != nil && c.site.Admin != nil {
-		if p, refusal := c.s.administrator(c.r, c.site.Admin, c.database()); refusal == nil {
-			c.answer(p, false)
-			return
-		}
 	}
 	if kind == schemeBearer {
 		p, _, refusal := c.bearer(raw)
@@ -302,7 +310,7 @@ func (c *sessionCall) newSession(v *verified) (*session, []*SessionPolicy) {
 	}
 	x := &session{
 		Provider: v.provider.Name, Identity: v.identity, Name: v.name, FromSubject: v.fromSubject,
-		Email: v.email, Roles: v.roles, Created: now.UnixMilli(), Expires: expires.UnixMilli(),
+		Email: v.email, Roles: v.roles, Created: now.UnixMicro(), Expires: expires.UnixMilli(),
 		Token: v.token[:], TokenID: v.tokenID, TokenIssued: v.issued.Unix(), TokenEnd: v.expires.UnixMilli(),
 		SID: v.sid, UserAgent: cut(c.r.UserAgent(), 200),
 	}

@@ -14,8 +14,8 @@ import (
 
 // Sizes of the caches in entries; each takes a few hundred bytes.
 const (
-	userCacheSize    = 1 << 16
-	sessionCacheSize = 1 << 16
+	userCacheSize    = 1 << 15
+	sessionCacheSize = 1 << 15
 )
 
 // records is what State needs of syncstore.Records.

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -64,6 +65,34 @@ func (s *State) update(ctx context.Context, fn func(*transaction) error) error {
 	}
 	s.apply(events)
 	return err
+}
+
+// Apply takes up an event of the auth log that another node wrote (DECISIONS 36). Own
+// events were applied when they were written; again does no harm.
+func (s *State) Apply(text []byte) error {
+	var e event
+	if err := json.Unmarshal(text, &e); err != nil {
+		return fmt.Errorf("%w: event: %w", syncstore.ErrDamaged, err)
+	}
+	for _, key := range [][]byte{e.Session, e.Identity, e.Token} {
+		if len(key) != 0 && len(key) != sha256.Size {
+			return fmt.Errorf("%w: event", syncstore.ErrDamaged)
+		}
+	}
+	complete := true
+	switch e.Kind {
+	case eventIdentity:
+		complete = e.Identity != nil
+	case eventSession:
+		complete = e.Session != nil
+	case eventToken:
+		complete = e.Identity != nil && e.Token != nil
+	}
+	if !complete {
+		return fmt.Errorf("%w: event", syncstore.ErrDamaged)
+	}
+	s.apply([]event{e}) // kinds that we do not know are for newer nodes
+	return nil
 }
 
 // apply drops what events made stale, and then ends the leases that they refuse.
@@ -141,7 +170,7 @@ func (tx *transaction) revokeIdentities(db uint32, u *User) error {
 		if rec == nil {
 			continue
 		}
-		rec.NotBefore = max(rec.NotBefore, now.UnixMilli())
+		rec.NotBefore = max(rec.NotBefore, now.UnixMicro())
 		if err := tx.putIdentity(ref, rec); err != nil {
 			return err
 		}

@@ -16,7 +16,7 @@ import (
 const digestLifetime = 5 * time.Minute
 
 // digestCacheSize is how many verified tokens a Service knows.
-const digestCacheSize = 1 << 16
+const digestCacheSize = 1 << 15
 
 // verified is what a good token says. It holds nothing of a user's state, which is
 // read on each request (DECISIONS 6).
