@@ -84,7 +84,8 @@ func adaptError(t *testing.T, text string) string {
 	return err.Error()
 }
 
-// validate provisions a configuration without running it, as `caddy validate` does.
+// validate provisions a configuration without running it, as `caddy validate` does. Caddy's
+// own state is the process's, so tests that use it do not run in parallel.
 func validate(t *testing.T, config []byte) error {
 	t.Helper()
 	var c caddy.Config

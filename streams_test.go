@@ -29,7 +29,7 @@ func TestDecision17_FeedsEndSpreadOverTheDelay(t *testing.T) {
 		for _, part := range []int{0, 1, 2, 3, 4} {
 			synctest.Wait()
 			require.InDelta(t, part*streamGroups/4, ended(s), 1)
-			time.Sleep(15 * time.Second) //nolint:forbidigo // the clock is synctest's
+			time.Sleep(15 * time.Second)
 		}
 		require.Equal(t, streamGroups, ended(s))
 		require.WithinDuration(t, began.Add(75*time.Second), time.Now(), 0)

@@ -72,7 +72,6 @@ func TestDecision8_OpenRegistrationIsRefused(t *testing.T) {
 }
 
 func TestDecision9_AdminNeedsAllow(t *testing.T) {
-	t.Parallel()
 	got := adaptError(t, withGlobal("store memory d9\ndatabase notes", "sync notes {\n admin {\n read_only\n }\n}"))
 	require.Contains(t, got, "there is no allow")
 	require.Contains(t, got, "Caddyfile:")
@@ -83,7 +82,6 @@ func TestDecision9_AdminNeedsAllow(t *testing.T) {
 }
 
 func TestDecision12_AdminRefusesCORS(t *testing.T) {
-	t.Parallel()
 	got := adaptError(t, withGlobal("store memory d12\ndatabase notes",
 		"sync notes {\n admin {\n allow loopback\n }\n cors {\n origins https://a.example.com\n }\n}"))
 	require.Contains(t, got, "admin and cors exclude each other")
@@ -139,16 +137,16 @@ func TestDecision15_LiteralSecretsAreRefused(t *testing.T) {
 func TestDecision19_StoreFolderIsMadeThenResolved(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	real := filepath.Join(folder, "real", "store")
-	key, err := canonicalFolder(real)
+	folderMade := filepath.Join(folder, "real", "store")
+	key, err := canonicalFolder(folderMade)
 	require.NoError(t, err)
-	info, err := os.Stat(real)
+	info, err := os.Stat(folderMade)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
 
 	link := filepath.Join(folder, "link")
 	require.NoError(t, os.Symlink(filepath.Join(folder, "real"), link))
-	for _, path := range []string{filepath.Join(link, "store"), real + "/", filepath.Join(folder, "real", "..", "link", "store")} {
+	for _, path := range []string{filepath.Join(link, "store"), folderMade + "/", filepath.Join(folder, "real", "..", "link", "store")} {
 		same, err := canonicalFolder(path)
 		require.NoError(t, err)
 		require.Equal(t, key, same, path)

@@ -1,0 +1,64 @@
+package caddysync
+
+import (
+	"context"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddysync/caddy-sync/auth"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+)
+
+// newHeldApp is a configuration that holds h, as after Provision.
+func newHeldApp(t *testing.T, h *storeHandle, guest bool) *App {
+	t.Helper()
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	t.Cleanup(cancel)
+	service, err := auth.New(auth.Config{Databases: []auth.Policy{{Name: "notes", Guest: guest}}})
+	require.NoError(t, err)
+	return &App{
+		ctx: ctx, logger: zap.NewNop(), backend: &memoryStore{Name: h.key}, auth: service, streams: newStreams(),
+		Databases: map[string]*Database{"notes": {Guest: guest}}, handle: h,
+	}
+}
+
+func TestSignInGoesBackWhenTheLastStepOfAReloadFails(t *testing.T) {
+	t.Parallel()
+	h := newStoreHandle("back")
+	running, failing := newHeldApp(t, h, true), newHeldApp(t, h, false)
+	opened, err := h.open(running)
+	require.NoError(t, err)
+	require.NoError(t, opened.createDatabases(t.Context(), zap.NewNop(), []string{"notes", anyDatabase}))
+	require.NoError(t, opened.createDatabases(t.Context(), zap.NewNop(), []string{"notes"}), "there already")
+	require.NoError(t, h.enter(t.Context(), running))
+
+	guest, err := running.auth.Authenticate(httptest.NewRequest("GET", "/notes", nil), &auth.Site{}, auth.Database{Name: "notes", ID: 1})
+	require.NoError(t, err)
+	again, err := h.open(failing)
+	require.NoError(t, err)
+	require.Same(t, opened, again)
+	require.NoError(t, h.enter(t.Context(), failing))
+	_, err = running.auth.Lease(t.Context(), guest)
+	require.Error(t, err, "leases are judged by the newest configuration, which has no guests")
+
+	h.leave(failing, 0)
+	h.leave(failing, 0) // Cleanup comes after Stop
+	lease, err := running.auth.Lease(t.Context(), guest)
+	require.NoError(t, err)
+	lease.Close()
+	h.leave(running, time.Hour)
+	require.NoError(t, h.Destruct())
+	_, err = h.open(running)
+	require.ErrorIs(t, err, ErrClosed)
+	for _, group := range running.streams.groups {
+		<-group
+	}
+}
+
+func TestDestructOfAStoreThatWasNeverOpened(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, newStoreHandle("never").Destruct())
+}
