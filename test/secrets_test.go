@@ -3,8 +3,6 @@ package test
 import (
 	"encoding/base64"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,13 +20,7 @@ type planted struct {
 func accessLog(t *testing.T) string {
 	t.Helper()
 
-	root, err := harness.Root()
-	require.NoError(t, err)
-
-	text, err := os.ReadFile(filepath.Join(root, "examples", "quickstart", "Caddyfile"))
-	require.NoError(t, err)
-
-	_, snippet, found := strings.Cut(string(text), "\n(sync_log) {\n")
+	_, snippet, found := strings.Cut(readFile(t, "examples", "quickstart", "Caddyfile"), "\n(sync_log) {\n")
 	require.True(t, found, "the quickstart has no snippet (sync_log)")
 
 	snippet, _, found = strings.Cut(snippet, "\n}\n")
