@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+const (
+	getConns   = 32
+	hotBar     = 0.70
+	uniformBar = 0.50
+	signInBar  = 0.10
+)
+
+// how a request is signed in.
+type signIn int
+
+const (
+	byEither signIn = iota // a session or a token, in turn
+	byBearer
+	byCookie
+	byNobody
+)
+
+// getter reads random documents as random people.
+type getter struct {
+	bench  *bench
+	random *rand.Rand
+	among  int // documents
+	signIn signIn
+	turn   bool
+}
+
+func (g *getter) request(b []byte) []byte {
+	b = append(b, "GET /notes/"...)
+	b = appendID(b, g.random.IntN(g.among))
+	b = append(b, " HTTP/1.1\r\nHost: localhost\r\n"...)
+	p := &g.bench.people[g.random.IntN(len(g.bench.people))]
+	how := g.signIn
+	if how == byEither {
+		g.turn = !g.turn
+		how = byCookie
+		if g.turn {
+			how = byBearer
+		}
+	}
+	switch how {
+	case byBearer:
+		b = p.bearer(b)
+	case byCookie:
+		b = p.cookie(b)
+	}
+	return append(b, "\r\n"...)
+}
+
+func (*getter) answer(c *conn) error {
+	if c.status != http.StatusOK {
+		return c.unexpected()
+	}
+	return nil
+}
+
+func (b *bench) getters(among int, how signIn) []exchange {
+	all := make([]exchange, getConns)
+	for i := range all {
+		all[i] = &getter{
+			bench: b, among: among, signIn: how, random: rand.New(rand.NewPCG(uint64(i), uint64(among))), //nolint:gosec // load
+		}
+	}
+	return all
+}
+
+// getRows compares reading documents with Caddy's own respond: the same requests, the
+// same number of bytes, in turn.
+func (b *bench) getRows(ctx context.Context) error {
+	for _, one := range []struct {
+		name  string
+		among int
+		bar   float64
+	}{
+		{"get-hot", b.hot, hotBar}, {"get-uniform", b.docs, uniformBar},
+	} {
+		// Once through, so that what a cache can hold it holds.
+		if _, err := drive(ctx, b.address(), b.round, b.getters(one.among, byEither)); err != nil {
+			return err
+		}
+		var ours, theirs, cost, theirCost []float64
+		var p99 []time.Duration
+		for range b.rounds {
+			m, cpu, err := b.costed(func() (measure, error) {
+				return b.profiled(ctx, one.name, b.round, b.getters(one.among, byEither))
+			})
+			if err != nil {
+				return err
+			}
+			r, respondCPU, err := b.costed(func() (measure, error) {
+				return drive(ctx, b.respondAddress(), b.round, b.getters(one.among, byEither))
+			})
+			if err != nil {
+				return err
+			}
+			ours, theirs = append(ours, m.perSecond()), append(theirs, r.perSecond())
+			cost, theirCost = append(cost, cpu), append(theirCost, respondCPU)
+			p99 = append(p99, m.p99)
+		}
+		row := atLeast(fmt.Sprintf("GET document, %d connections, %d sessions and tokens, %s documents",
+			getConns, len(b.people), thousands(float64(one.among))), one.bar, median(ours), median(theirs), "`respond`", "requests/s")
+		row.notes = []string{
+			fmt.Sprintf("server CPU %.1f µs against %.1f µs a request", median(cost), median(theirCost)),
+			fmt.Sprintf("p99 %s", median(p99)),
+		}
+		b.add(row)
+	}
+	return nil
+}
+
+// costed measures and tells the server's CPU time for each request, in µs.
+func (b *bench) costed(do func() (measure, error)) (measure, float64, error) {
+	before, err := cpuTime(b.server.PID())
+	if err != nil {
+		return measure{}, 0, err
+	}
+	m, err := do()
+	if err != nil {
+		return m, 0, err
+	}
+	after, err := cpuTime(b.server.PID())
+	return m, float64((after - before).Microseconds()) / float64(m.requests), err
+}
+
+// signInRow compares the ways to sign in.
+func (b *bench) signInRow(ctx context.Context) error {
+	names := map[signIn]string{byBearer: "bearer", byCookie: "cookie", byNobody: "guest"}
+	rates := map[signIn][]float64{}
+	for range b.rounds {
+		for _, how := range []signIn{byBearer, byCookie, byNobody} {
+			m, err := b.profiled(ctx, "signin-"+names[how], b.round, b.getters(b.hot, how))
+			if err != nil {
+				return err
+			}
+			rates[how] = append(rates[how], m.perSecond())
+		}
+	}
+	bearer, cookie, guest := median(rates[byBearer]), median(rates[byCookie]), median(rates[byNobody])
+	slowest, fastest := min(bearer, cookie, guest), max(bearer, cookie, guest)
+	b.add(row{
+		work: "bearer against cookie against no sign-in", bar: "within 10 % of each other",
+		measured: fmt.Sprintf("%s, %s, %s requests/s", thousands(bearer), thousands(cookie), thousands(guest)),
+		ratio:    slowest / fastest, pass: slowest >= fastest*(1-signInBar),
+	})
+	return nil
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/caddysync/caddy-sync/test/harness"
+)
+
+const (
+	pullBar = 40.0  // µs of the server's CPU a document
+	pushBar = 120.0 // likewise
+)
+
+// pouchRows measure what an unmodified PouchDB in Node costs the server.
+func (b *bench) pouchRows(ctx context.Context) error {
+	root, err := harness.Root()
+	if err != nil {
+		return err
+	}
+	c, err := dial(b.address())
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	for from := 0; from < b.pouch; from += fillBatch {
+		if err := b.bulk(c, "/pulled/_bulk_docs", from, min(from+fillBatch, b.pouch)); err != nil {
+			return err
+		}
+	}
+	for _, one := range []struct {
+		mode, database string
+		bar            float64
+	}{{"pull", "pulled", pullBar}, {"push", "pushed", pushBar}} {
+		r, err := b.pouchRow(ctx, filepath.Join(root, "bench", "pouch.mjs"), one.mode, one.database, one.bar)
+		if errors.Is(err, harness.ErrNoTool) {
+			b.say("PouchDB is left out: %v", err)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		b.add(r)
+	}
+	return nil
+}
+
+func (b *bench) pouchRow(ctx context.Context, script, mode, database string, bar float64) (row, error) {
+	node, err := harness.StartScript(ctx, harness.Script{
+		Path: script, Args: []string{mode},
+		Env: map[string]string{
+			"URL": b.server.URL + "/" + database, "TOKEN": b.people[0].token,
+			"DOCS": fmt.Sprint(b.pouch), "SIZE": fmt.Sprint(bodySize), "SCRATCH": b.server.Dir,
+		},
+	})
+	if err != nil {
+		return row{}, err
+	}
+	defer func() { _ = node.Close() }()
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	if _, err := node.Await(ctx, "ready"); err != nil {
+		return row{}, err
+	}
+	before, err := cpuTime(b.server.PID())
+	if err != nil {
+		return row{}, err
+	}
+	began := time.Now()
+	if err := node.Tell("go"); err != nil {
+		return row{}, err
+	}
+	event, err := node.Await(ctx, "replicated")
+	if err != nil {
+		return row{}, err
+	}
+	took := time.Since(began)
+	after, err := cpuTime(b.server.PID())
+	if err != nil {
+		return row{}, err
+	}
+	var result struct{ Documents int }
+	if err := event.Into(&result); err != nil {
+		return row{}, err
+	}
+	if result.Documents != b.pouch {
+		return row{}, fmt.Errorf("PouchDB replicated %d documents of %d: %w", result.Documents, b.pouch, errAnswer)
+	}
+	cost := float64((after - before).Microseconds()) / float64(b.pouch)
+	what := map[string]string{"pull": "pulled", "push": "pushed"}[mode]
+	return row{
+		work: fmt.Sprintf("PouchDB in Node, %s documents %s", thousands(float64(b.pouch)), what),
+		bar:  fmt.Sprintf("server CPU ≤ %.0f µs a document", bar), measured: fmt.Sprintf("%.1f µs", cost),
+		ratio: cost / bar, pass: cost <= bar,
+		notes: []string{"took " + took.Round(10*time.Millisecond).String()},
+	}, nil
+}
