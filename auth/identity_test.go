@@ -204,13 +204,16 @@ func TestRolesComeFromTheToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(c *Config) { c.Providers[0].RolesClaim = "realm_access.roles" })
 		roles := func(v any) map[string]any { return map[string]any{"realm_access": map[string]any{"roles": v}} }
-		tok := w.issuer.token("bob", roles([]string{"a", "b"}))
+		tok := w.issuer.token("bob", roles([]string{"a", "b"}), map[string]any{"email": "b@x.example"})
 		require.Equal(t, []string{"a", "b"}, w.in(bearer(tok)).Roles)
 		cookie := w.signIn(tok)
 		require.Equal(t, []string{"a", "b"}, w.in(cookie).Roles)
 		time.Sleep(time.Second)
 		require.Equal(t, []string{"c"}, w.in(bearer(w.issuer.token("bob", roles("c")))).Roles)
 		require.Equal(t, []string{"c"}, w.in(cookie).Roles, "the newest token's")
+		u, err := w.state.User(t.Context(), notes.ID, "idp.example.com_bob")
+		require.NoError(t, err)
+		require.Equal(t, "b@x.example", u.Email, "new roles do not erase the address")
 		time.Sleep(time.Second)
 		require.Empty(t, w.in(bearer(w.issuer.token("bob"))).Roles)
 		require.Empty(t, w.in(cookie).Roles)
