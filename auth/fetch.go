@@ -113,9 +113,9 @@ func fetch(ctx context.Context, client *http.Client, address string) ([]byte, ht
 }
 
 // cacheLifetime is how long an answer may be kept by its Cache-Control and Age,
-// fallback if it does not say.
-func cacheLifetime(h http.Header, fallback time.Duration) time.Duration {
-	lifetime := fallback
+// defaultRefresh if it does not say.
+func cacheLifetime(h http.Header) time.Duration {
+	lifetime := defaultRefresh
 	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
 		switch strings.ToLower(name) {
