@@ -56,9 +56,9 @@ func (p *panva) settings() harness.Settings {
 			username_claim preferred_username
 			register
 		}`, p.Issuer),
-		Provider: "username_claim preferred_username\nregister",
-		NoIDP:    true,
-		Database: "oidc panva",
+		Provider:     "username_claim preferred_username\nregister",
+		NoIDP:        true,
+		DatabaseOIDC: "panva",
 	}
 }
 

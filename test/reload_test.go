@@ -323,30 +323,3 @@ func TestValidateWorksBesideTheRunningServer(t *testing.T) {
 	got := ask(t, server, request{method: http.MethodPut, url: "/notes/a", body: `{}`, header: header})
 	require.Equal(t, http.StatusCreated, got.status, got.body)
 }
-
-func TestStopEndsOpenFeedsAndIsQuick(t *testing.T) {
-	t.Parallel()
-
-	server := harness.New(t, harness.Options{})
-	header := bearer(t, server, "alice")
-	feeds := make(chan reply, 3)
-
-	for _, feed := range []string{"longpoll", "continuous", "eventsource"} {
-		go func() {
-			feeds <- ask(t, server, request{url: "/notes/_changes?since=now&heartbeat=1000&feed=" + feed, header: header})
-		}()
-	}
-
-	// The feeds are open when the metrics or a moment says so; a write tells them apart
-	// from those that come too late.
-	time.Sleep(300 * time.Millisecond)
-
-	began := time.Now()
-
-	require.NoError(t, server.Stop())
-	require.Less(t, time.Since(began), 5*time.Second)
-
-	for range 3 {
-		require.Equal(t, http.StatusOK, (<-feeds).status)
-	}
-}

@@ -11,18 +11,20 @@ import (
 // names. The zero value is a site with the database notes, the development provider
 // below /idp (users alice, bob and carol, client notes) and an administrator's site.
 type Settings struct {
-	Global    string // global options
-	Sync      string // the sync block: further databases and providers
-	Store     string // the badger block; default "memory 64MiB" and a small min_free
-	Provider  string // the oidc block of the development provider; default "register"
-	Database  string // the database block of notes
-	Databases string // names mounted on both sites; default "notes"
-	Log       string // the site's log block; default none
-	Before    string // the site, before sync
-	Site      string // the site's sync block, such as cors
-	AdminSite string // the administrator's sync block; default "admin" with "allow loopback"
-	IDP       string // the sync_dev_idp block
-	Extra     string // further sites
+	Global   string // global options
+	Sync     string // the sync block: further databases and providers
+	Store    string // the badger block; default "memory 64MiB" and a small min_free
+	Provider string // the oidc block of the development provider; default "register"
+	Database string // the database block of notes
+	// DatabaseOIDC names the providers of notes; default: the development provider.
+	DatabaseOIDC string
+	Databases    string // names mounted on both sites; default "notes"
+	Log          string // the site's log block; default none
+	Before       string // the site, before sync
+	Site         string // the site's sync block, such as cors
+	AdminSite    string // the administrator's sync block; default "admin" with "allow loopback"
+	IDP          string // the sync_dev_idp block
+	Extra        string // further sites
 	// NoIDP leaves the development provider out, of the site and of the database.
 	NoIDP bool
 	// Debug logs at debug level.
@@ -58,7 +60,7 @@ const caddyfileTemplate = `{
 		}
 		{{end}}
 		database notes {
-			{{if not .NoIDP}}oidc dev{{end}}
+			{{if .DatabaseOIDC}}oidc {{.DatabaseOIDC}}{{else if not .NoIDP}}oidc dev{{end}}
 			{{.Database}}
 		}
 		{{.Sync}}
