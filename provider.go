@@ -38,8 +38,8 @@ type Provider struct {
 	// sign-in. Default: `sub`.
 	UsernameClaim string `json:"username_claim,omitempty"`
 
-	// What stands before user names. Default: what is left of the issuer's URL without
-	// its scheme, unless a username claim is set.
+	// What stands before user names, with a `_`. Default: host and path of the issuer, escaped,
+	// unless a username claim is set.
 	UserPrefix string `json:"user_prefix,omitempty"`
 
 	// The claim, or path to it, with a user's roles. Default: none.
