@@ -194,3 +194,17 @@ func TestRequestsBeforeStartAreToldToWait(t *testing.T) {
 	require.Equal(t, "1", rec.Header().Get("Retry-After"))
 	s.Stop()
 }
+
+// An administrator's site has no sessions for others.
+func TestDecision9_SessionOnAnAdminSite(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cookie := w.signIn(w.issuer.token("alice"))
+	w.site = &Site{Admin: &AdminRule{Loopback: true}}
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+		resp, _ := w.session(request(method, "/notes/_session", "", bearer(w.issuer.token("bob")), cookie), &notes)
+		require.Equal(t, 403, resp.StatusCode)
+		require.Empty(t, resp.Cookies())
+	}
+	require.False(t, w.records.holds("bob"))
+}

@@ -13,7 +13,7 @@ func setCookie(r *http.Request, site *Site, p *SessionPolicy, name, value string
 	c := &http.Cookie{
 		Name: name, Value: value, Path: "/",
 		HttpOnly: true, SameSite: p.SameSite, Secure: ClientOf(r.Context()).Secure,
-		MaxAge: int(maxAge / time.Second),
+		MaxAge: int((maxAge + time.Second - 1) / time.Second), // what is left of a second counts
 	}
 	if site != nil && site.CookiePath != "" {
 		c.Path = site.CookiePath

@@ -271,3 +271,20 @@ func TestSessionsCanBeOff(t *testing.T) {
 	require.Equal(t, 403, resp.StatusCode)
 	require.Equal(t, "Login required", w.out("SyncGatewaySession="+strings.Repeat("x", 43)).Reason)
 }
+
+// Every answer of _session, refusals too, is for nobody else and kept by no cache.
+func TestDecision13_SessionAnswersAreNotStored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete, http.MethodPut} {
+		for _, credentials := range [][]string{nil, {"Bearer x"}, {bearer(w.issuer.token("alice"))}} {
+			resp, _ := w.session(request(method, "/notes/_session", "", credentials...), &notes)
+			require.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
+			require.Equal(t, "nosniff", resp.Header.Get("X-Content-Type-Options"))
+			require.Equal(t, []string{"Origin", "Cookie", "Authorization"}, resp.Header.Values("Vary"))
+		}
+	}
+	h := http.Header{"Vary": {"Accept, origin"}}
+	addVary(h, "Origin", "Cookie")
+	require.Equal(t, []string{"Accept, origin", "Cookie"}, h.Values("Vary"), "what is there already is not said twice")
+}
