@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var feedKinds = []string{"longpoll", "continuous", "eventsource"} //nolint:gochecknoglobals // a constant
+var feedKinds = []string{"longpoll", "continuous", "eventsource"} // a constant
 
 // openFeed is a feed whose headers have come, and which waits for changes.
 type openFeed struct {

@@ -66,7 +66,7 @@ func TestDecision15_NoSecretReachesTheLogs(t *testing.T) {
 			}
 
 			for _, answer := range p.answers {
-				require.False(t, strings.Contains(answer, part), "an answer repeats %.12s…: %s", part, answer)
+				require.NotContains(t, answer, part, "an answer repeats a secret")
 			}
 		}
 	}

@@ -46,7 +46,7 @@ type builder struct {
 }
 
 // One build for each variant and process; Go's own cache serves the next process.
-var builds = map[bool]*builder{false: {}, true: {}} //nolint:gochecknoglobals // a cache of this process
+var builds = map[bool]*builder{false: {}, true: {}} // a cache of this process
 
 // Binary builds caddy-sync once for this process, into bin/harness, and returns its
 // path. With race it is instrumented, which needs cgo and a C compiler (ErrNoTool).

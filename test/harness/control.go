@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -59,9 +60,7 @@ func (s *Server) Command(ctx context.Context, args ...string) (string, error) {
 // form may add its other fields: ttl, claims, alg, client_id.
 func (s *Server) Token(ctx context.Context, user string, form url.Values) (string, error) {
 	fields := url.Values{"user": {user}}
-	for name, values := range form {
-		fields[name] = values
-	}
+	maps.Copy(fields, form)
 
 	body, err := s.post(ctx, s.Issuer+"/dev/token", "application/x-www-form-urlencoded", fields.Encode())
 	if err != nil {

@@ -126,7 +126,7 @@ func StartScript(ctx context.Context, s Script) (*Node, error) {
 	}
 
 	// panva's provider and undici write warnings that are no news here.
-	cmd := exec.Command("node", append([]string{"--no-warnings", path}, s.Args...)...) //nolint:gosec,noctx // ended by Close
+	cmd := exec.Command("node", append([]string{"--no-warnings", path}, s.Args...)...) // ended by Close, not by a context
 	cmd.Dir = dir
 	cmd.Env = os.Environ()
 

@@ -21,7 +21,7 @@ type portBook struct {
 	taken map[int]bool
 }
 
-var ports = &portBook{taken: map[int]bool{}} //nolint:gochecknoglobals // ports belong to the process
+var ports = &portBook{taken: map[int]bool{}} // ports belong to the process
 
 // FreePort returns a loopback port on which nobody listens; no two calls in one process
 // return the same.

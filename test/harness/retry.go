@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -111,9 +112,7 @@ func (c *Retrying) exchange(ctx context.Context, method, path string, header htt
 		return nil, err
 	}
 
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 
 	if err := req.Write(c.conn); err != nil {
 		return nil, fmt.Errorf("sending: %w", err)

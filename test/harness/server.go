@@ -169,7 +169,7 @@ func (s *Server) command(args ...string) *exec.Cmd {
 	line := append(append([]string{}, s.options.Wrap...), s.binary)
 	line = append(line, args...)
 
-	cmd := exec.Command(line[0], line[1:]...) //nolint:gosec,noctx // ended by Stop and Kill
+	cmd := exec.Command(line[0], line[1:]...) // ended by Stop and Kill, not by a context
 	cmd.Dir = s.Dir
 	cmd.Env = append(os.Environ(), "HOME="+s.Dir, "XDG_DATA_HOME="+s.Dir+"/data", "XDG_CONFIG_HOME="+s.Dir+"/config")
 	cmd.Env = append(cmd.Env, s.options.Env...)

@@ -14,7 +14,7 @@ type spawner struct {
 	work chan func()
 }
 
-var spawn = &spawner{work: make(chan func())} //nolint:gochecknoglobals // one thread a process
+var spawn = &spawner{work: make(chan func())} // one thread a process
 
 func (s *spawner) start(cmd *exec.Cmd) error {
 	s.once.Do(func() {

@@ -9,7 +9,7 @@ import (
 
 type spawner struct{}
 
-var spawn = &spawner{} //nolint:gochecknoglobals // as on Linux
+var spawn = &spawner{} // as on Linux
 
 func (*spawner) start(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

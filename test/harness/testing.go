@@ -15,41 +15,41 @@ const logShown = 6000
 
 // New starts a server for a test and ends it with the test; a test that failed shows
 // the end of the server's log.
-func New(t testing.TB, o Options) *Server {
-	t.Helper()
+func New(tb testing.TB, o Options) *Server {
+	tb.Helper()
 
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // a cold build
+	ctx, cancel := context.WithTimeout(tb.Context(), 5*time.Minute) // a cold build
 	defer cancel()
 
 	s, err := Start(ctx, o)
-	require.NoError(t, NeedTool(t, err))
+	require.NoError(tb, NeedTool(tb, err))
 
-	t.Cleanup(func() {
-		if p := s.current(); t.Failed() && p != nil && p.ended() {
-			t.Logf("the server at %s had ended: %v", s.URL, p.err)
+	tb.Cleanup(func() {
+		if p := s.current(); tb.Failed() && p != nil && p.ended() {
+			tb.Logf("the server at %s had ended: %v", s.URL, p.err)
 		}
 
-		if t.Failed() {
-			t.Logf("log of the server at %s:\n%s", s.URL, s.LogTail(logShown))
+		if tb.Failed() {
+			tb.Logf("log of the server at %s:\n%s", s.URL, s.LogTail(logShown))
 		}
 
-		require.NoError(t, s.Close())
+		require.NoError(tb, s.Close())
 	})
 
 	return s
 }
 
 // NewScript starts a script for a test and ends it with the test.
-func NewScript(t testing.TB, s Script) *Node {
-	t.Helper()
+func NewScript(tb testing.TB, s Script) *Node {
+	tb.Helper()
 
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // a cold npm ci
+	ctx, cancel := context.WithTimeout(tb.Context(), 5*time.Minute) // a cold npm ci
 	defer cancel()
 
 	n, err := StartScript(ctx, s)
-	require.NoError(t, NeedTool(t, err))
+	require.NoError(tb, NeedTool(tb, err))
 
-	t.Cleanup(func() { require.NoError(t, n.Close()) })
+	tb.Cleanup(func() { require.NoError(tb, n.Close()) })
 
 	return n
 }
@@ -57,14 +57,14 @@ func NewScript(t testing.TB, s Script) *Node {
 // NeedTool skips the test if err says that a program is missing, and hands on any other
 // error. Where CI=true a missing program is a failure, so that nothing goes untested
 // unseen.
-func NeedTool(t testing.TB, err error) error {
-	t.Helper()
+func NeedTool(tb testing.TB, err error) error {
+	tb.Helper()
 
 	if !errors.Is(err, ErrNoTool) || os.Getenv("CI") == "true" {
 		return err
 	}
 
-	t.Skipf("SKIPPED, NOT TESTED: %v (CI=true makes this a failure)", err)
+	tb.Skipf("SKIPPED, NOT TESTED: %v (CI=true makes this a failure)", err)
 
 	return nil
 }
