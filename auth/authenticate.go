@@ -42,7 +42,7 @@ func (s *Service) Authenticate(r *http.Request, site *Site, db Database) (*Princ
 func (s *Service) logRefusal(ctx context.Context, db string, e *Error) {
 	log := s.logger.Debug
 	switch {
-	case e.Status >= http.StatusInternalServerError && e.Status != http.StatusServiceUnavailable:
+	case e.Status == http.StatusInternalServerError:
 		log = s.logger.Error
 	case e.audit:
 		log = s.logger.Warn

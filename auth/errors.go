@@ -1,10 +1,13 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/caddysync/caddy-sync/syncstore"
 )
 
 // Errors of the administrator's methods.
@@ -85,10 +88,21 @@ func errTryLater(reason string, after time.Duration, detail string) *Error {
 	}
 }
 
-// errInternal hides a failure of our own from the client.
+// errInternal hides a failure of our own from the client, except that the store takes
+// no writes now: that is no fault of the request.
 func errInternal(doing string, err error) *Error {
+	detail := fmt.Sprintf("%s: %v", doing, err)
+	switch {
+	case errors.Is(err, syncstore.ErrInsufficientStorage):
+		return &Error{
+			Status: http.StatusInsufficientStorage, Name: "insufficient_storage",
+			Reason: "the server's disk is full", Detail: detail,
+		}
+	case errors.Is(err, syncstore.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return errTryLater("the store is not available, try again", time.Second, detail)
+	}
 	return &Error{
 		Status: http.StatusInternalServerError, Name: "internal_server_error",
-		Reason: "internal error", Detail: fmt.Sprintf("%s: %v", doing, err),
+		Reason: "internal error", Detail: detail,
 	}
 }

@@ -144,7 +144,7 @@ func (s *State) account(ctx context.Context, db Database, a *applicant, register
 	case s.revoked(rec, a):
 		return nil, errSignedOut(a)
 	case u != nil && register && u.outdated(a, rec):
-		return s.follow(ctx, db, a)
+		return s.follow(ctx, db, a, u)
 	case u != nil:
 		return u, nil
 	case register:
@@ -265,8 +265,9 @@ func decideNew(r syncstore.RecordReader, db Database, a *applicant) (*User, *Err
 	return nil, refusal, nil
 }
 
-// follow writes what a newer token says about the user.
-func (s *State) follow(ctx context.Context, db Database, a *applicant) (*User, *Error) {
+// follow writes what a newer token says about the user old. While the store takes no
+// writes, the user goes on as they are: reading does not end with the disk's space.
+func (s *State) follow(ctx context.Context, db Database, a *applicant, old *User) (*User, *Error) {
 	ref := identityRef{db.ID, a.key}
 	var u *User
 	err := s.update(ctx, func(tx *transaction) error {
@@ -293,6 +294,8 @@ func (s *State) follow(ctx context.Context, db Database, a *applicant) (*User, *
 	switch {
 	case errors.Is(err, ErrNoUser):
 		return nil, errNotRegistered(a)
+	case errors.Is(err, syncstore.ErrInsufficientStorage), errors.Is(err, syncstore.ErrUnavailable):
+		return old, nil
 	case err != nil:
 		return nil, errInternal("updating a user at sign-in", err)
 	case u.Disabled:

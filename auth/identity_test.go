@@ -2,12 +2,14 @@ package auth
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/stretchr/testify/require"
 )
 
@@ -294,4 +296,30 @@ func TestABrokenStoreIsNotASignIn(t *testing.T) {
 	e := w.out(bearer(w.issuer.token("eve")))
 	require.Equal(t, 500, e.Status)
 	require.Equal(t, "internal error", e.Reason)
+}
+
+// On a full disk those who are known go on reading; who is new is told the truth.
+func TestAFullDiskStopsOnlyWhatMustBeWritten(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err    error
+		status int
+	}{
+		{syncstore.ErrInsufficientStorage, 507},
+		{syncstore.ErrUnavailable, 503},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			cookie := w.signIn(w.issuer.token("bob"))
+			time.Sleep(2 * time.Minute)
+			w.records.refuse.Store(&c.err)
+			w.in(cookie)
+			w.in(bearer(w.issuer.token("bob", map[string]any{"email": "b@x.example"})))
+			require.Equal(t, c.status, w.out(bearer(w.issuer.token("eve"))).Status)
+			resp, _ := w.session(request(http.MethodPost, "/notes/_session", "", bearer(w.issuer.token("bob"))), &notes)
+			require.Equal(t, c.status, resp.StatusCode)
+			require.Equal(t, c.status == 503, resp.Header.Get("Retry-After") == "1")
+			require.Empty(t, resp.Cookies())
+		})
+	}
 }

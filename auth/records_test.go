@@ -24,6 +24,7 @@ type memoryRecords struct {
 	views   atomic.Int64
 	updates atomic.Int64
 	broken  atomic.Bool
+	refuse  atomic.Pointer[error] // of every update
 }
 
 type memoryRecord struct {
@@ -53,6 +54,9 @@ func (m *memoryRecords) Update(ctx context.Context, fn func(syncstore.RecordTx) 
 	m.updates.Add(1)
 	if m.broken.Load() {
 		return errBrokenStore
+	}
+	if err := m.refuse.Load(); err != nil {
+		return *err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
