@@ -166,6 +166,20 @@ func documents(t *testing.T, server *harness.Server) int {
 	return info.Count
 }
 
+func TestTheReadmesCaddyfileAdapts(t *testing.T) {
+	t.Parallel()
+
+	_, block, found := strings.Cut(readFile(t, "README.md"), "```caddyfile\n")
+	require.True(t, found, "the README begins with a working Caddyfile")
+
+	block, _, _ = strings.Cut(block, "\n```")
+	server := harness.New(t, harness.Options{Caddyfile: block + "\n", Offline: true})
+
+	output, err := server.Command(t.Context(), "adapt", "--config", filepath.Join(server.Dir, "Caddyfile"))
+	require.NoError(t, err)
+	require.NotContains(t, output, "not formatted")
+}
+
 func TestDecision19_DevTokenIsBareForScripts(t *testing.T) {
 	t.Parallel()
 
