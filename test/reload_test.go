@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -283,17 +285,25 @@ func TestAFailedReloadLeavesTheRunningConfigurationUntouched(t *testing.T) {
 
 	require.Equal(t, http.StatusCreated, ask(t, server, request{method: http.MethodPut, url: "/notes/a", body: `{}`, header: header}).status)
 
-	taken := harness.New(t, harness.Options{Settings: harness.Settings{NoIDP: true}})
+	other := harness.New(t, harness.Options{Settings: harness.Settings{NoIDP: true}})
+
+	// Not another Caddy's port: Linux lets servers of one user share those.
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = taken.Close() })
+
+	port := taken.Addr().(*net.TCPAddr).Port
 
 	for name, bad := range map[string]string{
 		"a word that does not exist":    strings.Replace(good, "oidc dev\n", "oidc dev\nregistr\n", 1),
 		"a provider that is not there":  strings.Replace(good, "oidc dev\n", "oidc nosuch\n", 1),
 		"a database that is not there":  strings.Replace(good, "sync notes {", "sync notes nosuch {", 1),
-		"a store that cannot be opened": strings.Replace(good, server.Store, taken.Store, 1),
-		"a port that is taken":          strings.ReplaceAll(good, fmt.Sprint(server.AdminPort), fmt.Sprint(taken.AdminPort)),
+		"a store that cannot be opened": strings.Replace(good, server.Store, other.Store, 1),
+		"a port that is taken":          strings.ReplaceAll(good, strconv.Itoa(server.AdminPort), strconv.Itoa(port)),
 	} {
 		require.NotEqual(t, good, bad, name)
 		require.ErrorIs(t, server.Load(t.Context(), bad), harness.ErrRefused, name)
+		afterReload(t, server)
 
 		got := ask(t, server, request{method: http.MethodPut, url: "/notes/" + strings.ReplaceAll(name, " ", "-"), body: `{}`, header: header})
 		require.Equal(t, http.StatusCreated, got.status, "writing after %s: %s", name, got.body)
@@ -304,7 +314,31 @@ func TestAFailedReloadLeavesTheRunningConfigurationUntouched(t *testing.T) {
 	// A good one works after all of them.
 	require.NoError(t, server.Rewrite(reloadSettings(1)))
 	require.NoError(t, server.Reload(t.Context()))
+	afterReload(t, server)
 	require.Equal(t, http.StatusOK, ask(t, server, request{url: "/notes/a", header: header}).status)
+}
+
+// afterReload waits until the sockets of the configuration that went are closed: Linux
+// resets a connection that had just come to one of them, with Caddy alone too.
+func afterReload(t *testing.T, server *harness.Server) {
+	t.Helper()
+
+	good := 0
+
+	eventually(t, 10*time.Second, func() bool {
+		client, err := harness.NewRetrying(server.URL)
+		require.NoError(t, err)
+
+		defer client.Close()
+
+		if answer, err := client.Do(t.Context(), http.MethodGet, "/", nil, nil); err != nil || answer.Status != http.StatusOK {
+			good = 0
+		}
+
+		good++
+
+		return good > 3
+	})
 }
 
 func TestValidateWorksBesideTheRunningServer(t *testing.T) {
