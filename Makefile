@@ -4,7 +4,7 @@
 GO         ?= go
 # They keep Badger v1 and v2 out, which Caddy's PKI would link beside ours (xcaddy.md).
 TAGS       := nobadger,nomysql,nopgx
-LINT       ?= golangci-lint
+GOLANGCI   ?= golangci-lint
 FUZZTIME   ?= 10s
 # How long `make torture` goes on.
 DURATION   ?= 10m
@@ -89,7 +89,7 @@ fuzz:
 
 lint:
 	@for m in $(MODULES); do echo "== golangci-lint: $$m"; \
-		(cd $$m && $(LINT) run --config "$(CURDIR)/.golangci.yml" ./...) || exit 1; done
+		(cd $$m && $(GOLANGCI) run --config "$(CURDIR)/.golangci.yml" ./...) || exit 1; done
 
 # Each module builds by its own go.mod alone, which must be complete (DECISIONS 18).
 isolated:
