@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -163,9 +164,9 @@ type recordedTxn struct {
 }
 
 func (t *recordedTxn) Get(key []byte) ([]byte, error) {
-	for i := len(t.ops) - 1; i >= 0; i-- {
-		if string(t.ops[i].key) == string(key) {
-			return found(t.ops[i].value)
+	for _, o := range slices.Backward(t.ops) {
+		if string(o.key) == string(key) {
+			return found(o.value)
 		}
 	}
 	t.recorder.mu.RLock()

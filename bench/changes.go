@@ -102,11 +102,11 @@ func (b *bench) learnRevisions() error {
 			if _, rows, found = bytes.Cut(rows, []byte(`"id":"`)); !found {
 				return nil
 			}
-			id := string(textUntil(rows, '"'))
+			i, known := numbers[string(textUntil(rows, '"'))]
 			if _, rows, found = bytes.Cut(rows, []byte(`{"rev":"`)); !found {
 				return errAnswer
 			}
-			if i, known := numbers[id]; known {
+			if known {
 				b.revs[i] = string(textUntil(rows, '"'))
 			}
 		}

@@ -36,7 +36,7 @@ func startIssuer() (*issuer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the issuer's signer: %w", err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // listening on loopback does not wait
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("starting the issuer: %w", err)
 	}

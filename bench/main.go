@@ -20,7 +20,7 @@ import (
 func main() {
 	o := options{
 		docs: 1_000_000, hot: 10_000, accounts: 10_000, feeds: 10_000, pouch: 10_000,
-		round: 5 * time.Second, rounds: 3, put: time.Minute, log: os.Stdout,
+		round: 3 * time.Second, rounds: 5, put: time.Minute, log: os.Stdout,
 	}
 	short := flag.Bool("short", false, "less of everything: a hint, not the bars")
 	flag.StringVar(&o.rows, "rows", "", "which rows, of get,signin,changes,put,bulk,start,feeds,pouch (default all)")
@@ -31,7 +31,7 @@ func main() {
 	flag.Parse()
 	if *short {
 		o.docs, o.accounts, o.feeds, o.pouch = 100_000, 2000, 2000, 2000
-		o.round, o.put = time.Second, 6*time.Second
+		o.round, o.rounds, o.put = time.Second, 3, 6*time.Second
 	}
 	if *docs > 0 {
 		o.docs = *docs

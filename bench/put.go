@@ -100,7 +100,7 @@ func (b *bench) putRows(ctx context.Context) error {
 		for i := range exchanges {
 			p := &putter{
 				bench: b, person: &b.people[i%len(b.people)], number: i,
-				random: rand.New(rand.NewPCG(uint64(i), 3)), //nolint:gosec // load
+				random: rand.New(rand.NewPCG(uint64(i), 3)),
 			}
 			if !update {
 				p.counter = counter

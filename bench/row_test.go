@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -41,6 +42,6 @@ func TestDocumentsHaveTheSizeOfTheBars(t *testing.T) {
 	for _, i := range []int{0, 7, 999_999, 5_000_000} {
 		body := appendBody(nil, i)
 		require.Len(t, body, bodySize)
-		require.JSONEq(t, string(body), string(body))
+		require.True(t, json.Valid(body))
 	}
 }

@@ -68,7 +68,7 @@ func (b *bench) killWhileWriting(ctx context.Context) error {
 	for i := range exchanges {
 		exchanges[i] = &putter{
 			bench: b, person: &b.people[i%len(b.people)], number: i, counter: counter,
-			random: rand.New(rand.NewPCG(uint64(i), 4)), //nolint:gosec // load
+			random: rand.New(rand.NewPCG(uint64(i), 4)),
 		}
 	}
 	ended := make(chan struct{})

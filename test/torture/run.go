@@ -57,7 +57,7 @@ func run(ctx context.Context, c config) (*report, error) {
 		return nil, fmt.Errorf("starting: %w", err)
 	}
 	t := &torture{
-		config: c, server: server, checker: newChecker(), random: rand.New(rand.NewPCG(c.seed, 1)), //nolint:gosec // repeatable
+		config: c, server: server, checker: newChecker(), random: rand.New(rand.NewPCG(c.seed, 1)),
 	}
 	began := time.Now()
 	err = errors.Join(t.whole(ctx), server.Close())
@@ -132,7 +132,7 @@ func (t *torture) prepare(ctx context.Context) error {
 		t.writers = append(t.writers, &writer{
 			client: c, checker: t.checker, number: i, shared: t.shared,
 			pause:  time.Second * time.Duration(t.config.writers) / time.Duration(t.rate),
-			random: rand.New(rand.NewPCG(t.seed, uint64(100+i))), //nolint:gosec // repeatable
+			random: rand.New(rand.NewPCG(t.seed, uint64(100+i))),
 		})
 	}
 	kinds := []string{"continuous", "longpoll", "normal", "eventsource", "continuous", "longpoll"}
@@ -156,8 +156,7 @@ func (t *torture) kill(ctx context.Context) error {
 	whole := context.WithoutCancel(ctx)
 	audited := time.Now()
 	for {
-		wait(ctx, t.between/5+time.Duration(t.random.Int64N(int64(2*t.between))))
-		if ctx.Err() != nil {
+		if !wait(ctx, t.between/5+time.Duration(t.random.Int64N(int64(2*t.between)))) {
 			return nil
 		}
 		floor := t.checker.floor()
@@ -269,9 +268,12 @@ func (t *torture) drain(ctx context.Context) error {
 		if behind == "" {
 			return nil
 		}
-		if time.Now().After(deadline) || ctx.Err() != nil {
+		if time.Now().After(deadline) {
 			t.checker.report(faultSkipped, "%s", behind)
 			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("waiting for the feeds: %w", err)
 		}
 		wait(ctx, 50*time.Millisecond)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -85,16 +86,15 @@ func (w *writer) run(ctx context.Context) {
 	}
 }
 
-// wait pauses, or returns early when ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
+// wait pauses; false means that ctx ended meanwhile.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(max(d, 0))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return true
 	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -128,9 +128,7 @@ func (w *writer) body(extra map[string]any) ([]byte, int64) {
 	w.n++
 	n := w.n<<8 | int64(w.number)
 	doc := map[string]any{"n": n, "pad": strings.Repeat("é1", 20+w.random.IntN(200))}
-	for name, value := range extra {
-		doc[name] = value
-	}
+	maps.Copy(doc, extra)
 	text, _ := json.Marshal(doc) // strings and numbers
 	return text, n
 }
