@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/dgraph-io/badger/v4/skl"
 	"github.com/stretchr/testify/require"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
@@ -93,6 +94,6 @@ func TestASmallMemoryAdmitsTheLargestTransaction(t *testing.T) {
 		require.NoError(t, err)
 		table := o.badgerOptions("", nil).MemTableSize
 		require.GreaterOrEqual(t, table*15/100, int64(MaxTxnSize))
-		require.GreaterOrEqual(t, table*15/100/96, int64(MaxTxnKeys))
+		require.GreaterOrEqual(t, table*15/100/int64(skl.MaxNodeSize), int64(MaxTxnKeys))
 	}
 }
