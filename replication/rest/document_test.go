@@ -231,6 +231,17 @@ func TestReplicatedRevisions(t *testing.T) {
 	})
 }
 
+func TestReplicatedRevisionsWithTheDigestOfAnAncestor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.runAll([]scenario{
+		{name: "as PouchDB sends 2-a below 1-a", method: http.MethodPut, path: "/notes/r?new_edits=false", body: `{"_rev":"2-a","_revisions":{"start":1,"ids":["a"]}}`, status: 201},
+		{path: "/notes/r?revs=true", has: []string{`"_rev":"2-a","_revisions":{"start":2,"ids":["a","a"]}`}},
+		{name: "with a gap", method: http.MethodPut, path: "/notes/g?new_edits=false", body: `{"_rev":"4-a","_revisions":{"start":1,"ids":["a"]}}`, status: 201},
+		{path: "/notes/g?revs=true", has: []string{`"_rev":"4-a","_revisions":{"start":4,"ids":["a"]}`}},
+	})
+}
+
 func TestLatestFindsADeletedLeaf(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

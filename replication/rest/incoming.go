@@ -54,14 +54,32 @@ func parseIncoming(text []byte) (incoming, error) {
 			return incoming{}, err
 		}
 	}
-	if in.history == nil {
-		return in, nil
+	return in, in.agree()
+}
+
+// agree sees to it that _revisions begins with _rev.
+func (in *incoming) agree() error {
+	switch {
+	case in.history == nil:
+		return nil
+	case in.rev.IsZero():
+		in.rev = in.history[0]
+		return nil
+	case in.rev == in.history[0]:
+		return nil
 	}
-	if !in.rev.IsZero() && in.history[0] != in.rev {
-		return incoming{}, docValidation("_rev is not the first of _revisions.")
+	first := in.history[0]
+	if first.Digest != in.rev.Digest || first.Gen > in.rev.Gen {
+		return docValidation("_rev is not the first of _revisions.")
 	}
-	in.rev = in.history[0]
-	return in, nil
+	// PouchDB looks for a revision in its tree by the digest alone, and sends the
+	// ancestry of an ancestor that has the same one.
+	if first.Gen+1 == in.rev.Gen {
+		in.history = append([]syncstore.Rev{in.rev}, in.history...)
+	} else {
+		in.history = []syncstore.Rev{in.rev}
+	}
+	return nil
 }
 
 // local reports whether the ID is that of a _local document.
