@@ -99,6 +99,16 @@ func TestCookiesAndFeedsOverTLSAndHTTP2(t *testing.T) {
 	}
 	t.Cleanup(transport.CloseIdleConnections)
 
+	// Caddy issues the certificate beside its start.
+	eventually(t, 20*time.Second, func() bool {
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(base, "https://"), transport.TLSClientConfig)
+		if err == nil {
+			_ = conn.Close()
+		}
+
+		return err == nil
+	})
+
 	do := func(method, path string, header map[string]string) *http.Response {
 		req, err := http.NewRequestWithContext(t.Context(), method, base+path, nil)
 		require.NoError(t, err)

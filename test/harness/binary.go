@@ -45,6 +45,10 @@ type builder struct {
 	err  error
 }
 
+// RaceVariable names the environment variable that makes every server an instrumented one
+// when it is not empty.
+const RaceVariable = "CADDY_SYNC_RACE"
+
 // One build for each variant and process; Go's own cache serves the next process.
 var builds = map[bool]*builder{false: {}, true: {}} // a cache of this process
 
@@ -55,6 +59,7 @@ func Binary(ctx context.Context, race bool) (string, error) {
 		return path, nil
 	}
 
+	race = race || os.Getenv(RaceVariable) != ""
 	b := builds[race]
 	b.once.Do(func() { b.path, b.err = build(ctx, race) })
 

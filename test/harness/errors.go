@@ -9,6 +9,8 @@ var (
 	ErrNotReady = errors.New("the server did not become ready")
 	// ErrExited is returned when a process ended before what was waited for.
 	ErrExited = errors.New("the process has ended")
+	// ErrUnsound is returned when the server's log shows a panic or a data race.
+	ErrUnsound = errors.New("the server is unsound")
 	// ErrRefused is returned when the server answers a helper's request with an error.
 	ErrRefused = errors.New("the server refused")
 )

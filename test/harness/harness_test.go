@@ -105,3 +105,22 @@ func TestCloseEndsAScriptThatHangs(t *testing.T) {
 	require.NoError(t, n.Close())
 	require.Less(t, time.Since(began), 2*time.Second)
 }
+
+func TestCheckLogFindsPanicsAndRaces(t *testing.T) {
+	t.Parallel()
+
+	for _, bad := range []string{"WARNING: DATA RACE", "http: panic serving 127.0.0.1", "panic: runtime error"} {
+		s := &Server{Place: Place{Dir: t.TempDir()}}
+		require.NoError(t, s.CheckLog())
+		require.NoError(t, os.WriteFile(s.logPath(), []byte("{}\n"+bad+"\n{}\n"), 0o600))
+		require.ErrorIs(t, s.CheckLog(), ErrUnsound)
+	}
+}
+
+func TestAMissingToolIsAFailureInCI(t *testing.T) {
+	t.Setenv("CI", "true")
+	require.ErrorIs(t, NeedTool(t, ErrNoTool), ErrNoTool)
+
+	t.Setenv("CI", "")
+	require.ErrorIs(t, NeedTool(t, ErrRefused), ErrRefused)
+}

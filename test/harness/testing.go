@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -28,6 +29,8 @@ func New(tb testing.TB, o Options) *Server {
 		if p := s.current(); tb.Failed() && p != nil && p.ended() {
 			tb.Logf("the server at %s had ended: %v", s.URL, p.err)
 		}
+
+		assert.NoError(tb, s.CheckLog())
 
 		if tb.Failed() {
 			tb.Logf("log of the server at %s:\n%s", s.URL, s.LogTail(logShown))
