@@ -38,6 +38,7 @@ func (p *preparation) attachments(gen uint64, parent *leaf) ([]Attachment, error
 			all = append(all, known)
 			continue
 		}
+		p.collection.store.touched.touch(p.collection.db, edit.Content.SHA256)
 		all = append(all, edit.attachment(gen, len(p.edit.History) > 0))
 	}
 	slices.SortFunc(all, func(a, b Attachment) int { return strings.Compare(a.Name, b.Name) })

@@ -6,7 +6,11 @@ import (
 	"sync"
 )
 
-const cacheShards = 32
+const (
+	cacheShards = 32
+	// cacheOverhead is what an entry takes beside the bytes of its head.
+	cacheOverhead = 512
+)
 
 // cache keeps heads of documents in memory. It never gives out a head that is older
 // than what a snapshot taken at the same time shows: a key is taken out before the
@@ -114,7 +118,7 @@ func (c *cache) clear() {
 }
 
 func (s *cacheShard) put(key string, h *head) {
-	size := int64(len(key) + len(h.Body) + 512 + 256*(len(h.Leaves)-1+len(h.Leaves[0].Attachments)))
+	size := int64(len(key) + h.size + cacheOverhead)
 	if size > s.budget/8 {
 		return
 	}

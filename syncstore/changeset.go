@@ -3,6 +3,7 @@ package syncstore
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
@@ -65,6 +66,32 @@ func (c *changeSet) delete(key []byte) {
 func (c *changeSet) add(o op) {
 	c.ops = append(c.ops, o)
 	c.size += len(o.key) + len(o.value)
+}
+
+// What an apply is taken to write, beside what its set says: it is not known before.
+const (
+	applyBytes = 4 << 10
+	applyKeys  = 16
+)
+
+// weight is what the set adds to a group.
+func (c *changeSet) weight() (bytes, keys int) {
+	bytes, keys = c.size, len(c.ops)
+	if c.apply != nil {
+		bytes += applyBytes
+		keys += applyKeys
+	}
+	return bytes, keys
+}
+
+// checkSizes refuses what no engine has to take: one such key would fail the whole group.
+func (c *changeSet) checkSizes() error {
+	for i := range c.ops {
+		if o := &c.ops[i]; len(o.key) > engine.MaxKeySize || len(o.value) > engine.MaxValueSize {
+			return fmt.Errorf("record: %w", ErrTooLarge)
+		}
+	}
+	return nil
 }
 
 // stamp writes the sequence into the ops that wait for it.

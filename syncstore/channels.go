@@ -12,7 +12,7 @@ func (p *preparation) writeChannels(next *head) {
 	var before []string
 	if old := p.state.head; old != nil {
 		before = old.winner().Channels
-		for _, name := range p.indexedChannels() {
+		for _, name := range before {
 			p.set.delete(s.channel(name, old.Seq))
 		}
 	}
@@ -23,6 +23,9 @@ func (p *preparation) writeChannels(next *head) {
 			keySeq: prefixSize + len(appendTerminated(nil, name)), valueSeq: noSeq,
 		})
 		if !slices.Contains(before, name) {
+			if left := lastLeft(next.Spans, name); left != 0 {
+				p.set.delete(s.channel(name, left))
+			}
 			next.Spans = append(next.Spans, span{Channel: name})
 		}
 	}
@@ -42,16 +45,15 @@ func (p *preparation) writeChannels(next *head) {
 	}
 }
 
-// indexedChannels returns the channels whose index has a row at the document's present
-// sequence: those that it is in, and those that it left with its last change.
-func (p *preparation) indexedChannels() []string {
-	names := slices.Clone(p.state.head.winner().Channels)
-	for _, s := range p.state.head.Spans {
-		if s.To == p.state.head.Seq && !slices.Contains(names, s.Channel) {
-			names = append(names, s.Channel)
+// lastLeft returns the sequence at which the document last left a channel, where the
+// channel's index says so until it comes back; 0 if it never did.
+func lastLeft(spans []span, name string) uint64 {
+	for _, s := range slices.Backward(spans) {
+		if s.Channel == name {
+			return s.To
 		}
 	}
-	return names
+	return 0
 }
 
 // writeGrants keeps the index of what the document's winner grants, and a record of

@@ -149,7 +149,8 @@ type groupMember struct {
 func (g *group) full() bool { return g.bytes >= maxGroupBytes || g.keys >= maxGroupKeys }
 
 func (g *group) fits(set *changeSet) bool {
-	return len(g.sets) == 0 || g.bytes+set.size <= maxGroupBytes && g.keys+len(set.ops) <= maxGroupKeys
+	bytes, keys := set.weight()
+	return len(g.sets) == 0 || g.bytes+bytes <= maxGroupBytes && g.keys+keys <= maxGroupKeys
 }
 
 // take waits for change sets and makes a group of them.
@@ -221,8 +222,9 @@ func (c *committer) takeFrom(queue []*commitRequest, g *group) []*commitRequest 
 				c.recent.write(set.key)
 			}
 			g.sets = append(g.sets, set)
-			g.bytes += set.size
-			g.keys += len(set.ops)
+			bytes, keys := set.weight()
+			g.bytes += bytes
+			g.keys += keys
 		}
 		queue[0] = nil
 		queue = queue[1:]
@@ -240,7 +242,7 @@ func (c *committer) check(set *changeSet) error {
 	case set.key != "" && !c.recent.fresh(set.key, set.base):
 		return errStale
 	default:
-		return nil
+		return set.checkSizes()
 	}
 }
 
@@ -308,6 +310,7 @@ func (g *group) write(tx engine.Txn, changed map[*Database]*counters) error {
 			counts.Docs += set.docs
 			counts.Deleted += set.deleted
 			set.stamp(counts.Seq)
+			set.db.shown.Store(max(set.db.shown.Load(), counts.Seq))
 		}
 		if err := set.writeTo(tx); err != nil {
 			return err
@@ -383,7 +386,7 @@ func (c *committer) recover() {
 		c.store.logger.Error("recovering the store failed; trying again", zap.Error(err), zap.Duration("in", wait))
 		select {
 		case <-time.After(wait):
-		case <-c.store.closing:
+		case <-c.store.ctx.Done():
 			return
 		}
 	}

@@ -19,6 +19,9 @@ import (
 // maxDatabaseName is the longest name of a database, in bytes, as in CouchDB.
 const maxDatabaseName = 238
 
+// clearAgain is how long clearing a deleted database pauses after a failure.
+const clearAgain = time.Second
+
 // databaseName is CouchDB's rule for names of databases, without the slash, which would
 // need escaping in every URL.
 var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_$()+-]*$`)
@@ -32,6 +35,8 @@ type Database struct {
 	clock     clock
 	counters  atomic.Pointer[counters]
 	broadcast *broadcast
+	// shown is the highest sequence that a commit, doubtful ones included, gave out.
+	shown atomic.Uint64
 	// live is false once the database is deleted: the committer then refuses what is
 	// written to it.
 	live      atomic.Bool
@@ -96,8 +101,8 @@ func (s *Store) CreateDatabase(ctx context.Context, name string) (*Database, err
 	}
 	var db *Database
 	set := &changeSet{apply: func(tx *overlay) error {
-		if _, err := s.Database(name); err == nil {
-			return ErrDatabaseExists
+		if err := checkUnused(tx, name); err != nil {
+			return err
 		}
 		id, err := tx.next(counterDatabase)
 		if err != nil {
@@ -125,7 +130,7 @@ func (s *Store) CreateDatabase(ctx context.Context, name string) (*Database, err
 // store has any, so that a checkpoint of a deleted database is seen to be wrong
 // (DECISIONS 35).
 func newCounters(id uint32, now time.Time) counters {
-	counts := counters{Created: now, Clock: Version{Source: newSourceID()}}
+	counts := counters{Created: now.Truncate(time.Second), Clock: Version{Source: newSourceID()}}
 	if id > 1 {
 		counts.Seq = uint64(id) << 32
 	}
@@ -145,34 +150,83 @@ func (s *Store) DeleteDatabase(ctx context.Context, name string) error {
 		return err
 	}
 	set := &changeSet{db: db, apply: func(tx *overlay) error {
+		if err := checkLive(tx, db.scope.db); err != nil {
+			return err
+		}
 		entry := databaseEntry{id: db.scope.db, name: name, deleting: true}
 		tx.put(databaseKey(entry.id), entry.encode())
 		return nil
-	}, after: func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		db.live.Store(false)
-		delete(s.databases, name)
-	}}
+	}, after: func() { s.dropDatabase(db) }}
 	s.committer.commit(set)
 	if set.err != nil {
 		return set.err
 	}
-	db.close()
 	s.start(func() { s.clearDatabase(db) })
 	return nil
+}
+
+// dropDatabase forgets a database that is marked as deleted in the directory.
+func (s *Store) dropDatabase(db *Database) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	db.live.Store(false)
+	if s.databases[db.name] == db {
+		delete(s.databases, db.name)
+	}
+	db.close()
+}
+
+// checkUnused returns ErrDatabaseExists if the directory has a live database of the name.
+func checkUnused(tx *overlay, name string) error {
+	pairs, failed := tx.tx.Scan(engine.PrefixRange([]byte{kindDatabase}))
+	for key, value := range pairs {
+		entry, err := decodeDatabaseEntry(key, value)
+		if err != nil {
+			return err
+		}
+		if entry.name == name && !entry.deleting {
+			return ErrDatabaseExists
+		}
+	}
+	if err := failed(); err != nil {
+		return fmt.Errorf("reading the directory of databases: %w", err)
+	}
+	return nil
+}
+
+// checkLive returns ErrNoDatabase if the directory does not have a live database of that
+// number.
+func checkLive(tx *overlay, id uint32) error {
+	value, err := tx.get(databaseKey(id))
+	if errors.Is(err, engine.ErrNotFound) {
+		return ErrNoDatabase
+	}
+	if err != nil {
+		return fmt.Errorf("reading the directory of databases: %w", err)
+	}
+	entry, err := decodeDatabaseEntry(databaseKey(id), value)
+	if err == nil && entry.deleting {
+		return ErrNoDatabase
+	}
+	return err
 }
 
 // clearDatabase removes the keys of a deleted database, at the lowest priority.
 func (s *Store) clearDatabase(db *Database) {
 	for _, kind := range databaseKinds {
 		prefix := binary.BigEndian.AppendUint32([]byte{kind}, db.scope.db)
-		if err := s.clearRange(db, engine.PrefixRange(prefix)); err != nil {
-			if !errors.Is(err, ErrUnavailable) {
-				s.logger.Error("clearing a deleted database stopped; it goes on at the next start",
-					zap.String("database", db.name), zap.Error(err))
+		for {
+			err := s.clearRange(db, engine.PrefixRange(prefix))
+			if err == nil {
+				break
 			}
-			return
+			select {
+			case <-s.ctx.Done():
+				return // it goes on at the next start
+			case <-time.After(clearAgain):
+			}
+			s.logger.Warn("clearing a deleted database goes on after a failure",
+				zap.String("database", db.name), zap.Error(err))
 		}
 	}
 	set := &changeSet{db: db, clears: true}

@@ -18,6 +18,8 @@ var (
 	// ErrMissingStub: an attachment stub names nothing that the document's known
 	// revisions have.
 	ErrMissingStub = errors.New("attachment stub names no known attachment")
+	// ErrUploadExpired: nothing came for an upload for about an hour.
+	ErrUploadExpired = errors.New("upload expired")
 	// ErrTooLarge: a document or attachment is over the configured limit.
 	ErrTooLarge = errors.New("too large")
 	// ErrRejected is wrapped by what an Evaluator returns to refuse a write.

@@ -93,9 +93,10 @@ func (f *Feed) Read(ctx context.Context, limit int, fn func(*Change) error) (int
 // step reads from the batch that the feed stands at, or from the index if it is behind
 // it.
 func (f *Feed) step(ctx context.Context, limit int, fn func(*Change) error) (n int, done bool, err error) {
-	rows := []row(nil)
+	var rows []row
+	var next *batch
 	if !f.behind() {
-		rows = f.at.kept()
+		rows, next = f.at.kept()
 	}
 	if rows == nil {
 		return f.readIndex(ctx, limit, fn)
@@ -124,7 +125,7 @@ func (f *Feed) step(ctx context.Context, limit int, fn func(*Change) error) (n i
 		n++
 	}
 	f.seq = max(f.seq, f.at.until)
-	f.at = f.at.next
+	f.at = next
 	return n, false, nil
 }
 
@@ -154,7 +155,11 @@ func (f *Feed) skipRead() {
 			if f.at.until > f.seq {
 				return
 			}
-			f.at = f.at.next
+			_, next := f.at.kept()
+			if next == nil {
+				next = f.collection.db.broadcast.end()
+			}
+			f.at = next
 		default:
 			return
 		}

@@ -26,6 +26,8 @@ type head struct {
 	Spans []span
 	// Body is the winner's.
 	Body []byte
+	// size is how many bytes the head takes where it is stored.
+	size int
 }
 
 // leaf is a tip of the revision tree with what was decided when it was written.
@@ -106,6 +108,7 @@ func (h *head) encode() []byte {
 		e.byte(ended)
 	}
 	e.bytes(h.Body)
+	h.size = len(e.b)
 	return e.b
 }
 
@@ -115,7 +118,7 @@ func decodeHead(record []byte) (*head, error) {
 	if format := d.byte(); format != headFormat && d.err == nil {
 		return nil, fmt.Errorf("%w: head format %d", ErrDamaged, format)
 	}
-	h := &head{Seq: d.fixed64()}
+	h := &head{Seq: d.fixed64(), size: len(record)}
 	h.Vector = d.vector()
 	h.Creator = d.text()
 	h.Leaves = make([]leaf, d.count(4))

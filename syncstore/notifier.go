@@ -92,10 +92,12 @@ type batch struct {
 
 	// After ready:
 	until uint64
-	next  *batch
 
-	mu   sync.Mutex
-	rows []row // nil again when the batch is too old to be kept
+	mu sync.Mutex
+	// rows and next are nil again when the batch is too old to be kept: a feed that stands
+	// at it holds it alone, not all that came after.
+	rows []row
+	next *batch
 }
 
 func newBroadcast(since uint64) *broadcast {
@@ -127,10 +129,10 @@ func (b *broadcast) advance(until uint64, rows []row) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	filled := b.tail
+	next := newBatch(until)
 	filled.until = until
-	filled.rows = rows
-	filled.next = newBatch(until)
-	b.tail = filled.next
+	filled.rows, filled.next = rows, next
+	b.tail = next
 	b.filled = append(b.filled, filled)
 	if len(b.filled) > keptBatches {
 		b.filled[0].drop()
@@ -142,11 +144,13 @@ func (b *broadcast) advance(until uint64, rows []row) {
 func (b *batch) drop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.rows = nil
+	b.rows, b.next = nil, nil
 }
 
-func (b *batch) kept() []row {
+// kept returns the batch's rows, if they are kept, and the batch after it, nil if this
+// one is too old.
+func (b *batch) kept() ([]row, *batch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.rows
+	return b.rows, b.next
 }

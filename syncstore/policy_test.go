@@ -130,7 +130,7 @@ func TestDecision29ChannelsAndGrantsAreIndexedFromTheFirstDay(t *testing.T) {
 
 	require.NoError(t, f.judged(policy, Edit{ID: "a", History: revs(t, "3-c", "2-b")}))
 	require.Equal(t, []string{"3 a"}, f.channelRows("red"))
-	require.Empty(t, f.channelRows("blue"), "the row moves on with the document's sequence")
+	require.Equal(t, []string{"2 a removed"}, f.channelRows("blue"), "who has not seen it yet still learns that it left")
 
 	f.reopen()
 	h, err := f.readHead(t.Context(), f.scope.head("a"))
@@ -138,9 +138,13 @@ func TestDecision29ChannelsAndGrantsAreIndexedFromTheFirstDay(t *testing.T) {
 	require.Equal(t, []span{{Channel: "blue", From: 1, To: 2}, {Channel: "red", From: 1}}, h.Spans)
 	require.Equal(t, []heldGrant{{Grant{"alice", "red"}, 1}}, h.winner().Grants, "held since the first revision")
 
-	require.NoError(t, f.judged(policy, Edit{ID: "a", History: revs(t, "4-d", "3-c"), Deleted: true}))
+	policy.outcome.Channels = []string{"red", "blue"}
+	require.NoError(t, f.judged(policy, Edit{ID: "a", History: revs(t, "4-d", "3-c")}))
+	require.Equal(t, []string{"4 a"}, f.channelRows("blue"), "it came back")
+	policy.outcome.Channels = []string{"red"}
+	require.NoError(t, f.judged(policy, Edit{ID: "a", History: revs(t, "5-e", "4-d"), Deleted: true}))
 	require.Zero(t, f.keys(kindGrant), "a tombstone grants nothing")
-	require.Equal(t, []string{"4 a"}, f.channelRows("red"), "those who saw the document see that it is gone")
+	require.Equal(t, []string{"5 a"}, f.channelRows("red"), "those who saw the document see that it is gone")
 }
 
 func TestDecision29AccessSharedWritesNoChannelRows(t *testing.T) {

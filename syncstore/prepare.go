@@ -1,9 +1,11 @@
 package syncstore
 
 import (
+	"bytes"
 	"context"
 	"crypto/md5" //nolint:gosec // a revision's digest is a name, not a protection (DECISIONS 26)
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -69,8 +71,8 @@ func (p *preparation) prepareEdit() (*changeSet, Rev, error) {
 		return nil, Rev{}, err
 	}
 	rev := newRevision(before, p.edit.Deleted, p.edit.Body, attachments)
-	if p.state.head != nil && p.state.head.leaf(rev) != nil {
-		return nil, rev, ErrConflict
+	if known, err := p.known(rev); err != nil || known {
+		return nil, rev, errors.Join(err, ErrConflict)
 	}
 	history := []Rev{rev}
 	if parent != nil {
@@ -78,6 +80,24 @@ func (p *preparation) prepareEdit() (*changeSet, Rev, error) {
 	}
 	set, err := p.finish(rev, history, parent, attachments)
 	return set, rev, err
+}
+
+// known reports whether the document has a revision that an edit would make. Only a peer
+// that made up revisions brings that about.
+func (p *preparation) known(rev Rev) (bool, error) {
+	if p.state.head == nil {
+		return false, nil
+	}
+	if p.state.head.leaf(rev) != nil {
+		return true, nil
+	}
+	if !bytes.Contains(p.state.tree, packDigest(rev.Digest)) {
+		return false, nil
+	}
+	if err := p.loadTree(); err != nil {
+		return false, err
+	}
+	return p.tree.find(rev) >= 0, nil
 }
 
 // parent returns the leaf that a new edit extends; nil for a new document.
@@ -224,7 +244,7 @@ func (p *preparation) finish(rev Rev, history []Rev, parent *leaf, attachments [
 	p.writeGrants(next)
 	p.writeRow(next)
 	p.writeReferences(&written)
-	p.writeExpiry(&written)
+	p.writeExpiry(next.winner())
 	p.set.add(op{key: p.state.key, value: next.encode(), keySeq: noSeq, valueSeq: headSeqAt})
 	p.set.cached = next
 	p.count(next)
@@ -244,12 +264,37 @@ func (p *preparation) evaluate(written *leaf, parent *leaf) error {
 	if err != nil {
 		return err
 	}
+	if err := outcome.check(); err != nil {
+		return err
+	}
 	written.Channels = outcome.channels()
+	seen := make(map[Grant]bool, len(outcome.Grants))
 	for _, grant := range outcome.Grants {
-		written.Grants = append(written.Grants, heldGrant{Grant: grant})
+		if !seen[grant] {
+			seen[grant] = true
+			written.Grants = append(written.Grants, heldGrant{Grant: grant})
+		}
 	}
 	if !outcome.Expires.IsZero() {
 		written.Expires = outcome.Expires
+	}
+	return nil
+}
+
+// maxName is the longest name of a channel or a principal, in bytes.
+const maxName = 1024
+
+// check refuses names that would not fit into a key.
+func (o *Outcome) check() error {
+	for _, name := range o.Channels {
+		if len(name) > maxName {
+			return fmt.Errorf("%w: a channel's name is longer than %d bytes", ErrRejected, maxName)
+		}
+	}
+	for _, grant := range o.Grants {
+		if len(grant.Channel) > maxName || len(grant.Principal) > maxName {
+			return fmt.Errorf("%w: a name in a grant is longer than %d bytes", ErrRejected, maxName)
+		}
 	}
 	return nil
 }
@@ -441,15 +486,33 @@ func (p *preparation) writeRow(next *head) {
 	p.set.add(op{key: s.seq(0), value: p.set.row, keySeq: prefixSize, valueSeq: noSeq})
 }
 
+// writeReferences notes that the document names its attachments' content, which must
+// still be there when that is committed.
 func (p *preparation) writeReferences(written *leaf) {
+	if len(written.Attachments) == 0 {
+		return
+	}
+	p.set.apply = func(tx *overlay) error {
+		for i := range written.Attachments {
+			a := &written.Attachments[i]
+			_, err := tx.get(p.collection.db.scope.content(a.Content.SHA256))
+			if errors.Is(err, engine.ErrNotFound) {
+				return fmt.Errorf("%w: the content of %q was collected", ErrMissingStub, a.Name)
+			}
+			if err != nil {
+				return fmt.Errorf("looking for content: %w", err)
+			}
+		}
+		return nil
+	}
 	for i := range written.Attachments {
 		p.set.put(p.collection.scope.reference(written.Attachments[i].Content.SHA256, p.edit.ID), nil)
 	}
 }
 
-func (p *preparation) writeExpiry(written *leaf) {
-	if !written.Expires.IsZero() {
-		p.set.put(p.collection.scope.due(written.Expires.Unix(), p.state.key), nil)
+func (p *preparation) writeExpiry(winner *leaf) {
+	if !winner.Deleted && !winner.Expires.IsZero() {
+		p.set.put(p.collection.scope.due(winner.Expires.Unix(), p.state.key), nil)
 	}
 }
 

@@ -17,7 +17,7 @@ func (c *Collection) Get(ctx context.Context, id string, o GetOptions) (*Documen
 	}
 	key := c.scope.head(id)
 	h, epoch := c.store.cache.get(key)
-	if h != nil && (o.Rev.IsZero() || o.Rev == h.winner().Rev) && (!o.History || !h.hasTree()) {
+	if h != nil && (o.Rev.IsZero() || o.Rev == h.winner().Rev && !o.Latest) && (!o.History || !h.hasTree()) {
 		return c.winner(id, h, o)
 	}
 	var doc *Document

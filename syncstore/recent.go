@@ -29,6 +29,10 @@ func (r *recent) fresh(key string, base uint64) bool {
 
 // begin opens a commit.
 func (r *recent) begin(number uint64) {
+	if n := len(r.commits); n > 0 && len(r.commits[n-1].keys) == 0 {
+		r.commits[n-1].number = number
+		return
+	}
 	r.commits = append(r.commits, recentCommit{number: number})
 }
 

@@ -35,7 +35,8 @@ type RecordReader interface {
 // RecordTx also writes.
 type RecordTx interface {
 	RecordReader
-	// Put stores a record; expires, if not zero, is when it goes by itself.
+	// Put stores a record; expires, if not zero, is when it goes by itself. If there is no
+	// such database, Update returns ErrNoDatabase.
 	Put(db uint32, key, value []byte, expires time.Time)
 	// Delete removes a record; a missing one is no error.
 	Delete(db uint32, key []byte)
@@ -122,7 +123,23 @@ type recordTx struct {
 	err error
 }
 
+// live notes an error if the database is not there: its records would stay for ever
+// (DECISIONS 30).
+func (t *recordTx) live(db uint32) bool {
+	if db == 0 {
+		return true
+	}
+	if err := checkLive(t.overlay, db); err != nil {
+		t.err = err
+		return false
+	}
+	return true
+}
+
 func (t *recordTx) Put(db uint32, key, value []byte, expires time.Time) {
+	if !t.live(db) {
+		return
+	}
 	s := scope{db: db}
 	var at int64
 	if !expires.IsZero() {

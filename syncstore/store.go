@@ -81,7 +81,9 @@ type Store struct {
 	locks     *keyLocks
 	touched   *touches
 
-	closing    chan struct{}
+	// ctx ends when the store is closed.
+	ctx        context.Context //nolint:containedctx // the life of what runs in the background
+	cancel     context.CancelFunc
 	closeOnce  sync.Once
 	background sync.WaitGroup
 	wakeSweep  chan struct{}
@@ -122,9 +124,9 @@ func Open(ctx context.Context, eng engine.Engine, o Options) (*Store, error) {
 	s := &Store{
 		engine: eng, options: o, logger: o.Logger,
 		cache: newCache(o.Cache), notifier: newNotifier(), locks: newKeyLocks(), touched: newTouches(o.Now),
-		closing: make(chan struct{}), wakeSweep: make(chan struct{}, 1),
-		databases: make(map[string]*Database),
+		wakeSweep: make(chan struct{}, 1), databases: make(map[string]*Database),
 	}
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.committer = newCommitter(s)
 	if err := s.checkFormat(ctx); err != nil {
 		return nil, err
@@ -146,10 +148,8 @@ func Open(ctx context.Context, eng engine.Engine, o Options) (*Store, error) {
 func (s *Store) start(run func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	select {
-	case <-s.closing:
+	if s.ctx.Err() != nil {
 		return
-	default:
 	}
 	s.background.Go(run)
 }
@@ -161,13 +161,16 @@ func (s *Store) Close() error {
 		s.committer.close()
 		s.notifier.close()
 		s.mu.Lock()
-		close(s.closing)
-		for _, db := range s.databases {
-			db.close()
-		}
+		s.cancel()
 		s.mu.Unlock()
 	})
 	s.background.Wait()
+	// Only now, so that a database that was still being made is among them.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, db := range s.databases {
+		db.close()
+	}
 	return nil
 }
 
@@ -194,65 +197,111 @@ func (s *Store) checkFormat(ctx context.Context) error {
 // loadDatabases reads the directory of databases and their counters. It returns those
 // that were deleted and are not cleared yet.
 func (s *Store) loadDatabases(ctx context.Context) (clearing []*Database, err error) {
+	directory, err := s.readDirectory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, found := range directory {
+		db := newDatabase(s, found.entry, found.counts)
+		if found.entry.deleting {
+			db.close()
+			clearing = append(clearing, db)
+		} else {
+			s.databases[db.name] = db
+		}
+	}
+	return clearing, nil
+}
+
+// directoryRow is a database as the directory and its counters have it.
+type directoryRow struct {
+	entry  databaseEntry
+	counts counters
+}
+
+func (s *Store) readDirectory(ctx context.Context) (directory []directoryRow, err error) {
 	err = s.engine.View(ctx, func(r engine.Reader) error {
 		pairs, failed := r.Scan(engine.PrefixRange([]byte{kindDatabase}))
-		entries := make(map[uint32]databaseEntry)
 		for key, value := range pairs {
 			entry, err := decodeDatabaseEntry(key, value)
 			if err != nil {
 				return err
 			}
-			entries[entry.id] = entry
+			directory = append(directory, directoryRow{entry: entry})
 		}
 		if err := failed(); err != nil {
 			return fmt.Errorf("reading the directory of databases: %w", err)
 		}
-		for _, entry := range entries {
-			counts, err := readCounters(r, scope{db: entry.id})
-			if errors.Is(err, ErrNoDatabase) && entry.deleting {
-				counts = counters{}
-			} else if err != nil {
-				return fmt.Errorf("database %q: %w", entry.name, err)
-			}
-			db := newDatabase(s, entry, counts)
-			if entry.deleting {
-				db.close()
-				clearing = append(clearing, db)
-			} else {
-				s.databases[entry.name] = db
+		for i := range directory {
+			found := &directory[i]
+			found.counts, err = readCounters(r, scope{db: found.entry.id})
+			if err != nil && (!errors.Is(err, ErrNoDatabase) || !found.entry.deleting) {
+				return fmt.Errorf("database %q: %w", found.entry.name, err)
 			}
 		}
 		return nil
 	})
-	return clearing, err
+	return directory, err
 }
 
 // recover brings the engine back after a doubtful commit and reads again what memory
-// holds of it.
+// holds of it. The commit may have stayed or gone; where it has gone, the sequences that
+// it showed are skipped, since somebody may have read them (DECISIONS 32).
 func (s *Store) recover() error {
-	ctx := context.Background()
-	if err := s.engine.Recover(ctx); err != nil {
+	if err := s.engine.Recover(s.ctx); err != nil {
 		return fmt.Errorf("recovering the engine: %w", err)
 	}
 	s.cache.clear()
-	s.mu.Lock()
-	databases := make([]*Database, 0, len(s.databases))
-	for _, db := range s.databases {
-		databases = append(databases, db)
+	directory, err := s.readDirectory(s.ctx)
+	if err != nil {
+		return err
 	}
-	s.mu.Unlock()
-	return s.engine.View(ctx, func(r engine.Reader) error {
-		for _, db := range databases {
-			counts, err := readCounters(r, db.scope)
-			if err != nil {
-				return fmt.Errorf("database %q: %w", db.name, err)
-			}
-			db.counters.Store(&counts)
-			db.clock.restore(counts.Clock)
-			db.broadcast.skip(counts.Seq)
+	live := make(map[string]*Database)
+	for _, found := range directory {
+		if err := s.recoverDatabase(found, live); err != nil {
+			return err
 		}
+	}
+	s.mu.Lock()
+	before := s.databases
+	s.databases = live
+	s.mu.Unlock()
+	for name, db := range before {
+		if live[name] == db {
+			continue
+		}
+		// The doubtful commit deleted it, or had made it and is gone.
+		s.dropDatabase(db)
+		s.start(func() { s.clearDatabase(db) })
+	}
+	return nil
+}
+
+func (s *Store) recoverDatabase(found directoryRow, live map[string]*Database) error {
+	if found.entry.deleting {
 		return nil
-	})
+	}
+	s.mu.Lock()
+	db, known := s.databases[found.entry.name]
+	s.mu.Unlock()
+	if !known || db.scope.db != found.entry.id {
+		live[found.entry.name] = newDatabase(s, found.entry, found.counts)
+		return nil
+	}
+	live[db.name] = db
+	if shown := db.shown.Load(); shown > found.counts.Seq {
+		found.counts.Seq = shown
+		err := s.engine.Update(s.ctx, func(tx engine.Txn) error {
+			return tx.Put(db.scope.counters(), found.counts.encode())
+		})
+		if err != nil {
+			return fmt.Errorf("skipping the sequences of a doubtful commit: %w", err)
+		}
+	}
+	db.counters.Store(&found.counts)
+	db.clock.restore(found.counts.Clock)
+	db.broadcast.skip(found.counts.Seq)
+	return nil
 }
 
 // Database returns a live database, or ErrNoDatabase. It reads no storage.

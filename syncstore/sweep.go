@@ -1,6 +1,7 @@
 package syncstore
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -22,13 +23,13 @@ func (s *Store) sweep() {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-s.closing:
+		case <-s.ctx.Done():
 			return
 		case <-s.wakeSweep:
 		case <-ticker.C:
 		}
-		if _, err := s.sweepDue(context.Background()); err != nil && !errors.Is(err, ErrUnavailable) {
-			s.logger.Error("background work on the store failed; it is tried again", zap.Error(err))
+		if _, err := s.sweepDue(s.ctx); err != nil && s.ctx.Err() == nil {
+			s.logger.Warn("background work on the store stopped; it is tried again", zap.Error(err))
 		}
 	}
 }
@@ -54,16 +55,13 @@ func (s *Store) sweepDue(ctx context.Context) (int, error) {
 		}
 		var n int
 		n, err = s.sweepScope(ctx, db)
-		if errors.Is(err, ErrNoDatabase) {
-			err = nil
-		}
 		done += n
 	}
 	return done, err
 }
 
 // sweepScope does what is due in a database, or in the store as a whole (nil). What is
-// not done, because a document was written meanwhile, stays due.
+// not done, because a document was written meanwhile or something failed, stays due.
 func (s *Store) sweepScope(ctx context.Context, db *Database) (int, error) {
 	var where scope
 	if db != nil {
@@ -79,16 +77,10 @@ func (s *Store) sweepScope(ctx context.Context, db *Database) (int, error) {
 		if err != nil || len(keys) == 0 {
 			return total, err
 		}
-		for _, key := range keys {
-			select {
-			case <-s.closing:
-				return total, ErrUnavailable
-			default:
-			}
-			if err := s.handleDue(ctx, db, key); err != nil {
-				return total, err
-			}
-			total++
+		n, err := s.sweepPage(ctx, db, keys)
+		total += n
+		if err != nil {
+			return total, err
 		}
 		scan.Start = append(keys[len(keys)-1], 0)
 	}
@@ -111,10 +103,63 @@ func (s *Store) dueKeys(ctx context.Context, scan engine.Range) (keys [][]byte, 
 	return keys, nil
 }
 
-// handleDue does what a due key asks for and removes the key.
-func (s *Store) handleDue(ctx context.Context, db *Database, key []byte) error {
+// sweepPage does what some due keys ask for and returns how many it did. Things that do
+// not touch the same document are committed together.
+func (s *Store) sweepPage(ctx context.Context, db *Database, keys [][]byte) (done int, err error) {
+	var page []*changeSet
+	documents := make(map[string]bool)
+	flush := func() error {
+		s.committer.commitBackground(page...)
+		for _, set := range page {
+			switch {
+			case set.err == nil:
+				done++
+			case stopsSweep(set.err):
+				return set.err
+			case !errors.Is(set.err, errStale) && !errors.Is(set.err, ErrNoDatabase):
+				s.logger.Error("background work on the store failed; it is tried again", zap.Error(set.err))
+			}
+		}
+		page = page[:0]
+		clear(documents)
+		return nil
+	}
+	for _, key := range keys {
+		if err := ctx.Err(); err != nil {
+			return done, err
+		}
+		set, err := s.dueSet(ctx, db, key)
+		switch {
+		case stopsSweep(err):
+			return done, err
+		case err != nil:
+			s.logger.Error("background work on the store failed; it is tried again", zap.Error(err))
+			continue
+		}
+		if set.key != "" && documents[set.key] {
+			// It was prepared beside another of its document: again, from what that one leaves.
+			if err := flush(); err != nil {
+				return done, err
+			}
+			if set, err = s.dueSet(ctx, db, key); err != nil {
+				continue
+			}
+		}
+		documents[set.key] = true
+		page = append(page, set)
+	}
+	return done, flush()
+}
+
+// stopsSweep reports whether it makes no sense to go on with other things.
+func stopsSweep(err error) bool {
+	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrInsufficientStorage) || errors.Is(err, context.Canceled)
+}
+
+// dueSet returns the change set that does what a due key asks for and removes the key.
+func (s *Store) dueSet(ctx context.Context, db *Database, key []byte) (*changeSet, error) {
 	if len(key) <= prefixSize+8 {
-		return fmt.Errorf("%w: due key", ErrDamaged)
+		return nil, fmt.Errorf("%w: due key", ErrDamaged)
 	}
 	target := key[prefixSize+8:]
 	set := &changeSet{db: db}
@@ -128,7 +173,7 @@ func (s *Store) handleDue(ctx context.Context, db *Database, key []byte) error {
 	case kind == kindContent && db != nil:
 		s.collectContent(db, target, set)
 	case kind == kindChunk && db != nil:
-		err = s.clearRange(db, engine.PrefixRange(target))
+		err = s.clearBlob(db, key, target, set)
 	case kind == kindRecord:
 		s.expireRecord(target, set)
 	case kind == kindAuthLog:
@@ -136,14 +181,33 @@ func (s *Store) handleDue(ctx context.Context, db *Database, key []byte) error {
 	default:
 		err = fmt.Errorf("%w: due key of kind %d", ErrDamaged, kind)
 	}
-	if err != nil {
-		return err
+	return set, err
+}
+
+// clearBlob removes the chunks of an upload that was given up. First it takes away the
+// key by which the upload knows that it lives: from then on it cannot go on or finish.
+// A key with time 0 says that this has been done.
+func (s *Store) clearBlob(db *Database, key, target []byte, set *changeSet) error {
+	given := db.scope.due(0, target)
+	if !bytes.Equal(key, given) {
+		doom := &changeSet{db: db, apply: func(tx *overlay) error {
+			if _, err := tx.get(key); err != nil {
+				return err // it is finished, or has said that it lives
+			}
+			tx.delete(key)
+			tx.put(given, nil)
+			return nil
+		}}
+		s.committer.commitBackground(doom)
+		if errors.Is(doom.err, engine.ErrNotFound) {
+			return nil
+		}
+		if doom.err != nil {
+			return doom.err
+		}
+		set.delete(given)
 	}
-	s.committer.commitBackground(set)
-	if errors.Is(set.err, errStale) {
-		return nil
-	}
-	return set.err
+	return s.clearRange(db, engine.PrefixRange(target))
 }
 
 // expireRecord removes a record of a package above if it has not been given more time.
@@ -176,15 +240,19 @@ func (s *Store) dropBody(ctx context.Context, db *Database, target []byte, set *
 	}
 	set.key, set.base = string(c.scope.head(id)), s.committer.committed.Load()
 	return s.engine.View(ctx, func(r engine.Reader) error {
-		record, err := r.Get([]byte(set.key))
-		if errors.Is(err, engine.ErrNotFound) {
-			set.delete(target)
-			return nil
-		}
+		records, err := r.GetMany([][]byte{[]byte(set.key), target})
 		if err != nil {
 			return fmt.Errorf("reading a document: %w", err)
 		}
-		h, err := decodeHead(record)
+		if records[0] == nil || records[1] == nil {
+			set.delete(target)
+			return nil
+		}
+		h, err := decodeHead(records[0])
+		if err != nil {
+			return err
+		}
+		stored, err := decodeStoredBody(records[1])
 		if err != nil {
 			return err
 		}
@@ -192,6 +260,9 @@ func (s *Store) dropBody(ctx context.Context, db *Database, target []byte, set *
 			return nil
 		}
 		set.delete(target)
+		if len(stored.leaf.Attachments) == 0 {
+			return nil
+		}
 		return c.dropReferences(r, id, h, target, set)
 	})
 }
@@ -274,7 +345,7 @@ func (s *Store) collectContent(db *Database, target []byte, set *changeSet) {
 			return nil
 		}
 		tx.delete(target)
-		tx.put(db.scope.due(now.Unix(), db.scope.blob(stored.blob)), nil)
+		tx.put(db.scope.due(0, db.scope.blob(stored.blob)), nil)
 		return nil
 	}
 }
@@ -306,10 +377,16 @@ func (s *Store) expireDocument(ctx context.Context, db *Database, target []byte)
 	results := c.Write(ctx, []Edit{{ID: id, Parent: winner.Rev, Deleted: true}}, WriteOptions{
 		Evaluator: keepChannels{channels: winner.Channels},
 	})
-	if errors.Is(results[0].Err, ErrConflict) {
+	switch err := results[0].Err; {
+	case errors.Is(err, ErrConflict):
 		return nil
+	case errors.Is(err, ErrBadRevision):
+		// No generation is left for a tombstone: trying again would not help.
+		s.logger.Warn("a document cannot expire", zap.Error(err))
+		return nil
+	default:
+		return err
 	}
-	return results[0].Err
 }
 
 func (c *Collection) readHead(ctx context.Context, key []byte) (*head, error) {

@@ -50,7 +50,8 @@ func (d *Database) NewUpload(ctx context.Context) *Upload {
 	return u
 }
 
-// Write stores p. ErrInsufficientStorage, ErrUnavailable, ErrNoDatabase.
+// Write stores p. ErrInsufficientStorage, ErrUnavailable, ErrNoDatabase; ErrUploadExpired
+// if nothing came for so long that the upload was taken for abandoned.
 func (u *Upload) Write(p []byte) (int, error) {
 	if u.over {
 		return 0, errUploadOver
@@ -80,7 +81,7 @@ func (u *Upload) flush() error {
 	if err := u.ctx.Err(); err != nil {
 		return err
 	}
-	set := &changeSet{db: u.db}
+	set := &changeSet{db: u.db, apply: u.checkNotSwept(u.due)}
 	set.put(u.db.scope.chunk(u.blob, u.chunks), u.buffer)
 	now := u.db.store.options.Now()
 	if u.due < now.Add(unusedContent-renewUpload).Unix() {
@@ -97,6 +98,22 @@ func (u *Upload) flush() error {
 	u.chunks++
 	u.buffer = make([]byte, 0, chunkSize)
 	return nil
+}
+
+// checkNotSwept makes sure that the sweeper has not taken the upload for abandoned.
+func (u *Upload) checkNotSwept(due int64) func(*overlay) error {
+	if due == 0 {
+		return nil
+	}
+	key := u.db.scope.due(due, u.db.scope.blob(u.blob))
+	return func(tx *overlay) error {
+		if _, err := tx.get(key); errors.Is(err, engine.ErrNotFound) {
+			return ErrUploadExpired
+		} else if err != nil {
+			return fmt.Errorf("looking for an upload: %w", err)
+		}
+		return nil
+	}
 }
 
 func (u *Upload) dueKey() []byte { return u.db.scope.due(u.due, u.db.scope.blob(u.blob)) }
@@ -119,14 +136,20 @@ func (u *Upload) Commit(ctx context.Context) (Content, error) {
 	content := u.content()
 	now := u.db.store.options.Now()
 	u.db.store.touched.touch(u.db, content.SHA256)
+	check := u.checkNotSwept(u.due)
 	set := &changeSet{db: u.db, apply: func(tx *overlay) error {
+		if check != nil {
+			if err := check(tx); err != nil {
+				return err
+			}
+		}
 		key := u.db.scope.content(content.SHA256)
 		switch _, err := tx.get(key); {
 		case err == nil:
 			// It is stored already; the sweeper clears this copy.
 			if u.due != 0 {
 				tx.delete(u.dueKey())
-				tx.put(u.db.scope.due(now.Unix(), u.db.scope.blob(u.blob)), nil)
+				tx.put(u.db.scope.due(0, u.db.scope.blob(u.blob)), nil)
 			}
 			return nil
 		case !errors.Is(err, engine.ErrNotFound):

@@ -16,16 +16,11 @@ import (
 // error; those that were are finished.
 func (c *Collection) Write(ctx context.Context, edits []Edit, o WriteOptions) []WriteResult {
 	results := make([]WriteResult, len(edits))
-	round := make([]int, 0, len(edits))
-	rest := make([]int, 0)
-	for i := range edits {
-		results[i].ID = edits[i].ID
-		round = append(round, i)
+	for i, edit := range edits {
+		results[i].ID = edit.ID
 	}
-	for len(round) > 0 {
-		round, rest = firstOfEach(edits, round, rest[:0])
+	for _, round := range rounds(edits) {
 		c.writeRound(ctx, edits, round, o, results)
-		round, rest = rest, round
 	}
 	for i := range results {
 		c.count(&results[i])
@@ -42,23 +37,23 @@ func (c *Collection) count(result *WriteResult) {
 	}
 }
 
-// firstOfEach splits indexes into those that name a document for the first time and the
-// rest, which has to wait for them.
-func firstOfEach(edits []Edit, indexes, rest []int) (first, later []int) {
-	if len(indexes) == 1 {
-		return indexes, rest
+// rounds splits edits so that each round names a document once: the n-th edit of a
+// document is in the n-th round.
+func rounds(edits []Edit) [][]int {
+	if len(edits) == 1 {
+		return [][]int{{0}}
 	}
-	seen := make(map[string]struct{}, len(indexes))
-	first = make([]int, 0, len(indexes))
-	for _, i := range indexes {
-		if _, ok := seen[edits[i].ID]; ok {
-			rest = append(rest, i)
-			continue
+	var all [][]int
+	times := make(map[string]int, len(edits))
+	for i := range edits {
+		n := times[edits[i].ID]
+		times[edits[i].ID]++
+		if n == len(all) {
+			all = append(all, nil)
 		}
-		seen[edits[i].ID] = struct{}{}
-		first = append(first, i)
+		all[n] = append(all[n], i)
 	}
-	return first, rest
+	return all
 }
 
 // writeRound writes edits of different documents. What was overtaken by another write
@@ -105,10 +100,18 @@ func (c *Collection) attempt(
 		p := preparation{ctx: ctx, collection: c, edit: &edits[i], options: &o, state: states[n]}
 		set, rev, err := p.prepare()
 		results[i].Rev, results[i].Err = rev, err
-		if err == nil && set != nil {
-			sets = append(sets, set)
-			owners = append(owners, i)
+		switch {
+		case errors.Is(err, errStale):
+			stale = append(stale, i)
+			continue
+		case err != nil:
+			continue
+		case set == nil:
+			// The revision is here already. The committer says whether that is beyond doubt.
+			set = &changeSet{db: c.db}
 		}
+		sets = append(sets, set)
+		owners = append(owners, i)
 	}
 	c.store.committer.commit(sets...)
 	for n, set := range sets {

@@ -65,6 +65,7 @@ func FuzzString(f *testing.F) {
 
 // compare checks a document against what encoding/json makes of its text.
 func compare(t *testing.T, text []byte, doc Document) {
+	t.Helper()
 	var all, body map[string]json.RawMessage
 	require.NoError(t, json.Unmarshal(text, &all))
 	require.NoError(t, json.Unmarshal(doc.Body, &body))

@@ -44,7 +44,7 @@ func Parse(text []byte) (Document, error) {
 	kept := few[:0] // name through value of the members that stay
 	var meta []Member
 	object := s.object()
-	at, done, err := s.first(begin+1, '}')
+	at, done := s.first(begin+1, '}')
 	for ; !done && err == nil; at, done, err = s.next(at, '}') {
 		m, err := s.member(at, &object)
 		if err != nil {

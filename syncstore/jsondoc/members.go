@@ -11,7 +11,7 @@ func Members(text []byte, fn func(name string, value []byte) error) error {
 		return err
 	}
 	object := s.object()
-	at, done, err := s.first(at+1, '}')
+	at, done := s.first(at+1, '}')
 	for ; !done && err == nil; at, done, err = s.next(at, '}') {
 		m, err := s.member(at, &object)
 		if err != nil {
@@ -36,7 +36,7 @@ func Elements(text []byte, fn func(value []byte) error) error {
 	if err != nil {
 		return err
 	}
-	at, done, err := s.first(at+1, ']')
+	at, done := s.first(at+1, ']')
 	for ; !done && err == nil; at, done, err = s.next(at, ']') {
 		end, err := s.value(at)
 		if err != nil {

@@ -70,7 +70,8 @@ func (s *scanner) nestedObject(at int) (int, error) {
 		return at, err
 	}
 	object := s.object()
-	at, done, err := s.first(at+1, '}')
+	var err error
+	at, done := s.first(at+1, '}')
 	for ; !done && err == nil; at, done, err = s.next(at, '}') {
 		m, err := s.member(at, &object)
 		if err != nil {
@@ -86,7 +87,8 @@ func (s *scanner) nestedArray(at int) (int, error) {
 	if err := s.enter(at); err != nil {
 		return at, err
 	}
-	at, done, err := s.first(at+1, ']')
+	var err error
+	at, done := s.first(at+1, ']')
 	for ; !done && err == nil; at, done, err = s.next(at, ']') {
 		if at, err = s.value(at); err != nil {
 			return at, err
@@ -107,12 +109,12 @@ func (s *scanner) enter(at int) error {
 
 // first finds the first member or element behind an opening bracket. done means that
 // there was none and at is behind the closing bracket.
-func (s *scanner) first(at int, closing byte) (next int, done bool, err error) {
+func (s *scanner) first(at int, closing byte) (next int, done bool) {
 	at = s.space(at)
 	if at < len(s.text) && s.text[at] == closing {
-		return at + 1, true, nil
+		return at + 1, true
 	}
-	return at, false, nil
+	return at, false
 }
 
 // next passes over the comma behind a member or element, or the closing bracket.

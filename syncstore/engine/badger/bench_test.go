@@ -28,11 +28,9 @@ func documentKey(i int) []byte {
 	return fmt.Appendf(nil, "\x01\x00\x00\x00\x01\x00\x00\x00\x01document/%09d", i)
 }
 
-func openFilled(b *testing.B, change func(*Options)) *Engine {
+func openFilled(b *testing.B) *Engine {
+	b.Helper()
 	o := Options{Memory: 256 << 20, MinFree: 1, NoSync: true}
-	if change != nil {
-		change(&o)
-	}
 	path := b.TempDir()
 	e, err := Open(path, o)
 	require.NoError(b, err)
@@ -55,7 +53,7 @@ func openFilled(b *testing.B, change func(*Options)) *Engine {
 }
 
 func BenchmarkGet(b *testing.B) {
-	e := openFilled(b, nil)
+	e := openFilled(b)
 	b.ReportAllocs()
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
@@ -73,7 +71,7 @@ func BenchmarkGet(b *testing.B) {
 }
 
 func BenchmarkScan(b *testing.B) {
-	e := openFilled(b, nil)
+	e := openFilled(b)
 	for _, c := range []struct {
 		name string
 		in   engine.Range

@@ -25,6 +25,7 @@ type broken struct {
 var errDisk = errors.New("disk on fire")
 
 func openBroken(t *testing.T, o Options) *broken {
+	t.Helper()
 	b := &broken{}
 	b.free.Store(1 << 40)
 	e, err := open(t.TempDir(), o, hooks{
@@ -60,6 +61,7 @@ func (b *broken) put(ctx context.Context, key, value string) error {
 }
 
 func (b *broken) get(t *testing.T, key string) (value string, found bool) {
+	t.Helper()
 	require.NoError(t, b.View(t.Context(), func(r engine.Reader) error {
 		v, err := r.Get([]byte(key))
 		if errors.Is(err, engine.ErrNotFound) {

@@ -18,18 +18,34 @@ func TestMain(m *testing.M) {
 
 // small are options for tests, which have little room and many stores.
 func small(t *testing.T) Options {
+	t.Helper()
 	return Options{Memory: MinMemory, MinFree: 1, Logger: zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel))}
 }
 
 func openAt(t *testing.T, path string) engine.Engine {
+	t.Helper()
 	e, err := Open(path, small(t))
+	require.NoError(t, err)
+	return e
+}
+
+func openNew(t *testing.T) engine.Engine {
+	t.Helper()
+	return openAt(t, t.TempDir())
+}
+
+func openEncrypted(t *testing.T, path string) engine.Engine {
+	t.Helper()
+	o := small(t)
+	o.EncryptionKey = []byte("0123456789abcdef")
+	e, err := Open(path, o)
 	require.NoError(t, err)
 	return e
 }
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	enginetest.Run(t, func(t *testing.T) engine.Engine { return openAt(t, t.TempDir()) })
+	enginetest.Run(t, openNew)
 }
 
 func TestConformanceDurable(t *testing.T) {
@@ -39,11 +55,5 @@ func TestConformanceDurable(t *testing.T) {
 
 func TestConformanceEncrypted(t *testing.T) {
 	t.Parallel()
-	enginetest.RunDurable(t, func(t *testing.T, path string) engine.Engine {
-		o := small(t)
-		o.EncryptionKey = []byte("0123456789abcdef")
-		e, err := Open(path, o)
-		require.NoError(t, err)
-		return e
-	})
+	enginetest.RunDurable(t, openEncrypted)
 }
