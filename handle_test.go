@@ -2,6 +2,7 @@ package caddysync
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func TestSignInGoesBackWhenTheLastStepOfAReloadFails(t *testing.T) {
 	require.NoError(t, opened.createDatabases(t.Context(), zap.NewNop(), []string{"notes"}), "there already")
 	require.NoError(t, h.enter(t.Context(), running))
 
-	guest, err := running.auth.Authenticate(httptest.NewRequest("GET", "/notes", nil), &auth.Site{}, auth.Database{Name: "notes", ID: 1})
+	guest, err := running.auth.Authenticate(httptest.NewRequest(http.MethodGet, "/notes", nil), &auth.Site{}, auth.Database{Name: "notes", ID: 1})
 	require.NoError(t, err)
 	again, err := h.open(failing)
 	require.NoError(t, err)
