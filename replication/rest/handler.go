@@ -83,6 +83,8 @@ type Handler struct {
 	cross   *http.CrossOriginProtection
 	welcome []byte
 	buffers sync.Pool // of *[]byte
+	// take is lease; tests have no session to take one of.
+	take func(*request) (heldLease, error)
 }
 
 // New checks the configuration and makes a handler of it. It does no I/O.
@@ -104,6 +106,7 @@ func newHandler(c Config, a authenticator) (*Handler, error) {
 		c.Database = func(string) Policy { return Policy{} }
 	}
 	h := &Handler{Config: c, auth: a}
+	h.take = func(rq *request) (heldLease, error) { return h.lease(rq) }
 	if len(c.Databases) != 1 || c.Databases[0] != "*" {
 		h.names = make(map[string]struct{}, len(c.Databases))
 		for _, name := range c.Databases {

@@ -36,7 +36,7 @@ type guard struct {
 
 // guard begins to watch; stop must be called before the handler returns.
 func (h *Handler) guard(rq *request) *guard {
-	take := func() (heldLease, error) { return h.lease(rq) }
+	take := func() (heldLease, error) { return h.take(rq) }
 	return newGuard(take, http.NewResponseController(rq.w), rq.started)
 }
 

@@ -91,9 +91,9 @@ func TestDecision38_DownloadsEndWithTheirLease(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	}))
 	defer server.Close()
-	answer, err := server.Client().Get(server.URL) //nolint:noctx // the server ends it
+	answer, err := server.Client().Get(server.URL)
 	require.NoError(t, err)
-	defer answer.Body.Close() //nolint:errcheck // it is cut
+	defer answer.Body.Close()
 	_, err = io.CopyN(io.Discard, answer.Body, 1<<20)
 	require.NoError(t, err)
 	close(lease.ended)

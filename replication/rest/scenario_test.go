@@ -88,6 +88,7 @@ func newSite(tb testing.TB, options ...siteOption) *site {
 	}
 	h, err := newHandler(c, a)
 	require.NoError(tb, err)
+	h.take = func(*request) (heldLease, error) { return newFakeLease(), a.lease }
 	return &site{t: tb, Handler: h, db: db, header: map[string]string{"Authorization": "Bearer alice"}}
 }
 

@@ -127,7 +127,7 @@ func (h *Handler) recheck(rq *request) error {
 	if !rq.slow() {
 		return nil
 	}
-	lease, err := h.lease(rq)
+	lease, err := h.take(rq)
 	if err != nil {
 		return err
 	}
