@@ -19,9 +19,10 @@ const (
 	// DefaultGCInterval is the time between collections of the value log.
 	DefaultGCInterval = 10 * time.Minute
 
-	// MaxTxnSize and MaxTxnKeys are what every transaction may write, however small the
-	// memory: bytes of keys and of values below valueThreshold, and keys.
+	// MaxTxnSize is how many bytes of keys, and of values that do not go to the value
+	// log, every transaction may write, however small the memory.
 	MaxTxnSize = 4 << 20
+	// MaxTxnKeys is how many keys every transaction may write.
 	MaxTxnKeys = 8000
 
 	// valueThreshold is the size from which values go to the value log: documents stay

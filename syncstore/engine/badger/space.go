@@ -2,8 +2,7 @@ package badger
 
 import (
 	"fmt"
-	"io/fs"
-	"path/filepath"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -40,20 +39,19 @@ func freeBytes(path string) (int64, error) {
 // diskBytes returns how many bytes the files of a directory take. Badger makes its
 // files large and fills them later, so blocks count, not lengths.
 func diskBytes(path string) int64 {
+	files, err := os.ReadDir(path) // Badger has no folders in its own
+	if err != nil {
+		return 0
+	}
 	var sum int64
-	// A file that vanishes while we look counts as it should.
-	_ = filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil
-		}
-		info, err := d.Info()
+	for _, f := range files {
+		info, err := f.Info()
 		if err != nil {
-			return nil
+			continue // it vanished while we looked
 		}
 		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
 			sum += stat.Blocks * 512
 		}
-		return nil
-	})
+	}
 	return sum
 }

@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	// TxnSize and TxnKeys are what every engine must take in one update: bytes of keys
-	// and small values, and keys. A group of the committer holds far less; a single
-	// document may need more than a group (DECISIONS 31).
+	// TxnSize is how many bytes of keys and small values every engine must take in one
+	// update. A group of the committer holds far less; a single document may need more
+	// than a group (DECISIONS 31).
 	TxnSize = 4<<20 - 64<<10
+	// TxnKeys is how many keys every engine must take in one update.
 	TxnKeys = 8000 - 1
 )
 
