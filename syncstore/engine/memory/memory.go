@@ -6,6 +6,7 @@ package memory
 import (
 	"bytes"
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"sync"
@@ -75,7 +76,7 @@ func (e *Engine) Update(ctx context.Context, fn func(engine.Txn) error) error {
 	}
 	fail := e.fail
 	e.fail = nil
-	if fail != nil && fail != engine.ErrDoubtful {
+	if fail != nil && !errors.Is(fail, engine.ErrDoubtful) {
 		return fail
 	}
 	e.current.Store(&tx.pairs)
