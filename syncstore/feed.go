@@ -57,8 +57,9 @@ func (f *Feed) behind() bool { return f.seq < max(f.at.since, f.target) }
 // Seq returns the sequence that the feed has reached.
 func (f *Feed) Seq() uint64 { return f.seq }
 
-// Ready returns a channel that is closed when there is something to Read. It is another
-// channel after each Read: call Ready each time before waiting.
+// Ready returns a channel that is closed when there may be something to Read: now and
+// then a Read finds nothing. It is another channel after each Read: call Ready each time
+// before waiting.
 func (f *Feed) Ready() <-chan struct{} {
 	if f.behind() {
 		behind := make(chan struct{})
