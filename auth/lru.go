@@ -8,7 +8,9 @@ import (
 // lruShards is how many locks a cache is spread over.
 const lruShards = 16
 
-// lru is a bounded cache that forgets what was used longest ago. Filling it from the
+// lru is a bounded cache that forgets what was not used for long: an entry that was used
+// since it came to the end of the queue gets a second chance. A hit only sets a mark, and
+// does not touch its neighbours in memory. Filling it from the
 // store is safe against a write in between: take the epoch, read the store, then
 // putIf; an invalidation meanwhile moves the epoch and the stale value is not kept.
 type lru[K comparable, V any] struct {
@@ -21,13 +23,14 @@ type lruShard[K comparable, V any] struct {
 	epoch uint64
 	max   int
 	nodes map[K]*lruNode[K, V]
-	root  lruNode[K, V] // of the ring; root.next was used last
+	root  lruNode[K, V] // of the ring; root.prev is next to go
 }
 
 type lruNode[K comparable, V any] struct {
 	prev, next *lruNode[K, V]
 	key        K
 	value      V
+	used       bool
 }
 
 // newLRU returns a cache of about size entries.
@@ -55,10 +58,7 @@ func (c *lru[K, V]) get(k K) (V, bool) {
 		var zero V
 		return zero, false
 	}
-	if s.root.next != n {
-		n.unlink()
-		n.link(&s.root)
-	}
+	n.used = true
 	return n.value, true
 }
 
@@ -112,19 +112,27 @@ func (c *lru[K, V]) len() int {
 
 func (s *lruShard[K, V]) put(k K, v V) {
 	if n, ok := s.nodes[k]; ok {
-		n.value = v
-		n.unlink()
-		n.link(&s.root)
+		n.value, n.used = v, true
 		return
 	}
 	if len(s.nodes) >= s.max {
-		oldest := s.root.prev
-		oldest.unlink()
-		delete(s.nodes, oldest.key)
+		s.evict()
 	}
 	n := &lruNode[K, V]{key: k, value: v}
 	n.link(&s.root)
 	s.nodes[k] = n
+}
+
+func (s *lruShard[K, V]) evict() {
+	oldest := s.root.prev
+	for oldest.used {
+		oldest.used = false
+		oldest.unlink()
+		oldest.link(&s.root)
+		oldest = s.root.prev
+	}
+	oldest.unlink()
+	delete(s.nodes, oldest.key)
 }
 
 func (n *lruNode[K, V]) unlink() {
