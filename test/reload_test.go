@@ -3,9 +3,11 @@ package test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,14 +40,38 @@ type reloadLoad struct {
 	reads      int
 	feeds      int
 	retried    int
+	notTaken   int
 	duplicates int
 	failures   []string
 }
 
+// Over a Unix socket nothing at all may fail: the configurations hand on one socket. Over
+// TCP Caddy opens another socket for each (SO_REUSEPORT), and Linux resets connections
+// that wait in the queue of the one that closes. A plain `respond` site loses such
+// requests too: 0 to 6 of 2,800 in 50 reloads. They are counted apart and bounded here;
+// whatever else fails, fails the test.
 func TestDecision40_FiftyReloadsUnderLoadLoseNothing(t *testing.T) {
 	t.Parallel()
+	t.Run("unix", func(t *testing.T) {
+		t.Parallel()
+		reloadUnderLoad(t, true)
+	})
+	t.Run("tcp", func(t *testing.T) {
+		t.Parallel()
+		reloadUnderLoad(t, false)
+	})
+}
+
+func reloadUnderLoad(t *testing.T, unix bool) {
+	t.Helper()
 
 	server := harness.New(t, harness.Options{Settings: reloadSettings(0)})
+	socket := ""
+
+	if unix {
+		socket = filepath.Join(server.Dir, "sync.sock")
+	}
+
 	token, err := server.Token(t.Context(), "alice", nil)
 	require.NoError(t, err)
 
@@ -69,6 +95,8 @@ func TestDecision40_FiftyReloadsUnderLoadLoseNothing(t *testing.T) {
 				}
 				defer client.Close()
 
+				client.Socket = socket
+
 				work(ctx, client, i)
 			})
 		}
@@ -86,12 +114,19 @@ func TestDecision40_FiftyReloadsUnderLoadLoseNothing(t *testing.T) {
 	stop()
 	clients.Wait()
 
-	t.Logf("%d reloads: %d writes acknowledged (%d duplicates by a retry), %d reads, %d longpolls, %d requests sent twice",
-		reloads, load.writes, load.duplicates, load.reads, load.feeds, load.retried)
+	t.Logf("%d reloads: %d writes acknowledged (%d duplicates by a retry), %d reads, %d longpolls, %d requests sent twice, %d connections not taken",
+		reloads, load.writes, load.duplicates, load.reads, load.feeds, load.retried, load.notTaken)
 	require.Equal(t, pid, server.PID())
 	require.True(t, server.Running())
 	require.Empty(t, load.failures, "requests failed after one retry")
 	require.Greater(t, load.writes, reloads, "there was hardly any load")
+
+	if unix {
+		require.Zero(t, load.notTaken)
+	} else {
+		require.LessOrEqual(t, load.notTaken, (load.writes+load.reads+load.feeds)/500)
+	}
+
 	load.requireAll(t, server)
 }
 
@@ -99,6 +134,7 @@ func TestDecision40_FiftyReloadsUnderLoadLoseNothing(t *testing.T) {
 // cannot skip the reload as one of the same configuration.
 func reloadSettings(n int) harness.Settings {
 	return harness.Settings{
+		Bind:     "unix/{{.Dir}}/sync.sock",
 		Sync:     "stream_close_delay 1s",
 		Database: fmt.Sprintf("limits {\nbulk_docs %d\n}", 1000+n),
 	}
@@ -109,6 +145,20 @@ func (l *reloadLoad) failed(format string, args ...any) {
 	defer l.mu.Unlock()
 
 	l.failures = append(l.failures, fmt.Sprintf(format, args...))
+}
+
+// do sends a request; one whose new connection was not taken is counted and sent again.
+func (l *reloadLoad) do(ctx context.Context, client *harness.Retrying, method, path, body string) (*harness.Answer, error) {
+	for {
+		answer, err := client.Do(context.WithoutCancel(ctx), method, path, l.header, []byte(body))
+		if !errors.Is(err, harness.ErrNotTaken) {
+			return answer, err
+		}
+
+		l.mu.Lock()
+		l.notTaken++
+		l.mu.Unlock()
+	}
 }
 
 // awaitWrites waits for n more acknowledged writes.
@@ -155,7 +205,7 @@ func (l *reloadLoad) write(ctx context.Context, client *harness.Retrying, writer
 			body = fmt.Sprintf(`{"_rev":%q,"n":%d}`, rev, n)
 		}
 
-		answer, err := client.Do(context.WithoutCancel(ctx), http.MethodPut, "/notes/"+id, l.header, []byte(body))
+		answer, err := l.do(ctx, client, http.MethodPut, "/notes/"+id, body)
 
 		switch {
 		case err != nil:
@@ -187,7 +237,7 @@ func (l *reloadLoad) write(ctx context.Context, client *harness.Retrying, writer
 
 // duplicate looks a document up whose write was answered by a conflict after a retry.
 func (l *reloadLoad) duplicate(ctx context.Context, client *harness.Retrying, id string, n int) string {
-	answer, err := client.Do(context.WithoutCancel(ctx), http.MethodGet, "/notes/"+id, l.header, nil)
+	answer, err := l.do(ctx, client, http.MethodGet, "/notes/"+id, "")
 	if err != nil {
 		l.failed("looking up %s: %v", id, err)
 
@@ -212,7 +262,7 @@ func (l *reloadLoad) read(ctx context.Context, client *harness.Retrying, n int) 
 	paths := []string{"/notes", "/notes/_changes?limit=20&descending=true", "/notes/_all_docs?limit=20", "/notes/_session"}
 
 	for ; ctx.Err() == nil; n++ {
-		answer, err := client.Do(context.WithoutCancel(ctx), http.MethodGet, paths[n%len(paths)], l.header, nil)
+		answer, err := l.do(ctx, client, http.MethodGet, paths[n%len(paths)], "")
 
 		switch {
 		case err != nil:
@@ -235,8 +285,7 @@ func (l *reloadLoad) follow(ctx context.Context, client *harness.Retrying, _ int
 	since := "now"
 
 	for ctx.Err() == nil {
-		answer, err := client.Do(context.WithoutCancel(ctx), http.MethodGet,
-			"/notes/_changes?feed=longpoll&timeout=2000&since="+since, l.header, nil)
+		answer, err := l.do(ctx, client, http.MethodGet, "/notes/_changes?feed=longpoll&timeout=2000&since="+since, "")
 		if err != nil {
 			l.failed("following: %v", err)
 

@@ -17,10 +17,15 @@ import (
 // once more on a new one, as browsers do. Go's own client would not do it for PUT and
 // POST, and would do more for GET. Not for concurrent use.
 type Retrying struct {
+	// Socket is the path of a Unix socket to connect to in place of the host.
+	Socket string
+
 	host string
 	conn net.Conn
 	in   *countingReader
 	buf  *bufio.Reader
+	// fresh: no request was sent on the connection yet.
+	fresh bool
 }
 
 // Answer is a whole response.
@@ -83,23 +88,34 @@ func (c *Retrying) once(ctx context.Context, method, path string, header http.He
 	defer stop()
 
 	c.in.n = 0
+	fresh := c.fresh
+	c.fresh = false
 
 	answer, err := c.exchange(ctx, method, path, header, body)
 	if err != nil {
 		silent = c.in.n == 0
 		c.Close()
+
+		if fresh && silent {
+			err = fmt.Errorf("%w: %w", ErrNotTaken, err)
+		}
 	}
 
 	return answer, silent, err
 }
 
 func (c *Retrying) dial(ctx context.Context) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.host)
+	network, address := "tcp", c.host
+	if c.Socket != "" {
+		network, address = "unix", c.Socket
+	}
+
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)
 	}
 
-	c.conn = conn
+	c.conn, c.fresh = conn, true
 	c.in = &countingReader{from: conn}
 	c.buf = bufio.NewReader(c.in)
 
