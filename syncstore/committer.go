@@ -16,8 +16,9 @@ const (
 	// A group is what one transaction commits (DECISIONS 31).
 	maxGroupBytes = 512 << 10
 	maxGroupKeys  = 2000
-	// recentKeys is how many written keys the committer remembers to judge freshness.
-	recentKeys = 100_000
+	// recentKeys is how many written keys the committer remembers to judge freshness: some
+	// seconds at full speed. What was prepared before that is prepared again.
+	recentKeys = 32_768
 
 	// maxGather bounds how long a group waits for more. It waits at most a quarter of what
 	// the last commit took: the writers that it released are about to come back, and a
