@@ -20,7 +20,6 @@ type Settings struct {
 	DatabaseOIDC string
 	Databases    string // names mounted on both sites; default "notes"
 	Log          string // the site's log block; default none
-	Bind         string // further addresses of the site, such as unix/<path>
 	Before       string // the site, before sync
 	Site         string // the site's sync block, such as cors
 	AdminSite    string // the administrator's sync block; default "admin" with "allow loopback"
@@ -69,7 +68,7 @@ const caddyfileTemplate = `{
 }
 
 http://localhost:{{.Place.Port}} {
-	bind 127.0.0.1 {{.Bind}}
+	bind 127.0.0.1
 	{{.Log}}
 	{{.Before}}
 	{{if not .NoIDP}}

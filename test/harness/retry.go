@@ -17,9 +17,6 @@ import (
 // once more on a new one, as browsers do. Go's own client would not do it for PUT and
 // POST, and would do more for GET. Not for concurrent use.
 type Retrying struct {
-	// Socket is the path of a Unix socket to connect to in place of the host.
-	Socket string
-
 	host string
 	conn net.Conn
 	in   *countingReader
@@ -105,12 +102,7 @@ func (c *Retrying) once(ctx context.Context, method, path string, header http.He
 }
 
 func (c *Retrying) dial(ctx context.Context) error {
-	network, address := "tcp", c.host
-	if c.Socket != "" {
-		network, address = "unix", c.Socket
-	}
-
-	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.host)
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)
 	}
