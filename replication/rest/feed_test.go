@@ -53,9 +53,9 @@ func TestFeedWithoutHeartbeatEndsAfterItsTimeout(t *testing.T) {
 	for query, end := range map[string]string{
 		"feed=longpoll&since=1":                   "{\"results\":[\n],\n\"last_seq\":\"1\",\"pending\":0}\n",
 		"feed=longpoll&since=1&timeout=7000":      "{\"results\":[\n],\n\"last_seq\":\"1\",\"pending\":0}\n",
-		"feed=continuous&since=1&timeout=0":       "{\"last_seq\":\"1\",\"pending\":0}\n",
-		"feed=continuous&since=1":                 "{\"last_seq\":\"1\",\"pending\":0}\n",
-		"feed=eventsource&since=now&timeout=7000": "event: last_seq\ndata: {\"last_seq\":\"1\",\"pending\":0}\nid: 1\n\n",
+		"feed=continuous&since=1&timeout=0":       "\n{\"last_seq\":\"1\",\"pending\":0}\n",
+		"feed=continuous&since=1":                 "\n{\"last_seq\":\"1\",\"pending\":0}\n",
+		"feed=eventsource&since=now&timeout=7000": ":\n\nevent: last_seq\ndata: {\"last_seq\":\"1\",\"pending\":0}\nid: 1\n\n",
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			db := feedDatabase(t)
@@ -115,7 +115,7 @@ func TestEventSourceSendsEvents(t *testing.T) {
 		rev := writeDocs(t, db, "a", "b")[1].String()
 		open := startFeed(t, db, "feed=eventsource&since=0&heartbeat=5000", "1")
 		synctest.Wait()
-		event := `data: {"seq":2,"id":"b","changes":[{"rev":"` + rev + `"}]}` + "\nid: 2\n\n"
+		event := ":\n\n" + `data: {"seq":2,"id":"b","changes":[{"rev":"` + rev + `"}]}` + "\nid: 2\n\n"
 		require.Equal(t, event, open.seen(), "Last-Event-ID says where to go on")
 		require.Equal(t, "text/event-stream", open.Header().Get("Content-Type"))
 		time.Sleep(6 * time.Second)

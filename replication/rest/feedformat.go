@@ -22,10 +22,12 @@ func (k feedKind) setHeaders(rq *request) {
 // lines reports whether each row must stand in a line of its own.
 func (k feedKind) lines() bool { return k == feedContinuous || k == feedEventSource }
 
-// appendOpening appends what stands before the first row.
+// appendOpening appends what stands before the first row. A feed of lines begins with a
+// sign of life: Caddy's encode holds back the headers of an answer until its first byte,
+// and the client of an idle feed would not know that it is open.
 func (k feedKind) appendOpening(b []byte) []byte {
 	if k.lines() {
-		return b
+		return k.appendHeartbeat(b)
 	}
 	return append(b, `{"results":[`...)
 }

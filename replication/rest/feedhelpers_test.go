@@ -253,5 +253,6 @@ func numbered(prefix string, n int) []string {
 }
 
 func lines(text string) []string {
+	text = strings.TrimPrefix(text, "\n") // by which it begins
 	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 }

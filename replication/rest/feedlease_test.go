@@ -20,8 +20,8 @@ func TestDecision38_FeedsEndWithACompleteBody(t *testing.T) {
 	}
 	for query, end := range map[string]string{
 		"feed=longpoll&since=now&heartbeat=60000":    "{\"results\":[\n],\n\"last_seq\":\"1\",\"pending\":0}\n",
-		"feed=continuous&since=now&heartbeat=60000":  "{\"last_seq\":\"1\",\"pending\":0}\n",
-		"feed=eventsource&since=now&heartbeat=60000": "event: last_seq\ndata: {\"last_seq\":\"1\",\"pending\":0}\nid: 1\n\n",
+		"feed=continuous&since=now&heartbeat=60000":  "\n{\"last_seq\":\"1\",\"pending\":0}\n",
+		"feed=eventsource&since=now&heartbeat=60000": ":\n\nevent: last_seq\ndata: {\"last_seq\":\"1\",\"pending\":0}\nid: 1\n\n",
 	} {
 		for name, cause := range ends {
 			synctest.Test(t, func(t *testing.T) {
