@@ -22,6 +22,8 @@ const (
 	faultVanished fault = "change shown and not kept"
 	// faultRow is a feed's row that disagrees with the document.
 	faultRow fault = "row differs from its document"
+	// faultStart is a server that does not start on the store that a crash left behind.
+	faultStart fault = "no start after a crash"
 	// faultAnswer is an answer that a correct server cannot give to what was sent.
 	faultAnswer fault = "answer that cannot be"
 )

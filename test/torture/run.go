@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -188,7 +189,10 @@ func (t *torture) start(ctx context.Context) error {
 		short, cancel := context.WithTimeout(ctx, time.Duration(20+t.random.IntN(600))*time.Millisecond)
 		err := t.server.Restart(short)
 		cancel()
-		if err != nil && !errors.Is(err, harness.ErrNotReady) {
+		switch {
+		case errors.Is(err, harness.ErrExited):
+			t.checker.report(faultStart, "%v: %s", err, t.lastError())
+		case err != nil && !errors.Is(err, harness.ErrNotReady):
 			return err
 		}
 		if err := t.server.Kill(); err != nil {
@@ -198,12 +202,29 @@ func (t *torture) start(ctx context.Context) error {
 		t.report.earlyKills++
 	}
 	began := time.Now()
-	if err := t.server.Restart(ctx); err != nil {
+	err := t.server.Restart(ctx)
+	if errors.Is(err, harness.ErrExited) {
+		// It goes on if it starts the second time, so that the rest is checked too.
+		t.checker.report(faultStart, "%v: %s", err, t.lastError())
+		err = t.server.Restart(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	t.report.restarts++
 	t.report.slowest = max(t.report.slowest, time.Since(began))
 	return nil
+}
+
+// lastError is the last error in the server's log.
+func (t *torture) lastError() string {
+	log := t.server.LogTail(8000)
+	at := strings.LastIndex(log, `"level":"error"`)
+	if at < 0 {
+		return "its log has no error"
+	}
+	line, _, _ := strings.Cut(log[at:], "\n")
+	return line
 }
 
 // look reads the database's sequence after a crash.
