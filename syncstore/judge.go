@@ -1,0 +1,129 @@
+package syncstore
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+)
+
+// evaluate asks the policy about the written leaf (DECISIONS 25).
+func (p *preparation) evaluate(written *leaf, parent *leaf) error {
+	if p.options.Evaluator == nil {
+		return nil
+	}
+	before := parent
+	if before == nil && p.state.head != nil {
+		before = p.state.head.winner()
+	}
+	outcome, err := p.judge(written, before)
+	if err != nil {
+		return err
+	}
+	if err := outcome.check(); err != nil {
+		return err
+	}
+	written.Channels = outcome.channels()
+	seen := make(map[Grant]bool, len(outcome.Grants))
+	for _, grant := range outcome.Grants {
+		if !seen[grant] {
+			seen[grant] = true
+			written.Grants = append(written.Grants, heldGrant{Grant: grant})
+		}
+	}
+	if !outcome.Expires.IsZero() {
+		written.Expires = outcome.Expires
+	}
+	return nil
+}
+
+// maxName is the longest name of a channel or a principal, in bytes.
+const maxName = 1024
+
+// check refuses names that would not fit into a key.
+func (o *Outcome) check() error {
+	for _, name := range o.Channels {
+		if len(name) > maxName {
+			return fmt.Errorf("%w: a channel's name is longer than %d bytes", ErrRejected, maxName)
+		}
+	}
+	for _, grant := range o.Grants {
+		if len(grant.Channel) > maxName || len(grant.Principal) > maxName {
+			return fmt.Errorf("%w: a name in a grant is longer than %d bytes", ErrRejected, maxName)
+		}
+	}
+	return nil
+}
+
+// channels returns the outcome's channels in order, each once.
+func (o *Outcome) channels() []string {
+	channels := slices.Clone(o.Channels)
+	slices.Sort(channels)
+	return slices.Compact(channels)
+}
+
+// judgeTakeover lets the policy judge again a write that makes its leaf the winner in
+// place of a leaf it does not extend: otherwise a revision pushed without ancestors
+// could take over anybody's document (DECISIONS 25).
+func (p *preparation) judgeTakeover(next *head, rev Rev, parent *leaf) error {
+	old := p.state.head
+	if p.options.Evaluator == nil || old == nil || parent == nil || next.winner().Rev != rev ||
+		parent.Rev == old.winner().Rev {
+		return nil
+	}
+	_, err := p.judge(next.winner(), old.winner())
+	return err
+}
+
+func (p *preparation) judge(written, before *leaf) (Outcome, error) {
+	evaluation := Evaluation{Author: p.options.Author, New: p.document(written, p.edit.Body)}
+	if before != nil {
+		body, err := p.leafBody(before)
+		if err != nil {
+			return Outcome{}, err
+		}
+		evaluation.Old = p.document(before, body)
+	}
+	return p.options.Evaluator.Evaluate(p.ctx, evaluation)
+}
+
+func (p *preparation) document(l *leaf, body []byte) *Document {
+	doc := &Document{ID: p.edit.ID, Rev: l.Rev, Deleted: l.Deleted, Body: body, Attachments: l.Attachments}
+	if p.state.head != nil {
+		doc.Creator = p.state.head.Creator
+	}
+	return doc
+}
+
+// leafBody returns the body of a leaf of the document as it is.
+func (p *preparation) leafBody(l *leaf) ([]byte, error) {
+	if p.state.head.winner().Rev == l.Rev {
+		return p.state.head.Body, nil
+	}
+	stored, err := p.storedBody(l.Rev)
+	if err != nil {
+		return nil, err
+	}
+	return stored.body, nil
+}
+
+// storedBody reads a body that is not in the head. What the write was prepared from may
+// be outdated, and the body be gone for that reason: then the write is stale.
+func (p *preparation) storedBody(rev Rev) (*storedBody, error) {
+	var stored *storedBody
+	err := p.collection.store.engine.View(p.ctx, func(r engine.Reader) error {
+		records, err := r.GetMany([][]byte{p.collection.scope.body(p.edit.ID, rev), p.state.key})
+		if err != nil {
+			return fmt.Errorf("reading a body: %w", err)
+		}
+		if records[0] == nil {
+			if current, err := decodeHead(records[1]); err != nil || current.Seq != p.state.head.Seq {
+				return errStale
+			}
+			return fmt.Errorf("%w: revision %s has no body", ErrDamaged, rev)
+		}
+		stored, err = decodeStoredBody(records[0])
+		return err
+	})
+	return stored, err
+}
