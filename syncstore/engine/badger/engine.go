@@ -101,6 +101,9 @@ func (e *Engine) openHandle() (*handle, error) {
 	if err := e.checkKey(); err != nil {
 		return nil, fmt.Errorf("opening the store %s: %w", e.path, err)
 	}
+	if err := e.removeLeftovers(); err != nil {
+		return nil, err
+	}
 	log := &logger{log: e.log}
 	db, err := badgerdb.Open(e.options.badgerOptions(e.path, log))
 	if err == nil {

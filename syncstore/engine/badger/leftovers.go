@@ -1,0 +1,72 @@
+package badger
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+)
+
+// removeLeftovers removes the empty log files of a process that was killed between
+// making one and giving it its size. They hold nothing, and Badger 4.9.6 fails to open a
+// directory that has one ("Create a new file").
+//
+// It does so under the directory's lock, as Badger takes it: where another process has
+// the store open, nothing is touched, and opening it says so.
+func (e *Engine) removeLeftovers() error {
+	directory, err := os.Open(e.path)
+	if err != nil {
+		return fmt.Errorf("opening the store directory: %w", err)
+	}
+	defer func() { _ = directory.Close() }() // which unlocks it
+	err = unix.Flock(int(directory.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("locking the store directory: %w", err)
+	}
+	for _, pattern := range []string{"*.mem", "*.vlog"} {
+		files, err := filepath.Glob(filepath.Join(globEscape(e.path), pattern))
+		if err != nil {
+			return fmt.Errorf("looking for empty log files: %w", err)
+		}
+		for _, file := range files {
+			if err := e.removeEmpty(file); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (e *Engine) removeEmpty(file string) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return fmt.Errorf("looking at a log file: %w", err)
+	}
+	if info.Size() > 0 {
+		return nil
+	}
+	if err := os.Remove(file); err != nil {
+		return fmt.Errorf("removing an empty log file: %w", err)
+	}
+	e.log.Info("removed an empty log file that a killed process left", zap.String("file", filepath.Base(file)))
+	return nil
+}
+
+// globEscape escapes what Glob would take for a pattern in a path.
+func globEscape(path string) string {
+	escaped := make([]byte, 0, len(path))
+	for i := range len(path) {
+		switch path[i] {
+		case '*', '?', '[', '\\':
+			escaped = append(escaped, '\\')
+		}
+		escaped = append(escaped, path[i])
+	}
+	return string(escaped)
+}

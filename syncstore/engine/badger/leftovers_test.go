@@ -1,0 +1,43 @@
+package badger
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+	"github.com/stretchr/testify/require"
+)
+
+func TestAStoreOpensWithTheEmptyLogsOfAKilledProcess(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "odd [name]*")
+	put := func(e engine.Engine, key string) {
+		require.NoError(t, e.Update(t.Context(), func(tx engine.Txn) error { return tx.Put([]byte(key), []byte("v")) }))
+	}
+	e, err := Open(path, small(t))
+	require.NoError(t, err)
+	put(e, "a")
+	require.NoError(t, e.Close())
+	for _, leftover := range []string{"00099.mem", "000099.vlog"} {
+		require.NoError(t, os.WriteFile(filepath.Join(path, leftover), nil, 0o600))
+	}
+	e, err = Open(path, small(t))
+	require.NoError(t, err)
+	put(e, "b")
+	require.NoError(t, e.View(t.Context(), func(r engine.Reader) error {
+		for _, key := range []string{"a", "b"} {
+			_, err := r.Get([]byte(key))
+			require.NoError(t, err)
+		}
+		return nil
+	}))
+
+	// Where the store is open, a second Open touches nothing.
+	young := filepath.Join(path, "00098.mem")
+	require.NoError(t, os.WriteFile(young, nil, 0o600))
+	_, err = Open(path, small(t))
+	require.ErrorIs(t, err, ErrInUse)
+	require.FileExists(t, young)
+	require.NoError(t, e.Close())
+}
