@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
 // allDocs answers GET and POST /{db}/_all_docs. total_rows is the number of live
@@ -243,7 +244,7 @@ func (l *listing) byKey(ctx context.Context, key []byte) error {
 	if key[0] != '"' {
 		return l.noDocument(key)
 	}
-	id, err := unquote(key)
+	id, err := jsondoc.String(key)
 	if err != nil {
 		return fmt.Errorf("reading a key: %w", err)
 	}

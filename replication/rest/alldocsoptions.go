@@ -70,7 +70,7 @@ func (o *allDocsOptions) parseKeys(p params) error {
 		return badRequest("The option keys must be a JSON array.")
 	}
 	o.keys = [][]byte{}
-	return eachElement(raw, func(value []byte) error {
+	return jsondoc.Elements(raw, func(value []byte) error {
 		o.keys = append(o.keys, value)
 		return nil
 	})
@@ -133,7 +133,7 @@ func parseBound(raw []byte) (bound, error) {
 	}
 	switch raw[0] {
 	case '"':
-		id, err := unquote(raw)
+		id, err := jsondoc.String(raw)
 		if err != nil {
 			return bound{}, fmt.Errorf("reading a key: %w", err)
 		}

@@ -1,10 +1,6 @@
 package rest
 
-import (
-	"unicode/utf8"
-
-	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
-)
+import "unicode/utf8"
 
 const hexDigits = "0123456789abcdef"
 
@@ -52,8 +48,3 @@ func appendEscape(b []byte, c byte) []byte {
 	}
 	return append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 }
-
-// eachElement and unquote are jsondoc's, under the names that listings know them by.
-func eachElement(text []byte, fn func(value []byte) error) error { return jsondoc.Elements(text, fn) }
-
-func unquote(value []byte) (string, error) { return jsondoc.String(value) }

@@ -133,11 +133,11 @@ func parseIncomingLocal(text []byte) (incomingLocal, error) {
 func (in *incomingLocal) member(name string, value []byte) (err error) {
 	switch name {
 	case "_id":
-		if in.id, err = unquote(value); err != nil {
+		if in.id, err = jsondoc.String(value); err != nil {
 			return illegalID("A document ID must be a string.")
 		}
 	case "_rev":
-		if in.rev, err = unquote(value); err != nil {
+		if in.rev, err = jsondoc.String(value); err != nil {
 			return errBadRev
 		}
 	case "_deleted":

@@ -9,7 +9,6 @@ import (
 
 	"github.com/caddysync/caddy-sync/auth"
 	"github.com/caddysync/caddy-sync/syncstore"
-	"github.com/caddysync/caddy-sync/syncstore/engine/memory"
 	"github.com/stretchr/testify/require"
 )
 
@@ -73,15 +72,7 @@ type siteOption func(*Config, *fakeAuth)
 
 func newSite(tb testing.TB, options ...siteOption) *site {
 	tb.Helper()
-	eng := memory.New()
-	store, err := syncstore.Open(tb.Context(), eng, syncstore.Options{})
-	require.NoError(tb, err)
-	db, err := store.CreateDatabase(tb.Context(), "notes")
-	require.NoError(tb, err)
-	tb.Cleanup(func() {
-		require.NoError(tb, store.Close())
-		require.NoError(tb, eng.Close())
-	})
+	store, db := feedStore(tb)
 	c, a := Config{Store: store, Databases: []string{"notes"}, TempDir: tb.TempDir(), Version: "1.2.3"}, &fakeAuth{}
 	for _, option := range options {
 		option(&c, a)
