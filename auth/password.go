@@ -32,7 +32,7 @@ const (
 )
 
 var (
-	// ErrBadPassword: not a password that can be set.
+	// ErrBadPassword is for a password that cannot be set.
 	ErrBadPassword = errors.New("invalid password")
 
 	// errBusy: too many passwords are being checked. The answer is 429 with Retry-After.

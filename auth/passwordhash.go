@@ -38,7 +38,7 @@ const (
 	bcryptLength     = 7 + 22 + 31 // $2b$10$, salt, sum
 )
 
-// ErrBadPasswordHash: not a hash of a password that can be stored.
+// ErrBadPasswordHash is for a text that is not a hash we take.
 var ErrBadPasswordHash = errors.New("invalid password hash")
 
 // passwordHash is a stored hash: argon2id, or bcrypt of an imported user.
