@@ -25,7 +25,10 @@ func registerDirective() {
 //
 //	sync_dev_idp [<matcher>] {
 //		issuer         <url>
-//		client         <id> [<redirect_uri...>]
+//		client         <id> [<redirect_uri...>] {
+//			secret             <secret>
+//			backchannel_logout <url>
+//		}
 //		users          <name...>
 //		user           <name> {
 //			name   <full_name>
@@ -139,13 +142,41 @@ func (h *Handler) unmarshalClient(d *caddyfile.Dispenser) error {
 	}
 
 	client := Client{ID: args[0], RedirectURIs: args[1:]}
+
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := client.unmarshalWord(d); err != nil {
+			return err
+		}
+	}
+
 	if err := client.validate(); err != nil {
 		return d.WrapErr(err)
 	}
 
 	h.Clients = append(h.Clients, client)
 
-	return noBlock(d)
+	return nil
+}
+
+func (c *Client) unmarshalWord(d *caddyfile.Dispenser) error {
+	var to *string
+
+	word := d.Val()
+
+	switch word {
+	case "secret":
+		to = &c.Secret
+	case "backchannel_logout":
+		to = &c.BackchannelLogout
+	default:
+		return d.Errf("unknown word %q in client; there are secret and backchannel_logout", word)
+	}
+
+	if *to != "" {
+		return d.Errf("%s of client %s is repeated", word, c.ID)
+	}
+
+	return oneArg(d, to)
 }
 
 func (h *Handler) unmarshalUsers(d *caddyfile.Dispenser) error {

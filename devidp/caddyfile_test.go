@@ -36,7 +36,10 @@ func TestCaddyfileFull(t *testing.T) {
 	require.NoError(t, h.UnmarshalCaddyfile(caddyfile.NewTestDispenser(`sync_dev_idp {
 		issuer http://localhost:8080/idp
 		client notes http://localhost:8080/ com.example.notes:/signed-in
-		client other
+		client other {
+			secret {env.OTHER_SECRET}
+			backchannel_logout http://localhost:8080/notes/_oidc_backchannel_logout
+		}
 		user alice {
 			name  "Alice Liddell"
 			email alice@corp.example unverified
@@ -57,7 +60,7 @@ func TestCaddyfileFull(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{
 		"issuer": "http://localhost:8080/idp",
-		"clients": [{"id":"notes","redirect_uris":["http://localhost:8080/","com.example.notes:/signed-in"]},{"id":"other"}],
+		"clients": [{"id":"notes","redirect_uris":["http://localhost:8080/","com.example.notes:/signed-in"]},{"id":"other","secret":"{env.OTHER_SECRET}","backchannel_logout":"http://localhost:8080/notes/_oidc_backchannel_logout"}],
 		"users": [
 			{"name":"alice","claims":{
 				"name":"Alice Liddell","email":"alice@corp.example","email_verified":false,
@@ -94,7 +97,12 @@ func TestCaddyfileErrorsNameFileAndLine(t *testing.T) {
 		"empty issuer":        {head + "issuer \"\"\n}", "argument", ":2"},
 		"block after issuer":  {head + "issuer x {\ny\n}\n}", "no block", ":"},
 		"block after users":   {head + "users x {\ny\n}\n}", "no block", ":"},
-		"block after client":  {head + "client x {\ny\n}\n}", "no block", ":"},
+		"unknown client word": {head + "client x {\ny\n}\n}", `unknown word "y"`, ":3"},
+		"repeated secret":     {head + "client x {\nsecret a\nsecret b\n}\n}", "secret of client x is repeated", ":4"},
+		"no secret":           {head + "client x {\nsecret\n}\n}", "argument", ":3"},
+		"bad logout URL":      {head + "client x {\nbackchannel_logout /here\n}\n}", "http or https URL", ":"},
+		"logout with name":    {head + "client x {\nbackchannel_logout http://a:b@localhost/\n}\n}", "user name or password", ":"},
+		"logout fragment":     {head + "client x {\nbackchannel_logout http://localhost/#x\n}\n}", "fragment", ":"},
 		"block after claim":   {head + "user x {\nclaim a b {\nc\n}\n}\n}", "no block", ":"},
 		"no client ID":        {head + "client\n}", "argument", ":2"},
 		"bad redirect":        {head + "client notes http://evil.example/\n}", "redirect URI", ":2"},

@@ -40,16 +40,16 @@ type devTokenRequest struct {
 // claim out; iss, aud and exp are refused, DECISIONS 20). The answer is {"id_token":…},
 // or the bare token to Accept: text/plain (DECISIONS 19).
 func (p *provider) devToken(w http.ResponseWriter, r *http.Request) {
-	form, err := devTokenForm(r)
+	form, err := devForm(r, "user", "client_id", "ttl", "alg", "claims")
 	if err != nil {
-		badDevToken(w, err)
+		badDevRequest(w, err)
 
 		return
 	}
 
 	req, err := p.parseDevToken(form)
 	if err != nil {
-		badDevToken(w, err)
+		badDevRequest(w, err)
 
 		return
 	}
@@ -78,8 +78,8 @@ func (p *provider) devToken(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"id_token": token})
 }
 
-// devTokenForm reads the body, as curl sends it with -d or with -F.
-func devTokenForm(r *http.Request) (url.Values, error) {
+// devForm reads a body with known fields, as curl sends it with -d or with -F.
+func devForm(r *http.Request, known ...string) (url.Values, error) {
 	if r.URL.RawQuery != "" {
 		return nil, errors.New("the fields belong in the body, not in the URL")
 	}
@@ -100,8 +100,6 @@ func devTokenForm(r *http.Request) (url.Values, error) {
 	if err != nil {
 		return nil, errors.New("the form cannot be read")
 	}
-
-	known := []string{"user", "client_id", "ttl", "alg", "claims"}
 
 	for name := range r.PostForm {
 		if !slices.Contains(known, name) {
@@ -139,7 +137,7 @@ func (p *provider) parseDevToken(form url.Values) (req devTokenRequest, err erro
 
 	req.ttl = p.tokenLifetime
 	if form.Has("ttl") {
-		if req.ttl, err = parseTTL(form.Get("ttl")); err != nil {
+		if req.ttl, err = parseDuration("ttl", form.Get("ttl")); err != nil {
 			return req, err
 		}
 	}
@@ -151,10 +149,11 @@ func (p *provider) parseDevToken(form url.Values) (req devTokenRequest, err erro
 	return req, err
 }
 
-func parseTTL(text string) (time.Duration, error) {
+// parseDuration reads a field that is a duration or a number of seconds.
+func parseDuration(field, text string) (time.Duration, error) {
 	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
 		if limit := int64(maxDevTTL / time.Second); seconds < -limit || seconds > limit {
-			return 0, fmt.Errorf("ttl %q is longer than 200 years", text)
+			return 0, fmt.Errorf("%s %q is longer than 200 years", field, text)
 		}
 
 		return time.Duration(seconds) * time.Second, nil
@@ -162,11 +161,11 @@ func parseTTL(text string) (time.Duration, error) {
 
 	ttl, err := caddy.ParseDuration(text)
 	if err != nil {
-		return 0, fmt.Errorf("ttl %q: it must be a duration such as 15m or a number of seconds", text)
+		return 0, fmt.Errorf("%s %q: it must be a duration such as 15m or a number of seconds", field, text)
 	}
 
 	if ttl.Abs() > maxDevTTL {
-		return 0, fmt.Errorf("ttl %q is longer than 200 years", text)
+		return 0, fmt.Errorf("%s %q is longer than 200 years", field, text)
 	}
 
 	return ttl, nil
@@ -268,7 +267,7 @@ func prefersPlainText(accept string) bool {
 	return plain
 }
 
-func badDevToken(w http.ResponseWriter, err error) {
+func badDevRequest(w http.ResponseWriter, err error) {
 	writeJSON(w, http.StatusBadRequest, map[string]string{"error": "invalid_request", "error_description": err.Error()})
 }
 

@@ -2,6 +2,7 @@ package devidp
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
@@ -18,8 +19,8 @@ func (p *provider) discovery(w http.ResponseWriter, r *http.Request) {
 		string(oidc.ResponseModeQuery), string(oidc.ResponseModeFragment), string(oidc.ResponseModeFormPost),
 	}
 	config.GrantTypesSupported = []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken}
-	config.TokenEndpointAuthMethodsSupported = []oidc.AuthMethod{oidc.AuthMethodNone}
-	config.RevocationEndpointAuthMethodsSupported = []oidc.AuthMethod{oidc.AuthMethodNone}
+	config.TokenEndpointAuthMethodsSupported = p.authMethods()
+	config.RevocationEndpointAuthMethodsSupported = p.authMethods()
 	config.RevocationEndpointAuthSigningAlgValuesSupported = nil
 	config.IntrospectionEndpoint = ""
 	config.IntrospectionEndpointAuthMethodsSupported = nil
@@ -29,6 +30,17 @@ func (p *provider) discovery(w http.ResponseWriter, r *http.Request) {
 	config.ClaimsSupported = nil
 
 	op.Discover(w, config)
+}
+
+// authMethods are how the clients listed say who they are at the token endpoint.
+func (s settings) authMethods() []oidc.AuthMethod {
+	methods := []oidc.AuthMethod{oidc.AuthMethodNone}
+
+	if slices.ContainsFunc(s.clients, func(c Client) bool { return c.Secret != "" }) {
+		methods = append(methods, oidc.AuthMethodBasic, oidc.AuthMethodPost)
+	}
+
+	return methods
 }
 
 // keySet answers with the public keys of all algorithms.

@@ -21,6 +21,8 @@ func TestDiscoveryOffersWhatIsServedAndNothingElse(t *testing.T) {
 		"token_endpoint":                             base + "/token",
 		"userinfo_endpoint":                          base + "/userinfo",
 		"revocation_endpoint":                        base + "/revoke",
+		"backchannel_logout_supported":               true,
+		"backchannel_logout_session_supported":       true,
 		"end_session_endpoint":                       base + "/logout",
 		"jwks_uri":                                   base + "/keys",
 		"response_types_supported":                   []any{"code"},

@@ -25,5 +25,6 @@ var (
 
 	errCodeGone    = errors.New("the code is unknown, expired or was used already")
 	errRefreshGone = errors.New("the refresh token is unknown, expired or was used already")
+	errWrongSecret = errors.New("the client secret is wrong")
 	errAccessGone  = errors.New("the access token is unknown, expired or revoked")
 )

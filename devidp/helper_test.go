@@ -69,6 +69,7 @@ func provision(t *testing.T, h *Handler) *Handler {
 func observe(h *Handler) *observer.ObservedLogs {
 	core, logs := observer.New(zapcore.DebugLevel)
 	h.provider.log = zap.New(core)
+	h.provider.storage.backchannel.log = h.provider.log
 
 	return logs
 }
@@ -298,11 +299,19 @@ func (i *testIDP) verify(token string) (algorithm string, claims map[string]any)
 	return verifyWith(i.t, served.body, token)
 }
 
+func servedKeys(t *testing.T, keys string) *jose.JSONWebKeySet {
+	t.Helper()
+
+	set := new(jose.JSONWebKeySet)
+	require.NoError(t, json.Unmarshal([]byte(keys), set))
+
+	return set
+}
+
 func verifyWith(t *testing.T, keys, token string) (algorithm string, claims map[string]any) {
 	t.Helper()
 
-	var set jose.JSONWebKeySet
-	require.NoError(t, json.Unmarshal([]byte(keys), &set))
+	set := servedKeys(t, keys)
 
 	jws, err := jose.ParseSignedCompact(token, algorithms())
 	require.NoError(t, err)

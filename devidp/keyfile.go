@@ -112,6 +112,26 @@ func (f keyFile) create(keys []signingKey) ([]signingKey, error) {
 	return keys, nil
 }
 
+// replace stores keys in the place of those that are there; the file is never half
+// written.
+func (f keyFile) replace(keys []signingKey) error {
+	text, err := formatKeys(keys)
+	if err != nil {
+		return err
+	}
+
+	temporary, err := f.writeTemporary(text)
+	if err != nil {
+		return fmt.Errorf("writing the keys: %w", err)
+	}
+
+	if err := os.Rename(temporary, f.path()); err != nil {
+		return errors.Join(fmt.Errorf("replacing the key file: %w", err), os.Remove(temporary))
+	}
+
+	return syncFolder(f.folder)
+}
+
 // writeTemporary writes and syncs a file beside the key file (mode 0600, as
 // os.CreateTemp has it) and returns its path.
 func (f keyFile) writeTemporary(text []byte) (_ string, err error) {

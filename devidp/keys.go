@@ -9,14 +9,21 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-const rsaBits = 2048
+const (
+	rsaBits = 2048
+	// maxRetired bounds the retired keys; the oldest go first. Relying parties take no
+	// key set of any length.
+	maxRetired = 30
+)
 
 // algorithms are those that tokens can be signed with, in the order of the key set.
 func algorithms() []jose.SignatureAlgorithm {
@@ -56,8 +63,16 @@ func (k publicKey) Key() any  { return k.jwk.Key }
 type keyring struct {
 	file keyFile
 
-	mu   sync.Mutex
-	keys []signingKey // in the order of algorithms(); nil until loaded
+	mu      sync.Mutex
+	keys    []signingKey // in the order of algorithms(); nil until loaded
+	retired []retiredKey
+}
+
+// retiredKey signs no more, and is published until a time. It lives in memory: a restart
+// drops it, as it ends the sign-ins.
+type retiredKey struct {
+	key   publicKey
+	until time.Time
 }
 
 // load reads the keys if they were made already.
@@ -124,19 +139,71 @@ func (k *keyring) signing(algorithm jose.SignatureAlgorithm) (signingKey, error)
 	return signingKey{}, fmt.Errorf("%w: it has no key for %s", ErrDamagedKeys, algorithm)
 }
 
-// public returns the public keys.
+// public returns the public keys: those that sign now, and the retired.
 func (k *keyring) public() ([]op.Key, error) {
 	keys, err := k.all()
 	if err != nil {
 		return nil, err
 	}
 
-	public := make([]op.Key, len(keys))
-	for i, key := range keys {
-		public[i] = publicKey{key.jwk.Public()}
+	public := make([]op.Key, 0, len(keys))
+	for _, key := range keys {
+		public = append(public, publicKey{key.jwk.Public()})
+	}
+
+	k.mu.Lock()
+	defer k.mu.Unlock()
+
+	for _, old := range k.retired {
+		if time.Now().Before(old.until) {
+			public = append(public, old.key)
+		}
 	}
 
 	return public, nil
+}
+
+// rotate makes new keys and returns them. Those of now, and any retired before, are
+// published until keep has passed; with zero they are gone at once.
+func (k *keyring) rotate(keep time.Duration) ([]signingKey, error) {
+	if _, err := k.all(); err != nil {
+		return nil, err
+	}
+
+	fresh, err := generateKeys()
+	if err != nil {
+		return nil, err
+	}
+
+	k.mu.Lock()
+	defer k.mu.Unlock()
+
+	if err := k.file.replace(fresh); err != nil {
+		return nil, err
+	}
+
+	k.retire(keep)
+	k.keys = fresh
+
+	return fresh, nil
+}
+
+// retire puts the keys of now among the retired. mu is held.
+func (k *keyring) retire(keep time.Duration) {
+	now := time.Now()
+
+	if keep <= 0 {
+		k.retired = nil
+
+		return
+	}
+
+	for _, key := range k.keys {
+		k.retired = append(k.retired, retiredKey{publicKey{key.jwk.Public()}, now.Add(keep)})
+	}
+
+	k.retired = slices.DeleteFunc(k.retired, func(old retiredKey) bool { return !now.Before(old.until) })
+	k.retired = k.retired[max(0, len(k.retired)-maxRetired):]
 }
 
 func generateKeys() ([]signingKey, error) {

@@ -38,6 +38,7 @@ type logins struct {
 // grant is what one sign-in gave to one client; its tokens end with it.
 type grant struct {
 	user, client string
+	sid          string // names the sign-in in ID tokens and logout tokens
 	scopes       []string
 	authTime     time.Time
 	ended        bool
@@ -104,7 +105,7 @@ func (l *logins) complete(id, user string) (*authRequest, error) {
 	}
 
 	done := *request // a copy: the first may be being read elsewhere
-	done.user, done.authTime = user, time.Now()
+	done.user, done.authTime, done.sid = user, time.Now(), rand.Text()
 	l.requests.replace(id, &done)
 
 	return &done, nil
@@ -174,7 +175,7 @@ func (l *logins) grantFor(request *authRequest) (_ *grant, ok bool) {
 	}
 
 	request.code.grant = &grant{
-		user: request.user, client: request.params.ClientID,
+		user: request.user, client: request.params.ClientID, sid: request.sid,
 		scopes: request.GetScopes(), authTime: request.authTime,
 	}
 
@@ -232,7 +233,10 @@ func (l *logins) refreshRequest(text string) (*refreshRequest, error) {
 
 	g := found.grant
 
-	return &refreshRequest{grant: g, user: g.user, client: g.client, scopes: slices.Clone(g.scopes), authTime: g.authTime}, nil
+	return &refreshRequest{
+		grant: g, user: g.user, client: g.client, sid: g.sid,
+		scopes: slices.Clone(g.scopes), authTime: g.authTime,
+	}, nil
 }
 
 // rotate takes a refresh token for the last time and gives the next.
@@ -290,13 +294,14 @@ func (l *logins) end(g *grant) {
 	g.ended = true
 }
 
-// endAll ends what a user gave to a client, when signing out.
-func (l *logins) endAll(user, client string) {
+// endAll ends what a user gave to a client: one sign-in by its sid, or all if that is
+// empty.
+func (l *logins) endAll(user, client, sid string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
 	ends := func(g *grant) {
-		if g.user == user && g.client == client {
+		if g.user == user && g.client == client && (sid == "" || g.sid == sid) {
 			g.ended = true
 		}
 	}

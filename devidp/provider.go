@@ -24,6 +24,7 @@ const (
 	pathSignedOut = "/signed-out"
 	pathKeys      = "/keys"
 	pathDevToken  = "/dev/token"
+	pathDevRotate = "/dev/rotate"
 )
 
 // maxBody bounds a request body, in bytes.
@@ -73,7 +74,10 @@ type route struct {
 }
 
 func newProvider(s settings, state *shared, log *zap.Logger) (*provider, error) {
-	store := &storage{settings: s, keys: state.keys, logins: state.logins}
+	store := &storage{
+		settings: s, keys: state.keys, logins: state.logins,
+		backchannel: newBackchannel(s, state.keys, log),
+	}
 
 	var names []string
 	for _, algorithm := range algorithms() {
@@ -85,6 +89,9 @@ func newProvider(s settings, state *shared, log *zap.Logger) (*provider, error) 
 			CodeMethodS256:           true,
 			GrantTypeRefreshToken:    true,
 			DefaultLogoutRedirectURI: s.url(pathSignedOut),
+
+			BackChannelLogoutSupported:        true,
+			BackChannelLogoutSessionSupported: true,
 		},
 		store, op.StaticIssuer(s.issuer),
 		op.WithAllowInsecure(), // plain HTTP; the issuer is on loopback, see newSettings
@@ -126,6 +133,7 @@ func (p *provider) endpoints() map[string]route {
 		pathLogout:    {methods: both, serve: p.logout},
 		pathSignedOut: {methods: get, serve: p.signedOut},
 		pathDevToken:  {methods: post, serve: p.devToken, cors: true},
+		pathDevRotate: {methods: post, serve: p.devRotate},
 	}
 }
 

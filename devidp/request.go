@@ -15,7 +15,8 @@ type authRequest struct {
 	hint     string // whom the app expects, from id_token_hint or login_hint
 	user     string // empty until somebody signed in
 	authTime time.Time
-	code     *code // the one it was found by
+	sid      string // of the sign-in
+	code     *code  // the one it was found by
 }
 
 var _ op.AuthRequest = (*authRequest)(nil)
@@ -42,6 +43,7 @@ func (r *authRequest) Done() bool                         { return r.user != "" 
 type refreshRequest struct {
 	grant        *grant
 	user, client string
+	sid          string // of the sign-in
 	scopes       []string
 	authTime     time.Time
 }

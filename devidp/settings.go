@@ -21,9 +21,14 @@ type settings struct {
 }
 
 func newSettings(h *Handler, issuer string) (settings, error) {
+	clients, err := expandSecrets(h.Clients)
+	if err != nil {
+		return settings{}, err
+	}
+
 	s := settings{
 		issuer:        issuer,
-		clients:       h.Clients,
+		clients:       clients,
 		users:         h.Users,
 		algorithm:     jose.RS256,
 		tokenLifetime: defaultTokenLifetime,

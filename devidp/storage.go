@@ -2,6 +2,7 @@ package devidp
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"time"
@@ -15,8 +16,9 @@ import (
 // to the library.
 type storage struct {
 	settings
-	keys   *keyring
-	logins *logins
+	keys        *keyring
+	logins      *logins
+	backchannel *backchannel
 }
 
 var (
@@ -48,9 +50,18 @@ func (s *storage) GetClientByClientID(ctx context.Context, id string) (op.Client
 	return shown, nil
 }
 
-// AuthorizeClientIDSecret refuses: clients here are public.
-func (*storage) AuthorizeClientIDSecret(context.Context, string, string) error {
-	return errUnsupported
+// AuthorizeClientIDSecret implements [op.OPStorage].
+func (s *storage) AuthorizeClientIDSecret(_ context.Context, id, secret string) error {
+	client, err := s.client(id)
+	if err != nil {
+		return err
+	}
+
+	if client.Secret == "" || subtle.ConstantTimeCompare([]byte(client.Secret), []byte(secret)) == 0 {
+		return errWrongSecret
+	}
+
+	return nil
 }
 
 // CreateAuthRequest implements [op.AuthStorage].
@@ -145,16 +156,30 @@ func (s *storage) TokenRequestByRefreshToken(_ context.Context, token string) (o
 }
 
 // TerminateSession ends what a user gave to a client.
-func (s *storage) TerminateSession(_ context.Context, user, client string) error {
-	s.logins.endAll(user, client)
+func (s *storage) TerminateSession(ctx context.Context, user, client string) error {
+	s.signOut(ctx, user, client, "")
 
 	return nil
 }
 
-// TerminateSessionFromRequest implements [op.CanTerminateSessionFromRequest]. Without an
-// id_token_hint nobody is named, and nothing ends.
+// TerminateSessionFromRequest implements [op.CanTerminateSessionFromRequest]: it ends the
+// sign-in that the id_token_hint came from, or all that the user gave to the client if
+// the hint does not name one. Without a hint nobody is named, and nothing ends.
 func (s *storage) TerminateSessionFromRequest(ctx context.Context, req *op.EndSessionRequest) (string, error) {
-	return req.RedirectURI, s.TerminateSession(ctx, req.UserID, req.ClientID)
+	if req.IDTokenHintClaims != nil {
+		s.signOut(ctx, req.UserID, req.ClientID, req.IDTokenHintClaims.SessionID)
+	}
+
+	return req.RedirectURI, nil
+}
+
+// signOut ends a user's grants to a client, and tells the client. sid "" means all of them.
+func (s *storage) signOut(ctx context.Context, user, client, sid string) {
+	s.logins.endAll(user, client, sid)
+
+	if to, err := s.client(client); err == nil {
+		s.backchannel.send(ctx, to, user, sid)
+	}
 }
 
 // GetRefreshTokenInfo implements [op.AuthStorage].
@@ -204,9 +229,29 @@ func (*storage) SetUserinfoFromScopes(context.Context, *oidc.UserInfo, string, s
 	return nil
 }
 
-// SetUserinfoFromRequest gives an ID token the claims of its user.
+// SetUserinfoFromRequest gives an ID token the claims of its user, and which sign-in it
+// came from.
 func (s *storage) SetUserinfoFromRequest(_ context.Context, info *oidc.UserInfo, req op.IDTokenRequest, scopes []string) error {
-	return s.setUserinfo(info, req.GetSubject(), scopes)
+	if err := s.setUserinfo(info, req.GetSubject(), scopes); err != nil {
+		return err
+	}
+
+	if sid := sidOf(req); sid != "" {
+		info.Claims["sid"] = sid
+	}
+
+	return nil
+}
+
+func sidOf(req op.IDTokenRequest) string {
+	switch r := req.(type) {
+	case *authRequest:
+		return r.sid
+	case *refreshRequest:
+		return r.sid
+	default:
+		return ""
+	}
 }
 
 // SetUserinfoFromToken answers the userinfo endpoint.

@@ -48,7 +48,7 @@ func (u User) validate() error {
 // isProtocolClaim tells whether a claim is about the token rather than about the user.
 func isProtocolClaim(name string) bool {
 	switch name {
-	case "", "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "nonce", "auth_time", "acr", "amr", "at_hash", "c_hash", "client_id", "events":
+	case "", "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "nonce", "auth_time", "acr", "amr", "at_hash", "c_hash", "client_id", "events", "sid":
 		return true
 	default:
 		return false
