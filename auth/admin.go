@@ -37,9 +37,14 @@ func (a *AdminRule) allowsPlace(r *http.Request) bool {
 	return addr.IsValid() && slices.ContainsFunc(a.ClientIPs, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
+// allowsRoles reports whether one of the roles makes an administrator.
+func (a *AdminRule) allowsRoles(roles []string) bool {
+	return slices.ContainsFunc(roles, func(r string) bool { return slices.Contains(a.Roles, r) })
+}
+
 // allowsToken reports whether a verified token's claims match an identity of the rule.
 func (a *AdminRule) allowsToken(v *verified, c claims, db Database) bool {
-	if db.Name != "" && slices.ContainsFunc(v.roles, func(r string) bool { return slices.Contains(a.Roles, r) }) {
+	if db.Name != "" && a.allowsRoles(v.roles) {
 		return true
 	}
 	for path, values := range a.Claims {
@@ -91,21 +96,58 @@ func (s *Service) administrator(r *http.Request, rule *AdminRule, db Database) (
 		}
 		return &Principal{Admin: true, ReadOnly: rule.ReadOnly, Method: MethodAdmin, db: db}, nil
 	}
-	kind, raw, refusal := readAuthorization(r.Header)
+	p, refusal := s.administratorIdentity(r, rule, db)
+	if refusal != nil {
+		return nil, refusal
+	}
+	p.Admin, p.ReadOnly = true, rule.ReadOnly
+	return p, nil
+}
+
+// administratorIdentity signs an administrator in by what the rule says of identities.
+// Claims and scopes need a bearer token; for roles any way to sign in will do.
+func (s *Service) administratorIdentity(r *http.Request, rule *AdminRule, db Database) (*Principal, *Error) {
+	kind, secret, refusal := readAuthorization(r.Header)
 	switch {
 	case refusal != nil:
 		return nil, refusal
-	case kind == schemeBasic:
-		return nil, errPasswordsOff()
-	case kind == schemeNone:
+	case kind == schemeBearer:
+		return s.administratorBearer(r.Context(), secret, rule, db)
+	}
+	pol := s.policy(db.Name)
+	if db.Name == "" || pol == nil || len(rule.Roles) == 0 {
+		if kind == schemeBasic {
+			return nil, errPasswordsOff()
+		}
 		return nil, errLoginRequired()
 	}
+	var p *Principal
+	if kind == schemeBasic {
+		p, refusal = s.signInBasic(r.Context(), secret, db, pol)
+	} else {
+		cookies := readSessionCookies(r.Header, pol.Session.Cookie)
+		if len(cookies) == 0 {
+			return nil, errLoginRequired()
+		}
+		p, refusal = s.signInCookies(r.Context(), cookies, db)
+	}
+	if refusal != nil {
+		return nil, refusal
+	}
+	if !rule.allowsRoles(p.Roles) {
+		return nil, errNotAllowed()
+	}
+	p.rule = rule
+	return p, nil
+}
+
+func (s *Service) administratorBearer(ctx context.Context, raw string, rule *AdminRule, db Database) (*Principal, *Error) {
 	admits := func(*provider) bool { return true }
 	if db.Name != "" {
 		pol := s.policy(db.Name)
 		admits = func(p *provider) bool { return pol != nil && pol.admits[p] }
 	}
-	v, refusal := s.verify(r.Context(), raw, admits)
+	v, refusal := s.verify(ctx, raw, admits)
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -113,26 +155,37 @@ func (s *Service) administrator(r *http.Request, rule *AdminRule, db Database) (
 	if err != nil {
 		return nil, errInvalidToken(err.Error())
 	}
-	if !rule.allowsToken(v, t.claims, db) {
-		refusal := errForbidden("for administrators only", "no role, claim or scope of the token is allowed")
-		refusal.Challenges = []string{challenge("insufficient_scope", "for administrators only")}
-		return nil, refusal
-	}
-	if refusal := s.checkAdministrator(r.Context(), db, v.applicant); refusal != nil {
-		return nil, refusal
-	}
 	p := principalOfToken(v, db)
-	p.Admin, p.ReadOnly = true, rule.ReadOnly
+	if !rule.allowsToken(v, t.claims, db) {
+		p.rule = rule // unless an administrator gave a role
+	}
+	if refusal := s.checkAdministrator(ctx, db, v.applicant, p.rule); refusal != nil {
+		return nil, refusal
+	}
 	return p, nil
+}
+
+// errNotAllowed answers somebody who signed in and is no administrator.
+func errNotAllowed() *Error {
+	refusal := errForbidden("for administrators only", "no role, claim or scope is allowed")
+	refusal.Challenges = []string{challenge("insufficient_scope", "for administrators only")}
+	return refusal
 }
 
 // checkAdministrator applies to an administrator with a token what ends users' rights:
 // a revoked token, and being disabled in the database, if they are a user there at all.
-func (s *Service) checkAdministrator(ctx context.Context, db Database, a *applicant) *Error {
+// rule is not nil if they are an administrator only by a role that was given to the user.
+func (s *Service) checkAdministrator(ctx context.Context, db Database, a *applicant, rule *AdminRule) *Error {
 	st := s.state.Load()
+	if refusal := st.checkLogout(ctx, a); refusal != nil {
+		return refusal
+	}
 	if db.Name == "" {
 		if st.revoked(nil, a) {
 			return errSignedOut(a)
+		}
+		if rule != nil {
+			return errNotAllowed()
 		}
 		return nil
 	}
@@ -143,8 +196,14 @@ func (s *Service) checkAdministrator(ctx context.Context, db Database, a *applic
 	case st.revoked(rec, a):
 		return errSignedOut(a)
 	case rec == nil || rec.User == "":
+		if rule != nil {
+			return errNotAllowed()
+		}
 		return nil
 	}
-	_, refusal := st.account(ctx, db, a, false)
+	u, refusal := st.account(ctx, db, a, false)
+	if refusal == nil && rule != nil && !rule.allowsRoles(u.AdminRoles) {
+		refusal = errNotAllowed()
+	}
 	return refusal
 }

@@ -66,10 +66,13 @@ func (s *Service) signIn(r *http.Request, db Database) (*Principal, *Error) {
 	case schemeBearer:
 		return s.signInBearer(ctx, secret, db, pol)
 	case schemeBasic:
-		return nil, errPasswordsOff()
+		return s.signInBasic(ctx, secret, db, pol)
 	case schemeNone:
 	}
 	if !pol.Session.Off {
+		if id, ok := readSocketToken(r, pol.Session.Cookie); ok {
+			return s.signInOnce(ctx, id, db, pol)
+		}
 		if cookies := readSessionCookies(r.Header, pol.Session.Cookie); len(cookies) > 0 {
 			return s.signInCookies(ctx, cookies, db)
 		}
@@ -85,18 +88,16 @@ func (s *Service) signInBearer(ctx context.Context, raw string, db Database, pol
 	if refusal != nil {
 		return nil, refusal
 	}
-	return s.tokenPrincipal(ctx, v, db)
+	return s.tokenPrincipal(ctx, v, db, pol)
 }
 
 // tokenPrincipal finds or makes the user that a verified token is in db.
-func (s *Service) tokenPrincipal(ctx context.Context, v *verified, db Database) (*Principal, *Error) {
+func (s *Service) tokenPrincipal(ctx context.Context, v *verified, db Database, pol *policy) (*Principal, *Error) {
 	u, refusal := s.state.Load().account(ctx, db, v.applicant, true)
 	if refusal != nil {
 		return nil, refusal
 	}
-	p := principalOfToken(v, db)
-	p.Name = u.Name
-	return p, nil
+	return principalOfToken(v, db).as(u, pol), nil
 }
 
 // signInCookies tries all cookies of the name, so that a stale one fails nothing
@@ -132,26 +133,17 @@ func (s *Service) sessionPrincipal(ctx context.Context, x *session, db Database,
 		return nil, refusal
 	}
 	s.state.Load().touch(x, time.Now()) //nolint:contextcheck // written later, for many sessions at once
-	return &Principal{
-		Name: u.Name, Method: MethodCookie, Roles: u.TokenRoles, Provider: x.Provider,
-		Issuer: x.Identity.Issuer, Subject: x.Identity.Subject, Expires: t.end,
-		db: db, identity: x.identity, session: x,
-	}, nil
+	return principalOfSession(x, db, t.end).as(u, s.policy(db.Name)), nil
 }
 
 // admitSession judges a session by a database's policy and users.
 func (s *Service) admitSession(ctx context.Context, x *session, db Database, register bool) (*User, terms, *Error) {
 	pol := s.policy(db.Name)
-	if pol == nil || pol.Session.Off {
+	switch {
+	case pol == nil || pol.Session.Off:
 		return nil, terms{}, errInvalidSession("sessions are off")
-	}
-	pr := s.provider(x.Provider, x.Identity.Issuer)
-	if pr == nil {
-		// Refused, not deleted: the provider may come back (DECISIONS 17).
-		return nil, terms{}, errInvalidSession("provider removed")
-	}
-	if !pol.admits[pr] {
-		return nil, terms{}, errInvalidSession("provider not accepted here")
+	case x.OneTime != nil:
+		return nil, terms{}, errInvalidSession("a one-time token is for a WebSocket handshake")
 	}
 	now := time.Now()
 	t := x.terms(&pol.Session)
@@ -160,11 +152,44 @@ func (s *Service) admitSession(ctx context.Context, x *session, db Database, reg
 		return nil, terms{}, errInvalidSession("session expired")
 	case t.idle > 0 && now.Sub(time.UnixMilli(x.used.Load())) >= t.idle:
 		return nil, terms{}, errInvalidSession("session idle for too long")
+	case x.User != "":
+		u, refusal := s.admitUserSession(ctx, x, db, pol)
+		return u, t, refusal
+	}
+	pr := s.provider(x.Provider, x.Identity.Issuer)
+	switch {
+	case pr == nil:
+		// Refused, not deleted: the provider may come back (DECISIONS 17).
+		return nil, terms{}, errInvalidSession("provider removed")
+	case !pol.admits[pr]:
+		return nil, terms{}, errInvalidSession("provider not accepted here")
 	case !x.required.satisfies(pr.Require):
 		return nil, terms{}, errInvalidSession("sign-in rules changed")
 	}
 	u, refusal := s.state.Load().account(ctx, db, x.applicant(pr), register)
 	return u, t, refusal
+}
+
+// admitUserSession judges a session that a password or an administrator made.
+func (s *Service) admitUserSession(ctx context.Context, x *session, db Database, pol *policy) (*User, *Error) {
+	switch {
+	case x.DB != db.ID:
+		return nil, errInvalidSession("session of a user of another database")
+	case x.Method == MethodBasic && !pol.PasswordAuth:
+		return nil, errInvalidSession("password sign-in is off")
+	}
+	u, err := s.state.Load().user(ctx, x.DB, x.User)
+	switch {
+	case err != nil:
+		return nil, errInternal("reading a user", err)
+	case u == nil:
+		return nil, errInvalidSession("user was deleted")
+	case u.Disabled:
+		return nil, errInvalidSession("user is disabled")
+	case x.Created <= u.NotBefore:
+		return nil, errInvalidSession("made before all sessions were ended")
+	}
+	return u, nil
 }
 
 // applicant is made once for each configuration.
@@ -174,7 +199,7 @@ func (x *session) applicant(pr *provider) *applicant {
 	}
 	a := &applicant{
 		provider: pr, identity: x.Identity, key: x.identity, name: x.Name, fromSubject: x.FromSubject,
-		email: x.Email, roles: x.Roles, issued: time.UnixMicro(x.Created),
+		email: x.Email, roles: x.Roles, channels: x.Channels, sid: x.sid, issued: time.UnixMicro(x.Created),
 		grantsAt: time.Unix(x.TokenIssued, 0), session: true,
 	}
 	x.who.Store(a)
@@ -183,8 +208,11 @@ func (x *session) applicant(pr *provider) *applicant {
 
 // terms are a session's limits under a database's policy.
 func (x *session) terms(p *SessionPolicy) terms {
-	end := min(x.Expires, x.Created/1000+p.Lifetime.Milliseconds())
-	if p.UntilTokenExpiry {
+	end := x.Expires
+	if x.Method != MethodAdmin { // an administrator says how long
+		end = min(end, x.Created/1000+p.Lifetime.Milliseconds())
+	}
+	if p.UntilTokenExpiry && x.TokenEnd > 0 {
 		end = min(end, x.TokenEnd)
 	}
 	return terms{end: time.UnixMilli(end), idle: p.Idle}

@@ -9,6 +9,9 @@ const realm = "caddy-sync"
 // (RFC 6750 section 3.1).
 const challengeBare = `Bearer realm="` + realm + `"`
 
+// challengeBasic is the challenge where passwords sign in (RFC 7617 section 2).
+const challengeBasic = `Basic realm="` + realm + `", charset="UTF-8"`
+
 // challenge returns a Bearer challenge with an RFC 6750 error code.
 func challenge(code, description string) string {
 	return challengeBare + `, error="` + code + `", error_description="` + quotable(description) + `"`

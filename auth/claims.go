@@ -156,6 +156,26 @@ func texts(v any) ([]string, bool) {
 	return nil, false
 }
 
+// names reads the claim at path, or no claim if path is "", as a list of names: a string
+// or an array of strings, none of them empty, each once.
+func (c claims) names(path string) ([]string, error) {
+	if path == "" {
+		return nil, nil
+	}
+	v, _ := c.lookup(path)
+	list, ok := texts(v)
+	if !ok {
+		return nil, fmt.Errorf("claim %s is not a string or an array of strings", path)
+	}
+	var names []string
+	for _, name := range list {
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
 // moment reads a NumericDate (RFC 7519 section 2), zero if there is none.
 func (c claims) moment(name string) (time.Time, error) {
 	v, ok := c[name]

@@ -28,6 +28,9 @@ type Config struct {
 	Providers []Provider
 	Databases []Policy
 	Logger    *zap.Logger // default: no log
+	// Audit takes one entry for every sign-in, refusal, session and administrator's action.
+	// Default: none.
+	Audit *zap.Logger
 }
 
 // Policy is a database's part of the configuration. Name "*" is the policy of
@@ -36,7 +39,10 @@ type Policy struct {
 	Name      string
 	Providers []string
 	Guest     bool
-	Session   SessionPolicy
+	// PasswordAuth lets users with a password sign in with it. Without it, passwords are
+	// refused whatever is stored.
+	PasswordAuth bool
+	Session      SessionPolicy
 	// AccessStated is set when the Caddyfile names `access …` or `sync_function`.
 	AccessStated bool
 }
@@ -49,12 +55,30 @@ type SessionPolicy struct {
 	Cookie           string        // default SyncGatewaySession
 	SameSite         http.SameSite // default Lax
 	UntilTokenExpiry bool
+	// Domain lets the hosts below it have the cookie too. Default: the site's host alone.
+	Domain string
+	// Secure is whether browsers send the cookie over TLS only. Default: as the request
+	// that made it came.
+	Secure Tristate
+	// HTTPOnly keeps the cookie from scripts. Default: on.
+	HTTPOnly Tristate
 }
+
+// Tristate is on, off, or what is usual.
+type Tristate int
+
+// The values of a Tristate.
+const (
+	Usual Tristate = iota
+	On
+	Off
+)
 
 // policy is a Policy with its defaults and its providers looked up.
 type policy struct {
 	Policy
-	admits map[*provider]bool
+	providers []*provider // in the order of the configuration
+	admits    map[*provider]bool
 }
 
 func (c *Config) validate() ([]*provider, map[string]*policy, error) {
@@ -90,6 +114,7 @@ func newPolicy(d Policy, providers []*provider) (*policy, error) {
 			return nil, fmt.Errorf("oidc %s is listed twice", name)
 		}
 		p.admits[providers[i]] = true
+		p.providers = append(p.providers, providers[i])
 		if err := checkOpenRegistration(d, providers[i]); err != nil {
 			return nil, err
 		}
@@ -126,7 +151,34 @@ func (s *SessionPolicy) fill() error {
 	case !isCookieName(s.Cookie):
 		return fmt.Errorf("session cookie %q is not a cookie name: use letters, digits, - and _", s.Cookie)
 	}
+	return s.checkCookie()
+}
+
+// checkCookie refuses cookies that browsers would not keep.
+func (s *SessionPolicy) checkCookie() error {
+	lower := strings.ToLower(s.Cookie)
+	host, secure := strings.HasPrefix(lower, "__host-"), strings.HasPrefix(lower, "__secure-")
+	switch {
+	case s.Domain != "" && !isDomain(s.Domain):
+		return fmt.Errorf("session domain %q is not a host name like example.com", s.Domain)
+	case host && s.Domain != "":
+		return errors.New("a session cookie called __Host-… has no domain: leave one of the two out (RFC 6265bis section 4.1.3.2)")
+	case (host || secure) && s.Secure == Off:
+		return fmt.Errorf("session cookie %s has to be secure: leave `secure off` out", s.Cookie)
+	case s.SameSite == http.SameSiteNoneMode && s.Secure == Off:
+		return errors.New("session same_site none has to be secure: leave `secure off` out")
+	}
+	if host || secure {
+		s.Secure = On
+	}
 	return nil
+}
+
+func isDomain(s string) bool {
+	return strings.Contains(s, ".") && !strings.HasPrefix(s, ".") && !strings.HasSuffix(s, ".") &&
+		!strings.ContainsFunc(s, func(r rune) bool {
+			return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '-'
+		})
 }
 
 // isCookieName reports whether s is a token (RFC 6265 section 4.1.1).

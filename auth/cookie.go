@@ -2,6 +2,7 @@ package auth
 
 import (
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -9,13 +10,14 @@ import (
 // that one that deletes has the same attributes and hits the same cookie. maxAge below
 // a second deletes.
 func setCookie(r *http.Request, site *Site, p *SessionPolicy, name, value string, maxAge time.Duration) *http.Cookie {
-	//nolint:gosec // G124: Secure is as the browser's request is, or it would drop the cookie
 	c := &http.Cookie{
-		Name: name, Value: value, Path: "/",
-		HttpOnly: true, SameSite: p.SameSite, Secure: ClientOf(r.Context()).Secure,
+		Name: name, Value: value, Path: "/", Domain: p.Domain,
+		HttpOnly: p.HTTPOnly != Off, SameSite: p.SameSite,
+		// Usually as the browser's request is, or it would drop the cookie.
+		Secure: p.Secure == On || p.Secure == Usual && ClientOf(r.Context()).Secure,
 		MaxAge: int((maxAge + time.Second - 1) / time.Second), // what is left of a second counts
 	}
-	if site != nil && site.CookiePath != "" {
+	if site != nil && site.CookiePath != "" && !strings.HasPrefix(strings.ToLower(name), "__host-") {
 		c.Path = site.CookiePath
 	}
 	if c.MaxAge <= 0 {

@@ -41,7 +41,7 @@ func readAuthorization(h http.Header) (kind scheme, secret string, refusal *Erro
 		if emptyBasic(rest) {
 			return schemeNone, "", nil
 		}
-		return schemeBasic, "", nil
+		return schemeBasic, rest, nil
 	}
 	return schemeNone, "", nil
 }

@@ -22,6 +22,8 @@ var (
 	ErrBadUserName = errors.New("invalid user name")
 	// ErrLinked: the identity belongs to another user of the database.
 	ErrLinked = errors.New("identity belongs to another user")
+	// ErrNotLinked: the identity is not the user's.
+	ErrNotLinked = errors.New("identity is not linked to the user")
 )
 
 // Error is an answer that refuses: the REST layer writes it as {"error","reason"}.
@@ -54,6 +56,22 @@ func errPasswordsOff() *Error {
 	return &Error{
 		Status: http.StatusUnauthorized, Name: "unauthorized", Reason: "Invalid login",
 		Challenges: []string{challengeBare}, Detail: "password sign-in is off",
+	}
+}
+
+// errBadLogin answers a user name and password that are refused, for whatever reason.
+func errBadLogin(detail string) *Error {
+	return &Error{
+		Status: http.StatusUnauthorized, Name: "unauthorized", Reason: "Invalid login",
+		Challenges: []string{challengeBare, challengeBasic}, Detail: detail, audit: true,
+	}
+}
+
+// errThrottled answers too many attempts (RFC 6585 section 4).
+func errThrottled(after time.Duration) *Error {
+	return &Error{
+		Status: http.StatusTooManyRequests, Name: "too_many_requests", Reason: "too many sign-in attempts, try again later",
+		RetryAfter: max(after, time.Second), audit: true,
 	}
 }
 

@@ -21,8 +21,23 @@ type Identity struct {
 type identityKey [sha256.Size]byte
 
 func (i Identity) key() identityKey {
-	// The issuer is a URL and holds no line break.
+	// An issuer holds no line break.
 	return sha256.Sum256([]byte(i.Issuer + "\n" + i.Subject))
+}
+
+// sidKey stands for a provider's session in the place of an identity. No issuer begins
+// with a zero byte.
+func sidKey(issuer, sid string) identityKey {
+	if sid == "" {
+		return identityKey{}
+	}
+	return sha256.Sum256([]byte("\x00sid\n" + issuer + "\n" + sid))
+}
+
+// ownerOfUser stands for a user of a database where sessions belong to one and not to an
+// identity.
+func ownerOfUser(u userRef) identityKey {
+	return sha256.Sum256(fmt.Appendf(nil, "\x00user\n%d\n%s", u.db, u.name))
 }
 
 // identityRef is an identity in a database.
@@ -42,6 +57,8 @@ type identityRecord struct {
 	NotBefore int64 `json:"not_before,omitempty"`
 	// GrantsAt is the iat (Unix seconds) of the token that the user's roles follow.
 	GrantsAt int64 `json:"grants_at,omitempty"`
+	// LogoutID is the jti of the logout token that NotBefore is from.
+	LogoutID string `json:"logout_id,omitempty"`
 }
 
 // revoked reports whether the record's NotBefore refuses what was issued then. Tokens
@@ -66,22 +83,32 @@ type applicant struct {
 	fromSubject bool
 	email       string
 	roles       []string
-	issued      time.Time // token's iat, or when the session was made
-	grantsAt    time.Time // iat of the token that roles and email are from
-	token       tokenKey  // zero for a session
+	channels    []string
+	sid         identityKey // of the provider's session; zero if unknown
+	issued      time.Time   // token's iat, or when the session was made
+	grantsAt    time.Time   // iat of the token that roles and email are from
+	token       tokenKey    // zero for a session
 	session     bool
 }
 
 func newApplicant(v *verified) *applicant {
 	return &applicant{
 		provider: v.provider, identity: v.identity, key: v.key, name: v.name, fromSubject: v.fromSubject,
-		email: v.email, roles: v.roles, issued: v.issued, grantsAt: v.issued, token: v.token,
+		email: v.email, roles: v.roles, channels: v.channels, sid: sidKey(v.identity.Issuer, v.sid),
+		issued: v.issued, grantsAt: v.issued, token: v.token,
 	}
 }
+
+// noRecord is cached where there is no record of an identity for the whole store, which
+// is the rule.
+var noRecord = new(identityRecord)
 
 // identity returns an identity's record in a database, nil if there is none.
 func (s *State) identity(ctx context.Context, ref identityRef) (*identityRecord, error) {
 	if rec, ok := s.identities.get(ref); ok {
+		if rec == noRecord {
+			return nil, nil
+		}
 		return rec, nil
 	}
 	epoch := s.identities.epoch(ref)
@@ -94,8 +121,11 @@ func (s *State) identity(ctx context.Context, ref identityRef) (*identityRecord,
 	if err != nil {
 		return nil, fmt.Errorf("reading an identity: %w", err)
 	}
-	if rec != nil {
+	switch {
+	case rec != nil:
 		s.identities.putIf(ref, rec, epoch)
+	case ref.db == 0:
+		s.identities.putIf(ref, noRecord, epoch)
 	}
 	return rec, nil
 }
@@ -118,10 +148,14 @@ func readJSON(r syncstore.RecordReader, db uint32, key []byte, v any) (bool, err
 	if err != nil {
 		return false, err
 	}
+	return true, decodeJSON(text, v)
+}
+
+func decodeJSON(text []byte, v any) error {
 	if err := json.Unmarshal(text, v); err != nil {
-		return false, fmt.Errorf("%w: %w", syncstore.ErrDamaged, err)
+		return fmt.Errorf("%w: %w", syncstore.ErrDamaged, err)
 	}
-	return true, nil
+	return nil
 }
 
 // account returns the enabled user that the applicant is in db. If there is none yet
@@ -131,6 +165,9 @@ func (s *State) account(ctx context.Context, db Database, a *applicant, register
 	rec, err := s.identity(ctx, ref)
 	if err != nil {
 		return nil, errInternal("signing in", err)
+	}
+	if refusal := s.checkLogout(ctx, a); refusal != nil {
+		return nil, refusal
 	}
 	var u *User
 	if rec != nil && rec.User != "" {
@@ -251,8 +288,8 @@ func decideNew(r syncstore.RecordReader, db Database, a *applicant) (*User, *Err
 	case !found && !a.provider.Register:
 		return nil, errNotRegistered(a), nil
 	case !found:
-		return &User{Name: a.name, Created: time.Now().UTC().Truncate(time.Second)}, nil, nil
-	case len(u.Identities) == 0 && (a.fromSubject || u.FirstUse):
+		return newUser(a.name), nil, nil
+	case len(u.Identities) == 0 && u.opensTo(a):
 		if u.Disabled {
 			return nil, errDisabled(a), nil
 		}
@@ -263,6 +300,18 @@ func decideNew(r syncstore.RecordReader, db Database, a *applicant) (*User, *Err
 		fmt.Sprintf("identity %q of issuer %q asked for the existing user %q", a.identity.Subject, a.identity.Issuer, a.name))
 	refusal.audit = true
 	return nil, refusal, nil
+}
+
+// opensTo reports whether an identity that asks for the name of u, which no identity has,
+// may become u (DECISIONS 1).
+func (u *User) opensTo(a *applicant) bool {
+	switch {
+	case u.FirstUse:
+		return true
+	case u.TokenIssuer != "": // imported with its issuer
+		return u.TokenIssuer == a.identity.Issuer
+	}
+	return a.fromSubject && u.Password == ""
 }
 
 // follow writes what a newer token says about the user old. While the store takes no

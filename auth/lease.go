@@ -54,6 +54,7 @@ func (l *Lease) Close() {
 const (
 	bySession = iota
 	byIdentity
+	bySID
 	byUser
 	leaseIndexes
 )
@@ -102,6 +103,9 @@ func (h *leaseHub) add(p *Principal) *Lease {
 	}
 	if p.identity != (identityKey{}) {
 		h.link(l, leaseIndexKey{index: byIdentity, hash: p.identity})
+	}
+	if p.sid != (identityKey{}) {
+		h.link(l, leaseIndexKey{index: bySID, hash: p.sid})
 	}
 	if p.Name != "" {
 		h.link(l, leaseIndexKey{index: byUser, user: userRef{p.db.ID, p.Name}})
@@ -231,8 +235,10 @@ func (h *leaseHub) judgeSession(k sessionKey) {
 	h.judge(h.collect(leaseIndexKey{index: bySession, hash: k}))
 }
 
+// judgeIdentity judges the leases of an identity, or of a provider's session.
 func (h *leaseHub) judgeIdentity(k identityKey) {
 	h.judge(h.collect(leaseIndexKey{index: byIdentity, hash: k}))
+	h.judge(h.collect(leaseIndexKey{index: bySID, hash: k}))
 }
 
 func (h *leaseHub) judgeUser(u userRef) {

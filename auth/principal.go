@@ -14,6 +14,8 @@ type Method string
 // The methods, in the order in which they are tried.
 const (
 	MethodBearer Method = "bearer"
+	MethodBasic  Method = "basic" // user name and password
+	MethodOnce   Method = "websocket_token"
 	MethodCookie Method = "cookie"
 	MethodGuest  Method = "guest"
 	MethodAdmin  Method = "admin" // by place (loopback, client_ip)
@@ -25,17 +27,24 @@ type Principal struct {
 	Admin    bool
 	ReadOnly bool
 	Method   Method
-	Roles    []string // shared: do not change
+	// Roles and Channels are what an administrator and the token gave. Shared: do not
+	// change.
+	Roles    []string
+	Channels []string
 	Provider string
 	Issuer   string
 	Subject  string
 	// Expires is the token's or session's end, zero if none.
 	Expires time.Time
 
-	db       Database
-	identity identityKey
-	verified *verified
-	session  *session
+	db         Database
+	identity   identityKey
+	sid        identityKey
+	verified   *verified
+	session    *session
+	passwordAt int64 // of MethodBasic
+	// rule is set if p is an administrator only by a role that an administrator gave.
+	rule *AdminRule
 }
 
 // expiry is the reason with which a lease ends at Expires.
@@ -49,8 +58,16 @@ func (p *Principal) expiry() string {
 // principalOfToken is the principal without what a database adds.
 func principalOfToken(v *verified, db Database) *Principal {
 	return &Principal{
-		Method: MethodBearer, Roles: v.roles, Provider: v.provider.Name,
+		Method: MethodBearer, Roles: v.roles, Channels: v.channels, Provider: v.provider.Name,
 		Issuer: v.identity.Issuer, Subject: v.identity.Subject, Expires: v.expires,
-		db: db, identity: v.key, verified: v,
+		db: db, identity: v.key, sid: v.applicant.sid, verified: v,
+	}
+}
+
+// principalOfSession is the principal of a session that was found good in db.
+func principalOfSession(x *session, db Database, end time.Time) *Principal {
+	return &Principal{
+		Method: MethodCookie, Provider: x.Provider, Issuer: x.Identity.Issuer, Subject: x.Identity.Subject,
+		Expires: end, db: db, identity: x.identity, sid: x.sid, session: x,
 	}
 }

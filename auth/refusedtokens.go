@@ -71,9 +71,12 @@ func (r *refusedTokens) has(token tokenKey) bool {
 	return ok
 }
 
-// seenTokens remembers tokens that were issued in the second in which they were first
-// used, or later by the provider's clock: only these can be as new as a not_before
-// that comes after their use.
+// seenAge is how long after its issue a token may be used first, or a logout token may
+// come, for the token to be known then as one that was there.
+const seenAge = time.Minute
+
+// seenTokens remembers the tokens of the last minute: only these can be of the same second
+// as a not_before that comes after their use.
 type seenTokens struct {
 	mu     sync.Mutex
 	tokens map[tokenKey]seenToken
@@ -82,6 +85,7 @@ type seenTokens struct {
 
 type seenToken struct {
 	identity identityKey
+	sid      identityKey
 	token    tokenKey
 	issued   time.Time
 	expires  time.Time
@@ -89,7 +93,7 @@ type seenToken struct {
 
 // noteSeen remembers a token just verified, if not_before alone could miss it.
 func (s *State) noteSeen(v *verified, now time.Time) {
-	if v.issued.Unix() < now.Unix() {
+	if now.Sub(v.issued) > seenAge {
 		return
 	}
 	s.seen.mu.Lock()
@@ -100,12 +104,12 @@ func (s *State) noteSeen(v *verified, now time.Time) {
 	if now.Sub(s.seen.swept) > time.Second {
 		s.seen.swept = now
 		for key, t := range s.seen.tokens {
-			if t.issued.Unix() < now.Unix() {
+			if now.Sub(t.issued) > seenAge {
 				delete(s.seen.tokens, key)
 			}
 		}
 	}
-	s.seen.tokens[v.token] = seenToken{identity: v.key, token: v.token, issued: v.issued, expires: v.expires}
+	s.seen.tokens[v.token] = seenToken{identity: v.key, sid: v.applicant.sid, token: v.token, issued: v.issued, expires: v.expires}
 }
 
 // of returns the tokens of an identity that not_before = now does not refuse.
@@ -115,6 +119,20 @@ func (s *seenTokens) of(identity identityKey, now time.Time) []seenToken {
 	var list []seenToken
 	for _, t := range s.tokens {
 		if t.identity == identity && t.issued.Unix() >= now.Unix() {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// loggedOut returns the tokens of an identity, or of a provider's session, that were
+// issued in the second of a logout and are not refused by that alone.
+func (s *seenTokens) loggedOut(key identityKey, at time.Time) []seenToken {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []seenToken
+	for _, t := range s.tokens {
+		if (t.identity == key || t.sid == key) && t.issued.Unix() == at.Unix() {
 			list = append(list, t)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 // Service judges requests by one configuration. Its methods are safe for concurrent use.
 type Service struct {
 	logger    *zap.Logger
+	audit     *auditor
 	providers []*provider
 	policies  map[string]*policy
 	digests   *lru[[sha256.Size]byte, *verified]
@@ -37,8 +38,13 @@ func New(c Config) (*Service, error) {
 	if logger == nil {
 		logger = zap.NewNop()
 	}
+	audit := c.Audit
+	if audit == nil {
+		audit = zap.NewNop()
+	}
 	return &Service{
 		logger:    logger,
+		audit:     newAuditor(audit),
 		providers: providers,
 		policies:  policies,
 		digests:   newLRU[[sha256.Size]byte, *verified](digestCacheSize),
@@ -109,22 +115,24 @@ func (s *Service) provider(name, issuer string) *provider {
 // judge says whether this configuration would answer p now, and for how long without
 // asking again. It signs nobody up.
 func (s *Service) judge(ctx context.Context, p *Principal) (terms, *Error) {
-	switch p.Method {
-	case MethodAdmin:
+	switch {
+	case p.Method == MethodAdmin:
 		return terms{}, nil
-	case MethodGuest:
+	case p.Method == MethodGuest:
 		if pol := s.policy(p.db.Name); pol == nil || !pol.Guest {
 			return terms{}, errForbidden("guest access was turned off", "")
 		}
 		return terms{}, nil
-	case MethodBearer:
-		if p.verified != nil {
-			return s.judgeToken(ctx, p)
+	case p.verified != nil:
+		return s.judgeToken(ctx, p)
+	case p.session != nil:
+		return s.judgeSession(ctx, p)
+	case p.passwordAt != 0:
+		u, pol, refusal := s.judgeUser(ctx, p)
+		if refusal == nil {
+			refusal = p.judgeRoles(u, pol)
 		}
-	case MethodCookie:
-		if p.session != nil {
-			return s.judgeSession(ctx, p)
-		}
+		return terms{}, refusal
 	}
 	return terms{}, errLoginRequired()
 }
@@ -153,7 +161,7 @@ func (s *Service) judgeToken(ctx context.Context, p *Principal) (terms, *Error) 
 	a := *v.applicant
 	a.provider = pr
 	if p.db.Name == "" || p.Admin {
-		return terms{end: end}, s.checkAdministrator(ctx, p.db, &a)
+		return terms{end: end}, s.checkAdministrator(ctx, p.db, &a, p.rule)
 	}
 	_, refusal := s.state.Load().account(ctx, p.db, &a, false)
 	return terms{end: end}, refusal
@@ -167,8 +175,23 @@ func (s *Service) judgeSession(ctx context.Context, p *Principal) (terms, *Error
 	if x == nil {
 		return terms{}, errInvalidSession("session ended")
 	}
-	_, t, refusal := s.admitSession(ctx, x, p.db, false)
+	u, t, refusal := s.admitSession(ctx, x, p.db, false)
+	if refusal == nil {
+		refusal = p.judgeRoles(u, s.policy(p.db.Name))
+	}
 	return t, refusal
+}
+
+// judgeRoles takes an administrator's rights away whose role is gone.
+func (p *Principal) judgeRoles(u *User, pol *policy) *Error {
+	if p.rule == nil {
+		return nil
+	}
+	roles, _ := pol.grants(u)
+	if !p.rule.allowsRoles(roles) {
+		return errNotAllowed()
+	}
+	return nil
 }
 
 // Lease ends when p's session is deleted or expires, its token expires, its user is

@@ -22,28 +22,37 @@ type sessionKey [sha256.Size]byte
 const sessionIDLength = 43
 
 // session is a session as stored. It belongs to an identity, not to a database: each
-// database decides by its own policy and users whether it is good there (DECISIONS 2).
+// database decides by its own policy and users whether it is good there. One that a
+// password or an administrator made belongs to a user of one database (DECISIONS 2).
 type session struct {
-	Provider    string          `json:"provider"`
-	Identity    Identity        `json:"identity"`
-	Name        string          `json:"name"` // that a new user would get
+	Method      Method          `json:"method,omitempty"` // how its owner signed in; "" is bearer
+	Provider    string          `json:"provider,omitempty"`
+	Identity    Identity        `json:"identity,omitzero"`
+	DB          uint32          `json:"db,omitempty"`   // of User
+	User        string          `json:"user,omitempty"` // instead of an identity
+	Name        string          `json:"name,omitempty"` // that a new user would get
 	FromSubject bool            `json:"from_subject,omitempty"`
 	Email       string          `json:"email,omitempty"`
 	Roles       []string        `json:"roles,omitempty"`
-	Required    json.RawMessage `json:"required,omitempty"` // claims of require rules
-	Created     int64           `json:"created"`            // Unix microseconds, as NotBefore
-	Expires     int64           `json:"expires"`            // Unix milliseconds; absolute
-	Used        int64           `json:"used"`               // Unix milliseconds, as written
-	Token       []byte          `json:"token"`              // tokenKey it was made from
-	TokenID     string          `json:"token_id,omitempty"` // jti
-	TokenIssued int64           `json:"token_issued"`       // Unix seconds
-	TokenEnd    int64           `json:"token_end"`          // Unix milliseconds
+	Channels    []string        `json:"channels,omitempty"`
+	Required    json.RawMessage `json:"required,omitempty"`     // claims of require rules
+	Created     int64           `json:"created"`                // Unix microseconds, as NotBefore
+	Expires     int64           `json:"expires"`                // Unix milliseconds; absolute
+	Used        int64           `json:"used"`                   // Unix milliseconds, as written
+	Token       []byte          `json:"token,omitempty"`        // tokenKey it was made from
+	TokenID     string          `json:"token_id,omitempty"`     // jti
+	TokenIssued int64           `json:"token_issued,omitempty"` // Unix seconds
+	TokenEnd    int64           `json:"token_end,omitempty"`    // Unix milliseconds
 	SID         string          `json:"sid,omitempty"`
 	Address     string          `json:"address,omitempty"`
 	UserAgent   string          `json:"user_agent,omitempty"`
 
+	// OneTime makes it a token for one WebSocket handshake (DECISIONS 3).
+	OneTime *oneTime `json:"one_time,omitempty"`
+
 	key      sessionKey
-	identity identityKey
+	identity identityKey // its owner: the identity, or the user by ownerOfUser
+	sid      identityKey
 	required claims
 	used     atomic.Int64 // Unix milliseconds
 	written  atomic.Int64 // value of used that is stored, or about to be
@@ -72,7 +81,10 @@ func hashSessionID(id string) (key sessionKey, ok bool) {
 // be used to sign in.
 type SessionInfo struct {
 	// Handle names the session in EndSession. It is no secret and not the session's ID.
-	Handle    string
+	Handle string
+	// Method is how its owner signed in: bearer, basic for a password, or admin for a
+	// session that an administrator made.
+	Method    Method
 	Provider  string
 	Identity  Identity
 	TokenID   string
@@ -86,9 +98,34 @@ type SessionInfo struct {
 // handleLength is how much of the key is in a handle, in bytes.
 const handleLength = 16
 
+func (x *session) handle() string { return hex.EncodeToString(x.key[:handleLength]) }
+
+func (x *session) method() Method {
+	if x.Method == "" {
+		return MethodBearer
+	}
+	return x.Method
+}
+
+// setOwner derives what keys and indexes need from what is stored.
+func (x *session) setOwner() {
+	x.identity, x.sid = x.Identity.key(), sidKey(x.Identity.Issuer, x.SID)
+	if x.User != "" {
+		x.identity, x.sid = ownerOfUser(userRef{x.DB, x.User}), identityKey{}
+	}
+}
+
+// owners are the keys under which the session is found.
+func (x *session) owners() []identityKey {
+	if x.sid == (identityKey{}) {
+		return []identityKey{x.identity}
+	}
+	return []identityKey{x.identity, x.sid}
+}
+
 func (x *session) info() SessionInfo {
 	return SessionInfo{
-		Handle: hex.EncodeToString(x.key[:handleLength]), Provider: x.Provider, Identity: x.Identity,
+		Handle: x.handle(), Method: x.method(), Provider: x.Provider, Identity: x.Identity,
 		TokenID: x.TokenID, Created: time.UnixMicro(x.Created), LastUsed: time.UnixMilli(x.used.Load()),
 		Expires: time.UnixMilli(x.Expires), Address: x.Address, UserAgent: x.UserAgent,
 	}
@@ -100,14 +137,16 @@ func (s *State) newSession(ctx context.Context, x *session) (id string, err erro
 	_, _ = rand.Read(random[:]) // never fails
 	id = base64.RawURLEncoding.EncodeToString(random[:])
 	x.key, _ = hashSessionID(id)
-	x.identity = x.Identity.key()
+	x.setOwner()
 	x.Used = x.Created / 1000
 	x.used.Store(x.Used)
 	x.written.Store(x.Used)
 	expires := x.recordExpiry()
 	err = s.update(ctx, func(tx *transaction) error {
 		tx.events = append(tx.events, event{Kind: eventSession, Session: x.key[:]})
-		tx.Put(0, sessionOfKey(x.identity, x.key), []byte{1}, expires)
+		for _, owner := range x.owners() {
+			tx.Put(0, sessionOfKey(owner, x.key), []byte{1}, expires)
+		}
 		return tx.putJSON(0, sessionRecordKey(x.key), x, expires)
 	})
 	if err != nil {
@@ -146,7 +185,7 @@ func readSession(r syncstore.RecordReader, key sessionKey) (*session, error) {
 	if !found {
 		return nil, err
 	}
-	x.identity = x.Identity.key()
+	x.setOwner()
 	x.used.Store(x.Used)
 	x.written.Store(x.Used)
 	if x.Required != nil {
@@ -168,8 +207,10 @@ func (tx *transaction) endSession(key sessionKey, refuse bool) error {
 		return ErrNoSession
 	}
 	tx.Delete(0, sessionRecordKey(key))
-	tx.Delete(0, sessionOfKey(x.identity, key))
-	if refuse {
+	for _, owner := range x.owners() {
+		tx.Delete(0, sessionOfKey(owner, key))
+	}
+	if refuse && len(x.Token) > 0 {
 		var token tokenKey
 		copy(token[:], x.Token)
 		tx.refuseToken(x.identity, token, time.UnixMilli(x.TokenEnd))
@@ -232,8 +273,8 @@ func eachSession(r syncstore.RecordReader, db uint32, name string, fn func(*sess
 	if !found {
 		return ErrNoUser
 	}
-	for _, id := range u.Identities {
-		keys, err := sessionsOf(r, id.key())
+	for _, owner := range u.owners(db) {
+		keys, err := sessionsOf(r, owner)
 		if err != nil {
 			return err
 		}
@@ -242,7 +283,7 @@ func eachSession(r syncstore.RecordReader, db uint32, name string, fn func(*sess
 			if err != nil {
 				return err
 			}
-			if x == nil {
+			if x == nil || x.OneTime != nil {
 				continue // expired between the two reads of a store that is not a snapshot
 			}
 			if err := fn(x); err != nil {
@@ -251,6 +292,15 @@ func eachSession(r syncstore.RecordReader, db uint32, name string, fn func(*sess
 		}
 	}
 	return nil
+}
+
+// owners are the keys under which a user's sessions are found.
+func (u *User) owners(db uint32) []identityKey {
+	list := []identityKey{ownerOfUser(userRef{db, u.Name})}
+	for _, id := range u.Identities {
+		list = append(list, id.key())
+	}
+	return list
 }
 
 // EndSession ends one of a user's sessions by its handle, ends its leases, and refuses
@@ -286,8 +336,27 @@ func (s *State) EndAllSessions(ctx context.Context, db uint32, name string) erro
 		if err := tx.revokeIdentities(db, u); err != nil {
 			return err
 		}
-		// Their bearer leases are found by the user's event.
-		tx.events = append(tx.events, event{Kind: eventUser, DB: db, Name: name})
-		return eachSession(tx, db, name, func(x *session) error { return tx.endSession(x.key, true) })
+		u.NotBefore = max(u.NotBefore, time.Now().UnixMicro())
+		if err := tx.endSessionsOf(db, u, true); err != nil {
+			return err
+		}
+		return tx.putUser(db, u)
 	})
+}
+
+// endSessionsOf ends the sessions of a user and of its identities; refuse also refuses the
+// tokens that they were made from.
+func (tx *transaction) endSessionsOf(db uint32, u *User, refuse bool) error {
+	for _, owner := range u.owners(db) {
+		keys, err := sessionsOf(tx, owner)
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			if err := tx.endSession(key, refuse); err != nil && !errors.Is(err, ErrNoSession) {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -26,6 +26,11 @@ func addVary(h http.Header, names ...string) {
 
 // answer writes who p is; nil is nobody.
 func (c *sessionCall) answer(p *Principal, signedIn bool) {
+	c.write(http.StatusOK, c.describe(p, signedIn))
+}
+
+// describe says who p is, as both Sync Gateway and CouchDB do.
+func (c *sessionCall) describe(p *Principal, signedIn bool) map[string]any {
 	var name any
 	var channels any
 	var authenticated string
@@ -37,14 +42,18 @@ func (c *sessionCall) answer(p *Principal, signedIn bool) {
 		}
 		if p.Name != "" {
 			name = p.Name
-			channels = map[string]int{"!": 1} // everybody's channel
+			held := map[string]int{"!": 1} // everybody's channel
+			for _, channel := range p.Channels {
+				held[channel] = 1
+			}
+			channels = held
 		}
 		switch p.Method {
-		case MethodCookie:
+		case MethodCookie, MethodOnce:
 			authenticated = "cookie"
 		case MethodBearer:
 			authenticated = "jwt" // CouchDB's word for it
-		case MethodAdmin, MethodGuest:
+		case MethodAdmin, MethodGuest, MethodBasic:
 			authenticated = "default"
 		}
 	}
@@ -61,7 +70,10 @@ func (c *sessionCall) answer(p *Principal, signedIn bool) {
 	if signedIn {
 		body["name"], body["roles"] = name, roles
 	}
-	c.write(http.StatusOK, body)
+	if p != nil && p.session != nil {
+		body["session"] = describeSession(p.session, p)
+	}
+	return body
 }
 
 func (c *sessionCall) refuse(e *Error) {

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -25,6 +24,26 @@ type sessionCall struct {
 // and the cross-origin check have been done. Answers have Sync Gateway's and CouchDB's
 // members in one.
 func (s *Service) ServeSession(w http.ResponseWriter, r *http.Request, site *Site, db *Database, names []Database) {
+	c, ok := s.sessionCall(w, r, site, db, names)
+	if !ok {
+		return
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		c.get()
+	case http.MethodPost:
+		c.post()
+	case http.MethodDelete:
+		c.delete()
+	default:
+		w.Header().Set("Allow", "GET, HEAD, POST, DELETE")
+		c.refuse(&Error{Status: http.StatusMethodNotAllowed, Name: "method_not_allowed", Reason: "Only GET, HEAD, POST and DELETE"})
+	}
+}
+
+// sessionCall begins a call: headers, and who may call on an administrator's site. If ok
+// is false the call has been answered.
+func (s *Service) sessionCall(w http.ResponseWriter, r *http.Request, site *Site, db *Database, names []Database) (_ *sessionCall, ok bool) {
 	if db != nil {
 		names = []Database{*db}
 	}
@@ -35,60 +54,53 @@ func (s *Service) ServeSession(w http.ResponseWriter, r *http.Request, site *Sit
 	addVary(h, "Origin", "Cookie", "Authorization")
 	if s.state.Load() == nil {
 		c.refuse(errTryLater("not started", time.Second, ""))
-		return
+		return nil, false
 	}
 	if site != nil && site.Admin != nil {
 		p, refusal := s.administrator(r, site.Admin, c.database())
 		if refusal != nil {
 			c.refuse(refusal)
-			return
+			return nil, false
 		}
 		c.administrator = p
 	}
-	switch r.Method {
-	case http.MethodGet, http.MethodHead:
-		c.get()
-	case http.MethodPost:
-		c.post()
-	case http.MethodDelete:
-		c.delete()
-	default:
-		h.Set("Allow", "GET, HEAD, POST, DELETE")
-		c.refuse(&Error{Status: http.StatusMethodNotAllowed, Name: "method_not_allowed", Reason: "Only GET, HEAD, POST and DELETE"})
-	}
+	return c, true
 }
 
-// get says who the caller is: 200 also for nobody, unless there is a bad bearer. A
-// stale cookie is nobody's.
+// get says who the caller is: 200 also for nobody, unless there are bad credentials in
+// the Authorization header. A stale cookie is nobody's.
 func (c *sessionCall) get() {
-	if c.administrator != nil {
-		c.answer(c.administrator, false)
-		return
-	}
-	kind, raw, refusal := readAuthorization(c.r.Header)
-	if refusal != nil {
-		c.refuse(refusal)
-		return
-	}
-	if kind == schemeBasic {
-		c.refuse(errPasswordsOff())
-		return
-	}
-	if kind == schemeBearer {
-		p, _, refusal := c.bearer(raw)
-		if refusal != nil {
-			c.refuse(refusal)
-			return
-		}
-		c.answer(p, false)
-		return
-	}
-	p, _, refusal := c.cookie()
-	if refusal != nil && refusal.Status >= http.StatusInternalServerError {
+	p, _, refusal := c.caller()
+	if refusal != nil && (refusal.Status >= http.StatusInternalServerError || !c.byCookie()) {
 		c.refuse(refusal)
 		return
 	}
 	c.answer(p, false)
+}
+
+// byCookie reports whether the call brings no credentials but perhaps cookies.
+func (c *sessionCall) byCookie() bool {
+	kind, _, refusal := readAuthorization(c.r.Header)
+	return refusal == nil && kind == schemeNone
+}
+
+// caller signs the caller in by what the request carries, nobody by nothing. sent is the
+// cookie, if that did it.
+func (c *sessionCall) caller() (p *Principal, sent sessionCookie, refusal *Error) {
+	if c.administrator != nil {
+		return c.administrator, sessionCookie{}, nil
+	}
+	kind, secret, refusal := readAuthorization(c.r.Header)
+	switch {
+	case refusal != nil:
+	case kind == schemeBearer:
+		p, refusal = c.bearer(secret)
+	case kind == schemeBasic:
+		p, refusal = c.basic(secret)
+	default:
+		return c.cookie()
+	}
+	return p, sessionCookie{}, refusal
 }
 
 func (c *sessionCall) database() Database {
@@ -98,65 +110,56 @@ func (c *sessionCall) database() Database {
 	return Database{}
 }
 
-// post makes a bearer token a session. With a good cookie it answers for that session
-// and makes none: a session must not outlive its absolute limit that way.
+// post makes a session of a bearer token or a password. With a good cookie it answers for
+// that session and makes none: a session must not outlive its absolute limit that way.
 func (c *sessionCall) post() {
-	kind, raw, refusal := readAuthorization(c.r.Header)
+	if c.administrator != nil {
+		c.postAdministrator()
+		return
+	}
+	var p *Principal
+	var sent sessionCookie
+	login, refusal := login{}, (*Error)(nil)
+	if c.byCookie() {
+		// A good cookie must not make a wrong password look right.
+		login, refusal = readLogin(c.w, c.r)
+	}
+	switch {
+	case refusal != nil:
+	case login.given:
+		p, refusal = c.password(login.name, login.password)
+	default:
+		p, sent, refusal = c.caller()
+	}
 	switch {
 	case refusal != nil:
 		c.refuse(refusal)
-	case kind == schemeBearer:
-		c.postBearer(raw)
-	case kind == schemeBasic:
-		c.refuse(errPasswordsOff())
+	case p == nil:
+		c.refuse(errLoginRequired())
+	case c.r.URL.Query().Get("one_time") == "true":
+		c.postOneTime(p)
+	case p.session != nil:
+		c.postCookie(p, sent)
 	default:
-		c.postCookie()
+		c.postSession(p)
 	}
 }
 
-func (c *sessionCall) postBearer(raw string) {
-	p, v, refusal := c.bearer(raw)
-	if refusal != nil {
-		c.refuse(refusal)
-		return
-	}
-	x, limits := c.newSession(v)
+func (c *sessionCall) postSession(p *Principal) {
+	x, limits := c.newSession(p)
 	if x == nil {
 		c.refuse(errForbidden("sessions are off here", ""))
 		return
 	}
-	id, err := c.s.state.Load().newSession(c.r.Context(), x)
-	if err != nil {
-		c.refuse(errInternal("making a session", err))
+	if _, refusal := c.s.openSession(c.w, c.r, c.site, x, limits); refusal != nil {
+		c.refuse(refusal)
 		return
-	}
-	for _, l := range limits {
-		http.SetCookie(c.w, setCookie(c.r, c.site, l, l.Cookie, id, time.Until(time.UnixMilli(x.Expires))))
 	}
 	c.answer(p, true)
 }
 
-// postCookie answers POST without an Authorization header.
-func (c *sessionCall) postCookie() {
-	login, refusal := c.namesUser()
-	if refusal != nil {
-		c.refuse(refusal)
-		return
-	}
-	if login {
-		// A good cookie must not make a wrong password look right.
-		c.refuse(errPasswordsOff())
-		return
-	}
-	p, sent, refusal := c.cookie()
-	if refusal != nil {
-		c.refuse(refusal)
-		return
-	}
-	if p == nil {
-		c.refuse(errLoginRequired())
-		return
-	}
+// postCookie answers POST of somebody who has a session.
+func (c *sessionCall) postCookie(p *Principal, sent sessionCookie) {
 	for _, l := range c.limits() {
 		if strings.EqualFold(l.Cookie, sent.name) {
 			http.SetCookie(c.w, setCookie(c.r, c.site, l, l.Cookie, sent.value, time.Until(p.Expires)))
@@ -166,10 +169,33 @@ func (c *sessionCall) postCookie() {
 	c.answer(p, true)
 }
 
+// postOneTime answers POST with one_time=true: a token for a WebSocket handshake, and no
+// cookie.
+func (c *sessionCall) postOneTime(p *Principal) {
+	id, refusal := c.s.newOneTime(c.r, p)
+	if refusal != nil {
+		c.refuse(refusal)
+		return
+	}
+	body := c.describe(p, true)
+	body["one_time_session_id"] = id
+	c.write(http.StatusOK, body)
+}
+
 // delete signs out. It always succeeds and always clears the cookie, or a browser could
 // never be rid of one that it may not read.
 func (c *sessionCall) delete() {
-	var held []sessionKey
+	held := c.clearCookies()
+	if err := c.signOut(held); err != nil {
+		// The cookie is cleared all the same, but the session goes on: say so.
+		c.refuse(errInternal("ending a session", err))
+		return
+	}
+	c.write(http.StatusOK, map[string]any{"ok": true})
+}
+
+// clearCookies deletes the caller's session cookies and returns what they named.
+func (c *sessionCall) clearCookies() (held []sessionKey) {
 	for _, l := range c.limits() {
 		spellings := []string{l.Cookie}
 		for _, sent := range readSessionCookies(c.r.Header, l.Cookie) {
@@ -184,31 +210,33 @@ func (c *sessionCall) delete() {
 			http.SetCookie(c.w, setCookie(c.r, c.site, l, name, "", 0))
 		}
 	}
-	if err := c.signOut(held); err != nil {
-		// The cookie is cleared all the same, but the session goes on: say so.
-		c.refuse(errInternal("ending a session", err))
-		return
-	}
-	c.write(http.StatusOK, map[string]any{"ok": true})
+	return held
 }
 
 func (c *sessionCall) signOut(held []sessionKey) error {
 	st := c.s.state.Load()
 	var known []sessionKey
+	var ended []*session
 	for _, key := range held {
 		x, err := st.session(c.r.Context(), key)
 		if err != nil {
 			return err
 		}
-		if x != nil {
-			known = append(known, key)
+		if x != nil && x.OneTime == nil {
+			known, ended = append(known, key), append(ended, x)
 		}
 	}
 	if len(known) == 0 {
 		return nil
 	}
 	// A client that hangs up has signed out all the same.
-	return st.signOut(context.WithoutCancel(c.r.Context()), known)
+	if err := st.signOut(context.WithoutCancel(c.r.Context()), known); err != nil {
+		return err
+	}
+	for _, x := range ended {
+		c.s.audit.event(c.r.Context(), auditSessionEnded, auditSession(x)...)
+	}
+	return nil
 }
 
 // limits are the session policies that concern the call, one for each cookie name.
@@ -226,25 +254,30 @@ func (c *sessionCall) limits() []*SessionPolicy {
 
 // bearer signs the token's owner in, in the first database that knows them, else in
 // the first that registers them.
-func (c *sessionCall) bearer(raw string) (*Principal, *verified, *Error) {
+func (c *sessionCall) bearer(raw string) (*Principal, *Error) {
 	ctx := c.r.Context()
 	v, refusal := c.s.verify(ctx, raw, func(p *provider) bool {
 		return slices.ContainsFunc(c.databases, func(db Database) bool { return c.admits(db, p) })
 	})
 	if refusal != nil {
-		return nil, nil, refusal
+		return nil, refusal
 	}
+	return c.s.tokenPrincipalIn(ctx, v, c.databases)
+}
+
+// tokenPrincipalIn is the user that a verified token is in the first of the databases that
+// knows them, else in the first that registers them.
+func (s *Service) tokenPrincipalIn(ctx context.Context, v *verified, databases []Database) (*Principal, *Error) {
 	var first *Error
 	for _, register := range []bool{false, true} {
-		for _, db := range c.databases {
-			if !c.admits(db, v.provider) {
+		for _, db := range databases {
+			pol := s.policy(db.Name)
+			if pol == nil || !pol.admits[v.provider] {
 				continue
 			}
-			u, refusal := c.s.state.Load().account(ctx, db, v.applicant, register)
+			u, refusal := s.state.Load().account(ctx, db, v.applicant, register)
 			if refusal == nil {
-				p := principalOfToken(v, db)
-				p.Name = u.Name
-				return p, v, nil
+				return principalOfToken(v, db).as(u, pol), nil
 			}
 			if register && first == nil {
 				first = refusal
@@ -254,7 +287,46 @@ func (c *sessionCall) bearer(raw string) (*Principal, *verified, *Error) {
 	if first == nil {
 		first = errInvalidToken("provider not accepted here")
 	}
-	return nil, nil, first
+	return nil, first
+}
+
+// basic signs in by the Authorization header's user name and password.
+func (c *sessionCall) basic(encoded string) (*Principal, *Error) {
+	name, password, err := readBasic(encoded)
+	if err != nil {
+		return nil, errBadLogin(err.Error())
+	}
+	return c.password(name, password)
+}
+
+// password signs in by user name and password, in the first of the databases with
+// passwords in which the user has one.
+func (c *sessionCall) password(name, password string) (*Principal, *Error) {
+	var in *Database
+	for i, db := range c.databases {
+		if pol := c.s.policy(db.Name); pol == nil || !pol.PasswordAuth {
+			continue
+		}
+		u, err := c.s.state.Load().user(c.r.Context(), db.ID, name)
+		if err != nil {
+			return nil, errInternal("signing in", err)
+		}
+		has := u != nil && u.Password != ""
+		if in == nil || has {
+			in = &c.databases[i]
+		}
+		if has {
+			break
+		}
+	}
+	if in == nil {
+		return nil, errPasswordsOff()
+	}
+	u, refusal := c.s.checkPassword(c.r.Context(), *in, name, password)
+	if refusal != nil {
+		return nil, refusal
+	}
+	return passwordPrincipal(u, *in, c.s.policy(in.Name)), nil
 }
 
 func (c *sessionCall) admits(db Database, p *provider) bool {
@@ -280,53 +352,4 @@ func (c *sessionCall) cookie() (*Principal, sessionCookie, *Error) {
 		}
 	}
 	return nil, sessionCookie{}, refusal
-}
-
-// newSession describes the session that v makes, nil if no database of the call wants
-// sessions of its provider. It ends with the longest of their limits; each database
-// holds it to its own.
-func (c *sessionCall) newSession(v *verified) (*session, []*SessionPolicy) {
-	var limits []*SessionPolicy
-	var lifetime time.Duration
-	untilToken := true
-	for _, db := range c.databases {
-		pol := c.s.policy(db.Name)
-		if pol == nil || pol.Session.Off || !pol.admits[v.provider] {
-			continue
-		}
-		lifetime = max(lifetime, pol.Session.Lifetime)
-		untilToken = untilToken && pol.Session.UntilTokenExpiry
-		if !slices.ContainsFunc(limits, func(l *SessionPolicy) bool { return strings.EqualFold(l.Cookie, pol.Session.Cookie) }) {
-			limits = append(limits, &pol.Session)
-		}
-	}
-	if len(limits) == 0 {
-		return nil, nil
-	}
-	now := time.Now()
-	expires := now.Add(lifetime)
-	if untilToken && v.expires.Before(expires) {
-		expires = v.expires
-	}
-	x := &session{
-		Provider: v.provider.Name, Identity: v.identity, Name: v.name, FromSubject: v.fromSubject,
-		Email: v.email, Roles: v.roles, Created: now.UnixMicro(), Expires: expires.UnixMilli(),
-		Token: v.token[:], TokenID: v.tokenID, TokenIssued: v.issued.Unix(), TokenEnd: v.expires.UnixMilli(),
-		SID: v.sid, UserAgent: cut(c.r.UserAgent(), 200),
-	}
-	if addr := ClientOf(c.r.Context()).Addr; addr.IsValid() {
-		x.Address = addr.String()
-	}
-	if v.required != nil {
-		x.required = v.required
-		x.Required, _ = json.Marshal(v.required) // of parsed JSON: cannot fail
-	}
-	return x, limits
-}
-
-func cut(s string, n int) string {
-	if len(s) > n {
-		s = s[:n]
-	}
-	return strings.ToValidUTF8(s, "")
 }

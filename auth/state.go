@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,9 @@ type State struct {
 	seen       seenTokens
 	touched    touched
 	leases     leaseHub
+	passwords  *passwords
+	basic      *basicCache
+	throttle   *throttle
 
 	current atomic.Pointer[Service] // by which leases are judged
 
@@ -63,6 +67,9 @@ func openState(ctx context.Context, r records, logger *zap.Logger) (*State, erro
 		identities: newLRU[identityRef, *identityRecord](userCacheSize),
 		sessions:   newLRU[sessionKey, *session](sessionCacheSize),
 		keySets:    map[string]*keySet{},
+		passwords:  newPasswords(runtime.GOMAXPROCS(0)),
+		basic:      newBasicCache(),
+		throttle:   newThrottle(),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.leases.init(s)

@@ -154,8 +154,12 @@ func (tx *transaction) deleteUser(db uint32, name string) {
 }
 
 func (tx *transaction) putIdentity(ref identityRef, rec *identityRecord) error {
+	return tx.putIdentityUntil(ref, rec, time.Time{})
+}
+
+func (tx *transaction) putIdentityUntil(ref identityRef, rec *identityRecord, expires time.Time) error {
 	tx.events = append(tx.events, event{Kind: eventIdentity, DB: ref.db, Identity: ref.key[:]})
-	return tx.putJSON(ref.db, identityRecordKey(ref.key), rec, time.Time{})
+	return tx.putJSON(ref.db, identityRecordKey(ref.key), rec, expires)
 }
 
 // revokeIdentities sets not_before on all identities of u in db.

@@ -32,6 +32,7 @@ type verified struct {
 	fromSubject bool   // name derives from sub
 	email       string // "" if none or not valid
 	roles       []string
+	channels    []string
 	audience    []string
 	required    claims // the claims that the provider's require rules name
 
@@ -191,12 +192,11 @@ func (p *provider) read(t *token, end time.Time) (*verified, *Error) {
 	if v.name, v.fromSubject, err = userName(&p.Provider, t.claims); err != nil {
 		return nil, errInvalidToken(err.Error())
 	}
-	if p.RolesClaim != "" {
-		roles, _ := t.claims.lookup(p.RolesClaim)
-		var ok bool
-		if v.roles, ok = texts(roles); !ok {
-			return nil, errInvalidToken("claim " + p.RolesClaim + " is not a string or an array of strings")
-		}
+	if v.roles, err = t.claims.names(p.RolesClaim); err != nil {
+		return nil, errInvalidToken(err.Error())
+	}
+	if v.channels, err = t.claims.names(p.ChannelsClaim); err != nil {
+		return nil, errInvalidToken(err.Error())
 	}
 	// A bad address or ID is left out; it is no reason to refuse (sync-gateway F row 30).
 	if email, err := t.claims.text("email"); err == nil && validEmail(email) {

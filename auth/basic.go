@@ -1,0 +1,148 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// failureTime is how long a refused password takes at least: a wrong one, one of a user
+// who has none or a bcrypt hash, and one of nobody look alike.
+const failureTime = 300 * time.Millisecond
+
+// signInBasic signs in by the Authorization header's user name and password.
+func (s *Service) signInBasic(ctx context.Context, encoded string, db Database, pol *policy) (*Principal, *Error) {
+	if !pol.PasswordAuth {
+		return nil, errPasswordsOff()
+	}
+	name, password, err := readBasic(encoded)
+	if err != nil {
+		return nil, errBadLogin(err.Error())
+	}
+	u, refusal := s.checkPassword(ctx, db, name, password)
+	if refusal != nil {
+		return nil, refusal
+	}
+	return passwordPrincipal(u, db, pol), nil
+}
+
+func passwordPrincipal(u *User, db Database, pol *policy) *Principal {
+	p := &Principal{Method: MethodBasic, db: db, passwordAt: u.PasswordAt}
+	return p.as(u, pol)
+}
+
+// checkPassword returns the enabled user of a database whose password this is. Unknown
+// users, users without a password, disabled ones and wrong passwords read the same and
+// take the same time.
+func (s *Service) checkPassword(ctx context.Context, db Database, name, password string) (*User, *Error) {
+	st := s.state.Load()
+	u, err := st.user(ctx, db.ID, name)
+	if err != nil {
+		return nil, errInternal("signing in", err)
+	}
+	if u != nil && u.Password != "" && !u.Disabled && st.basic.has(db.ID, name, password, u.PasswordAt) {
+		return u, nil
+	}
+	began := time.Now()
+	u, refusal := s.judgePassword(ctx, db, name, password, u)
+	if refusal == nil {
+		s.audit.event(ctx, auditSignIn, auditDB(db), auditUser(name), auditMethod(MethodBasic))
+		return u, nil
+	}
+	if refusal.RetryAfter == 0 {
+		wait(ctx, failureTime-time.Since(began))
+	}
+	return nil, refusal
+}
+
+// judgePassword is checkPassword for a password that is not known to be good. u may be nil.
+func (s *Service) judgePassword(ctx context.Context, db Database, name, password string, u *User) (*User, *Error) {
+	st, ref, addr := s.state.Load(), userRef{db.ID, name}, ClientOf(ctx).Addr
+	delay, refuse := st.throttle.check(time.Now(), ref, addr)
+	if refuse {
+		return nil, errThrottled(delay)
+	}
+	wait(ctx, delay)
+	stored := ""
+	if u != nil {
+		stored = u.Password
+	}
+	ok, rehash, err := st.passwords.verify(ctx, stored, password)
+	switch {
+	case errors.Is(err, errBusy):
+		return nil, errThrottled(time.Second)
+	case err != nil:
+		return nil, errInternal("checking a password", err)
+	case !ok:
+		st.throttle.failed(time.Now(), ref, addr)
+		return nil, errBadLogin(passwordDetail(u))
+	case u.Disabled:
+		st.throttle.failed(time.Now(), ref, addr)
+		return nil, errBadLogin("user is disabled")
+	}
+	st.throttle.succeeded(time.Now(), ref, addr)
+	st.basic.put(db.ID, name, password, u.PasswordAt)
+	if rehash {
+		s.rehash(ctx, db, u, password)
+	}
+	return u, nil
+}
+
+// passwordDetail is for the log.
+func passwordDetail(u *User) string {
+	switch {
+	case u == nil:
+		return "no such user"
+	case u.Password == "":
+		return "the user has no password"
+	}
+	return "wrong password"
+}
+
+// rehash stores a better hash of a password that was just found good. Signing in does not
+// fail if that does.
+func (s *Service) rehash(ctx context.Context, db Database, u *User, password string) {
+	st := s.state.Load()
+	better, err := st.passwords.hash(ctx, password)
+	if err == nil {
+		err = st.rehash(ctx, db.ID, u.Name, u.Password, better)
+	}
+	if err != nil {
+		s.logger.Warn("a password's hash was not renewed", zap.String("database", db.Name), zap.Error(err))
+	}
+}
+
+// judgeUser judges a principal that signed in by password.
+func (s *Service) judgeUser(ctx context.Context, p *Principal) (*User, *policy, *Error) {
+	pol := s.policy(p.db.Name)
+	if pol == nil || !pol.PasswordAuth {
+		return nil, nil, errPasswordsOff()
+	}
+	u, err := s.state.Load().user(ctx, p.db.ID, p.Name)
+	switch {
+	case err != nil:
+		return nil, nil, errInternal("signing in", err)
+	case u == nil:
+		return nil, nil, errBadLogin("user was deleted")
+	case u.Disabled:
+		return nil, nil, errBadLogin("user is disabled")
+	case u.Password == "" || u.PasswordAt != p.passwordAt:
+		return nil, nil, errBadLogin("password changed")
+	}
+	return u, pol, nil
+}
+
+// wait waits for d, or for the request's end.
+func wait(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
