@@ -86,7 +86,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 }
 
 func (a *App) provisionAuth() error {
-	config := auth.Config{Logger: a.logger.Named("auth")}
+	config := auth.Config{Logger: a.logger.Named("auth"), Audit: a.logger.Named("audit")}
 	repl := caddy.NewReplacer()
 	for _, name := range sortedKeys(a.OIDC) {
 		if a.OIDC[name] == nil {

@@ -202,7 +202,7 @@ func (b *Badger) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		case "min_free":
 			return size(&b.MinFree)
 		case "sync_writes":
-			return b.parseSyncWrites
+			return onOff(&b.SyncWrites)
 		case "encryption_key":
 			return text(&b.EncryptionKey)
 		case "gc":
@@ -210,17 +210,4 @@ func (b *Badger) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 		return nil
 	})
-}
-
-func (b *Badger) parseSyncWrites(d *caddyfile.Dispenser) error {
-	var value string
-	if err := text(&value)(d); err != nil {
-		return err
-	}
-	if value != "on" && value != "off" {
-		return d.Errf("sync_writes is on or off, not %q", value)
-	}
-	on := value == "on"
-	b.SyncWrites = &on
-	return nil
 }

@@ -8,6 +8,7 @@ import "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 //	    oidc <name...>
 //	    access shared
 //	    guest
+//	    password_auth
 //	    session { … }
 //	    limits { … }
 //	    revisions <n>
@@ -39,6 +40,8 @@ func (d *Database) word(word string) parseWord {
 		return d.parseAccess
 	case "guest":
 		return flag(&d.Guest)
+	case "password_auth":
+		return flag(&d.PasswordAuth)
 	case "session":
 		d.Session = new(Session)
 		return d.Session.parse
@@ -68,6 +71,9 @@ func (d *Database) parseAccess(in *caddyfile.Dispenser) error {
 //	    idle <duration>
 //	    cookie <name>
 //	    same_site lax|strict|none
+//	    domain <domain>
+//	    secure on|off
+//	    http_only on|off
 //	    until_token_expiry
 //	    off
 //	}
@@ -85,6 +91,12 @@ func (s *Session) parse(d *caddyfile.Dispenser) error {
 			return text(&s.Cookie)
 		case "same_site":
 			return s.parseSameSite
+		case "domain":
+			return text(&s.Domain)
+		case "secure":
+			return onOff(&s.Secure)
+		case "http_only":
+			return onOff(&s.HTTPOnly)
 		case "until_token_expiry":
 			return flag(&s.UntilTokenExpiry)
 		case "off":

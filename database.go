@@ -36,6 +36,10 @@ type Database struct {
 	// Whether requests without credentials are let in, as a guest. Default: false.
 	Guest bool `json:"guest,omitempty"`
 
+	// Whether users who have a password sign in with it, by Basic or at _session. Without
+	// it passwords are refused, whatever is stored. Default: false.
+	PasswordAuth bool `json:"password_auth,omitempty"`
+
 	// The limits of sessions. Default: sessions of 24 hours without an idle limit.
 	Session *Session `json:"session,omitempty"`
 
@@ -64,6 +68,17 @@ type Session struct {
 
 	// The cookie's SameSite: `lax`, `strict` or `none`. Default: lax.
 	SameSite string `json:"same_site,omitempty"`
+
+	// A domain whose hosts all get the cookie, such as example.com. Default: none, so that
+	// only the site's own host does.
+	Domain string `json:"domain,omitempty"`
+
+	// Whether browsers send the cookie over TLS only. Default: as the request came that
+	// made the session.
+	Secure *bool `json:"secure,omitempty"`
+
+	// Whether scripts cannot read the cookie. Default: true.
+	HTTPOnly *bool `json:"http_only,omitempty"`
 
 	// Whether a session ends with the token that it was made from. Default: false.
 	UntilTokenExpiry bool `json:"until_token_expiry,omitempty"`
@@ -120,14 +135,27 @@ func (d *Database) validate(name string) error {
 
 // policy is the database as auth takes it.
 func (d *Database) policy(name string) auth.Policy {
-	p := auth.Policy{Name: name, Providers: d.OIDC, Guest: d.Guest, AccessStated: d.Access != ""}
+	p := auth.Policy{
+		Name: name, Providers: d.OIDC, Guest: d.Guest, PasswordAuth: d.PasswordAuth, AccessStated: d.Access != "",
+	}
 	if s := d.Session; s != nil {
 		p.Session = auth.SessionPolicy{
 			Off: s.Off, Lifetime: time.Duration(s.Lifetime), Idle: time.Duration(s.Idle),
 			Cookie: s.Cookie, SameSite: sameSites[s.SameSite], UntilTokenExpiry: s.UntilTokenExpiry,
+			Domain: s.Domain, Secure: tristate(s.Secure), HTTPOnly: tristate(s.HTTPOnly),
 		}
 	}
 	return p
+}
+
+func tristate(b *bool) auth.Tristate {
+	switch {
+	case b == nil:
+		return auth.Usual
+	case *b:
+		return auth.On
+	}
+	return auth.Off
 }
 
 // limits is the database as replication/rest takes it.

@@ -92,6 +92,23 @@ func flag(to *bool) parseWord {
 	}
 }
 
+// onOff reads on or off.
+func onOff(to **bool) parseWord {
+	return func(d *caddyfile.Dispenser) error {
+		word := d.Val()
+		var value string
+		if err := text(&value)(d); err != nil {
+			return err
+		}
+		if value != "on" && value != "off" {
+			return d.Errf("%s is on or off", word)
+		}
+		on := value == "on"
+		*to = &on
+		return nil
+	}
+}
+
 // duration reads a duration such as 30s or 7d, not negative.
 func duration(to *caddy.Duration) parseWord {
 	return func(d *caddyfile.Dispenser) error {
