@@ -1,4 +1,4 @@
-// Stand-ins for pieces that are on their way (basiccache, throttle, audit, login body); whoever
+// Stand-ins for pieces that are on their way (audit, login body); whoever
 // delivers one deletes it here.
 
 package auth
@@ -6,26 +6,9 @@ package auth
 import (
 	"context"
 	"net/http"
-	"net/netip"
-	"time"
 
 	"go.uber.org/zap"
 )
-
-type basicCache struct{}
-
-func newBasicCache() *basicCache                           { return &basicCache{} }
-func (*basicCache) has(uint32, string, string, int64) bool { return false }
-func (*basicCache) put(uint32, string, string, int64)      {}
-
-type throttle struct{}
-
-func newThrottle() *throttle { return &throttle{} }
-func (*throttle) check(time.Time, userRef, netip.Addr) (time.Duration, bool) {
-	return 0, false
-}
-func (*throttle) failed(time.Time, userRef, netip.Addr)    {}
-func (*throttle) succeeded(time.Time, userRef, netip.Addr) {}
 
 type auditor struct{}
 
