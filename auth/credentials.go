@@ -59,8 +59,47 @@ type sessionCookie struct {
 	value string
 }
 
-// readSessionCookies returns the cookies called name, whatever the case: clients and
-// proxies do not keep it. There may be several, of different paths or domains.
+// cookiePrefixes are those by which a browser vouches for how a cookie was set
+// (draft-ietf-httpbis-rfc6265bis section 4.1.3).
+var cookiePrefixes = []string{"__Host-", "__Secure-", "__Http-"}
+
+// sameCookie reports whether a cookie that came as sent is the one called name. The case
+// of ASCII letters does not matter: clients and proxies do not keep it. That of a prefix
+// does, because older browsers let other hosts of the domain set __host-x but not
+// __Host-x; and no other letters are folded, because to a browser __Hoſt-x has no prefix.
+func sameCookie(sent, name string) bool {
+	if !equalASCIIFold(sent, name) {
+		return false
+	}
+	for _, p := range cookiePrefixes {
+		if len(name) >= len(p) && equalASCIIFold(name[:len(p)], p) {
+			return sent[:len(p)] == name[:len(p)]
+		}
+	}
+	return true
+}
+
+func equalASCIIFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if lowerASCII(a[i]) != lowerASCII(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lowerASCII(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
+// readSessionCookies returns the cookies called name, in any case of its letters. There
+// may be several, of different paths or domains.
 func readSessionCookies(h http.Header, name string) []sessionCookie {
 	var list []sessionCookie
 	for _, line := range h["Cookie"] {
@@ -68,7 +107,7 @@ func readSessionCookies(h http.Header, name string) []sessionCookie {
 			var part string
 			part, line, _ = strings.Cut(line, ";")
 			key, value, ok := strings.Cut(strings.Trim(part, " \t"), "=")
-			if !ok || !strings.EqualFold(key, name) {
+			if !ok || !sameCookie(key, name) {
 				continue
 			}
 			if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
