@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -31,25 +33,71 @@ func discover(ctx context.Context, client *http.Client, issuer, address string) 
 	if err != nil {
 		return metadata{}, fmt.Errorf("discovery: %w", err)
 	}
+	m, err := parseMetadata(body)
+	if err != nil {
+		return metadata{}, fmt.Errorf("discovery: %s %w", address, err)
+	}
+	return m, m.check(issuer, address)
+}
+
+// parseMetadata reads a document by the exact names of its members. encoding/json also
+// takes "Issuer" and "iſſuer" for "issuer": they are left out, or whoever may add a member
+// of another name could replace this one.
+func parseMetadata(text []byte) (metadata, error) {
+	members, err := parseClaims(text)
+	if err != nil {
+		return metadata{}, errors.New("is not a JSON object of metadata")
+	}
+	maps.DeleteFunc(members, func(name string, _ any) bool {
+		return strings.ContainsFunc(name, func(r rune) bool { return r > 0x7e || r >= 'A' && r <= 'Z' })
+	})
+	text, err = json.Marshal(members)
+	if err != nil {
+		return metadata{}, errors.New("is not a JSON object of metadata")
+	}
 	var m metadata
-	if err := json.Unmarshal(body, &m); err != nil {
-		return metadata{}, fmt.Errorf("discovery: %s is not a JSON object of metadata", address)
-	}
-	// Section 4.3: must be identical, or one provider could speak for another.
-	if m.Issuer != issuer {
-		return metadata{}, fmt.Errorf("discovery: %s names the issuer %.200q, not the configured %q", address, m.Issuer, issuer)
-	}
-	if err := checkEndpoint(m.JWKSURI); err != nil {
-		return metadata{}, fmt.Errorf("discovery: jwks_uri: %w", err)
-	}
-	// A provider elsewhere must not make us read this machine's ports.
-	if strings.HasPrefix(m.JWKSURI, "http:") && !loopbackURL(issuer) {
-		return metadata{}, errors.New("discovery: jwks_uri is on a loopback host, the issuer is not")
+	if err := json.Unmarshal(text, &m); err != nil {
+		return metadata{}, errors.New("is not a JSON object of metadata")
 	}
 	m.Algorithms = slices.DeleteFunc(m.Algorithms, func(a string) bool {
 		return !slices.Contains(signatureAlgorithms, a)
 	})
 	return m, nil
+}
+
+// check refuses a document that would have another speak for the issuer.
+func (m *metadata) check(issuer, address string) error {
+	// Section 4.3: must be identical, or one provider could speak for another.
+	if m.Issuer != issuer {
+		return fmt.Errorf("discovery: %s names the issuer %.200q, not the configured %q", address, m.Issuer, issuer)
+	}
+	if err := checkEndpoint(m.JWKSURI); err != nil {
+		return fmt.Errorf("discovery: jwks_uri: %w", err)
+	}
+	// A provider elsewhere must not make us read this machine's ports, nor what answers on
+	// link-local addresses (a cloud's metadata). Private addresses are a company's own.
+	if localURL(m.JWKSURI) && !localURL(issuer) {
+		return errors.New("discovery: jwks_uri is on a loopback or link-local host, the issuer is not")
+	}
+	return nil
+}
+
+// localURL reports whether a URL's host is named as one that only this machine or its link has.
+func localURL(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	host := strings.TrimRight(u.Hostname(), ".")
+	if loopbackHost(host) {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	addr = addr.Unmap()
+	return addr.IsLinkLocalUnicast() || addr.IsUnspecified() || addr.IsMulticast()
 }
 
 func loopbackURL(address string) bool {

@@ -48,18 +48,19 @@ func parseJWKS(text []byte) (keys []jose.JSONWebKey, skipped []string, err error
 }
 
 func parseJWK(raw json.RawMessage) (jose.JSONWebKey, error) {
-	var outline struct {
-		Use    string   `json:"use"`
-		KeyOps []string `json:"key_ops"`
-	}
-	if err := json.Unmarshal(raw, &outline); err != nil {
+	// Strictly, as a token: encoding/json would take "Use" for "use" (RFC 7517 section 4
+	// allows refusing duplicates).
+	members, err := parseClaims(raw)
+	if err != nil {
 		return jose.JSONWebKey{}, errors.New("malformed")
 	}
-	if outline.Use != "" && outline.Use != "sig" {
+	if use, there := members["use"]; there && use != "sig" {
 		return jose.JSONWebKey{}, errors.New("not for signatures")
 	}
-	if outline.KeyOps != nil && !slices.Contains(outline.KeyOps, "verify") {
-		return jose.JSONWebKey{}, errors.New("not for verifying")
+	if ops, there := members["key_ops"]; there {
+		if list, ok := texts(ops); !ok || !slices.Contains(list, "verify") {
+			return jose.JSONWebKey{}, errors.New("not for verifying")
+		}
 	}
 	var key jose.JSONWebKey
 	if err := key.UnmarshalJSON(raw); err != nil {
