@@ -122,6 +122,16 @@ func (c claims) lookup(path string) (any, bool) {
 	return inner.lookup(rest)
 }
 
+// trusted is lookup for the rules of a configuration, which decide who may come in. An
+// e-mail address that the provider did not verify is nobody's: at many providers anybody
+// can write anybody's into an account (as DECISIONS 1 for names).
+func (c claims) trusted(path string) (any, bool) {
+	if path == "email" && !isTrue(c["email_verified"]) {
+		return nil, false
+	}
+	return c.lookup(path)
+}
+
 // text returns a claim that must be a string if it is there.
 func (c claims) text(name string) (string, error) {
 	v, ok := c[name]
@@ -217,10 +227,10 @@ func claimMatches(v any, allowed []string) bool {
 }
 
 // satisfies reports whether c meets every rule of require: claim (name or path) →
-// values of which one must match.
+// values of which one must match. An email must be verified.
 func (c claims) satisfies(require map[string][]string) bool {
 	for path, values := range require {
-		v, ok := c.lookup(path)
+		v, ok := c.trusted(path)
 		if !ok || !claimMatches(v, values) {
 			return false
 		}

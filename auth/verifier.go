@@ -209,6 +209,9 @@ func (p *provider) read(t *token, end time.Time) (*verified, *Error) {
 			v.required = claims{}
 		}
 		v.required[claim], _ = t.claims.lookup(claim)
+		if claim == "email" {
+			v.required["email_verified"] = t.claims["email_verified"]
+		}
 	}
 	v.applicant = newApplicant(v)
 	return v, nil
