@@ -130,12 +130,14 @@ func (t *token) readHeader(text []byte) error {
 
 func (t *token) readClaims() error {
 	c := t.claims
-	var errs [6]error
+	var errs [7]error
 	t.issuer, errs[0] = c.text("iss")
 	t.subject, errs[1] = c.text("sub")
 	t.expires, errs[2] = c.moment("exp")
 	t.issued, errs[3] = c.moment("iat")
 	t.notBefore, errs[4] = c.moment("nbf")
+	// Who it was made for is judged by the code flow; here it must be readable.
+	_, errs[6] = c.text("azp")
 	var ok bool
 	if t.audience, ok = texts(c["aud"]); !ok {
 		errs[5] = errors.New("claim aud is not a string or an array of strings")
