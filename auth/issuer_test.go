@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -45,6 +46,7 @@ type issuer struct {
 
 	discoveries atomic.Int64
 	fetches     atomic.Int64 // of the key set
+	strays      atomic.Int64 // requests for another host
 }
 
 // newIssuer publishes the keys "rsa", "ec" and "ed" under these IDs.
@@ -107,6 +109,9 @@ func writeJSON(w http.ResponseWriter, v any) {
 func (i *issuer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
+	}
+	if !strings.HasPrefix(i.url, r.URL.Scheme+"://"+r.URL.Host) {
+		i.strays.Add(1)
 	}
 	w := httptest.NewRecorder()
 	i.ServeHTTP(w, r)

@@ -77,37 +77,6 @@ func TestRotationIsFollowedAtTheFirstNewToken(t *testing.T) {
 	require.Equal(t, 503, w.out(w.signedBy("ec", "ec", "bob")).Status, "the old key is gone; that is known for sure in 30 s")
 }
 
-func TestBackgroundRefreshDropsRemovedKeys(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		header string
-		after  time.Duration
-	}{
-		{"max-age=600", 10 * time.Minute},
-		{"max-age=1", minRefresh},
-		{"no-store", minRefresh},
-		{"max-age=9999999", maxRefresh},
-		{"", defaultRefresh},
-	} {
-		t.Run(c.header, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
-				w.issuer.maxAge = c.header
-				w.in(w.signedBy("ec", "ec", "alice"))
-				w.issuer.publish("ec2") // "ec" was stolen
-				time.Sleep(c.after - time.Second)
-				synctest.Wait()
-				require.EqualValues(t, 1, w.issuer.fetches.Load())
-				time.Sleep(2 * time.Second)
-				synctest.Wait()
-				require.EqualValues(t, 2, w.issuer.fetches.Load(), "without any request")
-				require.Equal(t, 401, w.out(w.signedBy("ec", "ec", "bob")).Status)
-			})
-		})
-	}
-}
-
 func TestOldKeysAreKeptWhenARefreshFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -232,51 +201,6 @@ func TestStopEndsBackgroundRefreshes(t *testing.T) {
 	})
 }
 
-func TestKeysThatMayNotVerifyAreLeftOut(t *testing.T) {
-	t.Parallel()
-	private := func() jose.JSONWebKey { return jose.JSONWebKey{Key: testKeys()["ec"], KeyID: "ec"} }
-	for _, c := range []struct {
-		name string
-		key  func() any
-	}{
-		{"for encryption", func() any {
-			return jose.JSONWebKey{Key: testKeys()["ec"].Public(), KeyID: "ec", Use: "enc"}
-		}},
-		{"private", func() any { return private() }},
-		{"symmetric", func() any { return jose.JSONWebKey{Key: []byte(strings.Repeat("k", 32)), KeyID: "ec"} }},
-		{"for another algorithm", func() any {
-			return jose.JSONWebKey{Key: testKeys()["ec"].Public(), KeyID: "ec", Algorithm: "ES256K"}
-		}},
-		{"for HMAC", func() any {
-			return jose.JSONWebKey{Key: testKeys()["ec"].Public(), KeyID: "ec", Algorithm: "HS256"}
-		}},
-		{"only to sign", func() any {
-			return map[string]any{"kty": "EC", "crv": "P-256", "kid": "ec", "x": "AA", "y": "AA", "key_ops": []string{"sign"}}
-		}},
-		{"a point off the curve", func() any {
-			return map[string]any{"kty": "EC", "crv": "P-256", "kid": "ec", "x": "AA", "y": "AA"}
-		}},
-		{"a short RSA key", func() any {
-			return map[string]any{"kty": "RSA", "kid": "ec", "n": strings.Repeat("_", 170), "e": "AQAB"}
-		}},
-		{"no object", func() any { return 1 }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			w.issuer.answer(func(rw http.ResponseWriter, r *http.Request) {
-				if r.URL.Path == "/keys" {
-					writeJSON(rw, map[string]any{"keys": []any{c.key(), jose.JSONWebKey{Key: testKeys()["ed"].Public(), KeyID: "ed"}}})
-					return
-				}
-				writeJSON(rw, map[string]any{"issuer": w.issuer.url, "jwks_uri": w.issuer.url + "/keys"})
-			})
-			require.Equal(t, "Invalid login: unknown key", w.out(bearer(w.issuer.token("alice"))).Reason)
-			w.in(bearer(sign(t, "ed", jose.EdDSA, map[string]any{"kid": "ed"}, w.issuer.claims("alice"))))
-		})
-	}
-}
-
 func TestKeysWithoutIDsAreTried(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -286,24 +210,6 @@ func TestKeysWithoutIDsAreTried(t *testing.T) {
 	}
 	w.issuer.mu.Unlock()
 	w.in(bearer(w.issuer.token("alice")))
-}
-
-func TestKeysAreNotSharedByProviders(t *testing.T) {
-	t.Parallel()
-	other := newIssuer(t)
-	other.url = "https://other.example.com"
-	other.publish("ec2")
-	w := newWorld(t, func(c *Config) {
-		p := other.provider()
-		p.Name = "other"
-		c.Providers = append(c.Providers, p)
-		c.Databases[0].Providers = append(c.Databases[0].Providers, "other")
-	})
-	forged := sign(t, "ec2", jose.ES256, map[string]any{"kid": "ec"}, w.issuer.claims("alice"))
-	require.Equal(t, 401, w.out(bearer(forged)).Status, "a key of another provider")
-	p := w.in(bearer(sign(t, "ec2", jose.ES256, map[string]any{"kid": "ec2"}, other.claims("alice"))))
-	require.Equal(t, "other", p.Provider)
-	require.Equal(t, "other.example.com_alice", p.Name)
 }
 
 func TestDirectKeyAddressNeedsNoDiscovery(t *testing.T) {
