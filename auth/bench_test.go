@@ -57,7 +57,7 @@ func BenchmarkVerify(b *testing.B) {
 			b.Fatal(err)
 		}
 		p, _ := w.service.providerOf(t, pol.admitted)
-		if refusal := p.checkSignature(b.Context(), t); refusal != nil {
+		if _, refusal := p.checkSignature(b.Context(), t); refusal != nil {
 			b.Fatal(refusal)
 		}
 	}

@@ -22,8 +22,9 @@ type metadata struct {
 }
 
 // discoveryURL is where an issuer's document is unless configured otherwise
-// (Discovery section 4.1).
+// (Discovery section 4.1). Entra has the one for all tenants under "common".
 func discoveryURL(issuer string) string {
+	issuer = strings.Replace(issuer, tenantPlaceholder, "common", 1)
 	return strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration"
 }
 

@@ -21,7 +21,7 @@ type Identity struct {
 type identityKey [sha256.Size]byte
 
 func (i Identity) key() identityKey {
-	// An issuer holds no line break.
+	// An issuer holds no line break: newProvider sees to that.
 	return sha256.Sum256([]byte(i.Issuer + "\n" + i.Subject))
 }
 

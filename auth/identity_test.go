@@ -189,15 +189,41 @@ func TestEmailIsSavedWhenValidAndNeverErased(t *testing.T) {
 			{"new@x.example", "new@x.example"},
 		} {
 			time.Sleep(time.Second)
-			w.in(bearer(w.issuer.token("bob", map[string]any{"email": c.claim})))
+			w.in(bearer(w.issuer.token("bob", verifiedEmail(c.claim))))
 			u, err := w.state.User(t.Context(), notes.ID, "idp.example.com_bob")
 			require.NoError(t, err)
 			require.Equal(t, c.want, u.Email, c.claim)
 		}
-		old := w.issuer.token("bob", map[string]any{"email": "old@x.example", "iat": time.Now().Add(-time.Hour).Unix()})
+		old := w.issuer.token("bob", verifiedEmail("old@x.example"), map[string]any{"iat": time.Now().Add(-time.Hour).Unix()})
 		w.in(bearer(old))
 		u, _ := w.state.User(t.Context(), notes.ID, "idp.example.com_bob")
 		require.Equal(t, "new@x.example", u.Email, "an older token says nothing new")
+	})
+}
+
+// verifiedEmail is an e-mail address that the provider verified.
+func verifiedEmail(address any) map[string]any {
+	return map[string]any{"email": address, "email_verified": true}
+}
+
+// An address that the provider did not verify is never stored (and, as F31's table of
+// names has it, never a name).
+func TestDecision1_UnverifiedEmailIsNotStored(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		email := func(more map[string]any) string {
+			time.Sleep(time.Second)
+			w.in(bearer(w.issuer.token("bob", map[string]any{"email": "b@x.example"}, more)))
+			u, err := w.state.User(t.Context(), notes.ID, "idp.example.com_bob")
+			require.NoError(t, err)
+			return u.Email
+		}
+		for _, not := range []any{absent, false, "false", nil, 1, "yes", []any{true}} {
+			require.Empty(t, email(map[string]any{"email_verified": not}), "%v", not)
+		}
+		require.Equal(t, "b@x.example", email(map[string]any{"email_verified": "true"}), "as Apple writes it")
+		require.Equal(t, "b@x.example", email(map[string]any{"email": "eve@x.example", "email_verified": false}))
 	})
 }
 
@@ -206,7 +232,7 @@ func TestRolesComeFromTheToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(c *Config) { c.Providers[0].RolesClaim = "realm_access.roles" })
 		roles := func(v any) map[string]any { return map[string]any{"realm_access": map[string]any{"roles": v}} }
-		tok := w.issuer.token("bob", roles([]string{"a", "b"}), map[string]any{"email": "b@x.example"})
+		tok := w.issuer.token("bob", roles([]string{"a", "b"}), verifiedEmail("b@x.example"))
 		require.Equal(t, []string{"a", "b"}, w.in(bearer(tok)).Roles)
 		cookie := w.signIn(tok)
 		require.Equal(t, []string{"a", "b"}, w.in(cookie).Roles)

@@ -23,7 +23,7 @@ const (
 // parseJWKS reads a JWK set (RFC 7517) and keeps the keys that may verify tokens.
 // The others are left out with the reason, as section 5 asks; a set without any good
 // key is an error.
-func parseJWKS(text []byte) (keys []jose.JSONWebKey, skipped []string, err error) {
+func parseJWKS(text []byte) (keys []publicKey, skipped []string, err error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
@@ -47,40 +47,62 @@ func parseJWKS(text []byte) (keys []jose.JSONWebKey, skipped []string, err error
 	return keys, skipped, nil
 }
 
-func parseJWK(raw json.RawMessage) (jose.JSONWebKey, error) {
+// parseJWK reads one JWK (RFC 7517 section 4) that may verify tokens. Its errors quote
+// nothing of the key.
+func parseJWK(raw json.RawMessage) (publicKey, error) {
 	// Strictly, as a token: encoding/json would take "Use" for "use" (RFC 7517 section 4
 	// allows refusing duplicates).
 	members, err := parseClaims(raw)
 	if err != nil {
-		return jose.JSONWebKey{}, errors.New("malformed")
+		return publicKey{}, errors.New("malformed")
 	}
-	if use, there := members["use"]; there && use != "sig" {
-		return jose.JSONWebKey{}, errors.New("not for signatures")
-	}
-	if ops, there := members["key_ops"]; there {
-		if list, ok := texts(ops); !ok || !slices.Contains(list, "verify") {
-			return jose.JSONWebKey{}, errors.New("not for verifying")
-		}
+	issuer, err := members.text("issuer")
+	if err != nil {
+		return publicKey{}, errors.New("malformed")
 	}
 	var key jose.JSONWebKey
 	if err := key.UnmarshalJSON(raw); err != nil {
-		return jose.JSONWebKey{}, errors.New("malformed or of an unknown type")
+		return publicKey{}, errors.New("malformed or of an unknown type")
+	}
+	if err := checkPublic(key.Key); err != nil {
+		return publicKey{}, err
+	}
+	if use, there := members["use"]; there && use != "sig" {
+		return publicKey{}, errors.New("not for signatures: its use is not sig")
+	}
+	if ops, there := members["key_ops"]; there {
+		if list, ok := texts(ops); !ok || !slices.Contains(list, "verify") {
+			return publicKey{}, errors.New("not for verifying: its key_ops lack verify")
+		}
 	}
 	if key.Algorithm != "" && !slices.Contains(signatureAlgorithms, key.Algorithm) {
-		return jose.JSONWebKey{}, errors.New("algorithm not accepted")
+		return publicKey{}, errors.New("algorithm not accepted: its alg is none of " + strings.Join(signatureAlgorithms, " "))
 	}
-	switch k := key.Key.(type) {
+	return newPublicKey(key, issuer)
+}
+
+// checkPublic refuses what is no public key, and weak ones.
+func checkPublic(key any) error {
+	switch k := key.(type) {
 	case *rsa.PublicKey:
 		if k.N.BitLen() < minRSABits {
-			return jose.JSONWebKey{}, fmt.Errorf("RSA key of %d bits", k.N.BitLen())
+			return fmt.Errorf("RSA key of %d bits: %d is the least", k.N.BitLen(), minRSABits)
 		}
+		return nil
 	case *ecdsa.PublicKey, ed25519.PublicKey:
-	default:
-		// A private or symmetric key: whoever reads the set can sign.
-		return jose.JSONWebKey{}, errors.New("not a public key")
+		return nil
+	case []byte:
+		return errSymmetricKey
+	case *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey:
+		return errPrivateKey
 	}
-	return key, nil
+	return errors.New("key of an unknown type")
 }
+
+var (
+	errSymmetricKey = errors.New("symmetric key: whoever can verify with it can sign too, so take a key pair and give its public key")
+	errPrivateKey   = errors.New("private key: whoever reads it can sign tokens, so give the public key only")
+)
 
 // fits reports whether key may verify a signature of algorithm alg: of that family
 // and curve, and not reserved for another algorithm (RFC 8725 section 3.1).

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"go.uber.org/zap"
 )
 
@@ -44,6 +43,7 @@ type keySet struct {
 	logger *zap.Logger
 	ctx    context.Context // of the State: fetches outlive the request that began them
 	save   func(context.Context, *keys) error
+	lost   func() // called when a key is gone
 	work   sync.WaitGroup
 
 	current atomic.Pointer[keys]
@@ -66,7 +66,7 @@ type keys struct {
 	Fetched    time.Time       `json:"fetched"`
 	Due        time.Time       `json:"due"` // for the next refresh
 
-	list []jose.JSONWebKey
+	list []publicKey
 }
 
 // flight is one fetch that any number of requests wait for.
@@ -75,11 +75,7 @@ type flight struct {
 	err  error
 }
 
-var (
-	errBadSignature = errors.New("bad signature")
-	errUnknownKey   = errors.New("unknown key")
-	errNoKeys       = errors.New("the provider's keys are not available")
-)
+var errNoKeys = errors.New("the provider's keys are not available")
 
 // retryError says that keys may be there later.
 type retryError struct {
@@ -89,30 +85,43 @@ type retryError struct {
 
 func (e *retryError) Error() string { return e.cause.Error() }
 
-// verify checks jws, signed as alg by key kid ("" if the token does not say), and
-// returns its payload. Errors: errBadSignature, errUnknownKey, *retryError, ctx.Err.
-func (k *keySet) verify(ctx context.Context, jws *jose.JSONWebSignature, alg, kid string) ([]byte, error) {
+// verify implements keyring.
+func (k *keySet) verify(ctx context.Context, s *signature) ([]byte, thumbprint, error) {
 	cur, fresh, err := k.usable(ctx)
 	if err != nil {
-		return nil, err
+		return nil, thumbprint{}, err
 	}
-	payload, err := cur.verify(jws, alg, kid)
+	payload, signer, err := s.verifyWith(cur.list)
 	// A known key with a bad signature is refused without a fetch; only a key that
 	// we do not know can be a new one.
-	if err == nil || fresh || kid != "" && !errors.Is(err, errUnknownKey) {
-		return payload, err
+	if err == nil || fresh || errors.Is(err, errNoKeyID) || s.kid != "" && !errors.Is(err, errUnknownKey) {
+		return payload, signer, err
 	}
 	// Without a key ID every key was tried, and the one we lack may be meant. That is
 	// worth a fetch when one is due, but not a 503.
 	known := err
 	next, err := k.refreshForKid(ctx, cur)
 	if err != nil {
-		if kid == "" {
-			return nil, known
+		if s.kid == "" {
+			return nil, thumbprint{}, known
 		}
-		return nil, err
+		return nil, thumbprint{}, err
 	}
-	return next.verify(jws, alg, kid)
+	return s.verifyWith(next.list)
+}
+
+// holds implements keyring. Before any keys are known, none is known to be gone.
+func (k *keySet) holds(key thumbprint) bool {
+	cur := k.current.Load()
+	return cur == nil || holdsKey(cur.list, key)
+}
+
+// algorithms implements keyring.
+func (k *keySet) algorithms() []string {
+	if cur := k.current.Load(); cur != nil {
+		return cur.Metadata.Algorithms
+	}
+	return nil
 }
 
 // usable returns the keys, fetching them if there are none or they are overdue. fresh
@@ -205,7 +214,8 @@ func (f *flight) wait(ctx context.Context) error {
 func (k *keySet) run(f *flight) {
 	ctx, cancel := context.WithTimeout(k.ctx, 2*fetchTimeout)
 	defer cancel()
-	next, err := k.fetch(ctx, k.current.Load())
+	old := k.current.Load()
+	next, err := k.fetch(ctx, old)
 	k.mu.Lock()
 	if err == nil {
 		k.current.Store(next)
@@ -228,6 +238,9 @@ func (k *keySet) run(f *flight) {
 				zap.String("provider", k.source.provider), zap.Error(err))
 		}
 		return
+	}
+	if old != nil && losesKey(old.list, next.list) {
+		k.lost()
 	}
 	if err := k.save(ctx, next); err != nil && ctx.Err() == nil {
 		k.logger.Warn("provider's keys were not stored",
@@ -345,24 +358,4 @@ func (k *keySet) close() {
 	k.mu.Unlock()
 	k.work.Wait()
 	k.client.Load().CloseIdleConnections()
-}
-
-// verify tries the keys that the token can mean.
-func (c *keys) verify(jws *jose.JSONWebSignature, alg, kid string) ([]byte, error) {
-	result := errUnknownKey
-	for i := range c.list {
-		key := &c.list[i]
-		if kid == "" || key.KeyID == kid {
-			result = errBadSignature
-		} else if key.KeyID != "" {
-			continue // a key without an ID may be any
-		}
-		if !fits(key, alg) {
-			continue
-		}
-		if payload, err := jws.Verify(key.Key); err == nil {
-			return payload, nil
-		}
-	}
-	return nil, result
 }

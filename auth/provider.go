@@ -2,6 +2,7 @@ package auth
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,23 +10,55 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Provider is an OpenID Connect provider (`oidc <name>`).
+// Kind says what a Provider is in the configuration.
+type Kind int
+
+const (
+	// KindOIDC is an OpenID Connect provider (`oidc <name>`).
+	KindOIDC Kind = iota
+	// KindJWT issues tokens without OpenID Connect (`jwt <name>`), such as an app's own
+	// backend: no discovery, no signing in by browser.
+	KindJWT
+)
+
+// String returns the kind's word in the Caddyfile.
+func (k Kind) String() string {
+	if k == KindJWT {
+		return "jwt"
+	}
+	return "oidc"
+}
+
+// Provider is somebody whose tokens sign clients in. Names are unique over both kinds:
+// sessions know their provider by name and issuer.
 type Provider struct {
+	Kind Kind
 	Name string
-	// Issuer is compared exactly with the token's iss and with discovery's issuer.
+	// Issuer is compared exactly with the token's iss and with discovery's issuer. With
+	// KindJWT it is any text (RFC 7519 section 4.1.1: StringOrURI).
 	Issuer string
+	// Tenants are the tid claims that are accepted where Issuer has {tenantid}, in place
+	// of which the token's own tid must stand (Microsoft Entra).
+	Tenants []string
 	// ClientIDs are the accepted audiences; one at least.
 	ClientIDs []string
 	// DiscoveryURL replaces <issuer>/.well-known/openid-configuration.
 	DiscoveryURL string
 	// JWKSURL names the keys directly; no discovery then.
 	JWKSURL string
-	// Algorithms limits the signature algorithms. Default: RS256, ES256, EdDSA and
-	// those of discovery.
+	// JWKSFile is a file of public keys: a JWK set, a JWK, or PEM. It is read again when
+	// it changes. KindJWT has exactly one of JWKSFile, Keys and JWKSURL.
+	JWKSFile string
+	// Keys are public keys as JWKs (RFC 7517).
+	Keys []json.RawMessage
+	// Algorithms limits the signature algorithms. Required with KindJWT. Default: RS256,
+	// ES256, EdDSA and those of discovery.
 	Algorithms    []string
 	UsernameClaim string // name or path; default sub
 	UserPrefix    string
@@ -54,28 +87,31 @@ const issuerGoogle = "https://accounts.google.com"
 type provider struct {
 	Provider
 	client *http.Client
-	keys   atomic.Pointer[keySet] // set by Service.Start
+	keys   atomic.Pointer[keySet] // fetched ones; set by Service.Start
+	static *staticKeys            // configured ones, nil if they are fetched
 }
 
 func newProviders(list []Provider) ([]*provider, error) {
 	var providers []*provider
 	type use struct{ issuer, audience string }
-	used := map[use]string{}
+	used := map[use]Provider{}
 	for _, p := range list {
-		if slices.ContainsFunc(providers, func(o *provider) bool { return o.Name == p.Name }) {
-			return nil, fmt.Errorf("oidc %s is configured twice: give the second another name", p.Name)
+		if i := slices.IndexFunc(providers, func(o *provider) bool { return o.Name == p.Name }); i >= 0 {
+			return nil, fmt.Errorf("%v %s and %v %s share a name: give the second another name", providers[i].Kind, p.Name, p.Kind, p.Name)
 		}
 		checked, err := newProvider(p)
 		if err != nil {
-			return nil, fmt.Errorf("oidc %s: %w", p.Name, err)
+			return nil, fmt.Errorf("%v %s: %w", p.Kind, p.Name, err)
 		}
-		for _, id := range p.ClientIDs {
-			u := use{p.Issuer, id}
-			if other, taken := used[u]; taken {
-				return nil, fmt.Errorf("oidc %s and oidc %s have the same issuer and the client_id %s: "+
-					"a token would belong to both, so keep it in one", other, p.Name, id)
+		for _, issuer := range p.issuers() {
+			for _, id := range p.ClientIDs {
+				u := use{issuer, id}
+				if other, taken := used[u]; taken {
+					return nil, fmt.Errorf("%v %s and %v %s both accept tokens of the issuer %s for the audience %s: "+
+						"keep it in one", other.Kind, other.Name, p.Kind, p.Name, issuer, id)
+				}
+				used[u] = p
 			}
-			used[u] = p.Name
 		}
 		providers = append(providers, checked)
 	}
@@ -88,45 +124,105 @@ func newProvider(p Provider) (*provider, error) {
 	}
 	switch {
 	case p.Name == "":
-		return nil, errors.New("a provider needs a name: `oidc <name> { … }`")
-	case p.Issuer == "":
-		return nil, errors.New("issuer is missing: write `issuer https://…`, as the provider's discovery document has it")
-	case len(p.ClientIDs) == 0 || slices.Contains(p.ClientIDs, ""):
-		return nil, errors.New("client_id is missing: write the client IDs whose tokens are accepted")
-	case p.DiscoveryURL != "" && p.JWKSURL != "":
-		return nil, errors.New("discovery_url and jwks_url exclude each other: keep one")
+		return nil, fmt.Errorf("a provider needs a name: `%v <name> { … }`", p.Kind)
 	case p.ClockSkew < 0 || p.ClockSkew > maxClockSkew:
 		return nil, fmt.Errorf("clock_skew %v is out of range: write 0s to %v", p.ClockSkew, maxClockSkew)
 	case p.MaxTokenAge < 0:
 		return nil, errors.New("max_token_age is negative")
 	}
-	if err := checkIssuer(p.Issuer); err != nil {
-		return nil, fmt.Errorf("issuer %s: %w", p.Issuer, err)
+	check := (*Provider).checkOIDC
+	if p.Kind == KindJWT {
+		check = (*Provider).checkJWT
 	}
+	for _, check := range []func(*Provider) error{check, (*Provider).checkTenants, (*Provider).checkTokens} {
+		if err := check(&p); err != nil {
+			return nil, err
+		}
+	}
+	checked := &provider{Provider: p}
+	var err error
+	if p.JWKSFile != "" || len(p.Keys) > 0 {
+		checked.static, err = newStaticKeys(&p)
+	} else {
+		checked.client, err = newFetchClient(p)
+	}
+	return checked, err
+}
+
+// checkOIDC is for an OpenID Connect provider.
+func (p *Provider) checkOIDC() error {
+	switch {
+	case p.Issuer == "":
+		return errors.New("issuer is missing: write `issuer https://…`, as the provider's discovery document has it")
+	case len(p.ClientIDs) == 0 || slices.Contains(p.ClientIDs, ""):
+		return errors.New("client_id is missing: write the client IDs whose tokens are accepted")
+	case p.JWKSFile != "" || len(p.Keys) > 0:
+		return errors.New("keys of one's own are for providers without OpenID Connect: write `jwt <name> { … }`")
+	case p.DiscoveryURL != "" && p.JWKSURL != "":
+		return errors.New("discovery_url and jwks_url exclude each other: keep one")
+	}
+	if err := checkIssuer(p.Issuer); err != nil {
+		return fmt.Errorf("issuer %s: %w", p.Issuer, err)
+	}
+	return p.checkURLs()
+}
+
+// checkJWT is for a provider without OpenID Connect.
+func (p *Provider) checkJWT() error {
+	sources := 0
+	for _, there := range []bool{p.JWKSFile != "", len(p.Keys) > 0, p.JWKSURL != ""} {
+		if there {
+			sources++
+		}
+	}
+	switch {
+	case p.Issuer == "":
+		return errors.New("issuer is missing: write `issuer <text>`, as tokens have it in iss")
+	case strings.ContainsFunc(p.Issuer, unicode.IsControl) || !utf8.ValidString(p.Issuer):
+		return errors.New("issuer has control characters")
+	case len(p.ClientIDs) == 0 || slices.Contains(p.ClientIDs, ""):
+		return errors.New("audience is missing: write `audience <text…>`, of which tokens have one in aud, " +
+			"so that a token made for something else does not sign in here")
+	case len(p.Algorithms) == 0:
+		return errors.New("algorithms is missing: write `algorithms <alg…>`, such as EdDSA or ES256")
+	case p.DiscoveryURL != "":
+		return errors.New("discovery is OpenID Connect's: write `oidc <name> { … }`")
+	case len(p.Tenants) > 0:
+		return errors.New("tenants are of OpenID Connect providers: write `oidc <name> { … }`")
+	case sources == 0:
+		return errors.New("keys are missing: write `jwks_file <path>`, `key <jwk>` or `jwks_url <url>`")
+	case sources > 1:
+		return errors.New("jwks_file, key and jwks_url exclude each other: keep one")
+	}
+	return p.checkURLs()
+}
+
+func (p *Provider) checkURLs() error {
 	for name, address := range map[string]string{"discovery_url": p.DiscoveryURL, "jwks_url": p.JWKSURL} {
 		if address == "" {
 			continue
 		}
 		if err := checkEndpoint(address); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
+	return nil
+}
+
+// checkTokens is about what tokens must be like.
+func (p *Provider) checkTokens() error {
 	for _, a := range p.Algorithms {
 		if !slices.Contains(signatureAlgorithms, a) {
-			return nil, fmt.Errorf("algorithm %s is refused (unsigned and HMAC tokens can be forged with what is public): use some of %s",
+			return fmt.Errorf("algorithm %s is refused (unsigned and HMAC tokens can be forged with what is public): use some of %s",
 				a, strings.Join(signatureAlgorithms, " "))
 		}
 	}
 	for claim, values := range p.Require {
 		if claim == "" || len(values) == 0 {
-			return nil, errors.New("require needs a claim and its values: `require <claim> <value…>`")
+			return errors.New("require needs a claim and its values: `require <claim> <value…>`")
 		}
 	}
-	client, err := newFetchClient(p)
-	if err != nil {
-		return nil, err
-	}
-	return &provider{Provider: p, client: client}, nil
+	return nil
 }
 
 func checkIssuer(issuer string) error {
@@ -163,14 +259,11 @@ func (p *provider) shareKey() string {
 	return fmt.Sprintf("%x %q %t %p", p.source().storeKey(), p.CAFile, p.InsecureSkipVerify, p.HTTPClient)
 }
 
-// issued reports whether the provider has this issuer.
-func (p *provider) issued(issuer string) bool {
-	return issuer == p.Issuer || p.Issuer == issuerGoogle && "https://"+issuer == issuerGoogle
-}
-
-// hears reports whether the token is for one of our clients.
-func (p *provider) hears(audience []string) bool {
-	return slices.ContainsFunc(audience, func(a string) bool { return slices.Contains(p.ClientIDs, a) })
+// hears reports whether a token is for one of our clients. party is its authorized
+// party as authorizedParty has it.
+func (p *provider) hears(audience []string, party string) bool {
+	return slices.ContainsFunc(audience, func(a string) bool { return slices.Contains(p.ClientIDs, a) }) &&
+		(party == "" || slices.Contains(p.ClientIDs, party))
 }
 
 // algorithms are those that the provider's tokens may be signed with; discovered may be nil.

@@ -61,14 +61,12 @@ func (s *Service) Start(ctx context.Context, state *State) error {
 		return errors.New("auth: service started twice")
 	}
 	for i, p := range s.providers {
-		k, err := state.acquireKeys(ctx, p)
-		if err != nil {
+		if err := p.startKeys(ctx, state, s.logger); err != nil {
 			for _, held := range s.providers[:i] {
-				held.keys.Load().release()
+				held.stopKeys()
 			}
 			return fmt.Errorf("starting sign-in: %w", err)
 		}
-		p.keys.Store(k)
 	}
 	s.state.Store(state)
 	s.started = true
@@ -87,7 +85,7 @@ func (s *Service) Stop() {
 	}
 	s.started = false
 	for _, p := range s.providers {
-		p.keys.Load().release()
+		p.stopKeys()
 	}
 }
 
@@ -105,7 +103,7 @@ func (p *policy) admitted(pr *provider) bool { return p.admits[pr] }
 // provider returns the provider of that name and issuer, nil if it is not configured.
 func (s *Service) provider(name, issuer string) *provider {
 	for _, p := range s.providers {
-		if p.Name == name && p.Issuer == issuer {
+		if p.Name == name && p.vouchesFor(issuer) {
 			return p
 		}
 	}
@@ -148,8 +146,11 @@ func (s *Service) judgeToken(ctx context.Context, p *Principal) (terms, *Error) 
 			return terms{}, errInvalidToken("provider not accepted here")
 		}
 	}
-	if !pr.hears(v.audience) || !v.required.satisfies(pr.Require) {
+	if !pr.hears(v.audience, v.party) || !v.required.satisfies(pr.Require) {
 		return terms{}, errInvalidToken("sign-in rules changed")
+	}
+	if !pr.trusts(v.signer) {
+		return terms{}, errInvalidToken("the key that signed the token is gone")
 	}
 	end := v.expires
 	if pr.MaxTokenAge > 0 && v.issued.Add(pr.MaxTokenAge).Before(end) {

@@ -104,7 +104,7 @@ func (s *State) acquireKeys(ctx context.Context, p *provider) (*keySet, error) {
 	k, ok := s.keySets[p.shareKey()]
 	if !ok {
 		source := p.source()
-		k = &keySet{source: source, logger: s.logger, ctx: s.ctx}
+		k = &keySet{source: source, logger: s.logger, ctx: s.ctx, lost: s.leases.judgeAll}
 		k.save = func(ctx context.Context, good *keys) error { return s.saveKeys(ctx, source, good) }
 		stored, err := s.loadKeys(ctx, source)
 		if err != nil {

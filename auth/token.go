@@ -170,6 +170,21 @@ func (t *token) readClaims() error {
 	return nil
 }
 
+// checkAccess judges what RFC 9068 section 2.2 asks of an access token beyond what any
+// token needs: the client that it was issued to, and an ID.
+func (t *token) checkAccess() error {
+	for _, name := range []string{"client_id", "jti"} {
+		value, err := t.claims.text(name)
+		if err != nil {
+			return err
+		}
+		if value == "" {
+			return errors.New("access token has no " + name)
+		}
+	}
+	return nil
+}
+
 // checkTimes judges the token's times. exp has no leeway, skew forgives nbf and iat
 // only (DECISIONS 5). maxAge, if not zero, ends the token that long after iat; the
 // token's end is returned.

@@ -74,14 +74,6 @@ func TestMaxTokenAgeEndsATokenBeforeItsExpiry(t *testing.T) {
 	})
 }
 
-func TestAccessTokensOnlyWhereAsked(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, func(c *Config) { c.Providers[0].AccessTokens = true })
-	for _, typ := range []string{"at+jwt", "application/at+jwt", "JWT"} {
-		w.in(bearer(sign(t, "ec", jose.ES256, map[string]any{"kid": "ec", "typ": typ}, w.issuer.claims("alice"))))
-	}
-}
-
 func TestConfiguredAlgorithmsAreTheOnlyOnes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(c *Config) { c.Providers[0].Algorithms = []string{"EdDSA"} })

@@ -18,10 +18,11 @@ const maxUserName = 239
 var errNoUserName = errors.New("token gives no user name")
 
 // defaultUserPrefix is the prefix of names when none is configured: host and path of
-// the issuer, escaped (sync-gateway F row 31). Subjects are unique per issuer only.
+// the issuer, escaped (sync-gateway F row 31), or the provider's name if the issuer is
+// not the URL of a host (row 57). Subjects are unique per issuer only.
 func defaultUserPrefix(issuer, provider string) string {
 	u, err := url.ParseRequestURI(issuer)
-	if err != nil {
+	if err != nil || u.Host == "" {
 		return provider
 	}
 	return url.QueryEscape(u.Host + u.Path)
@@ -34,14 +35,14 @@ func defaultUserPrefix(issuer, provider string) string {
 //	claim only            claim
 //	both                  prefix_claim
 //
-// fromSubject says that it derives from sub.
-func userName(p *Provider, c claims) (name string, fromSubject bool, err error) {
+// fromSubject says that it derives from sub. issuer is that of the identity.
+func userName(p *Provider, issuer string, c claims) (name string, fromSubject bool, err error) {
 	claim := p.UsernameClaim
 	if claim == "" {
 		sub, _ := c["sub"].(string)
 		prefix := p.UserPrefix
 		if prefix == "" {
-			prefix = defaultUserPrefix(p.Issuer, p.Name)
+			prefix = defaultUserPrefix(issuer, p.Name)
 		}
 		name = prefix + "_" + url.QueryEscape(sub)
 		return name, true, checkUserName(name)

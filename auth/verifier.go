@@ -11,8 +11,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// digestLifetime is the longest time that a verified token is known by its digest, and
-// so the longest time that a key which the provider withdrew still counts.
+// digestLifetime is the longest time that a verified token is known by its digest.
 const digestLifetime = 5 * time.Minute
 
 // digestCacheSize is how many verified tokens a Service knows.
@@ -22,6 +21,7 @@ const digestCacheSize = 1 << 15
 // read on each request (DECISIONS 6).
 type verified struct {
 	provider *provider
+	signer   thumbprint // the key that signed it
 	identity Identity
 	key      identityKey
 	token    tokenKey
@@ -34,6 +34,7 @@ type verified struct {
 	roles       []string
 	channels    []string
 	audience    []string
+	party       string // azp, where it counts
 	required    claims // the claims that the provider's require rules name
 
 	issued  time.Time
@@ -52,7 +53,8 @@ func (s *Service) verify(ctx context.Context, raw string, admits func(*provider)
 	}
 	digest := sha256.Sum256([]byte(raw))
 	now := time.Now()
-	if v, ok := s.digests.get(digest); ok && now.Before(v.until) {
+	// Not one whose key is gone: that one is judged anew.
+	if v, ok := s.digests.get(digest); ok && now.Before(v.until) && v.provider.trusts(v.signer) {
 		if !admits(v.provider) {
 			return nil, errInvalidToken("provider not accepted here")
 		}
@@ -70,13 +72,15 @@ func (s *Service) verify(ctx context.Context, raw string, admits func(*provider)
 	if err != nil {
 		return nil, errInvalidToken(err.Error())
 	}
-	if refusal := p.checkSignature(ctx, t); refusal != nil {
+	signer, refusal := p.checkSignature(ctx, t)
+	if refusal != nil {
 		return nil, refusal
 	}
 	v, refusal := p.read(t, end)
 	if refusal != nil {
 		return nil, refusal
 	}
+	v.signer = signer
 	v.until = end
 	if limit := now.Add(digestLifetime); limit.Before(end) {
 		v.until = limit
@@ -90,32 +94,58 @@ func (s *Service) verify(ctx context.Context, raw string, admits func(*provider)
 func (s *Service) providerOf(t *token, admits func(*provider) bool) (*provider, *Error) {
 	reason := "unknown issuer"
 	for _, p := range s.providers {
-		if !p.issued(t.issuer) {
+		if _, _, ok := p.issued(t); !ok {
 			continue
 		}
-		if !p.hears(t.audience) {
+		party, err := p.authorizedParty(t)
+		switch {
+		case err != nil:
+			return nil, errInvalidToken(err.Error())
+		case !p.hears(t.audience, ""):
 			reason = "wrong audience"
 			continue
-		}
-		if !admits(p) {
+		case !p.hears(t.audience, party):
+			reason = "token was issued to another client"
+			continue
+		case !admits(p):
 			return nil, errInvalidToken("provider not accepted here")
 		}
-		if t.access && !p.AccessTokens {
-			return nil, errInvalidToken(errTokenKind.Error())
-		}
-		if len(p.Algorithms) > 0 && !slices.Contains(p.Algorithms, t.alg) {
-			return nil, errInvalidToken(errAlgorithm.Error())
+		if err := p.accepts(t); err != nil {
+			return nil, errInvalidToken(err.Error())
 		}
 		return p, nil
 	}
 	return nil, errInvalidToken(reason)
 }
 
-// checkSignature has go-oidc verify the token with our keys.
-func (p *provider) checkSignature(ctx context.Context, t *token) *Error {
-	keys := p.keys.Load()
+// accepts judges the kind and the algorithm of a token of p.
+func (p *provider) accepts(t *token) error {
+	switch {
+	case t.access && !p.AccessTokens:
+		return errTokenKind
+	case len(p.Algorithms) > 0 && !slices.Contains(p.Algorithms, t.alg):
+		return errAlgorithm
+	case t.access:
+		return t.checkAccess()
+	}
+	return nil
+}
+
+// authorizedParty is the azp that has to be one of our clients, "" if there is none: of
+// an ID token with several audiences (OpenID Connect Core section 3.1.3.7). With one,
+// which is ours, azp may be another client of the same app (Google).
+func (p *provider) authorizedParty(t *token) (string, error) {
+	if p.Kind != KindOIDC || t.access || len(t.audience) < 2 {
+		return "", nil
+	}
+	return t.claims.text("azp")
+}
+
+// checkSignature has go-oidc verify the token with our keys, and says with which.
+func (p *provider) checkSignature(ctx context.Context, t *token) (thumbprint, *Error) {
+	keys := p.keyring()
 	if keys == nil {
-		return errTryLater("not started", time.Second, "")
+		return thumbprint{}, errTryLater("not started", time.Second, "")
 	}
 	set := &tokenKeys{keys: keys, token: t, provider: p}
 	_, err := oidc.NewVerifier(t.issuer, set, &oidc.Config{
@@ -125,25 +155,43 @@ func (p *provider) checkSignature(ctx context.Context, t *token) *Error {
 	var retry *retryError
 	switch {
 	case err == nil:
-		return nil
+		return set.signer, nil
 	case errors.As(set.err, &retry):
-		return errTryLater("the identity provider's keys are not available, try again", retry.after, retry.Error())
+		return thumbprint{}, errTryLater("the identity provider's keys are not available, try again", retry.after, retry.Error())
 	case errors.Is(set.err, context.Canceled), errors.Is(set.err, context.DeadlineExceeded):
-		return errTryLater("the identity provider did not answer in time", time.Second, "")
+		return thumbprint{}, errTryLater("the identity provider did not answer in time", time.Second, "")
 	case set.err != nil:
-		return errInvalidToken(set.err.Error())
+		return thumbprint{}, errInvalidToken(set.err.Error())
 	}
 	refusal := errInvalidToken("token refused")
 	refusal.Detail = err.Error()
-	return refusal
+	return thumbprint{}, refusal
+}
+
+// keyring returns the provider's keys, nil before Start.
+func (p *provider) keyring() keyring {
+	if p.static != nil {
+		return p.static
+	}
+	if k := p.keys.Load(); k != nil {
+		return k
+	}
+	return nil
+}
+
+// trusts reports whether the provider still has a key.
+func (p *provider) trusts(key thumbprint) bool {
+	keys := p.keyring()
+	return keys != nil && keys.holds(key)
 }
 
 // tokenKeys is the oidc.KeySet for one token. It keeps the error, which go-oidc
 // flattens to text.
 type tokenKeys struct {
-	keys     *keySet
+	keys     keyring
 	provider *provider
 	token    *token
+	signer   thumbprint
 	err      error
 }
 
@@ -155,22 +203,27 @@ func (k *tokenKeys) VerifySignature(ctx context.Context, raw string) ([]byte, er
 }
 
 func (k *tokenKeys) verify(ctx context.Context, raw string) ([]byte, error) {
-	jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(k.token.alg)})
+	alg := jose.SignatureAlgorithm(k.token.alg)
+	jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{alg})
 	if err != nil {
 		return nil, errMalformed
 	}
-	payload, err := k.keys.verify(ctx, jws, k.token.alg, k.token.kid)
+	_, tenant, _ := k.provider.issued(k.token)
+	payload, signer, err := k.keys.verify(ctx, &signature{
+		jws: jws, alg: k.token.alg, kid: k.token.kid, issuer: k.token.issuer, tenant: tenant,
+		needsKid: k.provider.Kind == KindJWT,
+	})
 	if err != nil {
 		return nil, err
 	}
 	// Which algorithms discovery offers is known only now.
-	cur := k.keys.current.Load()
-	if !slices.Contains(k.provider.algorithms(cur.Metadata.Algorithms), jose.SignatureAlgorithm(k.token.alg)) {
+	if !slices.Contains(k.provider.algorithms(k.keys.algorithms()), alg) {
 		return nil, errAlgorithm
 	}
 	if string(payload) != string(k.token.payload) {
 		return nil, errMalformed // two readers saw two tokens
 	}
+	k.signer = signer
 	return payload, nil
 }
 
@@ -179,17 +232,19 @@ func (p *provider) read(t *token, end time.Time) (*verified, *Error) {
 	if !t.claims.satisfies(p.Require) {
 		return nil, errForbidden("this account may not sign in here", "the provider's require is not met")
 	}
+	issuer, _, _ := p.issued(t)
 	v := &verified{
 		provider: p,
-		identity: Identity{Issuer: p.Issuer, Subject: t.subject},
+		identity: Identity{Issuer: issuer, Subject: t.subject},
 		token:    t.key(),
 		audience: t.audience,
 		issued:   t.issued,
 		expires:  end,
 	}
 	v.key = v.identity.key()
+	v.party, _ = p.authorizedParty(t)
 	var err error
-	if v.name, v.fromSubject, err = userName(&p.Provider, t.claims); err != nil {
+	if v.name, v.fromSubject, err = userName(&p.Provider, issuer, t.claims); err != nil {
 		return nil, errInvalidToken(err.Error())
 	}
 	if v.roles, err = t.claims.names(p.RolesClaim); err != nil {
@@ -199,7 +254,9 @@ func (p *provider) read(t *token, end time.Time) (*verified, *Error) {
 		return nil, errInvalidToken(err.Error())
 	}
 	// A bad address or ID is left out; it is no reason to refuse (sync-gateway F row 30).
-	if email, err := t.claims.text("email"); err == nil && validEmail(email) {
+	// So is an address that the provider did not verify: anybody can write anybody's
+	// into an account (DECISIONS 1).
+	if email, err := t.claims.text("email"); err == nil && validEmail(email) && isTrue(t.claims["email_verified"]) {
 		v.email = email
 	}
 	v.tokenID, _ = t.claims.text("jti")
