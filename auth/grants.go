@@ -14,7 +14,7 @@ func (p *policy) grants(u *User) (roles, channels []string) {
 
 // takes reports whether the database takes tokens of an issuer.
 func (p *policy) takes(issuer string) bool {
-	return slices.ContainsFunc(p.providers, func(pr *provider) bool { return pr.issued(issuer) })
+	return slices.ContainsFunc(p.providers, func(pr *provider) bool { return pr.vouchesFor(issuer) })
 }
 
 // union is a and what b has beside it.

@@ -17,6 +17,8 @@ const oneTimeLifetime = time.Minute
 type oneTime struct {
 	Parent     []byte   `json:"parent,omitempty"`   // sessionKey
 	Audience   []string `json:"audience,omitempty"` // of a bearer token
+	Party      string   `json:"party,omitempty"`    // likewise
+	Signer     []byte   `json:"signer,omitempty"`   // likewise
 	PasswordAt int64    `json:"password_at,omitempty"`
 }
 
@@ -30,7 +32,7 @@ func (s *Service) newOneTime(r *http.Request, p *Principal) (id string, refusal 
 		x.Provider, x.Identity, x.DB, x.User = p.session.Provider, p.session.Identity, p.session.DB, p.session.User
 	case p.verified != nil:
 		x.fill(p.verified)
-		x.OneTime.Audience = p.verified.audience
+		x.OneTime.Audience, x.OneTime.Party, x.OneTime.Signer = p.verified.audience, p.verified.party, p.verified.signer[:]
 	case p.passwordAt != 0:
 		x.DB, x.User, x.OneTime.PasswordAt = p.db.ID, p.Name, p.passwordAt
 	default:
@@ -122,10 +124,11 @@ func (s *Service) oneTimeBearer(ctx context.Context, x *session, db Database, po
 	v := &verified{
 		provider: pr, identity: x.Identity, key: x.identity, tokenID: x.TokenID, sid: x.SID,
 		name: x.Name, fromSubject: x.FromSubject, email: x.Email, roles: x.Roles, channels: x.Channels,
-		audience: x.OneTime.Audience, required: x.required,
+		audience: x.OneTime.Audience, party: x.OneTime.Party, required: x.required,
 		issued: time.Unix(x.TokenIssued, 0), expires: time.UnixMilli(x.TokenEnd),
 	}
 	copy(v.token[:], x.Token)
+	copy(v.signer[:], x.OneTime.Signer)
 	v.applicant = newApplicant(v)
 	p, refusal := s.tokenPrincipal(ctx, v, db, pol)
 	if refusal != nil {

@@ -75,8 +75,5 @@ func (p *provider) issued(t *token) (issuer, tenant string, ok bool) {
 
 // vouchesFor reports whether issuer is that of an identity of the provider.
 func (p *provider) vouchesFor(issuer string) bool {
-	if len(p.Tenants) == 0 {
-		return issuer == p.Issuer
-	}
-	return slices.Contains(p.issuers(), issuer)
+	return len(p.Tenants) == 0 && issuer == p.Issuer || slices.Contains(p.issuers(), issuer)
 }
