@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func selfSigned(tb testing.TB, key string) []byte {
+func certificateOf(tb testing.TB, key string) []byte {
 	tb.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "backend"},
@@ -79,7 +79,7 @@ func TestKeyFilesThatAreRefused(t *testing.T) {
 		{"short RSA key", block("PUBLIC KEY", smallDER), "RSA key of 1024 bits"},
 		{"curve that no algorithm has", block("PUBLIC KEY", p224DER), "key 1: not a public key of a known type"},
 		{"two PEM keys", good + string(publicPEM(t, "ec2")), "key 1 has no kid"},
-		{"a chain of certificates", strings.Repeat(block("CERTIFICATE", selfSigned(t, "ec")), 2), "key 1 has no kid"},
+		{"a chain of certificates", strings.Repeat(block("CERTIFICATE", certificateOf(t, "ec")), 2), "key 1 has no kid"},
 		{"too many PEM keys", strings.Repeat(good, maxKeys+1), "more than"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -101,7 +101,7 @@ func FuzzKeyFile(f *testing.F) {
 	f.Add([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"AA","d":"AA"}]}`))
 	f.Add(publicPEM(f, "ec"))
 	f.Add(append(publicPEM(f, "rsa"), publicPEM(f, "ed")...))
-	f.Add(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: selfSigned(f, "ec")}))
+	f.Add(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificateOf(f, "ec")}))
 	f.Add(pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: rsaPKCS1(f)}))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		keys, err := parseKeyFile(text)

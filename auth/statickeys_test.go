@@ -111,7 +111,7 @@ func ofFile(path string) Provider {
 func TestF53_KeysFromEverywhere(t *testing.T) {
 	t.Parallel()
 	set := keySetText(t, jwk(t, "rsa", "rsa"), jwk(t, "ec", "ec"), jwk(t, "ed", "ed"))
-	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: selfSigned(t, "ec")})
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificateOf(t, "ec")})
 	pkcs1 := pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: rsaPKCS1(t)})
 	for _, c := range []struct {
 		name     string

@@ -35,6 +35,7 @@ type token struct {
 	issuer    string
 	subject   string
 	audience  []string
+	party     string // azp
 	expires   time.Time
 	issued    time.Time
 	notBefore time.Time
@@ -136,8 +137,7 @@ func (t *token) readClaims() error {
 	t.expires, errs[2] = c.moment("exp")
 	t.issued, errs[3] = c.moment("iat")
 	t.notBefore, errs[4] = c.moment("nbf")
-	// Who it was made for is judged by the code flow; here it must be readable.
-	_, errs[6] = c.text("azp")
+	t.party, errs[6] = c.text("azp")
 	var ok bool
 	if t.audience, ok = texts(c["aud"]); !ok {
 		errs[5] = errors.New("claim aud is not a string or an array of strings")

@@ -97,14 +97,11 @@ func (s *Service) providerOf(t *token, admits func(*provider) bool) (*provider, 
 		if _, _, ok := p.issued(t); !ok {
 			continue
 		}
-		party, err := p.authorizedParty(t)
 		switch {
-		case err != nil:
-			return nil, errInvalidToken(err.Error())
 		case !p.hears(t.audience, ""):
 			reason = "wrong audience"
 			continue
-		case !p.hears(t.audience, party):
+		case !p.hears(t.audience, p.authorizedParty(t)):
 			reason = "token was issued to another client"
 			continue
 		case !admits(p):
@@ -134,11 +131,11 @@ func (p *provider) accepts(t *token) error {
 // authorizedParty is the azp that has to be one of our clients, "" if there is none: of
 // an ID token with several audiences (OpenID Connect Core section 3.1.3.7). With one,
 // which is ours, azp may be another client of the same app (Google).
-func (p *provider) authorizedParty(t *token) (string, error) {
+func (p *provider) authorizedParty(t *token) string {
 	if p.Kind != KindOIDC || t.access || len(t.audience) < 2 {
-		return "", nil
+		return ""
 	}
-	return t.claims.text("azp")
+	return t.party
 }
 
 // checkSignature has go-oidc verify the token with our keys, and says with which.
@@ -242,7 +239,7 @@ func (p *provider) read(t *token, end time.Time) (*verified, *Error) {
 		expires:  end,
 	}
 	v.key = v.identity.key()
-	v.party, _ = p.authorizedParty(t)
+	v.party = p.authorizedParty(t)
 	var err error
 	if v.name, v.fromSubject, err = userName(&p.Provider, issuer, t.claims); err != nil {
 		return nil, errInvalidToken(err.Error())
