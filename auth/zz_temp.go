@@ -1,11 +1,10 @@
-// Stand-ins for pieces that are on their way (audit, login body); whoever
+// Stand-ins for pieces that are on their way (audit); whoever
 // delivers one deletes it here.
 
 package auth
 
 import (
 	"context"
-	"net/http"
 
 	"go.uber.org/zap"
 )
@@ -26,14 +25,3 @@ const (
 func auditActor(*Principal) zap.Field { return zap.Skip() }
 func auditDB(Database) zap.Field      { return zap.Skip() }
 func auditUser(string) zap.Field      { return zap.Skip() }
-
-type login struct {
-	name, password string
-	given          bool
-}
-
-func readLogin(w http.ResponseWriter, r *http.Request) (login, *Error) {
-	given, refusal := (&sessionCall{w: w, r: r}).namesUser()
-	return login{given: given}, refusal
-}
-func readBasic(string) (string, string, error) { return "", "", nil }
