@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,6 +55,23 @@ func TestF35_ClaimsGrantsFollowTheNewestToken(t *testing.T) {
 		require.Equal(t, channels, p.Channels)
 		require.Equal(t, roles, w.in(cookie).Roles, "also where an older token made the session")
 	})
+}
+
+// F35: what _session answers is what the token says that it was asked with.
+func TestF35_SessionAnswersFollowTheNewestToken(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, func(c *Config) { c.Providers[0].RolesClaim = "roles" })
+			w.in(bearer(w.issuer.token("alice", map[string]any{"roles": "staff"})))
+			time.Sleep(time.Second)
+			_, got := w.session(request(method, "/notes/_session", "", bearer(w.issuer.token("alice"))), &notes)
+			require.Empty(t, got["userCtx"].(map[string]any)["roles"], method)
+			u, err := w.state.User(t.Context(), notes.ID, "idp.example.com_alice")
+			require.NoError(t, err)
+			require.Empty(t, u.TokenRoles, method)
+		})
+	}
 }
 
 // DECISIONS 1: an imported user is its issuer's, and a user with a password nobody's.

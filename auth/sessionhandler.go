@@ -276,6 +276,9 @@ func (s *Service) tokenPrincipalIn(ctx context.Context, v *verified, databases [
 				continue
 			}
 			u, refusal := s.state.Load().account(ctx, db, v.applicant, register)
+			if refusal == nil && !register { // known here: follow what a newer token says
+				u, refusal = s.state.Load().account(ctx, db, v.applicant, true)
+			}
 			if refusal == nil {
 				return principalOfToken(v, db).as(u, pol), nil
 			}
