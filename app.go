@@ -28,6 +28,10 @@ type App struct {
 	// nobody signs in by token.
 	OIDC map[string]*Provider `json:"oidc,omitempty"`
 
+	// The providers of JWTs without OpenID Connect, such as an app's own backend, by a
+	// name that no OpenID Connect provider has. Default: none.
+	JWT map[string]*JWTProvider `json:"jwt,omitempty"`
+
 	// The databases by name. `*` is the policy of those that administrators make at run
 	// time. Required: one at least.
 	Databases map[string]*Database `json:"databases,omitempty"`
@@ -76,6 +80,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.checkDatabases(); err != nil {
 		return err
 	}
+	if err := a.checkListed(); err != nil {
+		return err
+	}
 	if err := a.provisionAuth(); err != nil {
 		return err
 	}
@@ -87,19 +94,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 
 func (a *App) provisionAuth() error {
 	config := auth.Config{Logger: a.logger.Named("auth"), Audit: a.logger.Named("audit")}
-	repl := caddy.NewReplacer()
-	for _, name := range sortedKeys(a.OIDC) {
-		if a.OIDC[name] == nil {
-			return fmt.Errorf("oidc %s: there is nothing in it", name)
-		}
-		provider, err := a.OIDC[name].config(name, repl)
-		if err != nil {
-			return err
-		}
-		if err := checkIssuer(name, provider.Issuer); err != nil {
-			return err
-		}
-		config.Providers = append(config.Providers, provider)
+	var err error
+	if config.Providers, err = a.providers(); err != nil {
+		return err
 	}
 	for _, name := range sortedKeys(a.Databases) {
 		config.Databases = append(config.Databases, a.Databases[name].policy(name))
@@ -110,6 +107,36 @@ func (a *App) provisionAuth() error {
 	}
 	a.auth = service
 	return nil
+}
+
+// providers are those of both kinds, as auth takes them.
+func (a *App) providers() ([]auth.Provider, error) {
+	repl := caddy.NewReplacer()
+	var list []auth.Provider
+	for _, name := range sortedKeys(a.OIDC) {
+		if a.OIDC[name] == nil {
+			return nil, fmt.Errorf("oidc %s: there is nothing in it", name)
+		}
+		provider, err := a.OIDC[name].config(name, repl)
+		if err != nil {
+			return nil, err
+		}
+		if err := checkIssuer(name, provider.Issuer); err != nil {
+			return nil, err
+		}
+		list = append(list, provider)
+	}
+	for _, name := range sortedKeys(a.JWT) {
+		if a.JWT[name] == nil {
+			return nil, fmt.Errorf("jwt %s: there is nothing in it", name)
+		}
+		provider, err := a.JWT[name].config(name, repl)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, provider)
+	}
+	return list, nil
 }
 
 // subscribe asks for the event that Caddy is stopping: open feeds would hold the exit up

@@ -12,6 +12,7 @@ import (
 //	sync {
 //	    store <backend> [<args...>] { … }
 //	    oidc <name> { … }
+//	    jwt <name> { … }
 //	    database <name>|* { … }
 //	    stream_close_delay <duration>
 //	}
@@ -30,6 +31,8 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 			return app.parseStore
 		case "oidc":
 			return app.parseProvider
+		case "jwt":
+			return app.parseJWTProvider
 		case "database":
 			return app.parseDatabase
 		case "stream_close_delay":
@@ -37,7 +40,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 			return duration(app.StreamCloseDelay)
 		}
 		return nil
-	}, "oidc", "database")
+	}, "oidc", "jwt", "database")
 	if err != nil {
 		return nil, err
 	}

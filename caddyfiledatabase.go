@@ -6,6 +6,7 @@ import "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 //
 //	database <name>|* {
 //	    oidc <name...>
+//	    jwt <name...>
 //	    access shared
 //	    guest
 //	    password_auth
@@ -36,6 +37,8 @@ func (d *Database) word(word string) parseWord {
 	switch word {
 	case "oidc":
 		return list(&d.OIDC)
+	case "jwt":
+		return list(&d.JWT)
 	case "access":
 		return d.parseAccess
 	case "guest":

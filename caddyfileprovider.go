@@ -10,6 +10,7 @@ import (
 //
 //	oidc <name> {
 //	    issuer <url>
+//	    tenants <id...>
 //	    client_id <id...>
 //	    client_secret <placeholder>
 //	    discovery_url <url>
@@ -47,6 +48,8 @@ func (p *Provider) word(word string) parseWord {
 	switch word {
 	case "issuer":
 		return text(&p.Issuer)
+	case "tenants":
+		return list(&p.Tenants)
 	case "client_id":
 		return list(&p.ClientIDs)
 	case "client_secret":

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -24,9 +25,12 @@ var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_$()+-]{0,237}$`)
 // Database is the policy of a database: who may sign in, for how long, and how much they
 // may send. A database that is named in the configuration is made when Caddy starts.
 type Database struct {
-	// The names of the providers whose tokens sign in here. Default: none, so that only
-	// administrators and guests come in.
+	// The names of the OpenID Connect providers whose tokens sign in here. Default: none,
+	// so that only administrators and guests come in.
 	OIDC []string `json:"oidc,omitempty"`
+
+	// The names of the `jwt` providers whose tokens sign in here. Default: none.
+	JWT []string `json:"jwt,omitempty"`
 
 	// Who sees which documents: `shared` means everybody who is signed in sees and
 	// changes all of them, which is also what happens if nothing is stated. It has to be
@@ -136,7 +140,7 @@ func (d *Database) validate(name string) error {
 // policy is the database as auth takes it.
 func (d *Database) policy(name string) auth.Policy {
 	p := auth.Policy{
-		Name: name, Providers: d.OIDC, Guest: d.Guest, PasswordAuth: d.PasswordAuth, AccessStated: d.Access != "",
+		Name: name, Providers: slices.Concat(d.OIDC, d.JWT), Guest: d.Guest, PasswordAuth: d.PasswordAuth, AccessStated: d.Access != "",
 	}
 	if s := d.Session; s != nil {
 		p.Session = auth.SessionPolicy{

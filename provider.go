@@ -2,6 +2,7 @@ package caddysync
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -13,6 +14,10 @@ type Provider struct {
 	// The issuer, exactly as tokens have it in `iss`. https, or http for a loopback
 	// host. Required.
 	Issuer string `json:"issuer,omitempty"`
+
+	// The tenants that may sign in where the issuer has {tenantid}, as Microsoft Entra's
+	// for all tenants does: what tokens have in `tid`. Required there.
+	Tenants []string `json:"tenants,omitempty"`
 
 	// The audiences that are accepted: the IDs under which apps are registered at the
 	// provider. Required.
@@ -88,7 +93,6 @@ func (p *Provider) config(name string, repl *caddy.Replacer) (auth.Provider, err
 		option, text string
 		to           *string
 	}{
-		{"issuer", p.Issuer, &out.Issuer},
 		{"discovery_url", p.DiscoveryURL, &out.DiscoveryURL},
 		{"jwks_url", p.JWKSURL, &out.JWKSURL},
 		{"ca_file", p.CAFile, &out.CAFile},
@@ -99,6 +103,17 @@ func (p *Provider) config(name string, repl *caddy.Replacer) (auth.Provider, err
 		}
 		*field.to = value
 	}
+	var err error
+	if out.Issuer, err = replaceIssuer(p.Issuer, repl); err != nil {
+		return auth.Provider{}, fmt.Errorf("oidc %s: issuer: %w", name, err)
+	}
+	for _, id := range p.Tenants {
+		value, err := repl.ReplaceOrErr(id, true, true)
+		if err != nil {
+			return auth.Provider{}, fmt.Errorf("oidc %s: tenants: %w", name, err)
+		}
+		out.Tenants = append(out.Tenants, value)
+	}
 	for _, id := range p.ClientIDs {
 		value, err := repl.ReplaceOrErr(id, true, true)
 		if err != nil {
@@ -107,4 +122,18 @@ func (p *Provider) config(name string, repl *caddy.Replacer) (auth.Provider, err
 		out.ClientIDs = append(out.ClientIDs, value)
 	}
 	return out, nil
+}
+
+// replaceIssuer expands an issuer's placeholders but {tenantid}, which is not Caddy's.
+func replaceIssuer(issuer string, repl *caddy.Replacer) (string, error) {
+	const tenant = "{tenantid}"
+	parts := strings.Split(issuer, tenant)
+	for i, part := range parts {
+		value, err := repl.ReplaceOrErr(part, true, len(parts) == 1)
+		if err != nil {
+			return "", err
+		}
+		parts[i] = value
+	}
+	return strings.Join(parts, tenant), nil
 }

@@ -31,6 +31,30 @@ func (a *App) checkDatabases() error {
 	return nil
 }
 
+// checkListed refuses databases that list providers under the word of the other kind, or
+// jwt providers that are not there; auth refuses the rest.
+func (a *App) checkListed() error {
+	for _, name := range sortedKeys(a.Databases) {
+		for _, listed := range a.Databases[name].OIDC {
+			_, there := a.OIDC[listed]
+			if _, other := a.JWT[listed]; other && !there {
+				return fmt.Errorf("database %s: oidc %s: this is a jwt provider: write `jwt %s`", name, listed, listed)
+			}
+		}
+		for _, listed := range a.Databases[name].JWT {
+			if _, there := a.JWT[listed]; there {
+				continue
+			}
+			if _, other := a.OIDC[listed]; other {
+				return fmt.Errorf("database %s: jwt %s: this is an oidc provider: write `oidc %s`", name, listed, listed)
+			}
+			return fmt.Errorf("database %s: jwt %s: there is no provider of that name: add `jwt %s { … }` to the sync options",
+				name, listed, listed)
+		}
+	}
+	return nil
+}
+
 // settings are what the store is opened with.
 func (a *App) settings() storeSettings {
 	for _, d := range a.Databases {
