@@ -8,10 +8,6 @@ import (
 	"go.uber.org/zap"
 )
 
-// failureTime is how long a refused password takes at least: a wrong one, one of a user
-// who has none or a bcrypt hash, and one of nobody look alike.
-const failureTime = 300 * time.Millisecond
-
 // signInBasic signs in by the Authorization header's user name and password.
 func (s *Service) signInBasic(ctx context.Context, encoded string, db Database, pol *policy) (*Principal, *Error) {
 	if !pol.PasswordAuth {
@@ -45,49 +41,47 @@ func (s *Service) checkPassword(ctx context.Context, db Database, name, password
 	if u != nil && u.Password != "" && !u.Disabled && st.basic.has(db.ID, name, password, u.PasswordAt) {
 		return u, nil
 	}
-	began := time.Now()
-	u, refusal := s.judgePassword(ctx, db, name, password, u)
-	if refusal == nil {
-		s.audit.event(ctx, auditSignIn, auditDB(db), auditUser(name), auditMethod(MethodBasic))
-		return u, nil
+	if refusal := s.judgePassword(ctx, db, name, password, u); refusal != nil {
+		return nil, refusal
 	}
-	if refusal.RetryAfter == 0 {
-		wait(ctx, failureTime-time.Since(began))
-	}
-	return nil, refusal
+	s.audit.event(ctx, auditSignIn, auditDB(db), auditUser(name), auditMethod(MethodBasic))
+	return u, nil
 }
 
 // judgePassword is checkPassword for a password that is not known to be good. u may be nil.
-func (s *Service) judgePassword(ctx context.Context, db Database, name, password string, u *User) (*User, *Error) {
+func (s *Service) judgePassword(ctx context.Context, db Database, name, password string, u *User) *Error {
 	st, ref, addr := s.state.Load(), userRef{db.ID, name}, ClientOf(ctx).Addr
 	delay, refuse := st.throttle.check(time.Now(), ref, addr)
 	if refuse {
-		return nil, errThrottled(delay)
+		return errThrottled(delay)
 	}
 	wait(ctx, delay)
 	stored := ""
-	if u != nil {
+	if u != nil && !u.Disabled {
 		stored = u.Password
 	}
 	ok, rehash, err := st.passwords.verify(ctx, stored, password)
 	switch {
 	case errors.Is(err, errBusy):
-		return nil, errThrottled(time.Second)
-	case err != nil:
-		return nil, errInternal("checking a password", err)
+		st.throttle.abandoned(time.Now(), ref, addr)
+		return errThrottled(time.Second)
+	case errors.Is(err, ErrBadPasswordHash):
+		st.throttle.failed(time.Now(), ref, addr)
+		s.logger.Error("a stored password hash cannot be read: set a new password", zap.String("database", db.Name), auditUser(name), zap.Error(err))
+		return errBadLogin("the stored hash cannot be read")
+	case err != nil: // the client hung up
+		st.throttle.abandoned(time.Now(), ref, addr)
+		return errInternal("checking a password", err)
 	case !ok:
 		st.throttle.failed(time.Now(), ref, addr)
-		return nil, errBadLogin(passwordDetail(u))
-	case u.Disabled:
-		st.throttle.failed(time.Now(), ref, addr)
-		return nil, errBadLogin("user is disabled")
+		return errBadLogin(passwordDetail(u))
 	}
 	st.throttle.succeeded(time.Now(), ref, addr)
 	st.basic.put(db.ID, name, password, u.PasswordAt)
 	if rehash {
 		s.rehash(ctx, db, u, password)
 	}
-	return u, nil
+	return nil
 }
 
 // passwordDetail is for the log.
@@ -95,6 +89,8 @@ func passwordDetail(u *User) string {
 	switch {
 	case u == nil:
 		return "no such user"
+	case u.Disabled:
+		return "user is disabled"
 	case u.Password == "":
 		return "the user has no password"
 	}

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"encoding/base64"
 	"net/http"
 	"strings"
 )
@@ -49,8 +48,8 @@ func readAuthorization(h http.Header) (kind scheme, secret string, refusal *Erro
 // emptyBasic reports whether Basic credentials name no user. What cannot be decoded is
 // not empty, so that it is refused.
 func emptyBasic(encoded string) bool {
-	text, err := base64.StdEncoding.DecodeString(encoded)
-	return err == nil && (len(text) == 0 || text[0] == ':')
+	name, _, err := readBasic(encoded)
+	return err == nil && name == ""
 }
 
 // sessionCookie is a cookie of the session's name as it came.

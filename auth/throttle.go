@@ -2,7 +2,6 @@ package auth
 
 import (
 	"hash/maphash"
-	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -84,13 +83,14 @@ func (t *throttle) check(now time.Time, user userRef, addr netip.Addr) (delay ti
 	excess := t.users.wait(account, at)
 	t.addresses.add(address, at)
 	t.pairs.add(pair, at)
-	if excess < userEvery*(maxLoginDelay/userDelay) {
+	late := int64(excess / userEvery)
+	if late < int64(maxLoginDelay/userDelay) {
 		t.users.add(account, at) // a long attack is not remembered for long
 	}
 	if excess <= 0 || known {
 		return 0, false
 	}
-	return min(maxLoginDelay, userDelay*(excess/userEvery+1)), false
+	return min(maxLoginDelay, time.Duration(late+1)*userDelay), false
 }
 
 // failed is called when the password was wrong. The attempt stays counted.
@@ -144,12 +144,4 @@ func networkOf(addr netip.Addr) netip.Prefix {
 	}
 	p, _ := addr.Prefix(bits) // the zero Prefix for no address
 	return p
-}
-
-// errTooManyAttempts answers a login that comes too soon.
-func errTooManyAttempts(after time.Duration, detail string) *Error {
-	return &Error{
-		Status: http.StatusTooManyRequests, Name: "too_many_requests", Reason: "too many attempts to log in, try again later",
-		RetryAfter: max(after, time.Second), Detail: detail,
-	}
 }

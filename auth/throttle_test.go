@@ -272,15 +272,6 @@ func TestThrottleOutlivesAClockSetBack(t *testing.T) {
 	require.Equal(t, pairEvery+time.Second, delay)
 }
 
-func TestTooManyAttemptsSayWhenToComeBack(t *testing.T) {
-	t.Parallel()
-	e := errTooManyAttempts(1500*time.Millisecond, "by address")
-	require.Equal(t, 429, e.Status)
-	require.Equal(t, 1500*time.Millisecond, e.RetryAfter)
-	require.Equal(t, time.Second, errTooManyAttempts(0, "").RetryAfter)
-	require.NotContains(t, e.Reason, "address")
-}
-
 func BenchmarkThrottle(b *testing.B) {
 	th := newThrottle()
 	b.ReportAllocs()
