@@ -5,14 +5,14 @@ import "go.uber.org/zap"
 // auditMethod is how somebody signed in.
 func auditMethod(m Method) zap.Field { return zap.String("method", string(m)) }
 
-// auditHandle names a session without its secret.
-func auditHandle(handle string) zap.Field { return zap.String("session", cut(handle, 2*handleLength)) }
+// auditSession names a session by its handle, which signs nobody in.
+func auditSession(handle string) zap.Field { return zap.String("session", auditText(handle)) }
 
-// auditSession is what tells a session in the audit log.
-func auditSession(x *session) []zap.Field {
-	return []zap.Field{
-		auditHandle(x.handle()), auditMethod(x.method()), zap.String("provider", x.Provider),
-		zap.String("issuer", x.Identity.Issuer), zap.String("subject", x.Identity.Subject),
-		zap.String("user", x.User), zap.String("token_id", cut(x.TokenID, 100)),
+// auditSessionOf is what tells a session, and whose it is.
+func auditSessionOf(x *session) []zap.Field {
+	fields := []zap.Field{auditSession(x.handle()), auditMethod(x.method())}
+	if x.User != "" {
+		return append(fields, auditUser(x.User))
 	}
+	return append(fields, auditIdentity(x.Identity), zap.String("provider", x.Provider), zap.String("token_id", auditText(x.TokenID)))
 }

@@ -40,6 +40,9 @@ func (s *Service) Authenticate(r *http.Request, site *Site, db Database) (*Princ
 
 // logRefusal writes the true reason. Refusals hold no token, cookie or password.
 func (s *Service) logRefusal(ctx context.Context, db string, e *Error) {
+	if !e.nobody {
+		s.audit.event(ctx, auditSignInRefused, auditDB(Database{Name: db}), auditUser(e.user), auditReason(e))
+	}
 	log := s.logger.Debug
 	switch {
 	case e.Status == http.StatusInternalServerError:

@@ -42,6 +42,7 @@ func (s *Service) checkPassword(ctx context.Context, db Database, name, password
 		return u, nil
 	}
 	if refusal := s.judgePassword(ctx, db, name, password, u); refusal != nil {
+		refusal.user = name
 		return nil, refusal
 	}
 	s.audit.event(ctx, auditSignIn, auditDB(db), auditUser(name), auditMethod(MethodBasic))

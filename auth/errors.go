@@ -37,6 +37,10 @@ type Error struct {
 	Detail string
 
 	audit bool // worth a line in the log at its normal level
+	// user is the name that was given with a password, for the audit log.
+	user string
+	// nobody: no credentials came, so that nobody was refused.
+	nobody bool
 }
 
 // Error returns the reason that the client is told.
@@ -47,7 +51,7 @@ func (e *Error) Error() string { return e.Reason }
 func errLoginRequired() *Error {
 	return &Error{
 		Status: http.StatusUnauthorized, Name: "unauthorized", Reason: "Login required",
-		Challenges: []string{challengeBare},
+		Challenges: []string{challengeBare}, nobody: true,
 	}
 }
 

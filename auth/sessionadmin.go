@@ -100,7 +100,7 @@ func (c *sessionCall) makeFor(db Database, name string, ttl time.Duration) {
 		c.refuse(errInternal("making a session", err))
 		return
 	}
-	c.s.audit.event(c.r.Context(), auditSessionCreated, append(auditSession(x), auditActor(c.administrator))...)
+	c.s.audit.event(c.r.Context(), auditSessionCreated, append(auditSessionOf(x), auditActor(c.administrator))...)
 	c.write(http.StatusOK, map[string]any{
 		"session_id": id, "expires": rfc3339(time.UnixMilli(x.Expires)), "cookie_name": pol.Session.Cookie,
 	})
@@ -129,7 +129,7 @@ func (c *sessionCall) anySession(id string) {
 			c.refuse(errInternal("ending a session", err))
 			return
 		}
-		c.s.audit.event(c.r.Context(), auditSessionEnded, append(auditSession(x), auditActor(c.administrator), auditDB(db))...)
+		c.s.audit.event(c.r.Context(), auditSessionEnded, append(auditSessionOf(x), auditActor(c.administrator), auditDB(db))...)
 		c.write(http.StatusOK, map[string]any{"ok": true})
 	default:
 		c.w.Header().Set("Allow", "GET, HEAD, DELETE")

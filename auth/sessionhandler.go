@@ -234,7 +234,7 @@ func (c *sessionCall) signOut(held []sessionKey) error {
 		return err
 	}
 	for _, x := range ended {
-		c.s.audit.event(c.r.Context(), auditSessionEnded, auditSession(x)...)
+		c.s.audit.event(c.r.Context(), auditSessionEnded, auditSessionOf(x)...)
 	}
 	return nil
 }

@@ -90,6 +90,6 @@ func (s *Service) openSession(w http.ResponseWriter, r *http.Request, site *Site
 	for _, l := range limits {
 		http.SetCookie(w, setCookie(r, site, l, l.Cookie, id, time.Until(time.UnixMilli(x.Expires))))
 	}
-	s.audit.event(r.Context(), auditSessionCreated, auditSession(x)...)
+	s.audit.event(r.Context(), auditSessionCreated, auditSessionOf(x)...)
 	return id, nil
 }

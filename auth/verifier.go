@@ -9,6 +9,7 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
+	"go.uber.org/zap"
 )
 
 // digestLifetime is the longest time that a verified token is known by its digest.
@@ -87,6 +88,7 @@ func (s *Service) verify(ctx context.Context, raw string, admits func(*provider)
 	}
 	s.state.Load().noteSeen(v, now)
 	s.digests.put(digest, v)
+	s.audit.event(ctx, auditSignIn, auditIdentity(v.identity), auditMethod(MethodBearer), zap.String("provider", p.Name))
 	return v, nil
 }
 
