@@ -6,11 +6,11 @@ import "go.uber.org/zap"
 func auditMethod(m Method) zap.Field { return zap.String("method", string(m)) }
 
 // auditSession names a session by its handle, which signs nobody in.
-func auditSession(handle string) zap.Field { return zap.String("session", auditText(handle)) }
+func auditHandle(handle string) zap.Field { return zap.String("session", auditText(handle)) }
 
 // auditSessionOf is what tells a session, and whose it is.
 func auditSessionOf(x *session) []zap.Field {
-	fields := []zap.Field{auditSession(x.handle()), auditMethod(x.method())}
+	fields := []zap.Field{auditHandle(x.handle()), auditMethod(x.method())}
 	if x.User != "" {
 		return append(fields, auditUser(x.User))
 	}

@@ -132,6 +132,6 @@ func (c *sessionCall) endOne(p *Principal, handle string) {
 		c.refuse(errInternal("ending a session", err))
 		return
 	}
-	c.s.audit.event(c.r.Context(), auditSessionEnded, auditActor(p), auditDB(p.db), auditUser(p.Name), auditSession(handle))
+	c.s.audit.event(c.r.Context(), auditSessionEnded, auditActor(p), auditDB(p.db), auditUser(p.Name), auditHandle(handle))
 	c.write(http.StatusOK, map[string]any{"ok": true})
 }
