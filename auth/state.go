@@ -16,6 +16,7 @@ import (
 // Sizes of the caches in entries; each takes a few hundred bytes.
 const (
 	userCacheSize    = 1 << 15
+	roleCacheSize    = 1 << 12
 	sessionCacheSize = 1 << 15
 )
 
@@ -35,6 +36,7 @@ type State struct {
 	cancel  context.CancelFunc
 
 	users      *lru[userRef, *User]
+	roles      *lru[roleRef, *Role]
 	identities *lru[identityRef, *identityRecord]
 	sessions   *lru[sessionKey, *session]
 	refused    refusedTokens
@@ -64,6 +66,7 @@ func openState(ctx context.Context, r records, logger *zap.Logger) (*State, erro
 		records:    r,
 		logger:     logger,
 		users:      newLRU[userRef, *User](userCacheSize),
+		roles:      newLRU[roleRef, *Role](roleCacheSize),
 		identities: newLRU[identityRef, *identityRecord](userCacheSize),
 		sessions:   newLRU[sessionKey, *session](sessionCacheSize),
 		keySets:    map[string]*keySet{},

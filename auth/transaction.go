@@ -27,6 +27,7 @@ type event struct {
 // Kinds of events.
 const (
 	eventUser     = "user"
+	eventRole     = "role"
 	eventIdentity = "identity"
 	eventSession  = "session"
 	eventToken    = "token" // refused from now on
@@ -101,6 +102,8 @@ func (s *State) apply(events []event) {
 		switch e.Kind {
 		case eventUser:
 			s.users.drop(userRef{e.DB, e.Name})
+		case eventRole:
+			s.roles.drop(roleRef{e.DB, e.Name})
 		case eventIdentity:
 			s.identities.drop(identityRef{e.DB, identityKey(e.Identity)})
 		case eventSession:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -166,6 +165,22 @@ func (s *State) Users(ctx context.Context, db uint32, fn func(*User) error) erro
 	return nil
 }
 
+// userNames lists the names of a database's users in order.
+func (s *State) userNames(ctx context.Context, db uint32) ([]string, error) {
+	var names []string
+	err := s.records.View(ctx, func(r syncstore.RecordReader) error {
+		names = nil
+		return r.Scan(db, []byte(userPrefix), func(key, _ []byte) error {
+			names = append(names, string(key[len(userPrefix):]))
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing users: %w", err)
+	}
+	return names, nil
+}
+
 // CreateUser makes a user that nobody can sign in as yet: an identity becomes it by
 // Link, by firstUse (the first identity with the name), or when the name derives from
 // the identity's subject. Errors: ErrUserExists, ErrBadUserName.
@@ -229,15 +244,7 @@ func (tx *transaction) changeUser(db uint32, u *User, change UserUpdate) error {
 	assign(&u.AdminChannels, change.AdminChannels)
 	assign(&u.AdminRoles, change.AdminRoles)
 	assign(&u.FirstUse, change.FirstUse)
-	for scope, collections := range change.Collections {
-		if u.Collections == nil {
-			u.Collections = CollectionGrants{}
-		}
-		if u.Collections[scope] == nil {
-			u.Collections[scope] = map[string][]string{}
-		}
-		maps.Copy(u.Collections[scope], collections)
-	}
+	u.Collections = u.Collections.with(change.Collections)
 	if change.TokenIssuer != nil && len(u.Identities) == 0 {
 		u.TokenIssuer = *change.TokenIssuer
 	}
