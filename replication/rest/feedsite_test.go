@@ -15,7 +15,7 @@ import (
 
 // signedIn lets everybody in: as the user that the X-User header names, as an
 // administrator for "admin", as a guest without one.
-type signedIn struct{}
+type signedIn struct{ noManagement }
 
 func (signedIn) Authenticate(r *http.Request, _ *auth.Site, _ auth.Database) (*auth.Principal, error) {
 	switch name := r.Header.Get("X-User"); name {

@@ -71,6 +71,8 @@ type authenticator interface {
 	AuthenticateAdmin(r *http.Request, site *auth.Site) (*auth.Principal, error)
 	Lease(ctx context.Context, p *auth.Principal) (*auth.Lease, error)
 	ServeSession(w http.ResponseWriter, r *http.Request, site *auth.Site, db *auth.Database, names []auth.Database)
+	ServeSessionHandle(w http.ResponseWriter, r *http.Request, site *auth.Site, db *auth.Database, names []auth.Database, handle string)
+	Administer(r *http.Request, actor *auth.Principal, db auth.Database) *auth.Administration
 }
 
 // Handler serves a site.
@@ -134,7 +136,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next http.Ha
 		next.ServeHTTP(w, r)
 		return
 	}
-	rq := &request{w: w, r: r, docID: to.doc, attName: to.att, started: time.Now()}
+	rq := &request{w: w, r: r, docID: to.doc, attName: to.att, item: to.item, part: to.part, started: time.Now()}
 	h.commonHeaders(rq)
 	h.corsHeaders(rq)
 	if r.Method == http.MethodOptions {
@@ -178,7 +180,7 @@ func (h *Handler) signIn(rq *request, to target, act action) error {
 	}
 	rq.dbName = to.db
 	rq.db = db
-	if to.kind == kindSession {
+	if to.kind == kindSession || to.kind == kindSessionHandle {
 		return nil // ServeSession judges by itself
 	}
 	rq.principal, err = h.auth.Authenticate(rq.r, &h.Site, auth.Database{Name: to.db, ID: db.ID()})

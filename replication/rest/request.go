@@ -20,6 +20,8 @@ type request struct {
 	coll      *syncstore.Collection // nil for root endpoints
 	docID     string                // unescaped; "_design/x" with its prefix; for _local without
 	attName   string
+	item      string // the user, role or session that the path is about
+	part      string // the session of a user
 	started   time.Time
 	// answered is set before the first byte of the answer goes out: an error after
 	// that can only cut the connection.

@@ -61,6 +61,19 @@ func (h *Handler) allDatabases(rq *request) error {
 // session hands /_session and /{db}/_session to auth, after the cross-origin check
 // (DECISIONS 12: signing in must not be forced on a user by another site either).
 func (h *Handler) session(rq *request) error {
+	return h.toAuth(rq, func(db *auth.Database, names []auth.Database) {
+		h.auth.ServeSession(rq.w, rq.r, &h.Site, db, names)
+	})
+}
+
+// sessionHandle hands the paths below _session to auth likewise.
+func (h *Handler) sessionHandle(rq *request) error {
+	return h.toAuth(rq, func(db *auth.Database, names []auth.Database) {
+		h.auth.ServeSessionHandle(rq.w, rq.r, &h.Site, db, names, rq.item)
+	})
+}
+
+func (h *Handler) toAuth(rq *request, serve func(db *auth.Database, names []auth.Database)) error {
 	if err := h.checkOrigin(rq); err != nil {
 		return err
 	}
@@ -71,10 +84,10 @@ func (h *Handler) session(rq *request) error {
 	rq.answered = true
 	if rq.db != nil {
 		db := auth.Database{Name: rq.dbName, ID: rq.db.ID()}
-		h.auth.ServeSession(rq.w, rq.r, &h.Site, &db, []auth.Database{db})
+		serve(&db, []auth.Database{db})
 		return nil
 	}
-	h.auth.ServeSession(rq.w, rq.r, &h.Site, nil, h.siteDatabases())
+	serve(nil, h.siteDatabases())
 	return nil
 }
 

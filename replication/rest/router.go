@@ -27,6 +27,16 @@ const (
 	kindLocalAttachment
 	kindDocument
 	kindAttachment
+	kindSessionHandle
+	kindRootSessionHandle
+	kindUsers
+	kindUser
+	kindUserSessions
+	kindUserSession
+	kindUserIdentities
+	kindRoles
+	kindRole
+	kindExplain
 	kindUnknown // an underscore name that is no endpoint
 	kinds
 )
@@ -37,7 +47,9 @@ type target struct {
 	db   string // "" for root endpoints
 	doc  string // unescaped; for _local without the prefix
 	att  string
-	err  error // the path is ours and malformed
+	item string // unescaped: the user, role or session that a path is about
+	part string // unescaped: the session of a user
+	err  error  // the path is ours and malformed
 }
 
 // action is what a method does to a target.
@@ -91,6 +103,9 @@ func table(k kind) actions {
 			put:    action{do: (*Handler).putLocal, write: true},
 			delete: action{do: (*Handler).deleteLocal, write: true},
 		}
+	}
+	if a, ok := managementActions(k); ok {
+		return a
 	}
 	return documentActions(k)
 }
@@ -180,7 +195,7 @@ func (h *Handler) route(path string) (target, bool) {
 		return target{}, false
 	}
 	if name[0] == '_' {
-		return routeRoot(name, rest), true
+		return routeRoot(name, rest, h.Site.Admin != nil), true
 	}
 	if !h.mounted(name) {
 		return target{}, false
@@ -188,7 +203,10 @@ func (h *Handler) route(path string) (target, bool) {
 	if !deeper || rest == "" {
 		return target{kind: kindDatabase, db: name}, true
 	}
-	to := routeDatabase(rest)
+	to, ok := routeManagement(rest, h.Site.Admin != nil)
+	if !ok {
+		to = routeDatabase(rest)
+	}
 	to.db = name
 	return to, true
 }
@@ -217,7 +235,7 @@ func plausibleDatabase(name string) bool {
 	return true
 }
 
-func routeRoot(name, rest string) target {
+func routeRoot(name, rest string, admin bool) target {
 	if rest == "" {
 		switch name {
 		case "_up":
@@ -227,6 +245,12 @@ func routeRoot(name, rest string) target {
 		case "_session":
 			return target{kind: kindRootSession}
 		}
+	}
+	if handle, err := unescape(strings.TrimSuffix(rest, "/")); err == nil && name == "_session" && rest != "" {
+		return target{kind: kindRootSessionHandle, item: handle}
+	}
+	if admin && name == "_auth" && rest == "explain" {
+		return target{kind: kindExplain}
 	}
 	return target{kind: kindRootUnknown}
 }

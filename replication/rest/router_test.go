@@ -69,7 +69,7 @@ func TestRoute(t *testing.T) {
 		"/notes/%E2%82%AC":     {kind: kindDocument, db: "notes", doc: "€"},
 		"/notes":               {kind: kindDatabase, db: "notes"},
 		"/_session":            {kind: kindRootSession},
-		"/_session/x":          {kind: kindRootUnknown},
+		"/_session/x":          {kind: kindRootSessionHandle, item: "x"},
 	} {
 		got, ours := h.route(path)
 		require.True(t, ours, path)

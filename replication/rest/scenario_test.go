@@ -15,6 +15,7 @@ import (
 // fakeAuth signs in by "Authorization: Bearer <name>" and "Cookie: s=<name>"; the name
 // "reader" may only read. An admin site takes everybody as an administrator.
 type fakeAuth struct {
+	noManagement
 	guests bool
 	lease  error
 }
