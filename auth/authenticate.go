@@ -189,6 +189,9 @@ func (s *Service) admitUserSession(ctx context.Context, x *session, db Database,
 		return nil, errInvalidSession("user was deleted")
 	case u.Disabled:
 		return nil, errInvalidSession("user is disabled")
+	case x.Method == MethodBasic && x.PasswordAt != u.PasswordAt:
+		// Also when it changed while it was being checked, before there was a session.
+		return nil, errInvalidSession("password changed")
 	case x.Created <= u.NotBefore:
 		return nil, errInvalidSession("made before all sessions were ended")
 	}

@@ -28,9 +28,10 @@ type session struct {
 	Method      Method          `json:"method,omitempty"` // how its owner signed in; "" is bearer
 	Provider    string          `json:"provider,omitempty"`
 	Identity    Identity        `json:"identity,omitzero"`
-	DB          uint32          `json:"db,omitempty"`   // of User
-	User        string          `json:"user,omitempty"` // instead of an identity
-	Name        string          `json:"name,omitempty"` // that a new user would get
+	DB          uint32          `json:"db,omitempty"`          // of User
+	User        string          `json:"user,omitempty"`        // instead of an identity
+	PasswordAt  int64           `json:"password_at,omitempty"` // of User, if a password made it
+	Name        string          `json:"name,omitempty"`        // that a new user would get
 	FromSubject bool            `json:"from_subject,omitempty"`
 	Email       string          `json:"email,omitempty"`
 	Roles       []string        `json:"roles,omitempty"`

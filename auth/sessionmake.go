@@ -19,7 +19,7 @@ func (c *sessionCall) newSession(p *Principal) (*session, []*SessionPolicy) {
 		return nil, nil
 	}
 	now := time.Now()
-	x := &session{Method: p.Method, DB: p.db.ID, User: p.Name}
+	x := &session{Method: p.Method, DB: p.db.ID, User: p.Name, PasswordAt: p.passwordAt}
 	x.stamp(c.r, now, now.Add(pol.Session.Lifetime))
 	return x, []*SessionPolicy{&pol.Session}
 }

@@ -251,7 +251,7 @@ func (tx *transaction) changeUser(db uint32, u *User, change UserUpdate) error {
 	disables := change.Disabled != nil && *change.Disabled && !u.Disabled
 	assign(&u.Disabled, change.Disabled)
 	if change.PasswordHash != nil {
-		u.Password, u.PasswordAt = *change.PasswordHash, time.Now().UnixMicro()
+		u.Password, u.PasswordAt = *change.PasswordHash, max(u.PasswordAt+1, time.Now().UnixMicro())
 		if err := tx.endSessionsOf(db, u, false); err != nil {
 			return err
 		}
