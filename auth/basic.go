@@ -2,7 +2,10 @@ package auth
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"net/netip"
 	"time"
 
 	"go.uber.org/zap"
@@ -38,15 +41,48 @@ func (s *Service) checkPassword(ctx context.Context, db Database, name, password
 	if err != nil {
 		return nil, errInternal("signing in", err)
 	}
-	if u != nil && u.Password != "" && !u.Disabled && st.basic.has(db.ID, name, password, u.PasswordAt) {
+	enabled := u != nil && u.Password != "" && !u.Disabled
+	// Who may not guess may not guess what others have verified either.
+	if enabled && !st.throttle.refuses(time.Now(), userRef{db.ID, name}, ClientOf(ctx).Addr) &&
+		st.basic.has(db.ID, name, password, u.PasswordAt) {
 		return u, nil
 	}
-	if refusal := s.judgePassword(ctx, db, name, password, u); refusal != nil {
-		refusal.user = name
+	refusal := s.oneAttempt(ctx, loginKey{st.basic.key(db.ID, name, password), networkOf(ClientOf(ctx).Addr), enabled, u.passwordAt()},
+		func(ctx context.Context) *Error {
+			refusal := s.judgePassword(ctx, db, name, password, u)
+			if refusal != nil {
+				refusal.user = name
+			}
+			return refusal
+		})
+	if refusal != nil {
 		return nil, refusal
 	}
-	s.audit.event(ctx, auditSignIn, auditDB(db), auditUser(name), auditMethod(MethodBasic))
 	return u, nil
+}
+
+// loginKey is a name and a password from a client, and the password that the user has.
+type loginKey struct {
+	pair       [sha256.Size]byte
+	client     netip.Prefix
+	enabled    bool
+	passwordAt int64
+}
+
+// oneAttempt makes one of the same logins that come at the same time: a client that
+// begins with twenty requests must not be taken for one who guesses. judge goes on if its
+// client hangs up, for the others.
+func (s *Service) oneAttempt(ctx context.Context, key loginKey, judge func(context.Context) *Error) *Error {
+	ch := s.state.Load().logins.DoChan(fmt.Sprintf("%x %v %v %d", key.pair, key.client, key.enabled, key.passwordAt), func() (any, error) {
+		return judge(context.WithoutCancel(ctx)), nil
+	})
+	select {
+	case result := <-ch:
+		refusal, _ := result.Val.(*Error)
+		return refusal
+	case <-ctx.Done():
+		return errInternal("checking a password", ctx.Err())
+	}
 }
 
 // judgePassword is checkPassword for a password that is not known to be good. u may be nil.
@@ -70,13 +106,14 @@ func (s *Service) judgePassword(ctx context.Context, db Database, name, password
 		st.throttle.failed(time.Now(), ref, addr)
 		s.logger.Error("a stored password hash cannot be read: set a new password", zap.String("database", db.Name), auditUser(name), zap.Error(err))
 		return errBadLogin("the stored hash cannot be read")
-	case err != nil: // the client hung up
+	case err != nil:
 		st.throttle.abandoned(time.Now(), ref, addr)
 		return errInternal("checking a password", err)
 	case !ok:
 		st.throttle.failed(time.Now(), ref, addr)
 		return errBadLogin(passwordDetail(u))
 	}
+	s.audit.event(ctx, auditSignIn, auditDB(db), auditUser(name), auditMethod(MethodBasic))
 	st.throttle.succeeded(time.Now(), ref, addr)
 	st.basic.put(db.ID, name, password, u.PasswordAt)
 	if rehash {

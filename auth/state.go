@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddysync/caddy-sync/syncstore"
 	"go.uber.org/zap"
+	"golang.org/x/sync/singleflight"
 )
 
 // Sizes of the caches in entries; each takes a few hundred bytes.
@@ -46,6 +47,7 @@ type State struct {
 	passwords  *passwords
 	basic      *basicCache
 	throttle   *throttle
+	logins     singleflight.Group // by loginKey
 
 	current atomic.Pointer[Service] // by which leases are judged
 

@@ -93,6 +93,19 @@ func (t *throttle) check(now time.Time, user userRef, addr netip.Addr) (delay ti
 	return min(maxLoginDelay, time.Duration(late+1)*userDelay), false
 }
 
+// refuses reports whether check would refuse. It reserves nothing.
+func (t *throttle) refuses(now time.Time, user userRef, addr netip.Addr) bool {
+	net := networkOf(addr)
+	address, pair := t.hash(net), t.hash(placeOf{user, net})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.began.IsZero() {
+		return false
+	}
+	at := now.Sub(t.began)
+	return t.addresses.wait(address, at) > 0 || t.pairs.wait(pair, at) > 0
+}
+
 // failed is called when the password was wrong. The attempt stays counted.
 func (t *throttle) failed(time.Time, userRef, netip.Addr) {}
 

@@ -25,11 +25,14 @@ func TestDecision11_OneClientAtOneAccount(t *testing.T) {
 	t.Parallel()
 	th := newThrottle()
 	for range pairBurst {
+		require.False(t, th.refuses(noon, aliceRef, attacker))
 		delay, refuse := th.check(noon, aliceRef, attacker)
 		require.False(t, refuse)
 		require.Zero(t, delay)
 		th.failed(noon, aliceRef, attacker)
 	}
+	require.True(t, th.refuses(noon, aliceRef, attacker))
+	require.False(t, th.refuses(noon, aliceRef, home))
 	delay, refuse := th.check(noon, aliceRef, attacker)
 	require.True(t, refuse)
 	require.Equal(t, pairEvery, delay, "Retry-After is when it would be let through")
@@ -72,6 +75,7 @@ func TestDecision11_OneClientAtManyAccounts(t *testing.T) {
 	}
 	delay, refuse := attempt(noon, addressBurst)
 	require.True(t, refuse)
+	require.True(t, th.refuses(noon, aliceRef, attacker))
 	require.Equal(t, addressEvery, delay)
 	_, refuse = th.check(noon, aliceRef, home)
 	require.False(t, refuse)

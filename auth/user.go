@@ -67,6 +67,14 @@ func newUser(name string) *User {
 	return &User{Name: name, NotBefore: now.UnixMicro(), Created: now.UTC().Truncate(time.Second)}
 }
 
+// passwordAt is PasswordAt; 0 for nobody.
+func (u *User) passwordAt() int64 {
+	if u == nil {
+		return 0
+	}
+	return u.PasswordAt
+}
+
 // outdated reports whether a says something newer about u. The same token twice
 // changes nothing (sync-gateway F row 23); an older one neither.
 func (u *User) outdated(a *applicant, rec *identityRecord) bool {
