@@ -13,7 +13,7 @@ import (
 
 // A redirect to somebody else's server hands over the code, or lends our name to a
 // phishing page (RFC 9700 section 4.1, 4.11).
-func TestAttackOpenRedirectAtAuthorization(t *testing.T) {
+func TestAttack_OpenRedirectAtAuthorization(t *testing.T) {
 	t.Parallel()
 
 	idp := newTestIDP(t, nil)
@@ -42,7 +42,7 @@ func TestAttackOpenRedirectAtAuthorization(t *testing.T) {
 	require.Empty(t, unknown.header.Get("Location"))
 }
 
-func TestAttackOpenRedirectAtLogout(t *testing.T) {
+func TestAttack_OpenRedirectAtLogout(t *testing.T) {
 	t.Parallel()
 
 	idp := newTestIDP(t, nil)
@@ -68,7 +68,7 @@ func TestAttackOpenRedirectAtLogout(t *testing.T) {
 }
 
 // PKCE ties a code to whoever began (RFC 7636); plain ties it to whoever reads along.
-func TestAttackDowngradeOfPKCE(t *testing.T) {
+func TestAttack_DowngradeOfPKCE(t *testing.T) {
 	t.Parallel()
 
 	idp := newTestIDP(t, nil)
@@ -91,7 +91,7 @@ func TestAttackDowngradeOfPKCE(t *testing.T) {
 }
 
 // A stolen code is worth nothing without the verifier, and there is one guess.
-func TestAttackStolenCodeWithoutItsVerifier(t *testing.T) {
+func TestAttack_StolenCodeWithoutItsVerifier(t *testing.T) {
 	t.Parallel()
 
 	idp := newTestIDP(t, nil)
@@ -118,7 +118,7 @@ func TestAttackStolenCodeWithoutItsVerifier(t *testing.T) {
 
 // The second use of a code ends what the first one got: one of the two is a thief
 // (RFC 6749 section 4.1.2).
-func TestAttackCodeReuseEndsTheTokens(t *testing.T) {
+func TestAttack_CodeReuseEndsTheTokens(t *testing.T) {
 	t.Parallel()
 
 	idp := newTestIDP(t, nil)
@@ -132,7 +132,7 @@ func TestAttackCodeReuseEndsTheTokens(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, info.status)
 }
 
-func TestAttackCodeUsedTwiceAtOnceGivesAtMostOneSignIn(t *testing.T) {
+func TestAttack_CodeUsedTwiceAtOnceGivesAtMostOneSignIn(t *testing.T) {
 	t.Parallel()
 
 	idp := newTestIDP(t, nil)
@@ -164,7 +164,7 @@ func TestAttackCodeUsedTwiceAtOnceGivesAtMostOneSignIn(t *testing.T) {
 }
 
 // A refresh token used twice was stolen; the whole sign-in ends (RFC 9700 section 4.14.2).
-func TestAttackRefreshTokenReuseEndsTheSignIn(t *testing.T) {
+func TestAttack_RefreshTokenReuseEndsTheSignIn(t *testing.T) {
 	t.Parallel()
 
 	idp := newTestIDP(t, nil)
@@ -175,7 +175,7 @@ func TestAttackRefreshTokenReuseEndsTheSignIn(t *testing.T) {
 	idp.refused(refreshParams(second.Refresh), "invalid_grant")
 }
 
-func TestAttackRefreshTokenOfAnotherClient(t *testing.T) {
+func TestAttack_RefreshTokenOfAnotherClient(t *testing.T) {
 	t.Parallel()
 
 	idp := newTestIDP(t, nil)
@@ -191,7 +191,7 @@ func TestAttackRefreshTokenOfAnotherClient(t *testing.T) {
 }
 
 // Access logs have URLs (RFC 6749 section 3.2, DECISIONS 15).
-func TestAttackSecretsInTheURLAreNotTaken(t *testing.T) {
+func TestAttack_SecretsInTheURLAreNotTaken(t *testing.T) {
 	t.Parallel()
 
 	idp := newTestIDP(t, nil)
@@ -210,7 +210,7 @@ func TestAttackSecretsInTheURLAreNotTaken(t *testing.T) {
 }
 
 // A page of another site can post forms here, though not read the answers.
-func TestAttackOtherSitesCannotPost(t *testing.T) {
+func TestAttack_OtherSitesCannotPost(t *testing.T) {
 	t.Parallel()
 
 	idp := newTestIDP(t, nil)
@@ -233,7 +233,7 @@ func TestAttackOtherSitesCannotPost(t *testing.T) {
 	require.Equal(t, http.StatusSeeOther/100, got.status/100, "a browser that strips referrers still signs in")
 }
 
-func TestAttackLoginFormIsUsedOnce(t *testing.T) {
+func TestAttack_LoginFormIsUsedOnce(t *testing.T) {
 	t.Parallel()
 
 	idp := newTestIDP(t, nil)
@@ -251,7 +251,7 @@ func TestAttackLoginFormIsUsedOnce(t *testing.T) {
 	}
 }
 
-func TestAttackForgedIDTokenHint(t *testing.T) {
+func TestAttack_ForgedIDTokenHint(t *testing.T) {
 	t.Parallel()
 
 	idp := newTestIDP(t, nil)
@@ -270,7 +270,7 @@ func TestAttackForgedIDTokenHint(t *testing.T) {
 	idp.tokens(refreshParams(got.Refresh)) // nobody was signed out
 }
 
-func TestAttackOtherGrantsAndFlows(t *testing.T) {
+func TestAttack_OtherGrantsAndFlows(t *testing.T) {
 	t.Parallel()
 
 	idp := newTestIDP(t, nil)

@@ -46,7 +46,7 @@ func TestConfidentialClientShowsItsSecret(t *testing.T) {
 	}
 }
 
-func TestAttackCodeOfAConfidentialClientWithoutItsSecret(t *testing.T) {
+func TestAttack_CodeOfAConfidentialClientWithoutItsSecret(t *testing.T) {
 	t.Parallel()
 
 	idp := confidential(t)
