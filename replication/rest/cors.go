@@ -82,6 +82,9 @@ func normalOrigin(text string) (string, error) {
 		(u.Path != "" && u.Path != "/") {
 		return "", fmt.Errorf("%q is not an origin like https://app.example.com", text)
 	}
+	if strings.Contains(u.Host, "*") {
+		return "", fmt.Errorf("%q is a pattern: write each origin by itself, or * alone for all", text)
+	}
 	host := strings.ToLower(u.Host)
 	switch u.Scheme { // url.Parse has made it lower case
 	case "https":

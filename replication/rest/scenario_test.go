@@ -138,6 +138,11 @@ func (s *site) run(c scenario) *httptest.ResponseRecorder {
 
 func (s *site) send(c scenario) *httptest.ResponseRecorder {
 	s.t.Helper()
+	return s.serveRequest(s.request(c))
+}
+
+func (s *site) request(c scenario) *http.Request {
+	s.t.Helper()
 	if c.method == "" {
 		c.method = http.MethodGet
 	}
@@ -153,6 +158,10 @@ func (s *site) send(c scenario) *httptest.ResponseRecorder {
 			}
 		}
 	}
+	return r
+}
+
+func (s *site) serveRequest(r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusTeapot) // the next handler
