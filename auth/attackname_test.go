@@ -86,3 +86,19 @@ func TestAttack_HeadersSmuggledInRefusals(t *testing.T) {
 		require.NotContains(t, fmt.Sprint(e.ContextMap()["detail"]), "\n", "the log encodes it, and it is quoted before")
 	}
 }
+
+// A role or channel that passes for two where they are written as a list, or for more
+// than the provider can give. CWE-117, CWE-138.
+func TestAttack_ListsSmuggledInRolesAndChannels(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *Config) { c.Providers[0].RolesClaim, c.Providers[0].ChannelsClaim = "roles", "roles" })
+	good := []string{"staff", "a b", "project:7", "role/x", "é", "_x", "x_admin", "*"}
+	roles := append([]string{"_admin", "", "\ufffd", "staff,admin", ",", "staff,", "x\r\nX-Roles: admin", "x\nadmin", "x\x00", "x\u0085", "x\tadmin"}, good...)
+	p := w.in(bearer(w.issuer.token("alice", map[string]any{"roles": roles})))
+	require.Equal(t, good, p.Roles)
+	require.Equal(t, good, p.Channels)
+	cookie := w.signIn(w.issuer.token("alice", map[string]any{"roles": roles}))
+	require.Equal(t, good, w.in(cookie).Roles)
+	half := bearer(withPayloadText(`{"iss":"{iss}",{good},"sub":"bob","roles":["a\ud800","a\ud801"]}`)(w.issuer))
+	require.Empty(t, w.in(half).Roles, "two roles that would become one")
+}

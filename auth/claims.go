@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -167,7 +168,7 @@ func texts(v any) ([]string, bool) {
 }
 
 // names reads the claim at path, or no claim if path is "", as a list of names: a string
-// or an array of strings, none of them empty, each once.
+// or an array of strings, each once. What is no name of a role or channel is left out.
 func (c claims) names(path string) ([]string, error) {
 	if path == "" {
 		return nil, nil
@@ -179,11 +180,20 @@ func (c claims) names(path string) ([]string, error) {
 	}
 	var names []string
 	for _, name := range list {
-		if name != "" && !slices.Contains(names, name) {
+		if validGrant(name) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
 	return names, nil
+}
+
+// validGrant reports whether a token may give a role or channel of this name. Lists of
+// names are written with commas, into headers too, so no name may pass for two, or end the
+// line; nor may one be CouchDB's word for an administrator.
+func validGrant(name string) bool {
+	return name != "" && name != "_admin" && !strings.ContainsFunc(name, func(r rune) bool {
+		return r == ',' || r == utf8.RuneError || unicode.IsControl(r)
+	})
 }
 
 // moment reads a NumericDate (RFC 7519 section 2), zero if there is none.
