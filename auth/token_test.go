@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,6 +102,12 @@ func FuzzToken(f *testing.F) {
 		require.Contains(t, signatureAlgorithms, got.alg)
 		require.False(t, got.expires.IsZero())
 		require.False(t, got.expires.After(maxTime))
+		// There is no second text of the same token.
+		header, payload := splitToken(raw)
+		require.Equal(t, string(got.payload), payload)
+		rest, ok := strings.CutPrefix(raw, strings.TrimSuffix(forge(header, payload, nil), "."))
+		require.True(t, ok)
+		require.NotContains(t, rest, "=")
 		// What we read is what go-jose reads.
 		jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(got.alg)})
 		if err == nil {
