@@ -39,11 +39,42 @@ func (p *panva) start() {
 	p.node = harness.NewScript(p.t, harness.Script{Path: "idp/op.mjs", Env: p.env})
 	_, err := p.node.Await(p.t.Context(), "listening")
 	require.NoError(p.t, err)
+
+	node := p.node
+	p.t.Cleanup(func() {
+		if p.t.Failed() {
+			p.t.Logf("output of the provider at %s:\n%s", p.Issuer, node.Output())
+		}
+	})
 }
 
 func (p *panva) stop() {
 	p.t.Helper()
 	require.NoError(p.t, p.node.Close())
+}
+
+// rotate restarts the provider with new keys; the old ones stay published with keep.
+func (p *panva) rotate(keep bool) {
+	p.t.Helper()
+	p.stop()
+
+	p.env["ROTATE"] = "drop"
+	if keep {
+		p.env["ROTATE"] = "keep"
+	}
+
+	p.start()
+	delete(p.env, "ROTATE") // the next start is with the keys of now
+}
+
+// knows registers the sync server as clients of the provider (idp/op.mjs): notes-site is
+// the server's provider "site", notes-web its provider "web", with this secret.
+func (p *panva) knows(s *harness.Server, secret string) {
+	callback := s.URL + "/notes/_oidc_callback?provider="
+	p.env["CALLBACKS"] = callback + "site " + callback + "web"
+	p.env["AFTER_LOGOUT"] = appOrigin + "/bye"
+	p.env["BACKCHANNEL"] = s.URL + "/notes/_oidc_backchannel_logout"
+	p.env["SECRET"] = secret
 }
 
 // settings are a database that takes this provider's tokens besides the development

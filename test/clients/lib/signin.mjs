@@ -1,7 +1,7 @@
 // Signing in as an app does: authorization code with PKCE (RFC 7636), each hop by hand.
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { Jar } from './jar.mjs'
+import { Browser } from './browser.mjs'
 
 const redirectURI = 'http://127.0.0.1:8976/callback' // nobody listens: the last hop is read, not made
 
@@ -31,7 +31,8 @@ export async function signIn({ issuer, clientID, user, scope = 'openid profile e
     authorize.searchParams.set(name, value)
   }
 
-  const back = await walk(authorize.href, user)
+  const { url: back, response, text } = await new Browser().visit(authorize.href, { user, until: (to) => to.href.startsWith(redirectURI) })
+  assert.ok(!response, `signing in ended with ${response?.status}: ${text?.slice(0, 500)}`)
   assert.equal(back.searchParams.get('error'), null, back.searchParams.get('error_description') ?? '')
   assert.equal(back.searchParams.get('state'), state, 'the state came back changed')
 
@@ -57,55 +58,6 @@ export async function refresh(provider, clientID, refreshToken) {
 
 async function redeem(provider, form) {
   return json(await fetch(provider.token_endpoint, { method: 'POST', body: new URLSearchParams(form) }))
-}
-
-// walk follows redirects and fills in forms until the app is called back.
-async function walk(url, user) {
-  const jar = new Jar()
-  let request = { url }
-  for (let hop = 0; hop < 15; hop++) {
-    const response = await jar.fetch(request.url, request.options)
-    const location = response.headers.get('location')
-    if (location) {
-      await response.arrayBuffer()
-      const next = new URL(location, request.url)
-      if (next.href.startsWith(redirectURI)) return next
-      request = { url: next.href }
-      continue
-    }
-    const page = await response.text()
-    assert.equal(response.status, 200, `${request.url} answered ${response.status}: ${page.slice(0, 500)}`)
-    request = fillIn(page, request.url, user)
-  }
-  throw new Error('signing in took more than 15 hops')
-}
-
-// fillIn answers the page's form as the user: a button with the user's name, or a name
-// and a password, or a consent.
-function fillIn(page, url, user) {
-  const form = /<form[^>]*>/i.exec(page)?.[0]
-  assert.ok(form, `no form on the page of ${url}`)
-  const fields = new URLSearchParams()
-  for (const [tag] of page.matchAll(/<input[^>]*>/gi)) {
-    const name = attribute(tag, 'name')
-    if (name && attribute(tag, 'type') === 'hidden') fields.append(name, attribute(tag, 'value') ?? '')
-    else if (name === 'login') fields.append(name, user)
-    else if (name === 'password') fields.append(name, 'any')
-  }
-  const buttons = [...page.matchAll(/<button[^>]*>/gi)].map(([tag]) => tag)
-  if (buttons.some((b) => attribute(b, 'name') === 'user')) {
-    assert.ok(buttons.some((b) => attribute(b, 'value') === user), `the form does not list ${user}`)
-    fields.append('user', user)
-  }
-  return {
-    url: new URL(attribute(form, 'action') ?? '', url).href,
-    options: { method: 'POST', body: fields, headers: { Origin: new URL(url).origin } },
-  }
-}
-
-function attribute(tag, name) {
-  const found = new RegExp(`\\s${name}="([^"]*)"`, 'i').exec(tag)
-  return found?.[1].replaceAll('&amp;', '&').replaceAll('&#43;', '+').replaceAll('&#34;', '"')
 }
 
 async function json(response) {

@@ -1,0 +1,76 @@
+package test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/caddysync/caddy-sync/test/harness"
+	"github.com/stretchr/testify/require"
+)
+
+// read is a request signed in by a token.
+func read(token string) request {
+	return request{url: "/notes", header: map[string]string{"Authorization": "Bearer " + token}}
+}
+
+// requireStatus says how the server answers to a token.
+func requireStatus(t *testing.T, s *harness.Server, token string, want int, why string) reply {
+	t.Helper()
+
+	got := ask(t, s, read(token))
+	require.Equal(t, want, got.status, "%s: %s", why, got.body)
+
+	return got
+}
+
+func TestANewKeyIsTakenAtOnceAndADroppedOneNoMore(t *testing.T) {
+	t.Parallel()
+	withKeyProviders(t, func(t *testing.T, server *harness.Server, p keyProvider) {
+		t.Helper()
+
+		seen, unseen := p.token(), p.token()
+		requireStatus(t, server, seen, http.StatusOK, "the first key")
+
+		p.rotate(false)
+
+		requireStatus(t, server, unseen, http.StatusOK, "the server has not heard of the change yet")
+		requireStatus(t, server, p.token(), http.StatusOK, "the new key, without a restart")
+
+		// Until the server may ask again it cannot tell a dropped key from one that is newer
+		// than it knows (DECISIONS 7).
+		for _, token := range []string{seen, unseen} {
+			got := ask(t, server, read(token))
+			require.Contains(t, []int{http.StatusUnauthorized, http.StatusServiceUnavailable}, got.status, "a token of the dropped key: %s", got.body)
+		}
+
+		eventually(t, 45*time.Second, func() bool { return ask(t, server, read(seen)).status == http.StatusUnauthorized })
+	})
+}
+
+func TestDecision7_AProviderThatGoesDownLaterKeepsItsUsers(t *testing.T) {
+	t.Parallel()
+	withKeyProviders(t, func(t *testing.T, server *harness.Server, p keyProvider) {
+		t.Helper()
+
+		seen, unseen := p.token(), p.token()
+		requireStatus(t, server, seen, http.StatusOK, "the first key")
+
+		p.rotate(true)
+
+		fresh := p.token()
+
+		p.stop()
+
+		requireStatus(t, server, seen, http.StatusOK, "a token known already")
+		requireStatus(t, server, unseen, http.StatusOK, "a token of a known key")
+
+		// It may well be good: 401 would stop Couchbase Lite for good.
+		later := requireStatus(t, server, fresh, http.StatusServiceUnavailable, "a token of a key not seen yet")
+		require.NotEmpty(t, later.header.Get("Retry-After"))
+		requireStatus(t, server, unseen, http.StatusOK, "the failure is nobody else's")
+
+		p.start()
+		eventually(t, 45*time.Second, func() bool { return ask(t, server, read(fresh)).status == http.StatusOK })
+	})
+}
