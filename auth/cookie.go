@@ -10,6 +10,7 @@ import (
 // that one that deletes has the same attributes and hits the same cookie. maxAge below
 // a second deletes.
 func setCookie(r *http.Request, site *Site, p *SessionPolicy, name, value string, maxAge time.Duration) *http.Cookie {
+	//nolint:gosec // G124: the attributes are the operator's; by default Secure is as the browser's request is
 	c := &http.Cookie{
 		Name: name, Value: value, Path: "/", Domain: p.Domain,
 		HttpOnly: p.HTTPOnly != Off, SameSite: p.SameSite,
