@@ -234,7 +234,7 @@ func TestF88_BcryptIsRehashedAtSignIn(t *testing.T) {
 		}
 		old := bcrypted(t, "imported password", 4)
 		w.setHash("imported", old)
-		w.out(basic("imported", "wrong password"))
+		require.Equal(t, 401, w.out(basic("imported", "wrong password")).Status)
 		require.Equal(t, old, stored(), "a wrong password never rehashes")
 		p := w.in(basic("imported", "imported password"))
 		require.Regexp(t, `^\$argon2id\$`, stored())
@@ -254,7 +254,7 @@ func TestF88_BcryptIsRehashedAtSignIn(t *testing.T) {
 		require.Equal(t, old, stored())
 		w.in(basic("imported", long))
 		require.Regexp(t, `^\$argon2id\$`, stored())
-		w.out(basic("imported", long+"another slip"))
+		require.Equal(t, 401, w.out(basic("imported", long+"another slip")).Status)
 	})
 }
 
@@ -325,7 +325,7 @@ func TestPasswordChangedWhileItIsChecked(t *testing.T) {
 		_, err = w.service.Lease(t.Context(), p)
 		require.Equal(t, "password changed", detail(err))
 		w.state.passwords.argon2 = compute
-		w.out(basic("alice", "alice's password"))
+		require.Equal(t, 401, w.out(basic("alice", "alice's password")).Status)
 		w.in(basic("alice", "a new password"))
 	})
 }
@@ -378,7 +378,7 @@ func TestDecision11_TooManyLoginsAre429(t *testing.T) {
 		refused := 0
 		for i := range addressBurst + 20 {
 			resp := w.from(fmt.Sprintf("2001:db8::%x", i+1), fmt.Sprint("name", i), "password")
-			if resp.StatusCode == 429 {
+			if resp.StatusCode == http.StatusTooManyRequests {
 				require.Equal(t, "10", resp.Header.Get("Retry-After"))
 				refused++
 			}
