@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -110,25 +109,6 @@ func fetch(ctx context.Context, client *http.Client, address string) ([]byte, ht
 		return nil, nil, fmt.Errorf("reading %s: answer over %d bytes", address, fetchLimit)
 	}
 	return body, resp.Header, nil
-}
-
-// cacheLifetime is how long an answer may be kept by its Cache-Control and Age,
-// defaultRefresh if it does not say.
-func cacheLifetime(h http.Header) time.Duration {
-	lifetime := defaultRefresh
-	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
-		switch strings.ToLower(name) {
-		case "no-store", "no-cache":
-			return 0
-		case "max-age":
-			if s, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31); err == nil {
-				age, _ := strconv.ParseUint(h.Get("Age"), 10, 31)
-				lifetime = time.Duration(s-min(age, s)) * time.Second
-			}
-		}
-	}
-	return lifetime
 }
 
 // checkEndpoint refuses URLs that keys may not be fetched from: anything but https,

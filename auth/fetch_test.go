@@ -8,30 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
-
-func TestCacheLifetime(t *testing.T) {
-	t.Parallel()
-	for header, want := range map[string]time.Duration{
-		"":                           time.Hour,
-		"public":                     time.Hour,
-		"max-age=60":                 time.Minute,
-		`public, MAX-AGE="60"`:       time.Minute,
-		"max-age=60, no-store":       0,
-		"no-cache":                   0,
-		"max-age=-5":                 time.Hour,
-		"max-age=x":                  time.Hour,
-		"max-age=99999999999999999":  time.Hour,
-		"s-maxage=1, max-age=120, x": 2 * time.Minute,
-	} {
-		require.Equal(t, want, cacheLifetime(http.Header{"Cache-Control": {header}}), header)
-	}
-	require.Equal(t, 20*time.Second, cacheLifetime(http.Header{"Cache-Control": {"max-age=60"}, "Age": {"40"}}))
-	require.Zero(t, cacheLifetime(http.Header{"Cache-Control": {"max-age=60"}, "Age": {"400"}}))
-}
 
 // http:// is for this machine only.
 func TestWhereKeysMayBeFetched(t *testing.T) {

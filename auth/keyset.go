@@ -292,7 +292,7 @@ func (k *keySet) fetchKeys(ctx context.Context, next *keys) error {
 		k.logger.Info("provider's key left out", zap.String("provider", k.source.provider), zap.String("why", why))
 	}
 	next.list, next.JWKS, next.Fetched = list, body, time.Now()
-	lifetime := cacheLifetime(header)
+	lifetime := cacheLifetime(header, next.Fetched)
 	next.Due = next.Fetched.Add(min(max(lifetime, minRefresh), maxRefresh))
 	return nil
 }
