@@ -72,27 +72,3 @@ func (p *JWTProvider) parseKey(d *caddyfile.Dispenser) error {
 	}
 	return d.Err("key is not a JWK: write it as one argument in backquotes, such as key `{\"kty\":\"OKP\", … }`")
 }
-
-func (r *TokenRules) word(word string) parseWord {
-	switch word {
-	case "username_claim":
-		return text(&r.UsernameClaim)
-	case "user_prefix":
-		return text(&r.UserPrefix)
-	case "roles_claim":
-		return text(&r.RolesClaim)
-	case "channels_claim":
-		return text(&r.ChannelsClaim)
-	case "require":
-		return claimValues(&r.Require)
-	case "register":
-		return flag(&r.Register)
-	case "clock_skew":
-		return duration(&r.ClockSkew)
-	case "max_token_age":
-		return longDuration(&r.MaxTokenAge)
-	case "access_tokens":
-		return flag(&r.AccessTokens)
-	}
-	return nil
-}

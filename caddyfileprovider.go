@@ -1,10 +1,6 @@
 package caddysync
 
-import (
-	"slices"
-
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-)
+import "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 // parseProvider reads an identity provider:
 //
@@ -60,57 +56,10 @@ func (p *Provider) word(word string) parseWord {
 		return text(&p.JWKSURL)
 	case "algorithms":
 		return list(&p.Algorithms)
-	case "register":
-		return flag(&p.Register)
-	case "clock_skew":
-		return duration(&p.ClockSkew)
-	case "max_token_age":
-		return longDuration(&p.MaxTokenAge)
-	case "access_tokens":
-		return flag(&p.AccessTokens)
 	case "ca_file":
 		return text(&p.CAFile)
 	case "insecure_skip_verify":
 		return flag(&p.InsecureSkipVerify)
 	}
-	return p.claimWord(word)
-}
-
-func (p *Provider) claimWord(word string) parseWord {
-	switch word {
-	case "username_claim":
-		return text(&p.UsernameClaim)
-	case "user_prefix":
-		return text(&p.UserPrefix)
-	case "roles_claim":
-		return text(&p.RolesClaim)
-	case "channels_claim":
-		return text(&p.ChannelsClaim)
-	case "require":
-		return claimValues(&p.Require)
-	}
-	return nil
-}
-
-// claimValues reads `<word> <claim> <value...>`; a claim stands there once.
-func claimValues(to *map[string][]string) parseWord {
-	return func(d *caddyfile.Dispenser) error {
-		word := d.Val()
-		args := d.RemainingArgs()
-		if len(args) < 2 {
-			return d.ArgErr()
-		}
-		claim, values := args[0], args[1:]
-		if _, twice := (*to)[claim]; twice {
-			return d.Errf("%s %s is repeated: write its values on one line", word, claim)
-		}
-		if slices.Contains(args, "") {
-			return d.Errf("%s: a claim or a value is empty", word)
-		}
-		if *to == nil {
-			*to = make(map[string][]string)
-		}
-		(*to)[claim] = values
-		return noBlock(d, word)
-	}
+	return p.TokenRules.word(word)
 }

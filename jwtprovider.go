@@ -3,7 +3,6 @@ package caddysync
 import (
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddysync/caddy-sync/auth"
@@ -41,45 +40,10 @@ type JWTProvider struct {
 	TokenRules
 }
 
-// TokenRules say which of a provider's good tokens are accepted, and what is taken from
-// them.
-type TokenRules struct {
-	// The claim, or path to it (`app.name`), that names a user at the first sign-in.
-	// Default: `sub`.
-	UsernameClaim string `json:"username_claim,omitempty"`
-
-	// What stands before user names, with a `_`. Default: host and path of the issuer,
-	// escaped, or the provider's name if the issuer is no URL, unless a username claim is
-	// set.
-	UserPrefix string `json:"user_prefix,omitempty"`
-
-	// The claim, or path to it, with a user's roles. Default: none.
-	RolesClaim string `json:"roles_claim,omitempty"`
-
-	// The claim, or path to it, with channels that a user may see. Default: none.
-	ChannelsClaim string `json:"channels_claim,omitempty"`
-
-	// Claims that a token must have, each with one of the values given.
-	Require map[string][]string `json:"require,omitempty"`
-
-	// Whether a user is made at the first valid token. Default: false.
-	Register bool `json:"register,omitempty"`
-
-	// By how much a token may seem to be of the future (`iat`, `nbf`). `exp` has no
-	// leeway. Default: 30s.
-	ClockSkew caddy.Duration `json:"clock_skew,omitempty"`
-
-	// How old a token may be, whatever its `exp`. Default: no limit.
-	MaxTokenAge caddy.Duration `json:"max_token_age,omitempty"`
-
-	// Whether access tokens (`typ` at+jwt, RFC 9068) are accepted too. Default: false.
-	AccessTokens bool `json:"access_tokens,omitempty"`
-}
-
 // config is the provider as auth takes it, with placeholders expanded.
 func (p *JWTProvider) config(name string, repl *caddy.Replacer) (auth.Provider, error) {
 	out := auth.Provider{Kind: auth.KindJWT, Name: name, Algorithms: p.Algorithms, Keys: p.Keys}
-	p.fill(&out)
+	p.setRules(&out)
 	for _, field := range []struct {
 		option, text string
 		to           *string
@@ -103,11 +67,4 @@ func (p *JWTProvider) config(name string, repl *caddy.Replacer) (auth.Provider, 
 		out.ClientIDs = append(out.ClientIDs, value)
 	}
 	return out, nil
-}
-
-func (r *TokenRules) fill(out *auth.Provider) {
-	out.UsernameClaim, out.UserPrefix = r.UsernameClaim, r.UserPrefix
-	out.RolesClaim, out.ChannelsClaim, out.Require = r.RolesClaim, r.ChannelsClaim, r.Require
-	out.Register, out.AccessTokens = r.Register, r.AccessTokens
-	out.ClockSkew, out.MaxTokenAge = time.Duration(r.ClockSkew), time.Duration(r.MaxTokenAge)
 }

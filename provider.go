@@ -3,7 +3,6 @@ package caddysync
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddysync/caddy-sync/auth"
@@ -39,36 +38,7 @@ type Provider struct {
 	// discovery offers. Symmetric ones and `none` are refused.
 	Algorithms []string `json:"algorithms,omitempty"`
 
-	// The claim, or path to it (`realm_access.name`), that names a user at the first
-	// sign-in. Default: `sub`.
-	UsernameClaim string `json:"username_claim,omitempty"`
-
-	// What stands before user names, with a `_`. Default: host and path of the issuer, escaped,
-	// unless a username claim is set.
-	UserPrefix string `json:"user_prefix,omitempty"`
-
-	// The claim, or path to it, with a user's roles. Default: none.
-	RolesClaim string `json:"roles_claim,omitempty"`
-
-	// The claim, or path to it, with channels that a user may see. Default: none.
-	ChannelsClaim string `json:"channels_claim,omitempty"`
-
-	// Claims that a token must have, each with one of the values given.
-	Require map[string][]string `json:"require,omitempty"`
-
-	// Whether a user is made at the first valid token. Default: false.
-	Register bool `json:"register,omitempty"`
-
-	// By how much a token may seem to be of the future (`iat`, `nbf`). `exp` has no
-	// leeway. Default: 30s.
-	ClockSkew caddy.Duration `json:"clock_skew,omitempty"`
-
-	// How old a token may be, whatever its `exp`. Default: no limit.
-	MaxTokenAge caddy.Duration `json:"max_token_age,omitempty"`
-
-	// Whether access tokens (`typ` at+jwt, RFC 9068) are accepted beside ID tokens.
-	// Default: false.
-	AccessTokens bool `json:"access_tokens,omitempty"`
+	TokenRules
 
 	// A file of PEM certificates that sign the provider's own, instead of the system's.
 	CAFile string `json:"ca_file,omitempty"`
@@ -83,12 +53,8 @@ func (p *Provider) config(name string, repl *caddy.Replacer) (auth.Provider, err
 	if _, err := readSecret("oidc "+name+": client_secret", p.ClientSecret); err != nil {
 		return auth.Provider{}, err
 	}
-	out := auth.Provider{
-		Name: name, Algorithms: p.Algorithms, UsernameClaim: p.UsernameClaim, UserPrefix: p.UserPrefix,
-		RolesClaim: p.RolesClaim, ChannelsClaim: p.ChannelsClaim, Require: p.Require, Register: p.Register,
-		ClockSkew: time.Duration(p.ClockSkew), MaxTokenAge: time.Duration(p.MaxTokenAge),
-		AccessTokens: p.AccessTokens, InsecureSkipVerify: p.InsecureSkipVerify,
-	}
+	out := auth.Provider{Name: name, Algorithms: p.Algorithms, InsecureSkipVerify: p.InsecureSkipVerify}
+	p.setRules(&out)
 	for _, field := range []struct {
 		option, text string
 		to           *string

@@ -21,6 +21,26 @@ func TestF24_FirstRequestMayBeToAnyURL(t *testing.T) {
 	}
 }
 
+// F29 and DECISIONS 5: clock_skew forgives iat and nbf as far as configured.
+func TestF29_ClockSkewIsAsConfigured(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for skew, forgiven := range map[time.Duration]time.Duration{
+			0: DefaultClockSkew, NoClockSkew: 0, time.Minute: time.Minute,
+		} {
+			w := newWorld(t, func(c *Config) { c.Providers[0].ClockSkew = skew })
+			for _, claim := range []string{"iat", "nbf"} {
+				at := func(d time.Duration) string {
+					return bearer(w.issuer.token("bob", map[string]any{claim: time.Now().Add(d).Unix()}))
+				}
+				w.in(at(forgiven))
+				require.Equal(t, 401, w.out(at(forgiven+time.Second)).Status, "%s %v", claim, skew)
+				w.in(at(-time.Minute))
+			}
+		}
+	})
+}
+
 // F34: another identity with another claim value is another user. (The same identity
 // keeps its name, DECISIONS 1, where Sync Gateway makes a second user.)
 func TestF34_AnotherClaimValueIsAnotherUser(t *testing.T) {

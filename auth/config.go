@@ -19,6 +19,8 @@ const (
 	DefaultCookie = "SyncGatewaySession"
 	// DefaultClockSkew is what iat and nbf are forgiven unless configured.
 	DefaultClockSkew = 30 * time.Second
+	// NoClockSkew forgives nothing.
+	NoClockSkew time.Duration = -1
 
 	maxClockSkew = 10 * time.Minute
 )

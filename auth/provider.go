@@ -67,7 +67,7 @@ type Provider struct {
 	// Require maps claims (names or paths) to values of which the token must have one.
 	Require   map[string][]string
 	Register  bool          // make a user at the first valid token
-	ClockSkew time.Duration // for iat and nbf; default 30s
+	ClockSkew time.Duration // for iat and nbf; default 30s, or NoClockSkew
 	// MaxTokenAge ends a token that long after its iat, whatever its exp. 0: no limit.
 	MaxTokenAge time.Duration
 	// AccessTokens accepts typ at+jwt (RFC 9068) beside ID tokens.
@@ -119,8 +119,11 @@ func newProviders(list []Provider) ([]*provider, error) {
 }
 
 func newProvider(p Provider) (*provider, error) {
-	if p.ClockSkew == 0 {
+	switch p.ClockSkew {
+	case 0:
 		p.ClockSkew = DefaultClockSkew
+	case NoClockSkew:
+		p.ClockSkew = 0
 	}
 	switch {
 	case p.Name == "":
