@@ -40,7 +40,7 @@ func cacheLifetime(h http.Header, now time.Time) time.Duration {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		now = date // both by the same clock
 	}
-	return max(end.Sub(now), 0)
+	return min(max(end.Sub(now), 0), maxDeltaSeconds*time.Second)
 }
 
 // deltaSeconds reads a number of seconds, zero if it is none.

@@ -198,11 +198,13 @@ func FuzzDiscovery(f *testing.F) {
 
 // What a provider says about caching never becomes a time that is negative or endless.
 func FuzzCacheHeaders(f *testing.F) {
-	f.Add("max-age=60, public", "10")
-	f.Add(`no-cache="x", max-age="9999999999999"`, "-1")
-	f.Add("max-age=,,;=max-age", "1e9")
-	f.Fuzz(func(t *testing.T, control, age string) {
-		d := cacheLifetime(http.Header{"Cache-Control": {control}, "Age": {age}})
+	f.Add("max-age=60, public", "10", "", "")
+	f.Add(`no-cache="x", max-age="9999999999999"`, "-1", "0", "")
+	f.Add("max-age=,,;=max-age", "1e9", "x", "x")
+	f.Add("public", "", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT")
+	f.Fuzz(func(t *testing.T, control, age, expires, date string) {
+		header := http.Header{"Cache-Control": {control}, "Age": {age}, "Expires": {expires}, "Date": {date}}
+		d := cacheLifetime(header, time.Now())
 		require.GreaterOrEqual(t, d, time.Duration(0))
 		require.LessOrEqual(t, d, (1<<31)*time.Second)
 	})
