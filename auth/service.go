@@ -21,6 +21,7 @@ type Service struct {
 	providers []*provider
 	policies  map[string]*policy
 	digests   *lru[[sha256.Size]byte, *verified]
+	explains  explainLimit
 
 	mu      sync.Mutex
 	state   atomic.Pointer[State] // set by Start

@@ -97,21 +97,38 @@ func (t *token) readHeader(text []byte) error {
 	if err != nil {
 		return errMalformed
 	}
+	for _, check := range [...]func(*token, claims) error{(*token).readAlgorithm, (*token).readKeyID, (*token).readType, checkExtensions} {
+		if err := check(t, h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *token) readAlgorithm(h claims) (err error) {
 	if t.alg, err = h.text("alg"); err != nil {
 		return errMalformed
 	}
 	if !slices.Contains(signatureAlgorithms, t.alg) {
 		return errAlgorithm
 	}
+	return nil
+}
+
+func (t *token) readKeyID(h claims) (err error) {
 	if t.kid, err = h.text("kid"); err != nil {
 		return errMalformed
 	}
+	return nil
+}
+
+// readType: RFC 8725 section 3.11: explicit types keep logout tokens, access tokens and
+// the like apart. The media type's "application/" may be left out (RFC 7515 4.1.9).
+func (t *token) readType(h claims) error {
 	typ, err := h.text("typ")
 	if err != nil {
 		return errMalformed
 	}
-	// RFC 8725 section 3.11: explicit types keep logout tokens, access tokens and
-	// the like apart. The media type's "application/" may be left out (RFC 7515 4.1.9).
 	switch strings.TrimPrefix(strings.ToLower(typ), "application/") {
 	case "", "jwt":
 	case "at+jwt":
@@ -119,8 +136,12 @@ func (t *token) readHeader(text []byte) error {
 	default:
 		return errTokenKind
 	}
-	// crit and b64 change what is signed, jwk brings its own key: no ID token needs
-	// them (RFC 8725 section 3.10). jku, x5u and x5c are not read at all.
+	return nil
+}
+
+// checkExtensions: crit and b64 change what is signed, jwk brings its own key: no ID token
+// needs them (RFC 8725 section 3.10). jku, x5u and x5c are not read at all.
+func checkExtensions(_ *token, h claims) error {
 	for _, name := range []string{"crit", "b64", "jwk", "enc"} {
 		if _, there := h[name]; there {
 			return errMalformed
@@ -129,45 +150,91 @@ func (t *token) readHeader(text []byte) error {
 	return nil
 }
 
+// claimCheck reads one claim that every token needs, or must not have.
+type claimCheck struct {
+	name string
+	read func(*token) error
+}
+
+// claimChecks are tried in order.
+var claimChecks = []claimCheck{
+	{"events", (*token).refuseEvents}, {"iss", (*token).readIssuer}, {"sub", (*token).readSubject},
+	{"aud", (*token).readAudience}, {"exp", (*token).readExpiry}, {"iat", (*token).readIssued},
+	{"nbf", (*token).readNotBefore}, {"azp", (*token).readParty},
+}
+
 func (t *token) readClaims() error {
-	c := t.claims
-	var errs [7]error
-	t.issuer, errs[0] = c.text("iss")
-	t.subject, errs[1] = c.text("sub")
-	t.expires, errs[2] = c.moment("exp")
-	t.issued, errs[3] = c.moment("iat")
-	t.notBefore, errs[4] = c.moment("nbf")
-	t.party, errs[6] = c.text("azp")
-	var ok bool
-	if t.audience, ok = texts(c["aud"]); !ok {
-		errs[5] = errors.New("claim aud is not a string or an array of strings")
-	}
-	for _, err := range errs {
-		if err != nil {
+	for _, c := range claimChecks {
+		if err := c.read(t); err != nil {
 			return err
 		}
 	}
-	if _, there := c["events"]; there {
-		// A security event token, such as a logout token, signs nobody in
-		// (DECISIONS 4, RFC 8417).
+	return nil
+}
+
+// refuseEvents: a security event token, such as a logout token, signs nobody in
+// (DECISIONS 4, RFC 8417).
+func (t *token) refuseEvents() error {
+	if _, there := t.claims["events"]; there {
 		return errTokenKind
 	}
+	return nil
+}
+
+func (t *token) readIssuer() (err error) {
+	if t.issuer, err = t.claims.text("iss"); err == nil && t.issuer == "" {
+		err = errors.New("token has no issuer")
+	}
+	return err
+}
+
+func (t *token) readSubject() (err error) {
+	t.subject, err = t.claims.text("sub")
 	switch {
-	case t.issuer == "":
-		return errors.New("token has no issuer")
+	case err != nil:
+		return err
 	case t.subject == "":
 		return errors.New("token has no subject")
 	case len(t.subject) > maxSubject || strings.ContainsRune(t.subject, utf8.RuneError):
 		return errors.New("subject not accepted")
-	case len(t.audience) == 0:
-		return errors.New("token has no audience")
-	case t.expires.IsZero():
-		return errors.New("token has no expiry")
-	case t.issued.IsZero():
-		// OpenID Connect Core section 2 requires it, and not_before needs it.
-		return errors.New("token has no issue time")
 	}
 	return nil
+}
+
+func (t *token) readAudience() error {
+	var ok bool
+	if t.audience, ok = texts(t.claims["aud"]); !ok {
+		return errors.New("claim aud is not a string or an array of strings")
+	}
+	if len(t.audience) == 0 {
+		return errors.New("token has no audience")
+	}
+	return nil
+}
+
+func (t *token) readExpiry() (err error) {
+	if t.expires, err = t.claims.moment("exp"); err == nil && t.expires.IsZero() {
+		err = errors.New("token has no expiry")
+	}
+	return err
+}
+
+// readIssued: OpenID Connect Core section 2 requires it, and not_before needs it.
+func (t *token) readIssued() (err error) {
+	if t.issued, err = t.claims.moment("iat"); err == nil && t.issued.IsZero() {
+		err = errors.New("token has no issue time")
+	}
+	return err
+}
+
+func (t *token) readNotBefore() (err error) {
+	t.notBefore, err = t.claims.moment("nbf")
+	return err
+}
+
+func (t *token) readParty() (err error) {
+	t.party, err = t.claims.text("azp")
+	return err
 }
 
 // checkAccess judges what RFC 9068 section 2.2 asks of an access token beyond what any
@@ -194,17 +261,25 @@ func (t *token) checkTimes(now time.Time, skew, maxAge time.Duration) (end time.
 		end = t.issued.Add(maxAge)
 	}
 	switch {
-	case !now.Before(t.expires):
+	case t.expired(now):
 		return end, errors.New("token expired")
 	case !now.Before(end):
 		return end, errors.New("token too old")
-	case t.notBefore.After(now.Add(skew)):
+	case t.early(now, skew):
 		return end, errors.New("token not valid yet")
-	case t.issued.After(now.Add(skew)):
+	case t.ahead(now, skew):
 		return end, errors.New("token issued in the future")
 	}
 	return end, nil
 }
+
+func (t *token) expired(now time.Time) bool { return !now.Before(t.expires) }
+
+func (t *token) early(now time.Time, skew time.Duration) bool {
+	return t.notBefore.After(now.Add(skew))
+}
+
+func (t *token) ahead(now time.Time, skew time.Duration) bool { return t.issued.After(now.Add(skew)) }
 
 // tokenKey names a token for good. It is taken over what is signed, not over the
 // whole text: an ECDSA signature has a second valid form, and whoever was refused

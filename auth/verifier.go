@@ -50,7 +50,7 @@ type verified struct {
 // that may sign in here, so that the others' keys are not even fetched.
 func (s *Service) verify(ctx context.Context, raw string, admits func(*provider) bool) (*verified, *Error) {
 	if len(raw) > maxToken {
-		return nil, errInvalidToken("token too long")
+		return nil, errTooLong() // before it is hashed
 	}
 	digest := sha256.Sum256([]byte(raw))
 	now := time.Now()
@@ -60,6 +60,23 @@ func (s *Service) verify(ctx context.Context, raw string, admits func(*provider)
 			return nil, errInvalidToken("provider not accepted here")
 		}
 		return v, nil
+	}
+	v, refusal := s.examine(ctx, raw, now, admits)
+	if refusal != nil {
+		return nil, refusal
+	}
+	s.state.Load().noteSeen(v, now)
+	s.digests.put(digest, v)
+	s.audit.event(ctx, auditSignIn, auditIdentity(v.identity), auditMethod(MethodBearer), zap.String("provider", v.provider.Name))
+	return v, nil
+}
+
+func errTooLong() *Error { return errInvalidToken("token too long") }
+
+// examine is verify for a token that is not known. It remembers nothing.
+func (s *Service) examine(ctx context.Context, raw string, now time.Time, admits func(*provider) bool) (*verified, *Error) {
+	if len(raw) > maxToken {
+		return nil, errTooLong()
 	}
 	t, err := peek(raw)
 	if err != nil {
@@ -86,9 +103,6 @@ func (s *Service) verify(ctx context.Context, raw string, admits func(*provider)
 	if limit := now.Add(digestLifetime); limit.Before(end) {
 		v.until = limit
 	}
-	s.state.Load().noteSeen(v, now)
-	s.digests.put(digest, v)
-	s.audit.event(ctx, auditSignIn, auditIdentity(v.identity), auditMethod(MethodBearer), zap.String("provider", p.Name))
 	return v, nil
 }
 

@@ -52,6 +52,8 @@ func managementActions(k kind) (actions, bool) {
 	case kindSessionHandle, kindRootSessionHandle:
 		session := action{do: (*Handler).sessionHandle}
 		return actions{get: session, delete: session}, true
+	case kindExplain:
+		return actions{post: action{do: (*Handler).explain}}, true
 	case kindUsers:
 		return actions{
 			get:  action{do: (*Handler).listUsers},

@@ -73,6 +73,7 @@ type authenticator interface {
 	ServeSession(w http.ResponseWriter, r *http.Request, site *auth.Site, db *auth.Database, names []auth.Database)
 	ServeSessionHandle(w http.ResponseWriter, r *http.Request, site *auth.Site, db *auth.Database, names []auth.Database, handle string)
 	Administer(r *http.Request, actor *auth.Principal, db auth.Database) *auth.Administration
+	Explain(ctx context.Context, actor *auth.Principal, raw string, db *auth.Database) (auth.Explanation, error)
 }
 
 // Handler serves a site.

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -28,6 +29,10 @@ func (noManagement) ServeSessionHandle(w http.ResponseWriter, _ *http.Request, _
 
 func (noManagement) Administer(*http.Request, *auth.Principal, auth.Database) *auth.Administration {
 	return nil
+}
+
+func (noManagement) Explain(context.Context, *auth.Principal, string, *auth.Database) (auth.Explanation, error) {
+	return auth.Explanation{}, nil
 }
 
 const (
@@ -203,6 +208,7 @@ func cookie(c string) map[string]string { return map[string]string{"Cookie": c} 
 func bearer(token string) map[string]string {
 	return map[string]string{"Authorization": "Bearer " + token}
 }
+
 // events are the names of the audit log's entries that have a field of this value.
 func (o *office) events(field, value string) []string {
 	var names []string
@@ -213,4 +219,3 @@ func (o *office) events(field, value string) []string {
 	}
 	return names
 }
-
