@@ -173,6 +173,7 @@ func TestSameTokenTwiceWritesNothing(t *testing.T) {
 }
 
 // sync-gateway F rows 21 and 30.
+// F30: an address that is none is no reason to refuse, and is not kept.
 func TestEmailIsSavedWhenValidAndNeverErased(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -143,6 +143,7 @@ func TestCrossOriginCheckUsesTheHostThatTheBrowserSees(t *testing.T) {
 	require.NoError(t, check("", "http://backend:8080"))
 }
 
+// F80: preflights need no sign-in, and every answer to an allowed origin can be read.
 func TestCORS(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, withCORS(CORS{Origins: []string{"https://app.example"}, Credentials: true, Headers: []string{"X-Mine"}}))
