@@ -76,7 +76,8 @@ func (s *Service) signIn(r *http.Request, db Database) (*Principal, *Error) {
 		if id, ok := readSocketToken(r, pol.Session.Cookie); ok {
 			return s.signInOnce(ctx, id, db, pol)
 		}
-		if cookies := readSessionCookies(r.Header, pol.Session.Cookie); len(cookies) > 0 {
+		var one [1]sessionCookie
+		if cookies := appendSessionCookies(one[:0], r.Header, pol.Session.Cookie); len(cookies) > 0 {
 			return s.signInCookies(ctx, cookies, db)
 		}
 	}
@@ -96,9 +97,17 @@ func (s *Service) signInBearer(ctx context.Context, raw string, db Database, pol
 
 // tokenPrincipal finds or makes the user that a verified token is in db.
 func (s *Service) tokenPrincipal(ctx context.Context, v *verified, db Database, pol *policy) (*Principal, *Error) {
-	u, refusal := s.state.Load().account(ctx, db, v.applicant, true)
+	if b := v.bindings.find(pol, db.ID); b != nil {
+		return principalOfToken(v, db).bound(b), nil
+	}
+	st, a := s.state.Load(), v.applicant
+	before := st.marksOf(a.key, a.sid, a.token)
+	u, refusal := st.account(ctx, db, a, true)
 	if refusal != nil {
 		return nil, refusal
+	}
+	if b := st.bind(before, a, u, db, pol); b != nil {
+		v.bindings.put(b)
 	}
 	return principalOfToken(v, db).as(u, pol), nil
 }
@@ -107,7 +116,7 @@ func (s *Service) tokenPrincipal(ctx context.Context, v *verified, db Database, 
 // (DECISIONS 2). If none is good, the answer is 401 even where guests may come in: a
 // client whose session ended must not go on as somebody else.
 func (s *Service) signInCookies(ctx context.Context, cookies []sessionCookie, db Database) (*Principal, *Error) {
-	result := errInvalidSession("no such session")
+	var result *Error
 	for _, c := range cookies {
 		key, ok := hashSessionID(c.value)
 		if !ok {
@@ -126,17 +135,33 @@ func (s *Service) signInCookies(ctx context.Context, cookies []sessionCookie, db
 		}
 		result = refusal
 	}
+	if result == nil {
+		result = errInvalidSession("no such session")
+	}
 	return nil, result
 }
 
 // sessionPrincipal is the user that a session is in db.
 func (s *Service) sessionPrincipal(ctx context.Context, x *session, db Database, register bool) (*Principal, *Error) {
+	st, pol, now := s.state.Load(), s.policy(db.Name), time.Now()
+	if b := x.bindings.find(pol, db.ID); b != nil {
+		t, refusal := x.inTime(pol, now)
+		if refusal != nil {
+			return nil, refusal
+		}
+		st.touch(x, now) //nolint:contextcheck // written later, for many sessions at once
+		return principalOfSession(x, db, t.end).bound(b), nil
+	}
+	before := st.marksOf(x.identity, x.sid, tokenKey{})
 	u, t, refusal := s.admitSession(ctx, x, db, register)
 	if refusal != nil {
 		return nil, refusal
 	}
-	s.state.Load().touch(x, time.Now()) //nolint:contextcheck // written later, for many sessions at once
-	return principalOfSession(x, db, t.end).as(u, s.policy(db.Name)), nil
+	if b := st.bind(before, x.who.Load(), u, db, pol); b != nil {
+		x.bindings.put(b)
+	}
+	st.touch(x, now) //nolint:contextcheck // written later, for many sessions at once
+	return principalOfSession(x, db, t.end).as(u, pol), nil
 }
 
 // admitSession judges a session by a database's policy and users.
@@ -148,13 +173,10 @@ func (s *Service) admitSession(ctx context.Context, x *session, db Database, reg
 	case x.OneTime != nil:
 		return nil, terms{}, errInvalidSession("a one-time token is for a WebSocket handshake")
 	}
-	now := time.Now()
-	t := x.terms(&pol.Session)
+	t, refusal := x.inTime(pol, time.Now())
 	switch {
-	case !now.Before(t.end):
-		return nil, terms{}, errInvalidSession("session expired")
-	case t.idle > 0 && now.Sub(time.UnixMilli(x.used.Load())) >= t.idle:
-		return nil, terms{}, errInvalidSession("session idle for too long")
+	case refusal != nil:
+		return nil, terms{}, refusal
 	case x.User != "":
 		u, refusal := s.admitUserSession(ctx, x, db, pol)
 		return u, t, refusal
@@ -210,6 +232,18 @@ func (x *session) applicant(pr *provider) *applicant {
 	}
 	x.who.Store(a)
 	return a
+}
+
+// inTime returns the session's limits, and refuses it if one is over.
+func (x *session) inTime(pol *policy, now time.Time) (terms, *Error) {
+	t := x.terms(&pol.Session)
+	switch {
+	case !now.Before(t.end):
+		return t, errInvalidSession("session expired")
+	case t.idle > 0 && now.Sub(time.UnixMilli(x.used.Load())) >= t.idle:
+		return t, errInvalidSession("session idle for too long")
+	}
+	return t, nil
 }
 
 // terms are a session's limits under a database's policy.

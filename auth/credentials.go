@@ -100,7 +100,11 @@ func lowerASCII(c byte) byte {
 // readSessionCookies returns the cookies called name, in any case of its letters. There
 // may be several, of different paths or domains.
 func readSessionCookies(h http.Header, name string) []sessionCookie {
-	var list []sessionCookie
+	return appendSessionCookies(nil, h, name)
+}
+
+// appendSessionCookies is readSessionCookies into a list that may be on the stack.
+func appendSessionCookies(list []sessionCookie, h http.Header, name string) []sessionCookie {
 	for _, line := range h["Cookie"] {
 		for line != "" && len(list) < maxCookies {
 			var part string

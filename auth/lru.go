@@ -52,14 +52,18 @@ func (c *lru[K, V]) shard(k K) *lruShard[K, V] {
 func (c *lru[K, V]) get(k K) (V, bool) {
 	s := c.shard(k)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	n, ok := s.nodes[k]
 	if !ok {
+		s.mu.Unlock()
 		var zero V
 		return zero, false
 	}
-	n.used = true
-	return n.value, true
+	if !n.used {
+		n.used = true
+	}
+	v := n.value
+	s.mu.Unlock()
+	return v, true
 }
 
 // epoch returns the mark for putIf.

@@ -58,6 +58,7 @@ type session struct {
 	used     atomic.Int64 // Unix milliseconds
 	written  atomic.Int64 // value of used that is stored, or about to be
 	who      atomic.Pointer[applicant]
+	bindings bindings
 }
 
 const sessionPrefix, sessionOfPrefix = "auth/session/", "auth/session-of/"
@@ -75,7 +76,9 @@ func hashSessionID(id string) (key sessionKey, ok bool) {
 	if len(id) != sessionIDLength {
 		return sessionKey{}, false
 	}
-	return sha256.Sum256([]byte(id)), true
+	var text [sessionIDLength]byte // converting would take memory for each request
+	copy(text[:], id)
+	return sha256.Sum256(text[:]), true
 }
 
 // SessionInfo describes a session to its user and to administrators. Nothing in it can

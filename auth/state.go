@@ -41,6 +41,7 @@ type State struct {
 	identities *lru[identityRef, *identityRecord]
 	sessions   *lru[sessionKey, *session]
 	refused    refusedTokens
+	changes    *changes
 	seen       seenTokens
 	touched    touched
 	leases     leaseHub
@@ -71,6 +72,7 @@ func openState(ctx context.Context, r records, logger *zap.Logger) (*State, erro
 		roles:      newLRU[roleRef, *Role](roleCacheSize),
 		identities: newLRU[identityRef, *identityRecord](userCacheSize),
 		sessions:   newLRU[sessionKey, *session](sessionCacheSize),
+		changes:    newChanges(),
 		keySets:    map[string]*keySet{},
 		passwords:  newPasswords(runtime.GOMAXPROCS(0)),
 		basic:      newBasicCache(),

@@ -96,20 +96,25 @@ func (s *State) Apply(text []byte) error {
 	return nil
 }
 
-// apply drops what events made stale, and then ends the leases that they refuse.
+// apply drops what events made stale, counts the changes after that so that no binding is
+// made from what was dropped, and then ends the leases that they refuse.
 func (s *State) apply(events []event) {
 	for _, e := range events {
 		switch e.Kind {
 		case eventUser:
-			s.users.drop(userRef{e.DB, e.Name})
+			ref := userRef{e.DB, e.Name}
+			s.users.drop(ref)
+			s.changes.ofUser(ref).Add(1)
 		case eventRole:
 			s.roles.drop(roleRef{e.DB, e.Name})
 		case eventIdentity:
 			s.identities.drop(identityRef{e.DB, identityKey(e.Identity)})
+			s.changes.ofKey([32]byte(e.Identity)).Add(1)
 		case eventSession:
 			s.sessions.drop(sessionKey(e.Session))
 		case eventToken:
 			s.refused.add(tokenKey(e.Token), time.Unix(e.Until, 0))
+			s.changes.ofKey([32]byte(e.Token)).Add(1)
 		}
 	}
 	for _, e := range events {
@@ -184,7 +189,7 @@ func (tx *transaction) revokeIdentities(db uint32, u *User) error {
 		// not_before compares whole seconds; tokens of this second that were used
 		// already are refused one by one.
 		for _, t := range tx.state.seen.of(ref.key, now) {
-			tx.refuseToken(ref.key, t.token, t.expires)
+			tx.refuseToken(ref.key, t.token, t.end())
 		}
 	}
 	return nil

@@ -43,6 +43,8 @@ type verified struct {
 	until   time.Time // end of the cache entry
 
 	applicant *applicant // the same, as users are found by it; never changed
+	bindings  bindings
+	who       applicant // is applicant, unless that was made otherwise
 }
 
 // verify judges a bearer token. Known tokens cost a hash and a lookup; everything that
@@ -52,7 +54,7 @@ func (s *Service) verify(ctx context.Context, raw string, admits func(*provider)
 	if len(raw) > maxToken {
 		return nil, errTooLong() // before it is hashed
 	}
-	digest := sha256.Sum256([]byte(raw))
+	digest := digestOf(raw)
 	now := time.Now()
 	// Not one whose key is gone: that one is judged anew.
 	if v, ok := s.digests.get(digest); ok && now.Before(v.until) && v.provider.trusts(v.signer) {
@@ -104,6 +106,15 @@ func (s *Service) examine(ctx context.Context, raw string, now time.Time, admits
 		v.until = limit
 	}
 	return v, nil
+}
+
+// digestOf is a token's SHA-256. Most tokens fit on the stack.
+func digestOf(raw string) [sha256.Size]byte {
+	var text [1024]byte
+	if len(raw) > len(text) {
+		return sha256.Sum256([]byte(raw))
+	}
+	return sha256.Sum256(text[:copy(text[:], raw)])
 }
 
 // providerOf picks the provider by exact issuer and audience; there is no fallback.
@@ -283,6 +294,7 @@ func (p *provider) read(t *token, end time.Time) (*verified, *Error) {
 			v.required["email_verified"] = t.claims["email_verified"]
 		}
 	}
-	v.applicant = newApplicant(v)
+	v.who = *newApplicant(v)
+	v.applicant = &v.who
 	return v, nil
 }
