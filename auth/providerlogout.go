@@ -47,7 +47,7 @@ func (s *State) LogOut(ctx context.Context, l ProviderLogout) (ended int, err er
 			return err
 		}
 		for _, t := range s.seen.loggedOut(key, l.Issued) {
-			tx.refuseToken(t.identity, t.token, t.expires)
+			tx.refuseToken(t.identity, t.token, t.end())
 		}
 		ended, err = tx.endLoggedOut(key, l.Issued)
 		return err

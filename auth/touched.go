@@ -17,6 +17,11 @@ const (
 	touchDelay = 5 * time.Second
 	// touchBatch is how many sessions one transaction writes.
 	touchBatch = 500
+	// touchEarly is how many are not kept waiting for more.
+	touchEarly = 8 * touchBatch
+	// maxTouched is how many wait at most. More say that the store cannot keep up; they
+	// come again with the session's next use.
+	maxTouched = 1 << 16
 )
 
 // touched are the sessions whose last use is to be written.
@@ -24,14 +29,14 @@ type touched struct {
 	state *State
 
 	mu       sync.Mutex
-	sessions map[sessionKey]*session
+	sessions map[sessionKey]int64 // Unix milliseconds of the last use
 	timer    *time.Timer
 	closed   bool
 	work     sync.WaitGroup
 }
 
 func (t *touched) init(s *State) {
-	t.state, t.sessions = s, map[sessionKey]*session{}
+	t.state, t.sessions = s, map[sessionKey]int64{}
 }
 
 // touch notes that x is in use. It costs two atomic reads unless a write is due.
@@ -51,7 +56,14 @@ func (s *State) touch(x *session, now time.Time) {
 	if t.closed {
 		return
 	}
-	t.sessions[x.key] = x
+	if len(t.sessions) >= maxTouched {
+		x.written.CompareAndSwap(ms, written)
+		return
+	}
+	t.sessions[x.key] = ms
+	if t.timer != nil && len(t.sessions) == touchEarly && t.timer.Stop() {
+		t.timer.Reset(0)
+	}
 	if t.timer == nil {
 		t.work.Add(1)
 		t.timer = time.AfterFunc(touchDelay, func() {
@@ -61,11 +73,17 @@ func (s *State) touch(x *session, now time.Time) {
 	}
 }
 
+// use is a session's last use, in Unix milliseconds.
+type use struct {
+	session sessionKey
+	ms      int64
+}
+
 func (t *touched) flush() {
 	t.mu.Lock()
-	list := make([]*session, 0, len(t.sessions))
-	for _, x := range t.sessions {
-		list = append(list, x)
+	list := make([]use, 0, len(t.sessions))
+	for key, ms := range t.sessions {
+		list = append(list, use{key, ms})
 	}
 	clear(t.sessions)
 	t.timer = nil
@@ -79,22 +97,22 @@ func (t *touched) flush() {
 	}
 }
 
-func (t *touched) write(list []*session) error {
+func (t *touched) write(list []use) error {
 	ctx, cancel := context.WithTimeout(t.state.ctx, 30*time.Second)
 	defer cancel()
 	// No event: nothing became stale.
 	return t.state.records.Update(ctx, func(rtx syncstore.RecordTx) error {
 		tx := &transaction{RecordTx: rtx, state: t.state}
-		for _, x := range list {
-			stored, err := readSession(tx, x.key)
+		for _, u := range list {
+			stored, err := readSession(tx, u.session)
 			if err != nil {
 				return err
 			}
-			if stored == nil || stored.Used >= x.used.Load() {
+			if stored == nil || stored.Used >= u.ms {
 				continue // ended meanwhile: it must not come back
 			}
-			stored.Used = x.used.Load()
-			if err := tx.putJSON(0, sessionRecordKey(x.key), stored, stored.recordExpiry()); err != nil {
+			stored.Used = u.ms
+			if err := tx.putJSON(0, sessionRecordKey(u.session), stored, stored.recordExpiry()); err != nil {
 				return err
 			}
 		}
