@@ -21,6 +21,7 @@ type options struct {
 	docs     int           // in the store
 	hot      int           // of them, for the rows of few documents
 	accounts int           // users, each with a session and a token
+	crowd    int           // users of the row of accounts, each with a session
 	feeds    int           // open at once
 	pouch    int           // documents that PouchDB replicates
 	round    time.Duration // of a measurement that is repeated
@@ -93,6 +94,7 @@ func (b *bench) whole(ctx context.Context) error {
 		{"start", b.startRows},
 		{"feeds", b.feedRows},
 		{"pouch", b.pouchRows},
+		{"accounts", b.accountsRows},
 	} {
 		if !b.wants(step.name) {
 			continue
@@ -108,9 +110,10 @@ func (b *bench) whole(ctx context.Context) error {
 	return nil
 }
 
-// wants reports whether a step was asked for; the store must be filled for any.
+// wants reports whether a step was asked for; the store must be filled for any but that of
+// the accounts, which has one of its own.
 func (b *bench) wants(step string) bool {
-	if b.rows == "" || step == "" || step == "load" {
+	if b.rows == "" || (step == "" || step == "load") && b.rows != "accounts" {
 		return true
 	}
 	for want := range strings.SplitSeq(b.rows, ",") {
@@ -237,19 +240,25 @@ func (b *bench) control(ctx context.Context, path string) ([]byte, error) {
 
 // profiled measures with drive, and saves a CPU profile of the server if they are wanted.
 func (b *bench) profiled(ctx context.Context, name string, d time.Duration, exchanges []exchange) (measure, error) {
-	if b.profiles != "" {
-		seconds := max(1, int(d.Seconds()))
-		go func() {
-			text, err := b.control(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds))
-			if err == nil {
-				err = os.WriteFile(filepath.Join(b.profiles, name+".pprof"), text, 0o600)
-			}
-			if err != nil {
-				b.say("no profile of %s: %v", name, err)
-			}
-		}()
-	}
+	b.profile(ctx, name, d)
 	return drive(ctx, b.address(), d, exchanges)
+}
+
+// profile saves a CPU profile of the server from now on, if they are wanted.
+func (b *bench) profile(ctx context.Context, name string, d time.Duration) {
+	if b.profiles == "" {
+		return
+	}
+	seconds := max(1, int(d.Seconds()))
+	go func() {
+		text, err := b.control(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(b.profiles, name+".pprof"), text, 0o600)
+		}
+		if err != nil {
+			b.say("no profile of %s: %v", name, err)
+		}
+	}()
 }
 
 // memory is what a server takes.

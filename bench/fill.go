@@ -108,17 +108,7 @@ func (b *bench) settle(ctx context.Context) error {
 			return err
 		}
 		b.people[i].token = token
-		request := b.people[i].bearer(head(nil, http.MethodPost, "/notes/_session"))
-		if err := c.do(append(request, "Content-Length: 0\r\n\r\n"...)); err != nil {
-			return err
-		}
-		cookie, _, _ := strings.Cut(c.headerValue("Set-Cookie"), ";")
-		name, value, _ := strings.Cut(cookie, "=")
-		if name != "SyncGatewaySession" || value == "" {
-			return c.unexpected()
-		}
-		b.people[i].session = value
-		return nil
+		return b.signInOverHTTP(c, &b.people[i])
 	})
 	b.say("signed %d people in, in %s", len(b.people), time.Since(began).Round(time.Millisecond))
 	return err

@@ -134,14 +134,16 @@ func (b *bench) costed(do func() (measure, error)) (measure, float64, error) {
 // signInRow compares the ways to sign in.
 func (b *bench) signInRow(ctx context.Context) error {
 	names := map[signIn]string{byBearer: "bearer", byCookie: "cookie", byNobody: "guest"}
-	rates, plain := map[signIn][]float64{}, map[signIn][]float64{}
+	rates, plain, costs := map[signIn][]float64{}, map[signIn][]float64{}, map[signIn][]float64{}
 	for range b.rounds {
 		for _, how := range []signIn{byBearer, byCookie, byNobody} {
-			m, err := b.profiled(ctx, "signin-"+names[how], b.round, b.getters(b.hot, how))
+			m, cost, err := b.costed(func() (measure, error) {
+				return b.profiled(ctx, "signin-"+names[how], b.round, b.getters(b.hot, how))
+			})
 			if err != nil {
 				return err
 			}
-			rates[how] = append(rates[how], m.perSecond())
+			rates[how], costs[how] = append(rates[how], m.perSecond()), append(costs[how], cost)
 			if m, err = drive(ctx, b.respondAddress(), b.round/2, b.getters(b.hot, how)); err != nil {
 				return err
 			}
@@ -156,7 +158,9 @@ func (b *bench) signInRow(ctx context.Context) error {
 		ratio:    slowest / fastest, pass: slowest >= fastest*(1-signInBar),
 		// Longer headers cost a server something that looks at none of them too.
 		notes: []string{fmt.Sprintf("`respond` with the same requests: %s, %s, %s requests/s",
-			thousands(median(plain[byBearer])), thousands(median(plain[byCookie])), thousands(median(plain[byNobody])))},
+			thousands(median(plain[byBearer])), thousands(median(plain[byCookie])), thousands(median(plain[byNobody]))),
+			fmt.Sprintf("server CPU of a request %.1f, %.1f, %.1f µs",
+				median(costs[byBearer]), median(costs[byCookie]), median(costs[byNobody]))},
 	})
 	return nil
 }

@@ -19,27 +19,31 @@ import (
 
 func main() {
 	o := options{
-		docs: 1_000_000, hot: 10_000, accounts: 10_000, feeds: 10_000, pouch: 10_000,
+		docs: 1_000_000, hot: 10_000, accounts: 10_000, crowd: 1_000_000, feeds: 10_000, pouch: 10_000,
 		round: 3 * time.Second, rounds: 5, put: time.Minute, log: os.Stdout,
 	}
 	short := flag.Bool("short", false, "less of everything: a hint, not the bars")
-	flag.StringVar(&o.rows, "rows", "", "which rows, of get,signin,changes,put,bulk,start,feeds,pouch (default all)")
+	flag.StringVar(&o.rows, "rows", "", "which rows, of get,signin,changes,put,bulk,start,feeds,pouch,accounts (default all)")
 	flag.StringVar(&o.dir, "dir", "", "folder of the server, kept: a filled store in it is used again")
 	flag.StringVar(&o.profiles, "profiles", "", "folder for CPU profiles of the server")
 	docs := flag.Int("docs", 0, "documents in the store")
-	limit := flag.Duration("limit", 0, "when to give up (default 20m, with -short 4m)")
+	crowd := flag.Int("crowd", 0, "users and sessions of the row of accounts")
+	limit := flag.Duration("limit", 0, "when to give up (default 30m, with -short 6m)")
 	flag.Parse()
 	if *short {
-		o.docs, o.accounts, o.feeds, o.pouch = 100_000, 2000, 2000, 2000
+		o.docs, o.accounts, o.crowd, o.feeds, o.pouch = 100_000, 2000, 100_000, 2000, 2000
 		o.round, o.rounds, o.put = time.Second, 3, 6*time.Second
 	}
 	if *docs > 0 {
 		o.docs = *docs
 	}
+	if *crowd > 0 {
+		o.crowd = *crowd
+	}
 	if *limit == 0 {
-		*limit = 20 * time.Minute
+		*limit = 30 * time.Minute
 		if *short {
-			*limit = 4 * time.Minute
+			*limit = 6 * time.Minute
 		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
