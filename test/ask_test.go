@@ -85,3 +85,15 @@ func cookie(t *testing.T, s *harness.Server, user string) string {
 
 	return pair
 }
+
+// cookies are those that an answer sets, as the next request has them.
+func cookies(r reply) string {
+	var set []string
+
+	for _, line := range r.header.Values("Set-Cookie") {
+		pair, _, _ := strings.Cut(line, ";")
+		set = append(set, pair)
+	}
+
+	return strings.Join(set, "; ")
+}
