@@ -2,7 +2,12 @@ package main
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,9 +25,29 @@ const examples = "../../examples"
 
 // variables are what the examples' environment variables are set to.
 var variables = map[string]string{
-	"SYNC_DOMAIN":     "example.com",
-	"AUTH0_DOMAIN":    "acme.eu.auth0.com",
-	"AUTH0_CLIENT_ID": "mobile-ios",
+	"SYNC_DOMAIN": "example.com",
+
+	"APPLE_BUNDLE_ID":        "com.example.notes",
+	"APPLE_KEY_ID":           "ABC123DEFG",
+	"APPLE_SERVICES_ID":      "com.example.notes.web",
+	"APPLE_TEAM_ID":          "DEF123GHIJ",
+	"AUTH0_CLIENT_IDS":       "mobile-ios mobile-android",
+	"AUTH0_DOMAIN":           "acme.eu.auth0.com",
+	"COGNITO_CLIENT_IDS":     "3n4b5urk1ft4fl3mg5e62d9ado",
+	"COGNITO_REGION":         "eu-central-1",
+	"COGNITO_USER_POOL":      "eu-central-1_a1B2c3D4e",
+	"ENTRA_CLIENT_ID":        "6731de76-14a6-49ae-97bc-6eba6914391e",
+	"ENTRA_CLIENT_SECRET":    "an entra secret",
+	"ENTRA_TENANTS":          "b9419818-09af-49c2-b0c3-653adc1f376e 72f988bf-86f1-41af-91ab-2d7cd011db47",
+	"FACEBOOK_APP_ID":        "530053863835233",
+	"GOOGLE_IOS_CLIENT_ID":   "1008719970978-ios.apps.googleusercontent.com",
+	"GOOGLE_CLIENT_ID":       "1008719970978-web.apps.googleusercontent.com",
+	"GOOGLE_CLIENT_SECRET":   "a google secret",
+	"GOOGLE_WORKSPACE":       "example.com",
+	"KEYCLOAK_APP_IDS":       "notes-app",
+	"KEYCLOAK_CLIENT_ID":     "notes-web",
+	"KEYCLOAK_CLIENT_SECRET": "a keycloak secret",
+	"KEYCLOAK_REALM":         "https://sso.example.com/realms/notes",
 }
 
 // example is one example, adapted in its own folder.
@@ -38,7 +63,7 @@ func eachExample(t *testing.T, test func(t *testing.T, e example)) {
 	t.Helper()
 	folders, err := filepath.Glob(examples + "/*/Caddyfile")
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(folders), 2)
+	require.GreaterOrEqual(t, len(folders), 9)
 	for name, value := range variables {
 		t.Setenv(name, value)
 	}
@@ -72,14 +97,32 @@ func TestExamplesAreFormatted(t *testing.T) {
 func TestDecision19_ExamplesProvision(t *testing.T) {
 	eachExample(t, func(t *testing.T, e example) {
 		t.Helper()
-		for _, path := range regexp.MustCompile(`(?m)^\s*(?:store badger|data) (\S+)`).FindAllSubmatch(e.text, -1) {
+		for _, path := range regexp.MustCompile(`(?m)^\s*(?:store badger|data|jwks_file|client_secret_key) (\S+)`).FindAllSubmatch(e.text, -1) {
 			require.True(t, strings.HasPrefix(string(path[1]), "./"), "%s does not lie in the example's folder", path[1])
 		}
 		t.Setenv("XDG_DATA_HOME", t.TempDir())
 		t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 		t.Chdir(t.TempDir())
+		writeKeys(t, e.text)
 		require.NoError(t, caddy.Validate(&e.config))
 	})
+}
+
+// writeKeys makes the key files that an example names, which its reader makes or downloads.
+func writeKeys(t *testing.T, caddyfile []byte) {
+	t.Helper()
+	for _, file := range regexp.MustCompile(`(?m)^\s*(jwks_file|client_secret_key) (\S+)`).FindAllSubmatch(caddyfile, -1) {
+		text := []byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"example","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`)
+		if string(file[1]) == "client_secret_key" {
+			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+			require.NoError(t, err)
+			der, err := x509.MarshalPKCS8PrivateKey(key)
+			require.NoError(t, err)
+			text = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+		}
+		require.NoError(t, os.MkdirAll(filepath.Dir(string(file[2])), 0o700))
+		require.NoError(t, os.WriteFile(string(file[2]), text, 0o600))
+	}
 }
 
 // server is what these tests look at in a server of the HTTP app.
