@@ -7,6 +7,7 @@ import "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 //	database <name>|* {
 //	    oidc <name...>
 //	    jwt <name...>
+//	    default_provider <name>
 //	    access shared
 //	    guest
 //	    password_auth
@@ -39,6 +40,8 @@ func (d *Database) word(word string) parseWord {
 		return list(&d.OIDC)
 	case "jwt":
 		return list(&d.JWT)
+	case "default_provider":
+		return text(&d.DefaultProvider)
 	case "access":
 		return d.parseAccess
 	case "guest":

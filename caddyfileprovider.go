@@ -9,6 +9,13 @@ import "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 //	    tenants <id...>
 //	    client_id <id...>
 //	    client_secret <placeholder>
+//	    client_secret_key <file> <key ID> <team ID>
+//	    callback_url <url>
+//	    scope <scope...>
+//	    include_access
+//	    disable_session
+//	    refresh_by_query
+//	    response_mode form_post
 //	    discovery_url <url>
 //	    jwks_url <url>
 //	    algorithms <algorithm...>
@@ -48,8 +55,6 @@ func (p *Provider) word(word string) parseWord {
 		return list(&p.Tenants)
 	case "client_id":
 		return list(&p.ClientIDs)
-	case "client_secret":
-		return text(&p.ClientSecret)
 	case "discovery_url":
 		return text(&p.DiscoveryURL)
 	case "jwks_url":
@@ -60,6 +65,9 @@ func (p *Provider) word(word string) parseWord {
 		return text(&p.CAFile)
 	case "insecure_skip_verify":
 		return flag(&p.InsecureSkipVerify)
+	}
+	if w := p.CodeFlow.word(word); w != nil {
+		return w
 	}
 	return p.TokenRules.word(word)
 }

@@ -32,6 +32,10 @@ type Database struct {
 	// The names of the `jwt` providers whose tokens sign in here. Default: none.
 	JWT []string `json:"jwt,omitempty"`
 
+	// The name of the provider that signs browsers in when a request names none.
+	// Default: the only one of `oidc`, if there is one only.
+	DefaultProvider string `json:"default_provider,omitempty"`
+
 	// Who sees which documents: `shared` means everybody who is signed in sees and
 	// changes all of them, which is also what happens if nothing is stated. It has to be
 	// stated where a provider registers everybody who has an account there.
@@ -140,7 +144,8 @@ func (d *Database) validate(name string) error {
 // policy is the database as auth takes it.
 func (d *Database) policy(name string) auth.Policy {
 	p := auth.Policy{
-		Name: name, Providers: slices.Concat(d.OIDC, d.JWT), Guest: d.Guest, PasswordAuth: d.PasswordAuth, AccessStated: d.Access != "",
+		Name: name, Providers: slices.Concat(d.OIDC, d.JWT), DefaultProvider: d.DefaultProvider,
+		Guest: d.Guest, PasswordAuth: d.PasswordAuth, AccessStated: d.Access != "",
 	}
 	if s := d.Session; s != nil {
 		p.Session = auth.SessionPolicy{

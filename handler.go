@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -86,6 +87,11 @@ func (h *Handler) provisionSite() error {
 			return fmt.Errorf("path_prefix %q: write a path like /api, without a slash at the end", h.PathPrefix)
 		}
 		h.site.CookiePath = h.PathPrefix
+	}
+	h.site.Prefix = h.PathPrefix
+	if h.CORS != nil {
+		// Who may read answers may also have browsers sent to it.
+		h.site.ReturnOrigins = slices.DeleteFunc(slices.Clone(h.CORS.Origins), func(o string) bool { return o == "*" })
 	}
 	if h.Admin == nil {
 		return nil

@@ -22,10 +22,7 @@ type Provider struct {
 	// provider. Required.
 	ClientIDs []string `json:"client_ids,omitempty"`
 
-	// The client's secret, as {env.NAME} or {file.PATH}. Bearer tokens are verified
-	// without it; it is checked to be there, so that a configuration that will need it
-	// for signing in by browser does not load without it.
-	ClientSecret string `json:"client_secret,omitempty"`
+	CodeFlow
 
 	// Where the provider describes itself. Default:
 	// <issuer>/.well-known/openid-configuration.
@@ -50,9 +47,6 @@ type Provider struct {
 
 // config is the provider as auth takes it, with placeholders expanded.
 func (p *Provider) config(name string, repl *caddy.Replacer) (auth.Provider, error) {
-	if _, err := readSecret("oidc "+name+": client_secret", p.ClientSecret); err != nil {
-		return auth.Provider{}, err
-	}
 	out := auth.Provider{Name: name, Algorithms: p.Algorithms, InsecureSkipVerify: p.InsecureSkipVerify}
 	p.setRules(&out)
 	for _, field := range []struct {
@@ -87,7 +81,7 @@ func (p *Provider) config(name string, repl *caddy.Replacer) (auth.Provider, err
 		}
 		out.ClientIDs = append(out.ClientIDs, value)
 	}
-	return out, nil
+	return out, p.fill(&out, repl)
 }
 
 // replaceIssuer expands an issuer's placeholders but {tenantid}, which is not Caddy's.

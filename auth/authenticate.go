@@ -15,6 +15,11 @@ type Site struct {
 	// CookiePath is the Path of session cookies: "/" or the prefix the browser sees.
 	// Default "/".
 	CookiePath string
+	// Prefix is the path prefix as browsers see it ("" or "/api").
+	Prefix string
+	// ReturnOrigins are the origins that a sign-in by browser may return to, besides
+	// the site's own.
+	ReturnOrigins []string
 }
 
 // Authenticate says who is asking for db. The error is an *Error. Order: bearer,

@@ -40,7 +40,10 @@ type Config struct {
 type Policy struct {
 	Name      string
 	Providers []string
-	Guest     bool
+	// DefaultProvider is the one that signs in by browser when a request names none.
+	// Default: the only OpenID Connect provider of Providers, if there is one only.
+	DefaultProvider string
+	Guest           bool
 	// PasswordAuth lets users with a password sign in with it. Without it, passwords are
 	// refused whatever is stored.
 	PasswordAuth bool
@@ -81,6 +84,7 @@ type policy struct {
 	Policy
 	providers []*provider // in the order of the configuration
 	admits    map[*provider]bool
+	first     *provider // the default provider, nil if there is none
 }
 
 func (c *Config) validate() ([]*provider, map[string]*policy, error) {
@@ -121,7 +125,34 @@ func newPolicy(d Policy, providers []*provider) (*policy, error) {
 			return nil, err
 		}
 	}
+	if err := p.chooseDefault(providers); err != nil {
+		return nil, err
+	}
 	return p, p.Session.fill()
+}
+
+// chooseDefault finds the default provider: the named one, or the only one.
+func (p *policy) chooseDefault(providers []*provider) error {
+	several := false
+	for _, pr := range providers {
+		switch {
+		case !p.admits[pr] || pr.Kind != KindOIDC:
+		case pr.Name == p.DefaultProvider:
+			p.first = pr
+			return nil
+		case p.first != nil:
+			several = true
+		default:
+			p.first = pr
+		}
+	}
+	if p.DefaultProvider != "" {
+		return fmt.Errorf("default_provider %s is not one of the database's oidc providers: add it to `oidc`", p.DefaultProvider)
+	}
+	if several {
+		p.first = nil
+	}
+	return nil
 }
 
 // checkOpenRegistration refuses what would open a database to everybody who has an

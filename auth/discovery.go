@@ -13,12 +13,29 @@ import (
 	"strings"
 )
 
+// metadataVersion moves when metadata gets a member: what an earlier version stored
+// lacks it and is discovered anew.
+const metadataVersion = 1
+
 // metadata is what we keep of a provider's discovery document (OpenID Connect
 // Discovery 1.0 section 3).
 type metadata struct {
 	Issuer     string   `json:"issuer"`
 	JWKSURI    string   `json:"jwks_uri"`
 	Algorithms []string `json:"id_token_signing_alg_values_supported,omitempty"`
+
+	// What follows is for sign-in by browser. It is checked when it is used: tokens of
+	// a provider without it are verified all the same.
+	AuthorizationEndpoint string   `json:"authorization_endpoint,omitempty"`
+	TokenEndpoint         string   `json:"token_endpoint,omitempty"`
+	EndSessionEndpoint    string   `json:"end_session_endpoint,omitempty"` // RP-Initiated Logout 1.0 section 2.1
+	Scopes                []string `json:"scopes_supported,omitempty"`
+	TokenAuthMethods      []string `json:"token_endpoint_auth_methods_supported,omitempty"`
+	// IssParameter: every answer of the authorization endpoint has iss (RFC 9207 section 3).
+	IssParameter bool `json:"authorization_response_iss_parameter_supported,omitempty"`
+
+	// Version is ours.
+	Version int `json:"caddy_sync_version,omitempty"`
 }
 
 // discoveryURL is where an issuer's document is unless configured otherwise
@@ -60,6 +77,7 @@ func parseMetadata(text []byte) (metadata, error) {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return metadata{}, errors.New("is not a JSON object of metadata")
 	}
+	m.Version = metadataVersion
 	m.Algorithms = slices.DeleteFunc(m.Algorithms, func(a string) bool {
 		return !slices.Contains(signatureAlgorithms, a)
 	})
@@ -72,13 +90,22 @@ func (m *metadata) check(issuer, address string) error {
 	if m.Issuer != issuer {
 		return fmt.Errorf("discovery: %s names the issuer %.200q, not the configured %q", address, m.Issuer, issuer)
 	}
-	if err := checkEndpoint(m.JWKSURI); err != nil {
-		return fmt.Errorf("discovery: jwks_uri: %w", err)
+	return m.checkEndpoint("jwks_uri", m.JWKSURI)
+}
+
+// checkEndpoint judges an address that the document names.
+func (m *metadata) checkEndpoint(member, address string) error {
+	if address == "" {
+		return fmt.Errorf("discovery: %s is missing", member)
 	}
-	// A provider elsewhere must not make us read this machine's ports, nor what answers on
-	// link-local addresses (a cloud's metadata). Private addresses are a company's own.
-	if localURL(m.JWKSURI) && !localURL(issuer) {
-		return errors.New("discovery: jwks_uri is on a loopback or link-local host, the issuer is not")
+	if err := checkEndpoint(address); err != nil {
+		return fmt.Errorf("discovery: %s: %w", member, err)
+	}
+	// A provider elsewhere must not make us talk to this machine's ports, nor to what
+	// answers on link-local addresses (a cloud's metadata). Private addresses are a
+	// company's own.
+	if localURL(address) && !localURL(m.Issuer) {
+		return fmt.Errorf("discovery: %s is on a loopback or link-local host, the issuer is not", member)
 	}
 	return nil
 }

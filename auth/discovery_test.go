@@ -56,7 +56,7 @@ func TestProvidersThatMisbehave(t *testing.T) {
 		{"has keys at a plain http address elsewhere", func(i *issuer) http.HandlerFunc {
 			return discovery(i, "http://keys.example.com/keys")
 		}, "use https"},
-		{"has no keys' address", func(i *issuer) http.HandlerFunc { return discovery(i, "") }, "not an absolute URL"},
+		{"has no keys' address", func(i *issuer) http.HandlerFunc { return discovery(i, "") }, "jwks_uri is missing"},
 		{"has a file's address", func(i *issuer) http.HandlerFunc { return discovery(i, "file:///etc/passwd") }, "jwks_uri"},
 		{"answers 500", func(*issuer) http.HandlerFunc {
 			return func(rw http.ResponseWriter, _ *http.Request) {

@@ -40,7 +40,8 @@ type Error struct {
 	// user is the name that was given with a password, for the audit log.
 	user string
 	// nobody: no credentials came, so that nobody was refused.
-	nobody bool
+	nobody  bool
+	foreign bool // the reason holds somebody else's words
 }
 
 // Error returns the reason that the client is told.

@@ -43,6 +43,8 @@ type issuer struct {
 	published []jose.JSONWebKey
 	handler   http.HandlerFunc // answers instead, if set
 	maxAge    string           // Cache-Control of the key set
+	more      map[string]any   // more members of the discovery document
+	tokens    http.HandlerFunc // the token endpoint, if any
 
 	discoveries atomic.Int64
 	fetches     atomic.Int64 // of the key set
@@ -75,7 +77,7 @@ func (i *issuer) answer(h http.HandlerFunc) {
 
 func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
-	h, keys, maxAge := i.handler, i.published, i.maxAge
+	h, keys, maxAge, more, token := i.handler, i.published, i.maxAge, i.more, i.tokens
 	i.mu.Unlock()
 	switch r.URL.Path {
 	case "/.well-known/openid-configuration":
@@ -89,12 +91,20 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.URL.Path {
 	case "/.well-known/openid-configuration":
-		writeJSON(w, map[string]any{"issuer": i.url, "jwks_uri": i.url + "/keys", "id_token_signing_alg_values_supported": []string{"RS256", "ES256", "EdDSA", "PS256", "HS256", "none"}})
+		document := map[string]any{"issuer": i.url, "jwks_uri": i.url + "/keys", "id_token_signing_alg_values_supported": []string{"RS256", "ES256", "EdDSA", "PS256", "HS256", "none"}}
+		maps.Copy(document, more)
+		writeJSON(w, document)
 	case "/keys":
 		if maxAge != "" {
 			w.Header().Set("Cache-Control", maxAge)
 		}
 		writeJSON(w, jose.JSONWebKeySet{Keys: keys})
+	case "/token":
+		if token != nil {
+			token(w, r)
+			return
+		}
+		http.NotFound(w, r)
 	default:
 		http.NotFound(w, r)
 	}

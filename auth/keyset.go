@@ -160,6 +160,38 @@ func (k *keySet) usable(ctx context.Context) (cur *keys, fresh bool, err error) 
 	return nil, false, &retryError{after: time.Second, cause: fmt.Errorf("%w: %w", errNoKeys, err)}
 }
 
+// errNoDiscovery: the provider is configured by its keys alone.
+var errNoDiscovery = errors.New("the provider has jwks_url and no discovery")
+
+// describe returns what discovery says, fetching it if it is not known or was stored by
+// a version that kept less of it. Errors: errNoDiscovery, *retryError, ctx.Err.
+func (k *keySet) describe(ctx context.Context) (*metadata, error) {
+	if k.source.discoveryURL == "" {
+		return nil, errNoDiscovery
+	}
+	cur, _, err := k.usable(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if cur.Metadata.Version == metadataVersion {
+		return &cur.Metadata, nil
+	}
+	k.mu.Lock()
+	if wait := time.Until(k.retryAt); k.flight == nil && wait > 0 {
+		k.mu.Unlock()
+		return nil, &retryError{after: wait, cause: errNoKeys}
+	}
+	f := k.fly() //nolint:contextcheck // others wait for it too
+	k.mu.Unlock()
+	if err := f.wait(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, &retryError{after: time.Second, cause: err}
+	}
+	return &k.current.Load().Metadata, nil
+}
+
 // refreshForKid fetches the keys because seen lacks one, at most once in kidInterval.
 func (k *keySet) refreshForKid(ctx context.Context, seen *keys) (*keys, error) {
 	k.mu.Lock()
@@ -261,7 +293,7 @@ func backoff(n int) time.Duration {
 func (k *keySet) fetch(ctx context.Context, old *keys) (*keys, error) {
 	next := &keys{Metadata: metadata{Issuer: k.source.issuer, JWKSURI: k.source.jwksURL}}
 	known := k.source.discoveryURL == ""
-	if !known && old != nil && time.Since(old.Discovered) < metadataAge {
+	if !known && old != nil && time.Since(old.Discovered) < metadataAge && old.Metadata.Version == metadataVersion {
 		next.Metadata, next.Discovered, known = old.Metadata, old.Discovered, true
 	}
 	if known {

@@ -75,6 +75,31 @@ type Provider struct {
 	CAFile             string
 	InsecureSkipVerify bool
 	HTTPClient         *http.Client // tests
+
+	// What follows is for KindOIDC: sign-in by browser (the authorization code flow),
+	// which uses the first of ClientIDs.
+
+	// ClientSecret authenticates this server at the token endpoint. Without it and
+	// without ClientSecretKey it is a public client, with PKCE alone.
+	ClientSecret string
+	// ClientSecretKey signs a new client secret for each request (Sign in with Apple).
+	ClientSecretKey ClientSecretKey
+	// CallbackURL is the redirect_uri. Default: <scheme and host of the request><path
+	// prefix>/<database>/_oidc_callback, with ?provider=<name> unless it is the
+	// database's default provider.
+	CallbackURL string
+	// Scopes are asked for. Default: openid email.
+	Scopes []string
+	// IncludeAccess also answers access_token, token_type and expires_in.
+	IncludeAccess bool
+	// DisableSession answers tokens without making a session of them.
+	DisableSession bool
+	// RefreshByQuery accepts a refresh token in the URL, where logs may keep it
+	// (DECISIONS 15).
+	RefreshByQuery bool
+	// ResponseMode is "" (the answer comes in the query) or "form_post" (by POST, as
+	// Apple does).
+	ResponseMode string
 }
 
 // defaultAlgorithms are accepted of any provider that does not configure others.
@@ -89,6 +114,7 @@ type provider struct {
 	client *http.Client
 	keys   atomic.Pointer[keySet] // fetched ones; set by Service.Start
 	static *staticKeys            // configured ones, nil if they are fetched
+	code   codeClient
 }
 
 func newProviders(list []Provider) ([]*provider, error) {
@@ -148,6 +174,9 @@ func newProvider(p Provider) (*provider, error) {
 		checked.static, err = newStaticKeys(&p)
 	} else {
 		checked.client, err = newFetchClient(p)
+	}
+	if err == nil && p.Kind == KindOIDC {
+		err = checked.prepareCodeFlow()
 	}
 	return checked, err
 }

@@ -49,6 +49,7 @@ type State struct {
 	basic      *basicCache
 	throttle   *throttle
 	logins     singleflight.Group // by loginKey
+	codeLogins codeLogins
 
 	current atomic.Pointer[Service] // by which leases are judged
 

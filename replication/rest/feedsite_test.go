@@ -39,6 +39,9 @@ func (signedIn) Lease(context.Context, *auth.Principal) (*auth.Lease, error) {
 func (signedIn) ServeSession(http.ResponseWriter, *http.Request, *auth.Site, *auth.Database, []auth.Database) {
 }
 
+func (signedIn) ServeOIDC(http.ResponseWriter, *http.Request, *auth.Site, auth.Database, auth.OIDCEndpoint) {
+}
+
 // feedSite is a site that serves the database notes.
 func feedSite(tb testing.TB) (http.Handler, *syncstore.Database) {
 	tb.Helper()

@@ -74,6 +74,7 @@ type authenticator interface {
 	ServeSessionHandle(w http.ResponseWriter, r *http.Request, site *auth.Site, db *auth.Database, names []auth.Database, handle string)
 	Administer(r *http.Request, actor *auth.Principal, db auth.Database) *auth.Administration
 	Explain(ctx context.Context, actor *auth.Principal, raw string, db *auth.Database) (auth.Explanation, error)
+	ServeOIDC(w http.ResponseWriter, r *http.Request, site *auth.Site, db auth.Database, endpoint auth.OIDCEndpoint)
 }
 
 // Handler serves a site.
@@ -181,8 +182,8 @@ func (h *Handler) signIn(rq *request, to target, act action) error {
 	}
 	rq.dbName = to.db
 	rq.db = db
-	if to.kind == kindSession || to.kind == kindSessionHandle {
-		return nil // ServeSession judges by itself
+	if to.kind == kindSession || to.kind == kindSessionHandle || to.kind.oidc() && h.Site.Admin == nil {
+		return nil // auth judges by itself
 	}
 	rq.principal, err = h.auth.Authenticate(rq.r, &h.Site, auth.Database{Name: to.db, ID: db.ID()})
 	if err != nil {

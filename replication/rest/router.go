@@ -17,6 +17,12 @@ const (
 	kindRootUnknown
 	kindDatabase
 	kindSession
+	kindOIDCLogin
+	kindOIDCChallenge
+	kindOIDCCallback
+	kindOIDCRefresh
+	kindOIDCLogout
+	kindOIDCBackchannelLogout
 	kindChanges
 	kindAllDocs
 	kindBulkDocs
@@ -78,6 +84,8 @@ func table(k kind) actions {
 	case kindRootSession, kindSession:
 		session := action{do: (*Handler).session}
 		return actions{get: session, post: session, delete: session}
+	case kindOIDCLogin, kindOIDCChallenge, kindOIDCCallback, kindOIDCRefresh, kindOIDCLogout, kindOIDCBackchannelLogout:
+		return oidcActions(k)
 	case kindDatabase:
 		return actions{
 			get:    action{do: (*Handler).databaseInfo},
@@ -291,6 +299,18 @@ func databaseEndpoint(name string) (kind, bool) {
 	switch name {
 	case "_session":
 		return kindSession, true
+	case "_oidc":
+		return kindOIDCLogin, true
+	case "_oidc_challenge":
+		return kindOIDCChallenge, true
+	case "_oidc_callback":
+		return kindOIDCCallback, true
+	case "_oidc_refresh":
+		return kindOIDCRefresh, true
+	case "_oidc_logout":
+		return kindOIDCLogout, true
+	case "_oidc_backchannel_logout":
+		return kindOIDCBackchannelLogout, true
 	case "_changes":
 		return kindChanges, true
 	case "_all_docs":

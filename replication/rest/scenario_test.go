@@ -60,6 +60,10 @@ func (f *fakeAuth) ServeSession(w http.ResponseWriter, _ *http.Request, _ *auth.
 	_, _ = w.Write([]byte(text))
 }
 
+func (f *fakeAuth) ServeOIDC(w http.ResponseWriter, r *http.Request, _ *auth.Site, db auth.Database, endpoint auth.OIDCEndpoint) {
+	_, _ = w.Write([]byte(r.Method + " " + string(endpoint) + " of " + db.Name))
+}
+
 // site is a handler over a store in memory with the database notes.
 type site struct {
 	t testing.TB

@@ -1,0 +1,28 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/url"
+)
+
+// isNetwork reports whether err is of an HTTP request that got no answer.
+func isNetwork(err error) bool {
+	var failed *url.Error
+	return errors.As(err, &failed)
+}
+
+// networkReason says why, without the address: its query may hold what was sent.
+func networkReason(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "timeout"
+	}
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		if failed.Timeout() {
+			return "timeout"
+		}
+		return failed.Err.Error()
+	}
+	return "no answer"
+}
