@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -138,7 +139,7 @@ func (p *codeProvider) answer(subject, nonce string) map[string]any {
 		c["nonce"] = nonce
 	}
 	c = p.issuer.claims(subject, c, p.claims)
-	idToken := ""
+	var idToken string
 	if p.sign != nil {
 		idToken = p.sign(c)
 	} else {
@@ -243,9 +244,7 @@ func (b *browser) returned(redirect string, answer url.Values) *http.Response {
 	u, err := url.Parse(redirect)
 	require.NoError(b.w.t, err)
 	q := u.Query()
-	for name, values := range answer {
-		q[name] = values
-	}
+	maps.Copy(q, answer)
 	return b.open(OIDCCallback, q.Encode())
 }
 

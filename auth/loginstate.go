@@ -132,7 +132,7 @@ func (l *codeLogin) seal(aead cipher.AEAD, state string) (string, error) {
 	if err := enc.Encode(l); err != nil {
 		return "", fmt.Errorf("encoding a login: %w", err)
 	}
-	value := base64.RawURLEncoding.EncodeToString(aead.Seal(nil, nil, text.Bytes(), []byte(state)))
+	value := base64.RawURLEncoding.EncodeToString(aead.Seal(nil, nil, text.Bytes(), []byte(state))) //nolint:gosec // G407: this AEAD makes a random nonce by itself
 	if len(value) > maxLoginCookie {
 		return "", errReturnTo
 	}
@@ -200,7 +200,6 @@ func loginCookies(r *http.Request) []string {
 // provider with form_post is a POST from another site, with which browsers send only
 // cookies that say SameSite=None (DECISIONS 21).
 func newLoginCookie(r *http.Request, name, value string, formPost bool, life time.Duration) *http.Cookie {
-	//nolint:gosec // G124: Secure is as the browser's request is, or it would drop the cookie
 	c := &http.Cookie{
 		Name: name, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: ClientOf(r.Context()).Secure, MaxAge: int(life / time.Second),

@@ -8,8 +8,8 @@ import (
 
 // isNetwork reports whether err is of an HTTP request that got no answer.
 func isNetwork(err error) bool {
-	var failed *url.Error
-	return errors.As(err, &failed)
+	_, ok := errors.AsType[*url.Error](err)
+	return ok
 }
 
 // networkReason says why, without the address: its query may hold what was sent.
@@ -17,8 +17,7 @@ func networkReason(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "timeout"
 	}
-	var failed *url.Error
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*url.Error](err); ok {
 		if failed.Timeout() {
 			return "timeout"
 		}

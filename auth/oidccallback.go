@@ -110,7 +110,7 @@ func (c *oidcCall) takeLogin(state string) (*codeLogin, *Error) {
 // provider's redirect_uri, by this response mode.
 func (c *oidcCall) checkLogin(l *codeLogin, p *provider, named string) *Error {
 	callback, err := url.Parse(l.Callback)
-	mismatch := ""
+	var mismatch string
 	switch {
 	case l.Database != c.db.Name || l.ID != c.db.ID:
 		mismatch = "the login began in another database"

@@ -23,7 +23,7 @@ func TestLogoutEndsTheSessionHereAndAtTheProvider(t *testing.T) {
 	require.Equal(t, "idp.example.com/logout", u.Host+u.Path)
 	require.Equal(t, url.Values{"client_id": {"app"}, "post_logout_redirect_uri": {"https://app.example.com/bye"}}, u.Query())
 	require.Empty(t, b.jar)
-	f.out(cookie)
+	_ = f.out(cookie)
 	require.True(t, ended(l), "feeds of the session end too")
 
 	// The hint only by POST: a URL of ours must not hold a token.
@@ -98,7 +98,7 @@ func TestLogoutAcrossOrigins(t *testing.T) {
 			if c.status == 403 {
 				f.in(cookie)
 			} else {
-				f.out(cookie)
+				_ = f.out(cookie)
 			}
 		})
 	}
