@@ -45,8 +45,8 @@ func (c *oidcCall) backchannelLogout() {
 			c.refuseLogout("temporarily_unavailable", errInternal("signing out by the back channel", err))
 			return
 		}
-		c.s.logger.Info("signed out by the provider", zap.String("provider", p.Name),
-			zap.String("subject", t.subject), zap.Bool("by_session", t.sid != ""), zap.Int("sessions", ended))
+		c.s.audit.event(ctx, auditProviderLogout, auditDB(c.db), zap.String("provider", p.Name),
+			auditIdentity(Identity{Issuer: issuer, Subject: t.subject}), zap.Bool("one_session", t.sid != ""), auditCount(ended))
 	}
 	c.w.Header().Set("Content-Length", "0")
 	c.w.WriteHeader(http.StatusOK)

@@ -225,10 +225,7 @@ func (b *browser) post(endpoint OIDCEndpoint, contentType, body string) *http.Re
 	return b.do(r, endpoint)
 }
 
-const (
-	formType = "application/x-www-form-urlencoded"
-	jsonBody = "application/json"
-)
+const jsonBody = "application/json"
 
 // begin opens _oidc and returns where it leads.
 func (b *browser) begin(query string) string {

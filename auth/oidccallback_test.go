@@ -158,7 +158,7 @@ func TestF10F11_IDTokensOfTheTokenEndpointAreVerified(t *testing.T) {
 		{name: "at_hash of another access token", claims: map[string]any{"at_hash": halfHash("ES256", "other")}, reason: "at_hash"},
 		{name: "an access token", sign: func(c map[string]any) string {
 			return sign(t, "ec", jose.ES256, map[string]any{"kid": "ec", "typ": "at+jwt"}, c)
-		}, reason: "not an ID token"},
+		}, claims: map[string]any{"client_id": "app"}, reason: "not an ID token"},
 		{name: "for our other client", claims: map[string]any{"aud": "second"}, reason: "another client"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

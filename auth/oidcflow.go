@@ -204,6 +204,7 @@ func (c *oidcCall) refuse(e *Error) {
 // errFlow is a refusal of the code flow.
 func errFlow(status int, reason, detail string) *Error {
 	e := &Error{Status: status, Name: "bad_request", Reason: reason, Detail: detail}
+	e.nobody = status == http.StatusNotFound || status == http.StatusMethodNotAllowed
 	switch status {
 	case http.StatusUnauthorized:
 		e.Name, e.Challenges = "unauthorized", []string{challengeBare}

@@ -42,6 +42,7 @@ func (c *oidcCall) logout() {
 	if of != nil {
 		p = of
 	}
+	c.s.audit.event(c.r.Context(), auditLoggedOut, auditDB(c.db))
 	if address := c.endSessionURL(p, to, params.Get("id_token_hint")); address != "" {
 		c.redirect(address)
 		return
