@@ -58,7 +58,7 @@ func newSecretSigner(k ClientSecretKey) (*secretSigner, error) {
 		return nil, errors.New("client_secret_key needs a file, a key ID and a team ID: `client_secret_key <file> <kid> <team>`")
 	}
 	s := &secretSigner{ClientSecretKey: k, checked: time.Now()}
-	mark, err := markOf(k.File)
+	mark, err := keyFileMark(k.File)
 	if err == nil {
 		s.key, err = readSecretKey(k.File)
 	}
@@ -69,7 +69,7 @@ func newSecretSigner(k ClientSecretKey) (*secretSigner, error) {
 	return s, nil
 }
 
-func markOf(file string) (fileMark, error) {
+func keyFileMark(file string) (fileMark, error) {
 	info, err := os.Stat(file)
 	if err != nil {
 		return fileMark{}, err
@@ -139,7 +139,7 @@ func (s *secretSigner) current(logger *zap.Logger) *ecdsa.PrivateKey {
 		return s.key
 	}
 	s.checked = now
-	mark, err := markOf(s.File)
+	mark, err := keyFileMark(s.File)
 	if err == nil && mark == s.seen {
 		return s.key
 	}
