@@ -371,6 +371,7 @@ func TestDecision17_KeyFileIsReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := keyFile(t, keySetText(t, jwk(t, "ec", "old")))
 		w := newWorld(t, withBackend(ofFile(path)))
+		synctest.Wait()
 		old := backendToken(t, "ec", "old", "bilbo")
 		known := w.lease(w.in(old))
 		require.NoError(t, os.WriteFile(path, keySetText(t, jwk(t, "ec", "old"), jwk(t, "ec2", "new")), 0o600))
@@ -425,6 +426,7 @@ func TestDecision17_BadKeyFileKeepsTheOldKeys(t *testing.T) {
 				core, logs := observer.New(zap.InfoLevel)
 				path := keyFile(t, good)
 				w := newWorld(t, withBackend(ofFile(path)), func(cfg *Config) { cfg.Logger = zap.New(core) })
+				synctest.Wait() // the first look is over: it must not see the file half written
 				l := w.lease(w.in(backendToken(t, "ec", "ec", "bilbo")))
 				synctest.Wait() // the first look is over: it must not see half a file
 				if c.content == nil {
@@ -491,6 +493,7 @@ func TestDecision17_StopEndsTheWatch(t *testing.T) {
 		old := w.service
 		synctest.Wait()
 		w.service = w.start(withBackend(ofFile(path)))
+		synctest.Wait()
 		old.Stop()
 		old.Stop()
 		old.providers[1].static.watch.read = func(string) ([]byte, error) { return nil, errors.New("read after Stop") }
