@@ -17,7 +17,7 @@ const accessLogger = "http.log.access"
 // fields of a log entry that may (DECISIONS 15). Caddy copies the request for its access
 // log before this module sees it, so only a filter keeps them out of the log.
 var (
-	secretParameters = []string{"code", "state", "refresh_token"}
+	secretParameters = []string{"code", "state", "refresh_token", "id_token_hint"}
 	secretHeaders    = []string{"request>headers>Sec-Websocket-Protocol"}
 )
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -48,6 +49,7 @@ const filteredLog = `log {
 			replace code X
 			replace state X
 			replace refresh_token X
+			replace id_token_hint X
 		}
 		request>headers>Sec-Websocket-Protocol delete
 	}
@@ -64,7 +66,8 @@ func TestDecision15_WarnsWhenTheAccessLogLacksTheFilter(t *testing.T) {
 		"a log in JSON":         {"log {\n format json\n}\nsync notes", true},
 		"the filter":            {filteredLog + "sync notes", false},
 		"without the headers":   {"log {\n format filter {\n request>uri delete\n }\n}\nsync notes", true},
-		"without refresh_token": {"log {\n format filter {\n request>uri query {\n replace code X\n replace state X\n }\n request>headers>Sec-Websocket-Protocol delete\n }\n}\nsync notes", true},
+		"without refresh_token": {strings.Replace(filteredLog, "replace refresh_token X", "", 1) + "sync notes", true},
+		"without id_token_hint": {strings.Replace(filteredLog, "replace id_token_hint X", "", 1) + "sync notes", true},
 		"the URI is deleted":    {"log {\n format filter {\n request>uri delete\n request>headers delete\n }\n}\nsync notes", false},
 		"a site inside handle":  {"log\nhandle /api/* {\n sync notes {\n path_prefix /api\n }\n}", true},
 		"another site's log":    {"log\nrespond 404", false},

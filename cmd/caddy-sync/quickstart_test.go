@@ -172,11 +172,12 @@ func TestDecision15_PlantedSecrets(t *testing.T) {
 	base := "http://" + q.public
 	const (
 		code, state, refresh = "planted-code", "planted-state", "planted-refresh"
+		hint                 = "planted-hint"
 		cookie, protocol     = "planted-cookie", "planted-protocol"
 		referer, basic       = "planted-referer", "cGxhbnRlZDpiYXNpYw=="
 	)
-	query := fmt.Sprintf("?code=%s&state=%s&refresh_token=%s&kept=visible", code, state, refresh)
-	for _, path := range []string{"/notes", "/notes/doc", "/notes/_session", "/_session", "/notes/_oidc_callback", "/idp/authorize", "/elsewhere"} {
+	query := fmt.Sprintf("?code=%s&state=%s&refresh_token=%s&id_token_hint=%s&kept=visible", code, state, refresh, hint)
+	for _, path := range []string{"/notes", "/notes/doc", "/notes/_session", "/_session", "/notes/_oidc_callback", "/notes/_oidc_logout", "/idp/authorize", "/idp/logout", "/elsewhere"} {
 		q.do(http.MethodGet, base+path+query, "", "Authorization", "Bearer "+token,
 			"Cookie", "SyncGatewaySession="+cookie, "Sec-WebSocket-Protocol", "BLIP_3+CBMobile_3, SyncGatewaySession_"+protocol,
 			"Referer", base+"/callback?code="+referer)
@@ -191,7 +192,7 @@ func TestDecision15_PlantedSecrets(t *testing.T) {
 	require.Contains(t, string(log), `"sync_db":"notes"`)
 	payload, _, _ := strings.Cut(strings.TrimPrefix(token, strings.SplitN(token, ".", 2)[0]+"."), ".")
 	signature := token[strings.LastIndexByte(token, '.')+1:]
-	for _, secret := range []string{code, state, refresh, cookie, protocol, referer, basic, payload, signature, session} {
+	for _, secret := range []string{code, state, refresh, hint, cookie, protocol, referer, basic, payload, signature, session} {
 		require.NotEmpty(t, secret)
 		require.False(t, bytes.Contains(log, []byte(secret)), "the log has %q", secret)
 	}
