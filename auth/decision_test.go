@@ -58,6 +58,17 @@ func TestDecision2_AUsersSessionIsOfOneDatabase(t *testing.T) {
 	require.Equal(t, 401, asError(t, err).Status)
 }
 
+// A token is good only where its provider is listed, also one that is not known yet.
+func TestDecision2_ATokenIsGoodWhereItsProviderIsListed(t *testing.T) {
+	t.Parallel()
+	w, other := twoProviders(t)
+	tok := bearer(other.tokenBy("ec2", "alice"))
+	require.Equal(t, "Invalid login: provider not accepted here", w.out(tok).Reason)
+	_, err := w.service.Authenticate(get(tok), w.site, others)
+	require.NoError(t, err)
+	require.Equal(t, "Invalid login: provider not accepted here", w.out(tok).Reason)
+}
+
 // An identity may be another user in each database, with another name and other rights.
 func TestDecision2_AnIdentityIsAUserOfEachDatabase(t *testing.T) {
 	t.Parallel()
