@@ -87,12 +87,8 @@ func (p *Provider) redeem(r *http.Request) (url.Values, error) {
 		return nil, fmt.Errorf("reading the form: %w", err)
 	}
 
-	client, secret := r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
-	if p.flow.basic {
-		client, secret, _ = r.BasicAuth()
-	}
-
-	if err := p.flow.secret(client, secret); err != nil {
+	client, err := p.authenticate(r)
+	if err != nil {
 		return nil, err
 	}
 
@@ -117,6 +113,25 @@ func (p *Provider) redeem(r *http.Request) (url.Values, error) {
 	}
 
 	return asked, nil
+}
+
+// authenticate is who asks, if the secret is right. By Basic, both are written as in a form
+// (RFC 6749 section 2.3.1).
+func (p *Provider) authenticate(r *http.Request) (client string, err error) {
+	client, secret := r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
+
+	if p.flow.basic {
+		user, password, _ := r.BasicAuth()
+		if client, err = url.QueryUnescape(user); err != nil {
+			return "", fmt.Errorf("reading the client: %w", err)
+		}
+
+		if secret, err = url.QueryUnescape(password); err != nil {
+			return "", fmt.Errorf("reading the secret: %w", err)
+		}
+	}
+
+	return client, p.flow.secret(client, secret)
 }
 
 // sharedSecret is a client secret that both sides have.
