@@ -23,6 +23,8 @@ const (
 	cutLimit = 5 * time.Second
 	// documentCacheShare is the part of a store's memory that keeps documents decoded.
 	documentCacheShare = 8
+	// signInCacheShare is the part that keeps sessions, users and verified tokens.
+	signInCacheShare = 8
 )
 
 // stores are the stores that configurations hold, by Backend.Key: the old and the new
@@ -135,6 +137,7 @@ func openBackend(ctx context.Context, b Backend, s storeSettings, logger *zap.Lo
 	if o.state, err = auth.OpenState(ctx, o.store.Records(), logger.Named("auth")); err != nil {
 		return nil, fmt.Errorf("opening the sign-in state of %s: %w", b.Key(), err)
 	}
+	o.state.LimitCaches(b.Memory() / signInCacheShare)
 	return o, nil
 }
 

@@ -103,6 +103,19 @@ func (c *lru[K, V]) drop(k K) {
 	}
 }
 
+// resize changes how many entries are kept.
+func (c *lru[K, V]) resize(size int) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		s.max = max(1, size/lruShards)
+		for len(s.nodes) > s.max {
+			s.evict()
+		}
+		s.mu.Unlock()
+	}
+}
+
 func (c *lru[K, V]) len() int {
 	total := 0
 	for i := range c.shards {

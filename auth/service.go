@@ -69,6 +69,7 @@ func (s *Service) Start(ctx context.Context, state *State) error {
 			return fmt.Errorf("starting sign-in: %w", err)
 		}
 	}
+	s.limitDigests(state)
 	s.state.Store(state)
 	s.started = true
 	state.current.Store(s)

@@ -40,6 +40,7 @@ type State struct {
 	roles      *lru[roleRef, *Role]
 	identities *lru[identityRef, *identityRecord]
 	sessions   *lru[sessionKey, *session]
+	people     atomic.Int64 // that the caches are for; 0: the default
 	refused    refusedTokens
 	changes    *changes
 	seen       seenTokens
