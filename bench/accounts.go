@@ -93,7 +93,7 @@ func (b *bench) crowded(ctx context.Context, n int) (notes []string, err error) 
 	for part := range accountParts {
 		from, to := n*part/accountParts, n*(part+1)/accountParts
 		partBegan := time.Now()
-		if part == 1 {
+		if part == accountParts-1 {
 			b.profile(ctx, "accounts-sign-in", b.round)
 		}
 		_, cost, err := b.costed(func() (measure, error) {
