@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -19,9 +18,6 @@ import (
 	"github.com/caddysync/caddy-sync/syncstore"
 	"go.uber.org/zap"
 )
-
-// readyLimit is how long a request waits for the store to be open.
-const readyLimit = 10 * time.Second
 
 // Handler shows databases to the clients of a site: it answers for them, for `/`,
 // `/_session` and the other root endpoints, and leaves all other paths to the next
@@ -60,16 +56,9 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 // Provision checks what the site serves and registers it with the app.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
-	loaded, err := ctx.AppIfConfigured("sync")
-	if errors.Is(err, caddy.ErrNotConfigured) {
-		return errors.New("the global option sync is missing: it says where documents are kept and who signs in")
-	}
+	app, err := appOf(ctx)
 	if err != nil {
-		return fmt.Errorf("loading the app sync: %w", err)
-	}
-	app, ok := loaded.(*App)
-	if !ok {
-		return fmt.Errorf("the app sync is a %T", loaded)
+		return err
 	}
 	h.app = app
 	if err := h.provisionSite(); err != nil {
@@ -167,7 +156,7 @@ func (h *Handler) start(opened *openStore) error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if err := h.waitReady(r.Context()); err != nil {
+	if err := h.app.waitReady(r.Context()); err != nil {
 		return caddyhttp.Error(http.StatusServiceUnavailable, err)
 	}
 	ctx, cancel := context.WithCancel(auth.WithClient(r.Context(), clientOf(r)))
@@ -213,25 +202,6 @@ func refused(answer http.Header) bool {
 		}
 	}
 	return false
-}
-
-// waitReady waits for the store, at most readyLimit.
-func (h *Handler) waitReady(ctx context.Context) error {
-	select {
-	case <-h.app.ready:
-		return nil
-	default:
-	}
-	timer := time.NewTimer(readyLimit)
-	defer timer.Stop()
-	select {
-	case <-h.app.ready:
-		return nil
-	case <-timer.C:
-		return ErrNotReady
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for the store: %w", context.Cause(ctx))
-	}
 }
 
 // prefixed puts the path prefix back if handle_path took it away: rest wants to see what

@@ -342,7 +342,7 @@ func TestRequestsWaitForTheStore(t *testing.T) {
 	h := &Handler{app: &App{ready: make(chan struct{})}}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, h.waitReady(ctx), context.Canceled)
+	require.ErrorIs(t, h.app.waitReady(ctx), context.Canceled)
 	close(h.app.ready)
-	require.NoError(t, h.waitReady(t.Context()))
+	require.NoError(t, h.app.waitReady(t.Context()))
 }

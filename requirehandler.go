@@ -1,0 +1,81 @@
+package caddysync
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddysync/caddy-sync/auth"
+)
+
+// leaseAfter is how long a request runs before it is watched over.
+const leaseAfter = time.Second
+
+// RequireHandler stands behind an `authentication` handler with the provider sync. It lets
+// in who has one of the roles, others get 403. A request that takes long, such as a proxied
+// WebSocket, is cancelled when its sign-in ends: when the session or the token expires or
+// is revoked, or the user is disabled.
+type RequireHandler struct {
+	// Roles of which the user must have one. Default: none is needed.
+	Roles []string `json:"roles,omitempty"`
+
+	app *App
+}
+
+// CaddyModule returns the Caddy module information.
+func (*RequireHandler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.sync_require", New: func() caddy.Module { return new(RequireHandler) }}
+}
+
+// Provision finds the app.
+func (h *RequireHandler) Provision(ctx caddy.Context) error {
+	var err error
+	h.app, err = appOf(ctx)
+	return err
+}
+
+var (
+	errNotSignedIn = errors.New("nobody signed in by the provider sync: `authentication` comes before sync_require")
+	errNoRole      = errors.New("the user has none of the required roles")
+)
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (h *RequireHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	p, ok := caddyhttp.GetVar(r.Context(), principalVar).(*auth.Principal)
+	if !ok {
+		return caddyhttp.Error(http.StatusForbidden, errNotSignedIn)
+	}
+	if len(h.Roles) > 0 && !slices.ContainsFunc(p.Roles, func(role string) bool { return slices.Contains(h.Roles, role) }) {
+		return caddyhttp.Error(http.StatusForbidden, errNoRole)
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	timer := time.AfterFunc(leaseAfter, func() { h.watch(ctx, cancel, w, p) })
+	defer timer.Stop()
+	return next.ServeHTTP(w, r.WithContext(ctx))
+}
+
+// watch cancels the request when the principal's sign-in ends.
+func (h *RequireHandler) watch(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, p *auth.Principal) {
+	active, ok := h.app.handle.requests.begin(w, func() {})
+	if !ok {
+		cancel()
+		return
+	}
+	lease, err := h.app.auth.Lease(ctx, p)
+	active.end()
+	if err != nil {
+		cancel()
+		return
+	}
+	defer lease.Close()
+	select {
+	case <-lease.Done():
+		cancel()
+	case <-ctx.Done():
+	}
+}
