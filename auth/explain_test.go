@@ -32,7 +32,7 @@ func (w *world) explain(name, raw string) Explanation {
 		all = all && c.OK
 		require.NotEmpty(w.t, c.Detail, "%s: %s", name, c.Check)
 		require.NotEqual(w.t, "verdict", c.Check, "%s: %s", name, c.Detail)
-		for _, part := range strings.Split(raw, ".") {
+		for part := range strings.SplitSeq(raw, ".") {
 			if len(part) > 20 {
 				require.NotContains(w.t, c.Detail, part, name)
 			}

@@ -51,7 +51,7 @@ func (c *sessionCall) readSessionRequest() (name string, ttl time.Duration, _ *E
 		return "", 0, badRequest(`the body must be a JSON object like {"name":"alice","ttl":3600}`)
 	}
 	name, err = body.text("name")
-	if err != nil || name == "" {
+	if err != nil || name == "" || name == GuestName {
 		return "", 0, badRequest("Invalid or missing user name")
 	}
 	given, there := body["ttl"]

@@ -221,7 +221,7 @@ func TestF92_TheGuestIsConfigured(t *testing.T) {
 		{name: "channels", method: http.MethodPut, path: "/notes/_user/GUEST", body: `{"admin_channels":["x"]}`, status: 400},
 		{name: "made", method: http.MethodPost, path: "/notes/_user/", body: `{"name":"GUEST","disabled":false}`, status: 400},
 		{name: "deleted", method: http.MethodDelete, path: "/notes/_user/GUEST", status: 405, has: []string{"Caddyfile"}},
-		{name: "session of nobody", method: http.MethodPost, path: "/notes/_session", body: `{"name":"GUEST"}`, status: 404},
+		{name: "session of nobody", method: http.MethodPost, path: "/notes/_session", body: `{"name":"GUEST"}`, status: 400, has: []string{"Invalid or missing user name"}},
 	}
 	o.at(o.admin, guestScenarios...)
 	o = newOffice(t, func(c *auth.Config) { c.Databases[0].Guest = true })

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -45,6 +46,8 @@ const (
 type office struct {
 	t                     testing.TB
 	admin, reader, public *Handler
+	store                 *syncstore.Store
+	service               *auth.Service
 	state                 *auth.State
 	audit                 *observer.ObservedLogs
 	issuer                *tokenIssuer
@@ -75,14 +78,8 @@ func newOffice(tb testing.TB, change ...func(*auth.Config)) *office {
 	tb.Cleanup(o.state.Close)
 	require.NoError(tb, service.Start(tb.Context(), o.state))
 	tb.Cleanup(service.Stop)
-	site := func(databases string, rule *auth.AdminRule) *Handler {
-		h, err := New(Config{
-			Store: store, Auth: service, Site: auth.Site{CookiePath: "/", Admin: rule},
-			Databases: []string{databases}, TempDir: tb.TempDir(), Version: "1.2.3",
-		})
-		require.NoError(tb, err)
-		return h
-	}
+	o.store, o.service = store, service
+	site := o.site
 	place := func(addr string) []netip.Prefix {
 		return []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr(addr), 32)}
 	}
@@ -91,6 +88,17 @@ func newOffice(tb testing.TB, change ...func(*auth.Config)) *office {
 	o.public = site("notes", nil)
 	tb.Cleanup(o.nothingLeaked)
 	return o
+}
+
+// site makes a site over the office's store; without a rule it is a public one.
+func (o *office) site(databases string, rule *auth.AdminRule) *Handler {
+	o.t.Helper()
+	h, err := New(Config{
+		Store: o.store, Auth: o.service, Site: auth.Site{CookiePath: "/", Admin: rule},
+		Databases: []string{databases}, TempDir: o.t.TempDir(), Version: "1.2.3",
+	})
+	require.NoError(o.t, err)
+	return h
 }
 
 // nothingLeaked looks for planted passwords and for anything like a hash in all that was
