@@ -7,9 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -17,15 +15,9 @@ import (
 	"go.uber.org/zap"
 )
 
-const (
-	// clientSecretLife is how long a signed client secret is good. Apple allows six
-	// months; one is made for each request.
-	clientSecretLife = 5 * time.Minute
-	// keyFileInterval is how often a named file is looked at for changes (DECISIONS 17).
-	keyFileInterval = 5 * time.Second
-	// maxKeyFile is the largest key file, in bytes.
-	maxKeyFile = 64 << 10
-)
+// clientSecretLife is how long a signed client secret is good. Apple allows six months;
+// one is made for each request.
+const clientSecretLife = 5 * time.Minute
 
 // ClientSecretKey is the key of a client that signs its own secret, as Sign in with
 // Apple wants it (DECISIONS 21).
@@ -40,16 +32,8 @@ type ClientSecretKey struct {
 type secretSigner struct {
 	ClientSecretKey
 
-	mu      sync.Mutex
-	key     *ecdsa.PrivateKey
-	seen    fileMark
-	checked time.Time
-}
-
-// fileMark tells versions of a file apart.
-type fileMark struct {
-	size     int64
-	modified time.Time
+	key   atomic.Pointer[ecdsa.PrivateKey]
+	watch *fileWatch
 }
 
 // newSecretSigner reads the key.
@@ -57,56 +41,34 @@ func newSecretSigner(k ClientSecretKey) (*secretSigner, error) {
 	if k.File == "" || k.KeyID == "" || k.Team == "" {
 		return nil, errors.New("client_secret_key needs a file, a key ID and a team ID: `client_secret_key <file> <kid> <team>`")
 	}
-	s := &secretSigner{ClientSecretKey: k, checked: time.Now()}
-	mark, err := keyFileMark(k.File)
-	if err == nil {
-		s.key, err = readSecretKey(k.File)
-	}
+	s := &secretSigner{ClientSecretKey: k}
+	var err error
+	s.watch, err = newFileWatch(k.File, func(content []byte) error {
+		key, err := parseSecretKey(content)
+		if err == nil {
+			s.key.Store(key)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("client_secret_key: %w", err)
 	}
-	s.seen = mark
 	return s, nil
 }
 
-func keyFileMark(file string) (fileMark, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return fileMark{}, err
-	}
-	return fileMark{info.Size(), info.ModTime()}, nil
-}
-
-// readSecretKey never puts any of the file's bytes into an error.
-func readSecretKey(file string) (*ecdsa.PrivateKey, error) {
-	root, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = root.Close() }()
-	info, err := root.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case info.IsDir(), info.Size() > maxKeyFile:
-		return nil, &fs.PathError{Op: "read", Path: file, Err: errors.New("not a key file")}
-	}
-	text := make([]byte, maxKeyFile)
-	n, err := root.Read(text)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", file, err)
-	}
-	block, _ := pem.Decode(text[:n])
+// parseSecretKey never puts any of the file's bytes into an error.
+func parseSecretKey(content []byte) (*ecdsa.PrivateKey, error) {
+	block, _ := pem.Decode(content)
 	if block == nil || block.Type != "PRIVATE KEY" {
-		return nil, fmt.Errorf("%s holds no PEM block PRIVATE KEY: write the .p8 file as it was downloaded", file)
+		return nil, errors.New("no PEM block PRIVATE KEY: write the .p8 file as it was downloaded")
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("%s is not a PKCS #8 key", file)
+		return nil, errors.New("not a PKCS #8 key")
 	}
 	key, ok := parsed.(*ecdsa.PrivateKey)
 	if !ok || key.Curve != elliptic.P256() {
-		return nil, fmt.Errorf("%s is not an ECDSA key on P-256, which ES256 needs", file)
+		return nil, errors.New("not an ECDSA key on P-256, which ES256 needs")
 	}
 	return key, nil
 }
@@ -130,27 +92,12 @@ func (s *secretSigner) secret(clientID, issuer string, logger *zap.Logger) (stri
 	return text, nil
 }
 
-// current returns the key, read again if the file changed.
+// current returns the key, read again if the file changed. The file is looked at when a
+// secret is made, which is seldom.
 func (s *secretSigner) current(logger *zap.Logger) *ecdsa.PrivateKey {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	if now.Sub(s.checked) < keyFileInterval {
-		return s.key
-	}
-	s.checked = now
-	mark, err := keyFileMark(s.File)
-	if err == nil && mark == s.seen {
-		return s.key
-	}
-	var key *ecdsa.PrivateKey
-	if err == nil {
-		key, err = readSecretKey(s.File)
-	}
-	if err != nil {
-		logger.Error("client_secret_key was not read again, the old key stays in use", zap.Error(err))
-		return s.key
-	}
-	s.key, s.seen = key, mark
-	return key
+	s.watch.mu.Lock()
+	s.watch.logger = logger
+	s.watch.mu.Unlock()
+	s.watch.check(watchInterval)
+	return s.key.Load()
 }

@@ -77,21 +77,21 @@ func TestDecision17_SecretKeyFileIsReadAgain(t *testing.T) {
 			require.NoError(t, err)
 			return text
 		}
+		readSecretOf(t, secret(), first)
 		writeP8(t, file, second)
-		require.NoError(t, os.Chtimes(file, time.Time{}, time.Now().Add(time.Hour)))
 		readSecretOf(t, secret(), first) // looked at every 5 s only
-		time.Sleep(keyFileInterval)
+		time.Sleep(watchInterval)
 		readSecretOf(t, secret(), second)
 		require.NoError(t, os.WriteFile(file, []byte("planted"), 0o600))
-		time.Sleep(keyFileInterval)
+		time.Sleep(watchInterval)
 		readSecretOf(t, secret(), second)
-		require.Contains(t, logs(), "the old key stays in use")
+		require.Contains(t, logs(), "what was read before stays")
 		require.NotContains(t, logs(), "planted")
 		require.NoError(t, os.Remove(file))
-		time.Sleep(keyFileInterval)
+		time.Sleep(watchInterval)
 		readSecretOf(t, secret(), second)
 		writeP8(t, file, first)
-		time.Sleep(keyFileInterval)
+		time.Sleep(watchInterval)
 		readSecretOf(t, secret(), first)
 	})
 }
@@ -113,11 +113,11 @@ func TestSecretKeysThatAreNone(t *testing.T) {
 		write("empty", ""):       "empty",
 		write("junk", "-----BEGIN PRIVATE KEY-----\ncGxhbnRlZA==\n-----END PRIVATE KEY-----\n"):     "not a PKCS #8 key",
 		write("ec", "-----BEGIN EC PRIVATE KEY-----\ncGxhbnRlZA==\n-----END EC PRIVATE KEY-----\n"): "no PEM block PRIVATE KEY",
-		write("large", strings.Repeat("x", maxKeyFile+1)):                                           "not a key file",
+		write("large", strings.Repeat("x", watchLimit+1)):                                           "is over",
 		filepath.Join(dir, "ed"):   "not an ECDSA key on P-256",
 		filepath.Join(dir, "p384"): "not an ECDSA key on P-256",
 		filepath.Join(dir, "none"): "no such file",
-		dir:                        "not a key file",
+		dir:                        "is a directory",
 	} {
 		_, err := newSecretSigner(ClientSecretKey{File: file, KeyID: "k", Team: "t"})
 		require.Error(t, err, file)
