@@ -32,7 +32,10 @@ func accessLog(t *testing.T) string {
 func TestDecision15_NoSecretReachesTheLogs(t *testing.T) {
 	t.Parallel()
 
-	server := harness.New(t, harness.Options{Settings: harness.Settings{Debug: true, Log: accessLog(t)}})
+	server := harness.New(t, harness.Options{Settings: harness.Settings{
+		Debug: true, Log: accessLog(t), Site: "cors {\norigins " + appOrigin + "\ncredentials\n}",
+		IDPClient: "backchannel_logout {{.URL}}/notes/_oidc_backchannel_logout",
+	}})
 	s := site{Server: server, issuer: server.Issuer}
 
 	var p planted
@@ -40,6 +43,8 @@ func TestDecision15_NoSecretReachesTheLogs(t *testing.T) {
 	for script, env := range map[string]map[string]string{
 		"signin":  {"CLIENTS": "notes:RS256", "SCOPE": "openid profile email offline_access"},
 		"signout": nil,
+		"browser": {"PROVIDER": "dev", "APP": appOrigin},
+		"logout":  {"PROVIDER": "dev", "APP": appOrigin, "BY_SESSION": "yes"},
 	} {
 		run := s.run(t, script, env)
 		p.secrets = append(p.secrets, event[struct{ Secrets []string }](t, run, "secrets").Secrets...)

@@ -24,6 +24,7 @@ type Settings struct {
 	Site         string // the site's sync block, such as cors
 	AdminSite    string // the administrator's sync block; default "admin" with "allow loopback"
 	IDP          string // the sync_dev_idp block
+	IDPClient    string // the block of its client notes; default none
 	Extra        string // further sites
 	// NoIDP leaves the development provider out, of the site and of the database.
 	NoIDP bool
@@ -74,7 +75,9 @@ http://localhost:{{.Place.Port}} {
 	{{if not .NoIDP}}
 	sync_dev_idp {
 		issuer {{.Place.Issuer}}
-		client notes
+		client notes {{if .IDPClient}}{
+			{{.IDPClient}}
+		}{{end}}
 		users  alice bob carol
 		data   {{.Place.Dir}}/idp
 		{{.IDP}}
