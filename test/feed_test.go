@@ -24,11 +24,18 @@ type openFeed struct {
 func openFeeds(t *testing.T, s *harness.Server, header map[string]string) []openFeed {
 	t.Helper()
 
+	return openFeedsAt(t, s, "notes", header)
+}
+
+// openFeedsAt does so at any database.
+func openFeedsAt(t *testing.T, s *harness.Server, database string, header map[string]string) []openFeed {
+	t.Helper()
+
 	feeds := make([]openFeed, 0, len(feedKinds))
 
 	for _, kind := range feedKinds {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
-			s.URL+"/notes/_changes?since=now&heartbeat=60000&feed="+kind, nil)
+			s.URL+"/"+database+"/_changes?since=now&heartbeat=60000&feed="+kind, nil)
 		require.NoError(t, err)
 
 		for name, value := range header {
