@@ -241,8 +241,9 @@ func (s *State) admitNew(ctx context.Context, db Database, a *applicant) (*User,
 		if err != nil {
 			return err
 		}
+		put := tx.putIdentity
 		if rec == nil {
-			rec = &identityRecord{Identity: a.identity}
+			rec, put = &identityRecord{Identity: a.identity}, tx.putNewIdentity
 		}
 		if u, refusal, err = decideNew(tx, db, a); err != nil || refusal != nil {
 			return err
@@ -253,7 +254,7 @@ func (s *State) admitNew(ctx context.Context, db Database, a *applicant) (*User,
 		if err := tx.putUser(db.ID, u); err != nil {
 			return err
 		}
-		return tx.putIdentity(ref, rec)
+		return put(ref, rec)
 	})
 	if errors.Is(err, errAlreadyBound) {
 		return s.account(ctx, db, a, false) // another request was faster

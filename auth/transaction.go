@@ -152,7 +152,9 @@ func (tx *transaction) user(db uint32, name string) (*User, error) {
 }
 
 func (tx *transaction) putUser(db uint32, u *User) error {
-	tx.events = append(tx.events, event{Kind: eventUser, DB: db, Name: u.Name})
+	if !u.made { // a new one makes nothing stale: that there is none is not cached
+		tx.events = append(tx.events, event{Kind: eventUser, DB: db, Name: u.Name})
+	}
 	return tx.putJSON(db, userRecordKey(u.Name), u, time.Time{})
 }
 
@@ -163,6 +165,12 @@ func (tx *transaction) deleteUser(db uint32, name string) {
 
 func (tx *transaction) putIdentity(ref identityRef, rec *identityRecord) error {
 	return tx.putIdentityUntil(ref, rec, time.Time{})
+}
+
+// putNewIdentity puts the record of an identity that had none in the database: it makes
+// nothing stale, since that there is none is not cached.
+func (tx *transaction) putNewIdentity(ref identityRef, rec *identityRecord) error {
+	return tx.putJSON(ref.db, identityRecordKey(ref.key), rec, time.Time{})
 }
 
 func (tx *transaction) putIdentityUntil(ref identityRef, rec *identityRecord, expires time.Time) error {

@@ -66,3 +66,18 @@ func TestDamagedEventsAreErrors(t *testing.T) {
 	}
 	require.NoError(t, w.state.Apply([]byte(`{"k":"of-a-newer-node"}`)))
 }
+
+// What is new makes nothing stale, so signing up writes no events, which every node would
+// have to follow; what changes does.
+func TestSigningUpWritesNoEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.in(bearer(w.issuer.token("first"))) // the provider's keys are stored behind the answer's back
+	before := len(w.records.log)
+	cookie := w.signIn(w.issuer.token("alice"))
+	w.in(cookie)
+	require.Len(t, w.records.log, before)
+	require.NoError(t, w.state.SetDisabled(t.Context(), notes.ID, "idp.example.com_alice", true))
+	require.Greater(t, len(w.records.log), before)
+	require.Equal(t, "user is disabled", w.out(cookie).Detail)
+}

@@ -45,6 +45,8 @@ type User struct {
 	// FirstUse allows the first identity with this name to become this user.
 	FirstUse bool      `json:"first_use,omitempty"`
 	Created  time.Time `json:"created"`
+
+	made bool // just now: nobody can know the user yet
 }
 
 // CollectionGrants are an administrator's channels in named collections: scope →
@@ -64,7 +66,7 @@ func userRecordKey(name string) []byte { return []byte(userPrefix + name) }
 func newUser(name string) *User {
 	now := time.Now()
 	// Sessions of an earlier user of the name are not this one's.
-	return &User{Name: name, NotBefore: now.UnixMicro(), Created: now.UTC().Truncate(time.Second)}
+	return &User{Name: name, NotBefore: now.UnixMicro(), Created: now.UTC().Truncate(time.Second), made: true}
 }
 
 // passwordAt is PasswordAt; 0 for nobody.
