@@ -38,7 +38,7 @@ func TestF5_WholeFlowSignsInAndMakesASession(t *testing.T) {
 	require.Empty(t, asked.PostForm.Get("client_secret"))
 }
 
-func TestF6F7_UnregisteredUsers(t *testing.T) {
+func TestF6_F7_UnregisteredUsers(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, func(c *Config) { c.Providers[0].Register = false })
 	b := f.browser()
