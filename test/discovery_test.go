@@ -21,30 +21,26 @@ func tokenOf(t *testing.T, p *panva) string {
 
 func TestDecision7_AProviderThatIsDownAtStartIsFoundLater(t *testing.T) {
 	t.Parallel()
+	withKeyProviders(t, func(t *testing.T, server *harness.Server, p keyProvider) {
+		t.Helper()
 
-	provider := newPanva(t)
-	provider.start()
-	token := tokenOf(t, provider)
-	provider.stop()
+		token := p.token()
+		p.stop()
+		require.NoError(t, server.Restart(t.Context()))
 
-	server := harness.New(t, harness.Options{Settings: provider.settings()})
-	read := request{url: "/notes", header: map[string]string{"Authorization": "Bearer " + token}}
+		// 401 would stop Couchbase Lite for good; the token may well be good.
+		down := requireStatus(t, server, token, http.StatusServiceUnavailable, "the provider is down")
+		require.NotEmpty(t, down.header.Get("Retry-After"))
 
-	// 401 would stop Couchbase Lite for good; the token may well be good.
-	down := ask(t, server, read)
-	require.Equal(t, http.StatusServiceUnavailable, down.status, down.body)
-	require.NotEmpty(t, down.header.Get("Retry-After"))
+		p.start()
+		eventually(t, 40*time.Second, func() bool { return ask(t, server, read(token)).status == http.StatusOK })
 
-	provider.start()
-	eventually(t, 40*time.Second, func() bool { return ask(t, server, read).status == http.StatusOK })
-
-	// The last good keys are kept, so that a restart works while the provider is down.
-	provider.stop()
-	require.NoError(t, server.Kill())
-	require.NoError(t, server.Restart(t.Context()))
-
-	again := ask(t, server, read)
-	require.Equal(t, http.StatusOK, again.status, again.body)
+		// The last good keys are kept, so that a restart works while the provider is down.
+		p.stop()
+		require.NoError(t, server.Kill())
+		require.NoError(t, server.Restart(t.Context()))
+		requireStatus(t, server, token, http.StatusOK, "a restart while the provider is down")
+	})
 }
 
 // eventually asks until the answer is yes.

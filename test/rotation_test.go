@@ -37,14 +37,13 @@ func TestANewKeyIsTakenAtOnceAndADroppedOneNoMore(t *testing.T) {
 		requireStatus(t, server, unseen, http.StatusOK, "the server has not heard of the change yet")
 		requireStatus(t, server, p.token(), http.StatusOK, "the new key, without a restart")
 
-		// Until the server may ask again it cannot tell a dropped key from one that is newer
-		// than it knows (DECISIONS 7).
+		// Whether the key was dropped or is newer than it knows the server cannot tell until it
+		// may ask again (DECISIONS 7); that it answers 401 then is tested in auth, where half a
+		// minute takes no time.
 		for _, token := range []string{seen, unseen} {
 			got := ask(t, server, read(token))
 			require.Contains(t, []int{http.StatusUnauthorized, http.StatusServiceUnavailable}, got.status, "a token of the dropped key: %s", got.body)
 		}
-
-		eventually(t, 45*time.Second, func() bool { return ask(t, server, read(seen)).status == http.StatusUnauthorized })
 	})
 }
 
@@ -70,7 +69,9 @@ func TestDecision7_AProviderThatGoesDownLaterKeepsItsUsers(t *testing.T) {
 		require.NotEmpty(t, later.header.Get("Retry-After"))
 		requireStatus(t, server, unseen, http.StatusOK, "the failure is nobody else's")
 
-		p.start()
-		eventually(t, 45*time.Second, func() bool { return ask(t, server, read(fresh)).status == http.StatusOK })
+		if _, ok := p.(devidpKeys); ok { // once is enough of half a minute
+			p.start()
+			eventually(t, 45*time.Second, func() bool { return ask(t, server, read(fresh)).status == http.StatusOK })
+		}
 	})
 }
