@@ -3,6 +3,7 @@ package test
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -327,6 +328,33 @@ func TestSocialKeycloak(t *testing.T) {
 
 	// Somebody else who is now called alice does not get her notes.
 	s.forbids(t, "a name that is taken", keycloak.Token(map[string]any{"sub": "00000000-1f0e-4e2b-8b77-0d0a6a1c2b3d"}))
+}
+
+func TestSocialKeycloakSignsOut(t *testing.T) {
+	t.Parallel()
+
+	s, keycloak := newKeycloak(t)
+	bearer := map[string]string{"Authorization": "Bearer " + keycloak.Token(nil)}
+	made := ask(t, s.Server, request{method: http.MethodPost, url: "/notes/_session", header: bearer})
+	require.Equal(t, http.StatusOK, made.status, made.body)
+
+	session := request{url: "/notes", header: map[string]string{"Cookie": cookies(made)}}
+	require.Equal(t, http.StatusOK, ask(t, s.Server, session).status)
+
+	tell := func(token string) reply {
+		return ask(t, s.Server, request{
+			method: http.MethodPost, url: "/notes/_oidc_backchannel_logout", body: url.Values{"logout_token": {token}}.Encode(),
+			header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"},
+		})
+	}
+
+	wrong := tell(keycloak.LogoutToken(map[string]any{"aud": "shop"}))
+	require.Equal(t, http.StatusBadRequest, wrong.status, wrong.body)
+	require.Equal(t, http.StatusOK, ask(t, s.Server, session).status)
+
+	told := tell(keycloak.LogoutToken(nil))
+	require.Equal(t, http.StatusOK, told.status, told.body)
+	require.Equal(t, http.StatusUnauthorized, ask(t, s.Server, session).status)
 }
 
 func TestSocialCognito(t *testing.T) {

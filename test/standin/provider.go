@@ -46,6 +46,19 @@ func (p *Provider) Token(changes map[string]any) string {
 	return p.sign(keys()[0], p.Claims(changes))
 }
 
+// LogoutToken says that the session of Token is over (OpenID Connect Back-Channel Logout
+// section 2.4), with some claims changed.
+func (p *Provider) LogoutToken(changes map[string]any) string {
+	claims := object{"events": object{"http://schemas.openid.net/event/backchannel-logout": object{}}, "typ": "Logout"}
+	good := p.Claims(nil)
+
+	for _, name := range []string{"iss", "aud", "sub", "sid", "iat", "exp", "jti"} {
+		claims[name] = good[name]
+	}
+
+	return p.sign(keys()[0], claims.with(changes))
+}
+
 // Forged is a good ID token that somebody else signed, under the provider's key ID.
 func (p *Provider) Forged() string { return p.sign(keys()[2], p.Claims(nil)) }
 
