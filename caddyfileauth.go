@@ -2,6 +2,7 @@ package caddysync
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -57,16 +58,14 @@ func parseAuthDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, er
 }
 
 // parseRequire reads `require role <role...>`.
-func (r *RequireHandler) parseRequire(d *caddyfile.Dispenser) error {
+func (h *RequireHandler) parseRequire(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	if len(args) < 2 || args[0] != "role" {
 		return d.Err("write `require role <role…>`")
 	}
-	for _, role := range args[1:] {
-		if role == "" {
-			return d.Err("require role: a role is empty, which would let everybody in if it stood alone")
-		}
+	if slices.Contains(args, "") {
+		return d.Err("require role: a role is empty, which would let everybody in if it stood alone")
 	}
-	r.Roles = append(r.Roles, args[1:]...)
+	h.Roles = append(h.Roles, args[1:]...)
 	return noBlock(d, "require")
 }
