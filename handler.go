@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -185,10 +186,19 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, onward *onward) 
 		return
 	}
 	h.logFields(r)
+	if sessionInPath.MatchString(r.URL.Path) {
+		// Sync Gateway's administrators name a session by its ID, in the path. The audit log
+		// has what was done, by the session's handle.
+		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	}
 	if refused(w.Header()) {
 		metrics.authFailures.Add(1)
 	}
 }
+
+// sessionInPath matches paths that may hold a session's ID, a secret of 43 characters: they
+// do not reach the access log.
+var sessionInPath = regexp.MustCompile(`/_session/[A-Za-z0-9_-]{43}(/|$)`)
 
 // isFeed reports whether the path is that of a feed of changes, which may stay open.
 func isFeed(path string) bool { return strings.HasSuffix(path, "/_changes") }

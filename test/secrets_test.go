@@ -2,6 +2,7 @@ package test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -110,6 +111,94 @@ func (p *planted) send(t *testing.T, server *harness.Server) {
 	} {
 		got := ask(t, server, r)
 		p.answers = append(p.answers, got.body+strings.Join(got.header.Values("WWW-Authenticate"), " "))
+	}
+
+	p.sendFlow(t, server)
+	p.sendAdministrator(t, server, token)
+}
+
+// sendFlow sends secrets to the endpoints of sign-in by browser, in bodies and, where they do
+// not belong, in URLs.
+func (p *planted) sendFlow(t *testing.T, server *harness.Server) {
+	t.Helper()
+
+	hint, err := server.Token(t.Context(), "carol", nil)
+	require.NoError(t, err)
+
+	logout := "eyJhbGciOiJSUzI1NiIsInR5cCI6ImxvZ291dCtqd3QifQ." +
+		base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"http://elsewhere.example","sub":"planted-logout"}`)) + ".cGxhbnRlZC1sb2dvdXQ"
+	refresh, code, state := "planted-refresh-0987654321", "planted-code-0987654321", "planted-state-0987654321"
+	p.secrets = append(p.secrets, hint, logout, refresh, code, state)
+
+	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
+	for _, r := range []request{
+		{method: http.MethodPost, url: "/notes/_oidc_refresh", body: `{"refresh_token":"` + refresh + `"}`},
+		{method: http.MethodPost, url: "/notes/_oidc_refresh", body: "refresh_token=" + refresh, header: form},
+		{url: "/notes/_oidc_refresh?refresh_token=" + refresh},
+		{url: "/notes/_oidc_callback?code=" + code + "&state=" + state},
+		{method: http.MethodPost, url: "/notes/_oidc_callback", body: "code=" + code + "&state=" + state, header: form},
+		{method: http.MethodPost, url: "/notes/_oidc_logout", body: "id_token_hint=" + hint, header: form},
+		{url: "/notes/_oidc_logout?id_token_hint=" + hint},
+		{method: http.MethodPost, url: "/notes/_oidc_backchannel_logout", body: "logout_token=" + logout, header: form},
+		{method: http.MethodPost, url: "/notes/_oidc_backchannel_logout", body: "logout_token=" + hint, header: form},
+	} {
+		p.answers = append(p.answers, ask(t, server, r).body)
+	}
+}
+
+// sendAdministrator sends and gets secrets at the administrator's site: passwords, hashes,
+// tokens to explain, and a session by its ID in the path, as Sync Gateway has it.
+func (p *planted) sendAdministrator(t *testing.T, server *harness.Server, token string) {
+	t.Helper()
+
+	password, hash := "planted-password-for-dora", "$2a$10$plantedplantedplantedpuZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ"
+	p.secrets = append(p.secrets, password, hash)
+
+	at := server.AdminURL + "/notes"
+	for _, r := range []request{
+		{method: http.MethodPut, url: at + "/_user/dora", body: `{"password":"` + password + `"}`},
+		{method: http.MethodPut, url: at + "/_user/imported", body: `{"password_hash":"` + hash + `"}`},
+		{method: http.MethodPut, url: at + "/_user/erin", body: `{"password":"` + password + `","oops":1}`},
+		{url: at + "/_user/dora"},
+		{method: http.MethodPost, url: server.AdminURL + "/_auth/explain", body: `{"token":"` + token + `"}`},
+		{method: http.MethodPost, url: server.AdminURL + "/_auth/explain", body: `{"token":"` + token + `x"}`},
+	} {
+		p.answers = append(p.answers, ask(t, server, r).body)
+	}
+
+	made := ask(t, server, request{method: http.MethodPost, url: at + "/_session", body: `{"name":"dora"}`})
+
+	var session struct {
+		ID string `json:"session_id"`
+	}
+
+	require.NoError(t, json.Unmarshal([]byte(made.body), &session))
+	require.Len(t, session.ID, 43, made.body)
+
+	once := ask(t, server, request{
+		method: http.MethodPost, url: "/notes/_session?one_time=true",
+		header: map[string]string{"Cookie": "SyncGatewaySession=" + session.ID},
+	})
+
+	var oneTime struct {
+		ID string `json:"one_time_session_id"`
+	}
+
+	require.NoError(t, json.Unmarshal([]byte(once.body), &oneTime))
+	require.NotEmpty(t, oneTime.ID)
+
+	p.secrets = append(p.secrets, session.ID, oneTime.ID)
+
+	for _, r := range []request{
+		{url: "/notes/_blipsync", header: map[string]string{
+			"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Protocol": "SyncGatewaySession_" + oneTime.ID,
+		}},
+		{url: at + "/_session/" + session.ID},
+		{method: http.MethodDelete, url: at + "/_user/dora/_session/" + session.ID},
+		{method: http.MethodDelete, url: at + "/_session/" + session.ID},
+		{url: "/notes/_session/" + session.ID},
+	} {
+		p.answers = append(p.answers, ask(t, server, r).body)
 	}
 }
 
