@@ -168,7 +168,9 @@ func (m *matrix) admin(t *testing.T, method, path, body string) time.Time {
 func (m *matrix) write(t *testing.T, database, id string) {
 	t.Helper()
 
-	got := ask(t, m.Server, request{method: http.MethodPut, url: "/" + database + "/" + id, body: `{}`, header: bearer(t, m.Server, "carol")})
+	got := askAfterReload(t, m.Server, request{
+		method: http.MethodPut, url: "/" + database + "/" + id, body: `{}`, header: bearer(t, m.Server, "carol"),
+	})
 	require.Equal(t, http.StatusCreated, got.status, got.body)
 }
 
@@ -254,7 +256,7 @@ func (r *revocation) requireEnded(t *testing.T, m *matrix) {
 	}
 
 	for _, header := range r.headers {
-		got := ask(t, m.Server, request{url: "/" + r.database, header: header})
+		got := askAfterReload(t, m.Server, request{url: "/" + r.database, header: header})
 		require.Equal(t, http.StatusUnauthorized, got.status, "the old credentials: %s", got.body)
 	}
 }
@@ -265,7 +267,7 @@ func (r *revocation) requireResumed(t *testing.T, m *matrix) {
 	fresh := r.fresh(t, m)
 
 	for _, feed := range r.feeds {
-		got := ask(t, m.Server, request{url: "/" + r.database + "/_changes?since=" + url.QueryEscape(feed.since), header: fresh})
+		got := askAfterReload(t, m.Server, request{url: "/" + r.database + "/_changes?since=" + url.QueryEscape(feed.since), header: fresh})
 		require.Equal(t, http.StatusOK, got.status, got.body)
 		require.Contains(t, got.body, `"id":"after"`)
 		require.NotContains(t, got.body, `"id":"before"`, "a resumed feed begins where it ended")

@@ -169,7 +169,7 @@ func (m *matrix) providerRemoved(t *testing.T) *revocation {
 	foreign := func(t *testing.T) map[string]string {
 		t.Helper()
 
-		got := ask(t, m.Server, request{
+		got := askAfterReload(t, m.Server, request{
 			method: http.MethodPost, url: m.URL + "/idp2/dev/token", body: "user=guest",
 			header: map[string]string{"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/plain"},
 		})
