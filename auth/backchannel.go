@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -98,7 +97,7 @@ func (c *oidcCall) refuseLogout(code string, e *Error) {
 	c.s.logRefusal(c.r.Context(), c.db.Name, e)
 	if e.RetryAfter > 0 {
 		code = "temporarily_unavailable"
-		c.w.Header().Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
+		e.setRetryAfter(c.w.Header())
 	}
 	c.answer(http.StatusBadRequest, map[string]string{"error": code, "error_description": e.Reason})
 }

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -155,17 +154,7 @@ func checkSingle(q url.Values) *Error {
 }
 
 // answer writes a JSON body.
-func (c *oidcCall) answer(status int, body any) {
-	text, _ := json.Marshal(body) // of strings and numbers: cannot fail
-	text = append(text, '\n')
-	h := c.w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(text)))
-	c.w.WriteHeader(status)
-	if c.r.Method != http.MethodHead {
-		_, _ = c.w.Write(text) // the client may be gone
-	}
-}
+func (c *oidcCall) answer(status int, body any) { answerJSON(c.w, c.r, status, body) }
 
 // redirect sends the browser on. After a POST it goes on by GET (RFC 9110 section
 // 15.4.4).
@@ -191,14 +180,7 @@ func (c *oidcCall) refuse(e *Error) {
 		c.redirect(withError(c.back, e))
 		return
 	}
-	h := c.w.Header()
-	for _, challenge := range e.Challenges {
-		h.Add("WWW-Authenticate", challenge)
-	}
-	if e.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
-	}
-	c.answer(e.Status, map[string]any{"error": e.Name, "reason": e.Reason})
+	writeRefusal(c.w, c.r, e)
 }
 
 // errFlow is a refusal of the code flow.

@@ -1,12 +1,9 @@
 package auth
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 )
 
 // authenticationHandlers are what both Sync Gateway and CouchDB call the ways to sign in.
@@ -77,25 +74,8 @@ func (c *sessionCall) describe(p *Principal, signedIn bool) map[string]any {
 }
 
 func (c *sessionCall) refuse(e *Error) {
-	h := c.w.Header()
-	for _, challenge := range e.Challenges {
-		h.Add("WWW-Authenticate", challenge)
-	}
-	if e.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
-	}
 	c.s.logRefusal(c.r.Context(), c.database().Name, e)
-	c.write(e.Status, map[string]any{"error": e.Name, "reason": e.Reason})
+	writeRefusal(c.w, c.r, e)
 }
 
-func (c *sessionCall) write(status int, body map[string]any) {
-	text, _ := json.Marshal(body) // of strings and numbers: cannot fail
-	text = append(text, '\n')
-	h := c.w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(text)))
-	c.w.WriteHeader(status)
-	if c.r.Method != http.MethodHead {
-		_, _ = c.w.Write(text) // the client may be gone
-	}
-}
+func (c *sessionCall) write(status int, body map[string]any) { answerJSON(c.w, c.r, status, body) }
