@@ -139,7 +139,7 @@ func TestAttack_FloodOfUnknownKeyIDs(t *testing.T) {
 		w := newWorld(t)
 		w.in(bearer(w.issuer.token("alice")))
 		began := w.issuer.fetches.Load()
-		const minutes = 5
+		const minutes = 2
 		for n := range minutes * 60 {
 			var flood sync.WaitGroup
 			for k := range 10 {
