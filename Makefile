@@ -84,7 +84,7 @@ fuzz:
 	@for m in $(MODULES); do (cd $$m && for p in $$($(GO) list -tags $(TAGS) ./...); do \
 		for f in $$($(GO) test -tags $(TAGS) -run '^$$' -list '^Fuzz' $$p | grep '^Fuzz'); do \
 			echo "== $$p $$f"; \
-			$(GO) test -tags $(TAGS) -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+			$(CURDIR)/test/fuzz.sh $(GO) test -tags $(TAGS) -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 		done; done) || exit 1; done
 
 lint:
