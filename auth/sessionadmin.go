@@ -101,7 +101,7 @@ func (c *sessionCall) makeFor(db Database, name string, ttl time.Duration) {
 		return
 	}
 	c.s.audit.event(c.r.Context(), auditSessionCreated, append(auditSessionOf(x), auditActor(c.administrator))...)
-	c.write(http.StatusOK, map[string]any{
+	c.write(map[string]any{
 		"session_id": id, "expires": rfc3339(time.UnixMilli(x.Expires)), "cookie_name": pol.Session.Cookie,
 	})
 }
@@ -118,7 +118,7 @@ func (c *sessionCall) anySession(id string) {
 	case http.MethodGet, http.MethodHead:
 		body := c.describe(p, false)
 		body["session"] = describeSession(x, nil)
-		c.write(http.StatusOK, body)
+		c.write(body)
 	case http.MethodDelete:
 		if c.administrator.ReadOnly {
 			c.refuse(errForbidden("This access is read-only.", ""))
@@ -130,7 +130,7 @@ func (c *sessionCall) anySession(id string) {
 			return
 		}
 		c.s.audit.event(c.r.Context(), auditSessionEnded, append(auditSessionOf(x), auditActor(c.administrator), auditDB(db))...)
-		c.write(http.StatusOK, map[string]any{"ok": true})
+		c.write(map[string]any{"ok": true})
 	default:
 		c.w.Header().Set("Allow", "GET, HEAD, DELETE")
 		c.refuse(&Error{Status: http.StatusMethodNotAllowed, Name: "method_not_allowed", Reason: "Only GET, HEAD and DELETE"})

@@ -23,7 +23,7 @@ func addVary(h http.Header, names ...string) {
 
 // answer writes who p is; nil is nobody.
 func (c *sessionCall) answer(p *Principal, signedIn bool) {
-	c.write(http.StatusOK, c.describe(p, signedIn))
+	c.write(c.describe(p, signedIn))
 }
 
 // describe says who p is, as both Sync Gateway and CouchDB do.
@@ -78,4 +78,4 @@ func (c *sessionCall) refuse(e *Error) {
 	writeRefusal(c.w, c.r, e)
 }
 
-func (c *sessionCall) write(status int, body map[string]any) { answerJSON(c.w, c.r, status, body) }
+func (c *sessionCall) write(body map[string]any) { answerJSON(c.w, c.r, http.StatusOK, body) }

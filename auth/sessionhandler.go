@@ -179,7 +179,7 @@ func (c *sessionCall) postOneTime(p *Principal) {
 	}
 	body := c.describe(p, true)
 	body["one_time_session_id"] = id
-	c.write(http.StatusOK, body)
+	c.write(body)
 }
 
 // delete signs out. It always succeeds and always clears the cookie, or a browser could
@@ -191,7 +191,7 @@ func (c *sessionCall) delete() {
 		c.refuse(errInternal("ending a session", err))
 		return
 	}
-	c.write(http.StatusOK, map[string]any{"ok": true})
+	c.write(map[string]any{"ok": true})
 }
 
 // clearCookies deletes the caller's session cookies and returns what they named.

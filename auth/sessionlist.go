@@ -58,7 +58,7 @@ func (c *sessionCall) list(p *Principal, handle string) {
 	for _, info := range sessions {
 		described := info.describe(p)
 		if info.Handle == handle {
-			c.write(http.StatusOK, described)
+			c.write(described)
 			return
 		}
 		list = append(list, described)
@@ -68,7 +68,7 @@ func (c *sessionCall) list(p *Principal, handle string) {
 		return
 	}
 	c.s.audit.event(c.r.Context(), auditSessionsListed, auditActor(p), auditDB(p.db))
-	c.write(http.StatusOK, map[string]any{"sessions": list})
+	c.write(map[string]any{"sessions": list})
 }
 
 func errNoSuchSession() *Error {
@@ -113,7 +113,7 @@ func (c *sessionCall) endAll(p *Principal) {
 	}
 	c.s.audit.event(c.r.Context(), auditSessionsEnded, auditActor(p), auditDB(p.db), auditUser(p.Name))
 	c.clearCookies()
-	c.write(http.StatusOK, map[string]any{"ok": true})
+	c.write(map[string]any{"ok": true})
 }
 
 // endOne ends one of the caller's sessions. Ending the one that the call came with is
@@ -133,5 +133,5 @@ func (c *sessionCall) endOne(p *Principal, handle string) {
 		return
 	}
 	c.s.audit.event(c.r.Context(), auditSessionEnded, auditActor(p), auditDB(p.db), auditUser(p.Name), auditHandle(handle))
-	c.write(http.StatusOK, map[string]any{"ok": true})
+	c.write(map[string]any{"ok": true})
 }
