@@ -137,8 +137,9 @@ func (s *Service) administratorIdentity(r *http.Request, rule *AdminRule, db Dat
 	if !rule.allowsRoles(p.Roles) {
 		return nil, errNotAllowed()
 	}
-	p.rule = rule
-	return p, nil
+	mine := *p // p may be shared
+	mine.rule = rule
+	return &mine, nil
 }
 
 func (s *Service) administratorBearer(ctx context.Context, raw string, rule *AdminRule, db Database) (*Principal, *Error) {

@@ -103,7 +103,7 @@ func (s *Service) signInBearer(ctx context.Context, raw string, db Database, pol
 // tokenPrincipal finds or makes the user that a verified token is in db.
 func (s *Service) tokenPrincipal(ctx context.Context, v *verified, db Database, pol *policy) (*Principal, *Error) {
 	if b := v.bindings.find(pol, db.ID); b != nil {
-		return principalOfToken(v, db).bound(b), nil
+		return b.principal, nil
 	}
 	st, a := s.state.Load(), v.applicant
 	before := st.marksOf(a.key, a.sid, a.token)
@@ -111,10 +111,11 @@ func (s *Service) tokenPrincipal(ctx context.Context, v *verified, db Database, 
 	if refusal != nil {
 		return nil, refusal
 	}
-	if b := st.bind(before, a, u, db, pol); b != nil {
+	p := principalOfToken(v, db).as(u, pol)
+	if b := st.bind(before, a, u, p, pol); b != nil {
 		v.bindings.put(b)
 	}
-	return principalOfToken(v, db).as(u, pol), nil
+	return p, nil
 }
 
 // signInCookies tries all cookies of the name, so that a stale one fails nothing
@@ -155,18 +156,19 @@ func (s *Service) sessionPrincipal(ctx context.Context, x *session, db Database,
 			return nil, refusal
 		}
 		st.touch(x, now) //nolint:contextcheck // written later, for many sessions at once
-		return principalOfSession(x, db, t.end).bound(b), nil
+		return b.principal.until(t.end), nil
 	}
 	before := st.marksOf(x.identity, x.sid, tokenKey{})
 	u, t, refusal := s.admitSession(ctx, x, db, register)
 	if refusal != nil {
 		return nil, refusal
 	}
-	if b := st.bind(before, x.who.Load(), u, db, pol); b != nil {
+	p := principalOfSession(x, db, t.end).as(u, pol)
+	if b := st.bind(before, x.who.Load(), u, p, pol); b != nil {
 		x.bindings.put(b)
 	}
 	st.touch(x, now) //nolint:contextcheck // written later, for many sessions at once
-	return principalOfSession(x, db, t.end).as(u, pol), nil
+	return p, nil
 }
 
 // admitSession judges a session by a database's policy and users.

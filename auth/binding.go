@@ -55,13 +55,12 @@ func (s *State) marksOf(identity, sid identityKey, token tokenKey) marks {
 // identity, the provider's session or the token since before they were read, so that it
 // says what reading them now would say (DECISIONS 6). What time decides is not in it.
 type binding struct {
-	marks    marks
-	policy   *policy // of one configuration
-	db       uint32
+	marks  marks
+	policy *policy // of one configuration
+	db     uint32
 	next     *binding
-	name     string
-	roles    []string
-	channels []string
+	// principal is what the requests get: shared, and not to be changed.
+	principal *Principal
 }
 
 // bindings are those of one token or session: a list that is replaced, never changed. Nearly
@@ -106,29 +105,21 @@ func (b *bindings) put(one *binding) {
 	b.first.Store(one)
 }
 
-// bind makes the binding of a user that was found for an applicant by what was read after
-// the marks m, or nil if what was found is not what is kept of it: then the next request
+// bind makes the binding of a principal, which is u, that was found for an applicant by what
+// was read after the marks m, or nil if what was found is not what is kept of it: then the next request
 // looks again. a is nil if the user was found without an identity.
-func (s *State) bind(m marks, a *applicant, u *User, db Database, pol *policy) *binding {
-	ref := userRef{db.ID, u.Name}
+func (s *State) bind(m marks, a *applicant, u *User, p *Principal, pol *policy) *binding {
+	ref := userRef{p.db.ID, u.Name}
 	m[3] = markOf(s.changes.ofUser(ref))
 	if kept, ok := s.users.get(ref); !ok || kept != u {
 		return nil // changed meanwhile, or just made
 	}
 	if a != nil {
-		rec, ok := s.identities.get(identityRef{db.ID, a.key})
+		rec, ok := s.identities.get(identityRef{p.db.ID, a.key})
 		if !ok || u.outdated(a, rec) {
 			return nil // there is something left to write
 		}
 	}
-	b := &binding{marks: m, policy: pol, db: db.ID, name: u.Name}
-	b.roles, b.channels = pol.grants(u)
-	b.roles, b.channels = slices.Clip(b.roles), slices.Clip(b.channels)
-	return b
-}
-
-// bound makes p the user of a binding.
-func (p *Principal) bound(b *binding) *Principal {
-	p.Name, p.Roles, p.Channels = b.name, b.roles, b.channels
-	return p
+	p.Roles, p.Channels = slices.Clip(p.Roles), slices.Clip(p.Channels)
+	return &binding{marks: m, policy: pol, db: p.db.ID, principal: p}
 }

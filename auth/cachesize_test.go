@@ -41,7 +41,7 @@ func TestSessionsThatWaitToBeWrittenAreBounded(t *testing.T) {
 	w := newWorld(t)
 	x := w.in(w.signIn(w.issuer.token("alice"))).session
 	for n := range maxTouched {
-		w.state.touched.sessions[sessionKey{byte(n), byte(n >> 8), byte(n >> 16)}] = 1
+		w.state.touched.sessions[sessionKey{byte(n), byte(n >> 8), byte(n >> 16)}] = use{}
 	}
 	written, now := x.written.Load(), time.Now().Add(2*touchInterval)
 	w.state.touch(x, now)

@@ -47,6 +47,16 @@ type Principal struct {
 	rule *AdminRule
 }
 
+// until is p if it ends at that time, and otherwise a copy that does.
+func (p *Principal) until(end time.Time) *Principal {
+	if p.Expires.Equal(end) {
+		return p
+	}
+	q := *p
+	q.Expires = end
+	return &q
+}
+
 // expiry is the reason with which a lease ends at Expires.
 func (p *Principal) expiry() string {
 	if p.session != nil {

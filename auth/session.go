@@ -39,7 +39,6 @@ type session struct {
 	Required    json.RawMessage `json:"required,omitempty"`     // claims of require rules
 	Created     int64           `json:"created"`                // Unix microseconds, as NotBefore
 	Expires     int64           `json:"expires"`                // Unix milliseconds; absolute
-	Used        int64           `json:"used"`                   // Unix milliseconds, as written
 	Token       []byte          `json:"token,omitempty"`        // tokenKey it was made from
 	TokenID     string          `json:"token_id,omitempty"`     // jti
 	TokenIssued int64           `json:"token_issued,omitempty"` // Unix seconds
@@ -119,6 +118,12 @@ func (x *session) setOwner() {
 	}
 }
 
+// setUsed says when the session was last used, in Unix milliseconds, by what is stored.
+func (x *session) setUsed(ms int64) {
+	x.used.Store(ms)
+	x.written.Store(ms)
+}
+
 // owners are the keys under which the session is found.
 func (x *session) owners() []identityKey {
 	if x.sid == (identityKey{}) {
@@ -142,9 +147,7 @@ func (s *State) newSession(ctx context.Context, x *session) (id string, err erro
 	id = base64.RawURLEncoding.EncodeToString(random[:])
 	x.key, _ = hashSessionID(id)
 	x.setOwner()
-	x.Used = x.Created / 1000
-	x.used.Store(x.Used)
-	x.written.Store(x.Used)
+	x.setUsed(x.Created / 1000)
 	expires := x.recordExpiry()
 	err = s.update(ctx, func(tx *transaction) error {
 		// Without an event: nobody can know a session that is new.
@@ -190,8 +193,14 @@ func readSession(r syncstore.RecordReader, key sessionKey) (*session, error) {
 		return nil, err
 	}
 	x.setOwner()
-	x.used.Store(x.Used)
-	x.written.Store(x.Used)
+	used, ok, err := readLastUse(r, key)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		used = x.Created / 1000
+	}
+	x.setUsed(used)
 	if x.Required != nil {
 		if x.required, err = parseClaims(x.Required); err != nil {
 			return nil, fmt.Errorf("%w: %w", syncstore.ErrDamaged, err)
@@ -211,6 +220,7 @@ func (tx *transaction) endSession(key sessionKey, refuse bool) error {
 		return ErrNoSession
 	}
 	tx.Delete(0, sessionRecordKey(key))
+	tx.Delete(0, sessionUsedKey(key))
 	for _, owner := range x.owners() {
 		tx.Delete(0, sessionOfKey(owner, key))
 	}

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/stretchr/testify/require"
 )
 
@@ -305,4 +306,41 @@ func otherSignature(t *testing.T, tok string) string {
 	s := new(big.Int).Sub(elliptic.P256().Params().N, new(big.Int).SetBytes(sig[32:]))
 	s.FillBytes(sig[32:])
 	return tok[:dot+1] + base64.RawURLEncoding.EncodeToString(sig)
+}
+
+// The last use is a record of its own that goes with the session.
+func TestDecision3_LastUseGoesWithItsSession(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		cookie := w.signIn(w.issuer.token("alice"))
+		x := w.in(cookie).session
+		lastUse := func() (ms int64, found bool) {
+			require.NoError(t, w.records.View(t.Context(), func(r syncstore.RecordReader) error {
+				var err error
+				ms, found, err = readLastUse(r, x.key)
+				return err
+			}))
+			return ms, found
+		}
+		_, found := lastUse()
+		require.False(t, found, "a session that was only made")
+		time.Sleep(2 * time.Minute)
+		used := time.Now()
+		w.in(cookie)
+		time.Sleep(touchDelay)
+		synctest.Wait()
+		ms, found := lastUse()
+		require.True(t, found)
+		require.Equal(t, used.UnixMilli(), ms)
+
+		// Used again, and ended before that was written.
+		time.Sleep(2 * time.Minute)
+		w.in(cookie)
+		require.NoError(t, w.state.EndAllSessions(t.Context(), notes.ID, "idp.example.com_alice"))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		_, found = lastUse()
+		require.False(t, found)
+	})
 }

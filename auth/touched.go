@@ -2,6 +2,9 @@ package auth
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -29,14 +32,14 @@ type touched struct {
 	state *State
 
 	mu       sync.Mutex
-	sessions map[sessionKey]int64 // Unix milliseconds of the last use
+	sessions map[sessionKey]use
 	timer    *time.Timer
 	closed   bool
 	work     sync.WaitGroup
 }
 
 func (t *touched) init(s *State) {
-	t.state, t.sessions = s, map[sessionKey]int64{}
+	t.state, t.sessions = s, map[sessionKey]use{}
 }
 
 // touch notes that x is in use. It costs two atomic reads unless a write is due.
@@ -60,7 +63,7 @@ func (s *State) touch(x *session, now time.Time) {
 		x.written.CompareAndSwap(ms, written)
 		return
 	}
-	t.sessions[x.key] = ms
+	t.sessions[x.key] = use{session: x.key, ms: ms, expires: x.recordExpiry()}
 	if t.timer != nil && len(t.sessions) == touchEarly && t.timer.Stop() {
 		t.timer.Reset(0)
 	}
@@ -73,17 +76,38 @@ func (s *State) touch(x *session, now time.Time) {
 	}
 }
 
-// use is a session's last use, in Unix milliseconds.
+// use is a session's last use. It is stored beside the session, so that writing it, which
+// is the most frequent write that a signed-in reader causes, reads and encodes nothing.
 type use struct {
 	session sessionKey
-	ms      int64
+	ms      int64 // Unix milliseconds
+	expires time.Time
+}
+
+const sessionUsedPrefix = "auth/session-used/"
+
+func sessionUsedKey(k sessionKey) []byte { return append([]byte(sessionUsedPrefix), k[:]...) }
+
+// readLastUse returns a session's last use in Unix milliseconds; ok is false if it was not
+// used since it was made.
+func readLastUse(r syncstore.RecordReader, key sessionKey) (ms int64, ok bool, err error) {
+	value, err := r.Get(0, sessionUsedKey(key))
+	switch {
+	case errors.Is(err, syncstore.ErrNotFound):
+		return 0, false, nil
+	case err != nil:
+		return 0, false, err
+	case len(value) != 8:
+		return 0, false, fmt.Errorf("%w: last use of a session", syncstore.ErrDamaged)
+	}
+	return int64(binary.BigEndian.Uint64(value)), true, nil
 }
 
 func (t *touched) flush() {
 	t.mu.Lock()
 	list := make([]use, 0, len(t.sessions))
-	for key, ms := range t.sessions {
-		list = append(list, use{key, ms})
+	for _, u := range t.sessions {
+		list = append(list, u)
 	}
 	clear(t.sessions)
 	t.timer = nil
@@ -100,24 +124,22 @@ func (t *touched) flush() {
 func (t *touched) write(list []use) error {
 	ctx, cancel := context.WithTimeout(t.state.ctx, 30*time.Second)
 	defer cancel()
-	// No event: nothing became stale.
-	return t.state.records.Update(ctx, func(rtx syncstore.RecordTx) error {
-		tx := &transaction{RecordTx: rtx, state: t.state}
+	// No event: nothing became stale. A session that ended meanwhile leaves a record that
+	// nothing reads, until the session would have expired.
+	return t.state.records.Update(ctx, func(tx syncstore.RecordTx) error {
 		for _, u := range list {
-			stored, err := readSession(tx, u.session)
-			if err != nil {
-				return err
-			}
-			if stored == nil || stored.Used >= u.ms {
-				continue // ended meanwhile: it must not come back
-			}
-			stored.Used = u.ms
-			if err := tx.putJSON(0, sessionRecordKey(u.session), stored, stored.recordExpiry()); err != nil {
-				return err
-			}
+			value := binary.BigEndian.AppendUint64(nil, uint64(u.ms))
+			tx.Put(0, sessionUsedKey(u.session), value, u.expires)
 		}
 		return nil
 	})
+}
+
+// forget drops a session that ended.
+func (t *touched) forget(key sessionKey) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.sessions, key)
 }
 
 // close writes what is left.

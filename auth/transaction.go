@@ -112,6 +112,7 @@ func (s *State) apply(events []event) {
 			s.changes.ofKey([32]byte(e.Identity)).Add(1)
 		case eventSession:
 			s.sessions.drop(sessionKey(e.Session))
+			s.touched.forget(sessionKey(e.Session))
 		case eventToken:
 			s.refused.add(tokenKey(e.Token), time.Unix(e.Until, 0))
 			s.changes.ofKey([32]byte(e.Token)).Add(1)
