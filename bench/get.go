@@ -160,11 +160,11 @@ func (b *bench) signInRow(ctx context.Context) error {
 		}
 	}
 	bearer, cookie, guest := median(rates[byBearer]), median(rates[byCookie]), median(rates[byNobody])
-	slowest, fastest := min(bearer, cookie, guest), max(bearer, cookie, guest)
+	ratio := widest(rates[byBearer], rates[byCookie], rates[byNobody])
 	b.add(row{
 		work: "bearer against cookie against no sign-in", bar: "within 10 % of each other",
 		measured: fmt.Sprintf("%s, %s, %s requests/s", thousands(bearer), thousands(cookie), thousands(guest)),
-		ratio:    slowest / fastest, pass: slowest >= fastest*(1-signInBar),
+		ratio:    ratio, pass: ratio >= 1-signInBar,
 		// Longer headers cost a server something that looks at none of them too.
 		notes: []string{fmt.Sprintf("`respond` with the same requests: %s, %s, %s requests/s",
 			thousands(median(plain[byBearer])), thousands(median(plain[byCookie])), thousands(median(plain[byNobody]))),
@@ -173,4 +173,23 @@ func (b *bench) signInRow(ctx context.Context) error {
 				median(plainCosts[byBearer]), median(plainCosts[byCookie]), median(plainCosts[byNobody]))},
 	})
 	return nil
+}
+
+// widest is the lowest ratio between two of the ways, each the median of the ratios of the
+// turns: the two of a turn were measured within a second or two.
+func widest(ways ...[]float64) float64 {
+	lowest := 1.0
+	for i, one := range ways {
+		for j, other := range ways {
+			if i == j {
+				continue
+			}
+			ratios := make([]float64, len(one))
+			for n := range one {
+				ratios[n] = one[n] / other[n]
+			}
+			lowest = min(lowest, median(ratios))
+		}
+	}
+	return lowest
 }
