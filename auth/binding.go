@@ -58,7 +58,7 @@ type binding struct {
 	marks  marks
 	policy *policy // of one configuration
 	db     uint32
-	next     *binding
+	next   *binding
 	// principal is what the requests get: shared, and not to be changed.
 	principal *Principal
 }

@@ -113,6 +113,8 @@ func (t *memoryTx) Put(db uint32, key, value []byte, expires time.Time) {
 func (t *memoryTx) Delete(db uint32, key []byte) { delete(t.data, memoryKey(db, key)) }
 func (t *memoryTx) Log(event []byte)             { t.log = append(t.log, string(event)) }
 
+func (t *memoryTx) SetGrants(uint32, string, syncstore.GrantSource, []syncstore.Given) {}
+
 // holds reports whether any stored byte contains text: for secrets that must not.
 func (m *memoryRecords) holds(text string) bool {
 	m.mu.RLock()

@@ -56,7 +56,7 @@ func (a *alone) measure(ctx context.Context, edits []syncstore.Edit, group int) 
 		if doc, err := db.Default().Get(ctx, edits[i].ID, syncstore.GetOptions{}); err == nil {
 			edits[i].Parent = doc.Rev
 		}
-		result := db.Default().Write(ctx, edits[i:i+1], syncstore.WriteOptions{Author: "u00000"})[0]
+		result := db.Default().Write(ctx, edits[i:i+1], syncstore.WriteOptions{Viewer: &syncstore.Viewer{Name: "u00000"}})[0]
 		if result.Err != nil {
 			return aloneRate{}, fmt.Errorf("recording writes: %w", result.Err)
 		}

@@ -20,6 +20,9 @@ type AllDocsOptions struct {
 	Skip, Limit int
 	// Conflicts fills Document.Conflicts and DeletedConflicts.
 	Conflicts bool
+	// Viewer is who reads; nil sees everything. Documents that a viewer may not see are
+	// neither given nor skipped.
+	Viewer *Viewer
 }
 
 // AllDocs calls fn with the winners of live documents from one snapshot. An error of fn

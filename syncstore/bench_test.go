@@ -86,9 +86,9 @@ func BenchmarkChanges1000(b *testing.B) {
 	}
 	since := uint64(0)
 	for b.Loop() {
-		last, err := c.Changes(context.Background(), ChangesOptions{Since: since % 19000, Limit: 1000}, func(*Change) error { return nil })
+		last, err := c.Changes(context.Background(), ChangesOptions{Since: At(since % 19000), Limit: 1000}, func(*Change) error { return nil })
 		require.NoError(b, err)
-		since = last
+		since = last.Seq
 	}
 }
 

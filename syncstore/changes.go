@@ -9,11 +9,26 @@ import (
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
 
+// FeedOptions say who reads a feed and what of it.
+type FeedOptions struct {
+	// Viewer is who reads; nil sees everything.
+	Viewer *Viewer
+	// Channels, if not nil, limits the feed to documents of these channels, as far as the
+	// viewer may see them. AllChannel stands for all that the viewer may see.
+	Channels []string
+	// Revocations adds rows for documents that the viewer cannot see any more because a
+	// channel or a role was lost.
+	Revocations bool
+	// ActiveOnly leaves out tombstones, and documents that the viewer lost.
+	ActiveOnly bool
+}
+
 // ChangesOptions bound one read of the feed.
 type ChangesOptions struct {
-	// Since gives the changes after this sequence. Above the current sequence it is read
-	// as 0 (DECISIONS 35).
-	Since uint64
+	FeedOptions
+	// Since gives the changes after this position. Above the current sequence it is read
+	// as the beginning (DECISIONS 35).
+	Since Cursor
 	// Limit is the highest number of changes; <= 0: all.
 	Limit int
 	// Descending gives the newest first, down to Since.
@@ -23,23 +38,27 @@ type ChangesOptions struct {
 // Changes calls fn with the changes of one snapshot, in order. It returns the sequence
 // to go on from: that of the last change if Limit cut the read, else the database's in
 // the snapshot. An error of fn ends the read and is returned.
-func (c *Collection) Changes(ctx context.Context, o ChangesOptions, fn func(*Change) error) (last uint64, err error) {
-	if counts := c.db.counters.Load(); counts.Seq == o.Since && !o.Descending && c.db.live.Load() {
+func (c *Collection) Changes(ctx context.Context, o ChangesOptions, fn func(*Change) error) (last Cursor, err error) {
+	since := o.Since.Seq
+	if o.Since.Event != 0 {
+		since = o.Since.Event - 1
+	}
+	if counts := c.db.counters.Load(); counts.Seq == since && !o.Descending && c.db.live.Load() {
 		// A client that has everything costs no snapshot.
-		return o.Since, ctx.Err()
+		return At(since), ctx.Err()
 	}
 	err = c.store.engine.View(ctx, func(r engine.Reader) error {
 		counts, err := readCounters(r, c.scope)
 		if err != nil {
 			return err
 		}
-		if o.Since > counts.Seq {
-			o.Since = 0
+		if since > counts.Seq {
+			since = 0
 		}
-		last = counts.Seq
-		cut, err := c.scanChanges(ctx, r, o, fn)
+		last = At(counts.Seq)
+		cut, err := c.scanChanges(ctx, r, since, o, fn)
 		if cut != 0 {
-			last = cut
+			last = At(cut)
 		}
 		return err
 	})
@@ -49,15 +68,15 @@ func (c *Collection) Changes(ctx context.Context, o ChangesOptions, fn func(*Cha
 // scanChanges returns the sequence of the change at which Limit cut the read, 0 if it
 // did not.
 func (c *Collection) scanChanges(
-	ctx context.Context, r engine.Reader, o ChangesOptions, fn func(*Change) error,
+	ctx context.Context, r engine.Reader, since uint64, o ChangesOptions, fn func(*Change) error,
 ) (cut uint64, err error) {
 	scan := engine.Range{
 		End: engine.PrefixEnd(c.scope.prefix(kindSeq, 0)), Reverse: o.Descending, Limit: o.Limit,
 	}
-	if o.Since == math.MaxUint64 {
+	if since == math.MaxUint64 {
 		return 0, nil
 	}
-	scan.Start = c.scope.seq(o.Since + 1)
+	scan.Start = c.scope.seq(since + 1)
 	var change Change
 	n := 0
 	pairs, failed := r.Scan(scan)

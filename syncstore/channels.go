@@ -19,7 +19,7 @@ func (p *preparation) writeChannels(next *head) {
 	now := next.winner().Channels
 	for _, name := range now {
 		p.set.add(op{
-			key: s.channel(name, 0), value: encodeRow(p.edit.ID, next, false),
+			key: s.channel(name, 0), value: encodeRow(p.edit.ID, next, false, now),
 			keySeq: prefixSize + len(appendTerminated(nil, name)), valueSeq: noSeq,
 		})
 		if !slices.Contains(before, name) {
@@ -34,7 +34,7 @@ func (p *preparation) writeChannels(next *head) {
 			continue
 		}
 		p.set.add(op{
-			key: s.channel(name, 0), value: encodeRow(p.edit.ID, next, true),
+			key: s.channel(name, 0), value: encodeRow(p.edit.ID, next, true, nil),
 			keySeq: prefixSize + len(appendTerminated(nil, name)), valueSeq: noSeq,
 		})
 		for i := range next.Spans {

@@ -120,7 +120,7 @@ func TestDecision32ADoubtfulCommitStopsWritesUntilTheStoreIsRecovered(t *testing
 	t.Parallel()
 	f := newFixture(t)
 	first := f.put("a", `{"n":1}`, Rev{})
-	feed := f.Follow(1)
+	feed := f.Follow(At(1), FeedOptions{})
 	defer feed.Close()
 	f.engine.FailNext(engine.ErrDoubtful)
 	r := f.write(Edit{ID: "a", Body: []byte(`{"n":2}`), Parent: first})
@@ -215,7 +215,7 @@ func TestDecision29TheFirstKeyIsTheFormatVersion(t *testing.T) {
 func TestCachedDocumentsAreNeverOlderThanTheFeed(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	feed := f.Follow(0)
+	feed := f.Follow(At(0), FeedOptions{})
 	defer feed.Close()
 	const writes = 400
 	var wg sync.WaitGroup

@@ -50,6 +50,8 @@ type Collection struct {
 	db    *Database
 	store *Store
 	scope scope
+	// policy is never nil.
+	policy atomic.Pointer[Policy]
 }
 
 // databaseEntry is a database in the store's directory.
@@ -87,7 +89,8 @@ func newDatabase(s *Store, entry databaseEntry, counts counters) *Database {
 	db.clock.restore(counts.Clock)
 	db.counters.Store(&counts)
 	db.live.Store(!entry.deleting)
-	db.main = Collection{db: db, store: s, scope: db.scope}
+	db.main.db, db.main.store, db.main.scope = db, s, db.scope
+	db.main.SetPolicy(Policy{})
 	return db
 }
 

@@ -21,6 +21,9 @@ type Document struct {
 	Seq uint64
 	// Version is the current version of the document's vector; it describes the winner.
 	Version Version
+	// Removed says that the reader could see the document once and cannot any more: a
+	// revision that was asked for by its name comes without its body.
+	Removed bool
 	// History is the ancestry, newest first, this revision included. Only with
 	// GetOptions.History.
 	History []Rev
@@ -60,6 +63,9 @@ type GetOptions struct {
 	History bool
 	// Conflicts fills Document.Conflicts and DeletedConflicts.
 	Conflicts bool
+	// Viewer is who reads; nil sees everything. What a viewer may not see is not there:
+	// ErrNotFound.
+	Viewer *Viewer
 }
 
 // RevResult is one answer of GetRevs.
@@ -105,11 +111,18 @@ type AttachmentEdit struct {
 
 // WriteOptions go with a write.
 type WriteOptions struct {
-	// Author is the name of the user who writes, "" for an administrator or a guest.
-	Author string
-	// Evaluator decides about the write and says what it grants. nil accepts
-	// everything and puts documents into no channel ("access shared").
-	Evaluator Evaluator
+	// Viewer is who writes; nil is an administrator, whom policies let do everything.
+	Viewer *Viewer
+	// policy judges instead of the collection's.
+	policy Evaluator
+}
+
+// author is the name of the user who writes, "" for an administrator or a guest.
+func (o *WriteOptions) author() string {
+	if o.Viewer == nil {
+		return ""
+	}
+	return o.Viewer.Name
 }
 
 // WriteResult answers one Edit.
@@ -132,7 +145,8 @@ type Evaluator interface {
 
 // Evaluation is what an Evaluator sees.
 type Evaluation struct {
-	Author string
+	// Writer is who writes; nil is an administrator.
+	Writer Writer
 	// New is the revision being written.
 	New *Document
 	// Old is the leaf that New extends, otherwise the document's winner; nil only if

@@ -177,7 +177,7 @@ func TestLongAncestriesArePruned(t *testing.T) {
 	require.Len(t, f.get("a", GetOptions{History: true}).History, 5)
 	f.pushed("a", `{}`, "31-c", rev.String())
 	require.Len(t, f.get("a", GetOptions{History: true}).History, 5)
-	missing, err := f.RevsDiff(t.Context(), []RevsOffer{{ID: "a", Revs: []Rev{rev, {2, "aa"}}}})
+	missing, err := f.RevsDiff(t.Context(), nil, []RevsOffer{{ID: "a", Revs: []Rev{rev, {2, "aa"}}}})
 	require.NoError(t, err)
 	require.Equal(t, []Rev{{2, "aa"}}, missing[0].Missing)
 }
@@ -242,15 +242,15 @@ func TestReadingRevisions(t *testing.T) {
 	require.Equal(t, "3-x", f.get("a", GetOptions{Rev: Rev{2, "b"}, Latest: true}).Rev.String())
 	require.Equal(t, "3-c", f.get("a", GetOptions{Rev: Rev{3, "c"}, Latest: true}).Rev.String())
 
-	results, err := f.GetRevs(t.Context(), "a", revs(t, "3-c", "7-z", "2-b"), false, true)
+	results, err := f.GetRevs(t.Context(), "a", revs(t, "3-c", "7-z", "2-b"), GetOptions{History: true})
 	require.NoError(t, err)
 	require.Equal(t, []string{"3-c", "2-b", "1-a"}, revTexts(results[0].Doc.History))
 	require.Nil(t, results[1].Doc)
 	require.Equal(t, `{"r":2}`, string(results[2].Doc.Body))
-	results, err = f.GetRevs(t.Context(), "a", revs(t, "1-a"), true, false)
+	results, err = f.GetRevs(t.Context(), "a", revs(t, "1-a"), GetOptions{Latest: true})
 	require.NoError(t, err)
 	require.Len(t, results, 2, "both leaves descend from it")
-	_, err = f.GetRevs(t.Context(), "missing", nil, false, false)
+	_, err = f.GetRevs(t.Context(), "missing", nil, GetOptions{})
 	require.ErrorIs(t, err, ErrNotFound)
 
 	f.remove("a", Rev{3, "c"})
@@ -262,7 +262,7 @@ func TestRevsDiff(t *testing.T) {
 	f := newFixture(t)
 	f.pushed("a", `{}`, "3-c", "2-b", "1-a")
 	f.pushed("a", `{}`, "2-x", "1-a")
-	answers, err := f.RevsDiff(t.Context(), []RevsOffer{
+	answers, err := f.RevsDiff(t.Context(), nil, []RevsOffer{
 		{ID: "a", Revs: revs(t, "3-c", "1-a")},
 		{ID: "a", Revs: revs(t, "4-d", "2-b", "1-q")},
 		{ID: "b", Revs: revs(t, "1-a")},

@@ -15,6 +15,8 @@ var (
 	ErrBadRevision = errors.New("invalid revision")
 	// ErrBadHistory: the ancestry given with a replicated revision contradicts itself.
 	ErrBadHistory = errors.New("invalid _revisions")
+	// ErrBadCursor: text that is no position in a feed.
+	ErrBadCursor = errors.New("invalid sequence")
 	// ErrMissingStub: an attachment stub names nothing that the document's known
 	// revisions have.
 	ErrMissingStub = errors.New("attachment stub names no known attachment")

@@ -23,7 +23,8 @@ type Feed struct {
 
 // Follow opens a live feed of what changes after since. A since above the current
 // sequence is read as 0 (DECISIONS 35).
-func (c *Collection) Follow(since uint64) *Feed {
+func (c *Collection) Follow(from Cursor, o FeedOptions) *Feed {
+	since := from.Seq
 	at := c.db.broadcast.end()
 	target := c.db.counters.Load().Seq
 	if since > target {
@@ -54,8 +55,8 @@ func (c *Collection) visibleSeq(counted uint64) uint64 {
 // behind reports whether the feed has to read what others were told already.
 func (f *Feed) behind() bool { return f.seq < max(f.at.since, f.target) }
 
-// Seq returns the sequence that the feed has reached.
-func (f *Feed) Seq() uint64 { return f.seq }
+// Cursor returns the position that the feed has reached.
+func (f *Feed) Cursor() Cursor { return At(f.seq) }
 
 // Ready returns a channel that is closed when there may be something to Read: now and
 // then a Read finds nothing. It is another channel after each Read: call Ready each time
@@ -132,7 +133,7 @@ func (f *Feed) step(ctx context.Context, limit int, fn func(*Change) error) (n i
 
 func (f *Feed) readIndex(ctx context.Context, limit int, fn func(*Change) error) (n int, done bool, err error) {
 	var failed error
-	last, err := f.collection.Changes(ctx, ChangesOptions{Since: f.seq, Limit: max(limit, 0)}, func(c *Change) error {
+	last, err := f.collection.Changes(ctx, ChangesOptions{Since: At(f.seq), Limit: max(limit, 0)}, func(c *Change) error {
 		if failed = fn(c); failed != nil {
 			return failed
 		}
@@ -143,7 +144,7 @@ func (f *Feed) readIndex(ctx context.Context, limit int, fn func(*Change) error)
 	if err != nil {
 		return n, true, err
 	}
-	f.seq = max(f.seq, last)
+	f.seq = max(f.seq, last.Seq)
 	f.skipRead()
 	return n, limit > 0 && n >= limit, nil
 }

@@ -52,12 +52,12 @@ func TestChangesHaveOneRowADocumentInOrderOfSequence(t *testing.T) {
 	rows, last = f.changes(ChangesOptions{Limit: 2})
 	require.Equal(t, []string{"b", "c"}, ids(rows))
 	require.Equal(t, uint64(3), last, "the page ends at its last row")
-	rows, last = f.changes(ChangesOptions{Since: 3, Limit: 1})
+	rows, last = f.changes(ChangesOptions{Since: At(3), Limit: 1})
 	require.Equal(t, []string{"a"}, ids(rows))
 	require.Equal(t, uint64(4), last)
 	rows, _ = f.changes(ChangesOptions{Descending: true, Limit: 2})
 	require.Equal(t, []string{"a", "c"}, ids(rows))
-	rows, last = f.changes(ChangesOptions{Since: 4})
+	rows, last = f.changes(ChangesOptions{Since: At(4)})
 	require.Empty(t, rows)
 	require.Equal(t, uint64(4), last)
 	failed := errors.New("stop")
@@ -70,10 +70,10 @@ func TestDecision35SinceAboveTheSequenceIsRead0(t *testing.T) {
 	f := newFixture(t)
 	f.put("a", `{}`, Rev{})
 	for _, since := range []uint64{2, 1 << 40, 1<<64 - 1} {
-		rows, last := f.changes(ChangesOptions{Since: since})
+		rows, last := f.changes(ChangesOptions{Since: At(since)})
 		require.Equal(t, []string{"a"}, ids(rows))
 		require.Equal(t, uint64(1), last)
-		feed := f.Follow(since)
+		feed := f.Follow(At(since), FeedOptions{})
 		require.Equal(t, []string{"a"}, ids(f.read(feed, 0)))
 		feed.Close()
 	}
@@ -98,7 +98,7 @@ func TestAFeedFollowsWithoutGapsOrRepeats(t *testing.T) {
 	const writers, each = 8, 60
 	feeds := make([]*Feed, 4)
 	for i := range feeds {
-		feeds[i] = f.Follow(0)
+		feeds[i] = f.Follow(At(0), FeedOptions{})
 		defer feeds[i].Close()
 	}
 	var writing sync.WaitGroup
@@ -139,7 +139,7 @@ func TestAFeedFollowsWithoutGapsOrRepeats(t *testing.T) {
 func TestASlowFeedReadsTheIndex(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	feed := f.Follow(0)
+	feed := f.Follow(At(0), FeedOptions{})
 	defer feed.Close()
 	for n := range 3 * keptBatches {
 		f.put(numbered(n), `{}`, Rev{})
@@ -149,7 +149,7 @@ func TestASlowFeedReadsTheIndex(t *testing.T) {
 		<-feed.Ready()
 		rows = append(rows, f.read(feed, 0)...)
 	}
-	require.Equal(t, uint64(3*keptBatches), feed.Seq())
+	require.Equal(t, uint64(3*keptBatches), feed.Cursor().Seq)
 	for n := range rows {
 		require.Equal(t, uint64(n+1), rows[n].Seq)
 	}
@@ -164,7 +164,7 @@ func TestAFeedWaitsUntilSomethingHappens(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.put("a", `{}`, Rev{})
-	feed := f.Follow(1)
+	feed := f.Follow(At(1), FeedOptions{})
 	defer feed.Close()
 	require.Empty(t, f.read(feed, 0))
 	f.put("b", `{}`, Rev{})
@@ -236,7 +236,7 @@ func TestAFeedOpenedBeforeACommitIsCountedDoesNotBeginAnew(t *testing.T) {
 	before := f.db.counters.Load()
 	f.put("a", `{}`, Rev{})
 	f.db.counters.Store(before) // what a reader sees between the commit and its count
-	feed := f.Follow(1)
+	feed := f.Follow(At(1), FeedOptions{})
 	defer feed.Close()
-	require.Equal(t, uint64(1), feed.Seq())
+	require.Equal(t, uint64(1), feed.Cursor().Seq)
 }

@@ -28,7 +28,7 @@ func FuzzStoredRecords(f *testing.F) {
 	stored := storedBody{leaf: h.Leaves[0], body: h.Body}
 	counts := counters{Seq: 5, Docs: 2}
 	content := storedContent{chunk: 5}
-	for _, seed := range [][]byte{h.encode(), t.encode(), stored.encode(), counts.encode(), content.encode(), encodeRow("id", &h, true)} {
+	for _, seed := range [][]byte{h.encode(), t.encode(), stored.encode(), counts.encode(), content.encode(), encodeRow("id", &h, true, nil)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, record []byte) {

@@ -235,7 +235,7 @@ func TestAWriteThatTurnsOutStaleWhilePreparedIsPreparedAgain(t *testing.T) {
 	done := make(chan error)
 	go func() {
 		done <- f.Write(context.Background(), []Edit{{ID: "a", Parent: Rev{2, "z"}, Deleted: true, Body: []byte(`{"w":1}`)}},
-			WriteOptions{Evaluator: g})[0].Err
+			WriteOptions{policy: g})[0].Err
 	}()
 	<-g.in
 	f.remove("a", Rev{2, "z"}) // 1-b surfaces, its body moves
@@ -321,7 +321,7 @@ func TestCommitsWithoutKeysAreNotRemembered(t *testing.T) {
 func TestAStuckFeedDoesNotHoldWhatCameSince(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	feed := f.Follow(0)
+	feed := f.Follow(At(0), FeedOptions{})
 	defer feed.Close()
 	first := f.db.broadcast.end()
 	for n := range 2000 {
@@ -340,7 +340,7 @@ func TestDecision32ASequenceThatADoubtfulCommitShowedIsNotGivenAgain(t *testing.
 	v.hold = make(chan struct{})
 	v.armed = true
 	require.ErrorIs(t, c.Write(t.Context(), []Edit{{ID: "a"}}, WriteOptions{})[0].Err, ErrUnavailable)
-	feed := c.Follow(0)
+	feed := c.Follow(At(0), FeedOptions{})
 	var seen []string
 	last, err := c.Changes(t.Context(), ChangesOptions{}, func(ch *Change) error {
 		seen = append(seen, fmt.Sprintf("%d %s", ch.Seq, ch.ID))
@@ -383,7 +383,7 @@ func TestDecision32AFeedGoesOnAfterADoubtfulCommitThatIsGone(t *testing.T) {
 	v.hold = make(chan struct{})
 	v.armed = true
 	require.ErrorIs(t, c.Write(t.Context(), []Edit{{ID: "a"}}, WriteOptions{})[0].Err, ErrUnavailable)
-	feed := c.Follow(2) // a client that read sequence 2 during the doubt
+	feed := c.Follow(At(2), FeedOptions{}) // a client that read sequence 2 during the doubt
 	defer feed.Close()
 	close(v.hold)
 	require.Eventually(t, func() bool { v.mu.Lock(); defer v.mu.Unlock(); return v.undo == nil }, waitFor, tick)

@@ -9,7 +9,7 @@ import (
 
 // evaluate asks the policy about the written leaf (DECISIONS 25).
 func (p *preparation) evaluate(written *leaf, parent *leaf) error {
-	if p.options.Evaluator == nil {
+	if p.policy() == nil {
 		return nil
 	}
 	before := parent
@@ -35,6 +35,29 @@ func (p *preparation) evaluate(written *leaf, parent *leaf) error {
 		written.Expires = outcome.Expires
 	}
 	return nil
+}
+
+// writer is who writes as a policy may ask; nil is an administrator.
+func (p *preparation) writer() Writer {
+	if p.options.Viewer == nil {
+		return nil
+	}
+	return stranger{p.options.Viewer}
+}
+
+// stranger has no channels and no roles.
+type stranger struct{ viewer *Viewer }
+
+func (s stranger) Name() string         { return s.viewer.Name }
+func (stranger) HasRole(string) bool    { return false }
+func (stranger) HasChannel(string) bool { return false }
+
+// policy judges the write, nil if nobody does.
+func (p *preparation) policy() Evaluator {
+	if p.options.policy != nil {
+		return p.options.policy
+	}
+	return p.collection.policy.Load().Evaluator
 }
 
 // maxName is the longest name of a channel or a principal, in bytes.
@@ -67,7 +90,7 @@ func (o *Outcome) channels() []string {
 // could take over anybody's document (DECISIONS 25).
 func (p *preparation) judgeTakeover(next *head, rev Rev, parent *leaf) error {
 	old := p.state.head
-	if p.options.Evaluator == nil || old == nil || parent == nil || next.winner().Rev != rev ||
+	if p.policy() == nil || old == nil || parent == nil || next.winner().Rev != rev ||
 		parent.Rev == old.winner().Rev {
 		return nil
 	}
@@ -76,7 +99,7 @@ func (p *preparation) judgeTakeover(next *head, rev Rev, parent *leaf) error {
 }
 
 func (p *preparation) judge(written, before *leaf) (Outcome, error) {
-	evaluation := Evaluation{Author: p.options.Author, New: p.document(written, p.edit.Body)}
+	evaluation := Evaluation{Writer: p.writer(), New: p.document(written, p.edit.Body)}
 	if before != nil {
 		body, err := p.leafBody(before)
 		if err != nil {
@@ -84,7 +107,7 @@ func (p *preparation) judge(written, before *leaf) (Outcome, error) {
 		}
 		evaluation.Old = p.document(before, body)
 	}
-	return p.options.Evaluator.Evaluate(p.ctx, evaluation)
+	return p.policy().Evaluate(p.ctx, evaluation)
 }
 
 func (p *preparation) document(l *leaf, body []byte) *Document {

@@ -153,7 +153,7 @@ func (f *fixture) compare(rt *rapid.T, model map[string]*modelDoc, last map[stri
 		if len(leaves) == 0 {
 			continue
 		}
-		results, err := f.GetRevs(f.t.Context(), id, nil, false, true)
+		results, err := f.GetRevs(f.t.Context(), id, nil, GetOptions{History: true})
 		require.NoError(rt, err)
 		require.Len(rt, results, len(leaves))
 		for i, r := range results {

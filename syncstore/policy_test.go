@@ -37,7 +37,7 @@ func (r *recorder) Evaluate(_ context.Context, e Evaluation) (Outcome, error) {
 
 func (f *fixture) judged(policy *recorder, e Edit) error {
 	f.t.Helper()
-	return f.write(e, WriteOptions{Author: "alice", Evaluator: policy}).Err
+	return f.write(e, WriteOptions{Viewer: &Viewer{Name: "alice"}, policy: policy}).Err
 }
 
 func TestDecision25WhatAPolicySees(t *testing.T) {
@@ -71,12 +71,12 @@ func TestDecision25APushedRevisionWithoutAncestorsCannotTakeOverADocument(t *tes
 	f := newFixture(t)
 	owners := errors.New("only the owner")
 	policy := &recorder{refuse: func(e Evaluation) error {
-		if e.Old != nil && string(e.Old.Body) == `{"owner":"bob"}` && e.Author != "bob" {
+		if e.Old != nil && string(e.Old.Body) == `{"owner":"bob"}` && e.Writer.Name() != "bob" {
 			return fmt.Errorf("%w: %w", ErrRejected, owners)
 		}
 		return nil
 	}}
-	require.NoError(t, f.write(Edit{ID: "a", Body: []byte(`{"owner":"bob"}`)}, WriteOptions{Author: "bob"}).Err)
+	require.NoError(t, f.write(Edit{ID: "a", Body: []byte(`{"owner":"bob"}`)}, WriteOptions{Viewer: &Viewer{Name: "bob"}}).Err)
 	err := f.judged(policy, Edit{ID: "a", Body: []byte(`{"owner":"alice"}`), History: revs(t, "99-x")})
 	require.ErrorIs(t, err, owners)
 	require.ErrorIs(t, err, ErrRejected)
@@ -100,7 +100,7 @@ func (f *fixture) channelRows(name string) (rows []string) {
 				return err
 			}
 			row := fmt.Sprintf("%d %s", c.Seq, c.ID)
-			if c.Removed {
+			if c.left {
 				row += " removed"
 			}
 			rows = append(rows, row)

@@ -211,7 +211,7 @@ func (p *preparation) loadTree() error {
 func (p *preparation) finish(rev Rev, history []Rev, parent *leaf, attachments []Attachment) (*changeSet, error) {
 	old := p.state.head
 	written := leaf{
-		Rev: rev, Deleted: p.edit.Deleted, Author: p.options.Author, Expires: p.edit.Expires, Attachments: attachments,
+		Rev: rev, Deleted: p.edit.Deleted, Author: p.options.author(), Expires: p.edit.Expires, Attachments: attachments,
 	}
 	if err := p.evaluate(&written, parent); err != nil {
 		return nil, err
@@ -220,7 +220,7 @@ func (p *preparation) finish(rev Rev, history []Rev, parent *leaf, attachments [
 	if err != nil {
 		return nil, err
 	}
-	next := &head{Creator: p.options.Author}
+	next := &head{Creator: p.options.author()}
 	if old != nil {
 		next.Creator, next.Vector, next.Spans = old.Creator, old.Vector, slices.Clone(old.Spans)
 		for i := range old.Leaves {
@@ -361,7 +361,7 @@ func (p *preparation) writeRow(next *head) {
 	if old := p.state.head; old != nil {
 		p.set.delete(s.seq(old.Seq))
 	}
-	p.set.row = encodeRow(p.edit.ID, next, false)
+	p.set.row = encodeRow(p.edit.ID, next, false, nil)
 	p.set.add(op{key: s.seq(0), value: p.set.row, keySeq: prefixSize, valueSeq: noSeq})
 }
 

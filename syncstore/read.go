@@ -44,8 +44,9 @@ func (c *Collection) winner(id string, h *head, o GetOptions) (*Document, error)
 
 // GetRevs returns the revisions named, in their place, or all leaves, the winner first,
 // if revs is nil. With latest, each revision is replaced by the leaves that descend
-// from it. ErrBadID; ErrNotFound if the document has no revision at all.
-func (c *Collection) GetRevs(ctx context.Context, id string, revs []Rev, latest, history bool) ([]RevResult, error) {
+// from it. ErrBadID; ErrNotFound if the document has no revision at all. Of the options,
+// Latest, History and Viewer count.
+func (c *Collection) GetRevs(ctx context.Context, id string, revs []Rev, o GetOptions) ([]RevResult, error) {
 	if err := CheckID(id); err != nil {
 		return nil, err
 	}
@@ -58,7 +59,7 @@ func (c *Collection) GetRevs(ctx context.Context, id string, revs []Rev, latest,
 			return err
 		}
 		var err error
-		results, err = v.revs(revs, latest, history)
+		results, err = v.revs(revs, o.Latest, o.History)
 		return err
 	})
 	return results, err

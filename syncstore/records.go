@@ -40,6 +40,11 @@ type RecordTx interface {
 	Put(db uint32, key, value []byte, expires time.Time)
 	// Delete removes a record; a missing one is no error.
 	Delete(db uint32, key []byte)
+	// SetGrants says what a principal of a database, a user's name or RolePrincipal of a
+	// role, has from a source, and replaces what it had from it. What changes takes one
+	// sequence of the database, and open feeds follow it. Channels of collections that the
+	// database does not have are left out.
+	SetGrants(db uint32, principal string, source GrantSource, grants []Given)
 	// Log appends an event to the store's auth log, which every node follows
 	// (DECISIONS 36).
 	Log(event []byte)
@@ -149,6 +154,8 @@ func (t *recordTx) Put(db uint32, key, value []byte, expires time.Time) {
 	record := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(value)), uint64(at))
 	t.overlay.put(s.record(key), append(record, value...))
 }
+
+func (t *recordTx) SetGrants(uint32, string, GrantSource, []Given) {}
 
 func (t *recordTx) Delete(db uint32, key []byte) {
 	t.overlay.delete(scope{db: db}.record(key))

@@ -23,8 +23,9 @@ type RevsMissing struct {
 }
 
 // RevsDiff returns which of the revisions that a peer offers are not here. IDs that
-// cannot name a document are answered as missing in whole.
-func (c *Collection) RevsDiff(ctx context.Context, offered []RevsOffer) ([]RevsMissing, error) {
+// cannot name a document are answered as missing in whole, and so are documents that the
+// viewer may not see; nil sees everything.
+func (c *Collection) RevsDiff(ctx context.Context, viewer *Viewer, offered []RevsOffer) ([]RevsMissing, error) {
 	answers := make([]RevsMissing, len(offered))
 	keys := make([][]byte, 2*len(offered))
 	for i := range offered {

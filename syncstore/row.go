@@ -5,8 +5,9 @@ import "fmt"
 const rowFormat = 1
 
 const (
-	rowDeleted = 1 << iota
-	rowRemoved // in a channel's index: the document left the channel
+	rowDeleted  = 1 << iota
+	rowRemoved  // in a channel's index: the document left the channel
+	rowChannels // the channels that the document is in follow
 )
 
 // Change is a row of the feed: one a document, at the sequence of its last change.
@@ -16,12 +17,25 @@ type Change struct {
 	ID  []byte
 	// Deleted is set if the winner is a tombstone.
 	Deleted bool
-	// Removed is set, in a channel's feed, if the document left the channel.
-	Removed bool
+	// Event is not 0 if the viewer sees, or lost, the document because of what was granted
+	// or lost at that sequence (DECISIONS 34).
+	Event uint64
+	// Removed are the channels that the document left, if that is why the viewer cannot see
+	// it any more.
+	Removed []string
+	// Revoked is set if the viewer cannot see the document any more because a channel or a
+	// role was lost. The document may be in no state that the viewer ever saw.
+	Revoked bool
 	Version Version
 	// Leaves are all leaves, the winner first.
 	Leaves []ChangeLeaf
+
+	left     bool     // in a channel's index: the document left the channel
+	channels [][]byte // in a channel's index, if there are several
 }
+
+// Cursor is the position after the change.
+func (c *Change) Cursor() Cursor { return Cursor{Event: c.Event, Seq: c.Seq} }
 
 // ChangeLeaf is a leaf in a row of the feed.
 type ChangeLeaf struct {
@@ -32,7 +46,8 @@ type ChangeLeaf struct {
 
 // encodeRow writes a row that stands for itself: nothing else has to be read to tell a
 // client about the change (DECISIONS 29). Its sequence is in its key.
-func encodeRow(id string, h *head, removed bool) []byte {
+// channels are named in a channel's row if the document is in several.
+func encodeRow(id string, h *head, removed bool, channels []string) []byte {
 	e := encoder{b: make([]byte, 0, 64+len(id)+40*len(h.Leaves))}
 	var flags byte
 	if h.winner().Deleted {
@@ -40,6 +55,9 @@ func encodeRow(id string, h *head, removed bool) []byte {
 	}
 	if removed {
 		flags |= rowRemoved
+	}
+	if len(channels) > 1 {
+		flags |= rowChannels
 	}
 	e.byte(rowFormat)
 	e.byte(flags)
@@ -56,6 +74,12 @@ func encodeRow(id string, h *head, removed bool) []byte {
 		e.uvarint(uint64(len(l.Rev.Digest) + 1 + decimalLen(l.Rev.Gen)))
 		e.b = l.Rev.Append(e.b)
 	}
+	if len(channels) > 1 {
+		e.uvarint(uint64(len(channels)))
+		for _, name := range channels {
+			e.text(name)
+		}
+	}
 	return e.b
 }
 
@@ -68,7 +92,8 @@ func (c *Change) decode(seq uint64, record []byte) error {
 	flags := d.byte()
 	c.Seq = seq
 	c.Deleted = flags&rowDeleted != 0
-	c.Removed = flags&rowRemoved != 0
+	c.left = flags&rowRemoved != 0
+	c.Event, c.Removed, c.Revoked = 0, nil, false
 	c.Version = d.version()
 	c.ID = d.bytes()
 	n := d.count(2)
@@ -76,6 +101,12 @@ func (c *Change) decode(seq uint64, record []byte) error {
 	for range n {
 		deleted := d.byte()&leafDeleted != 0
 		c.Leaves = append(c.Leaves, ChangeLeaf{Rev: d.bytes(), Deleted: deleted})
+	}
+	c.channels = c.channels[:0]
+	if flags&rowChannels != 0 {
+		for range d.count(1) {
+			c.channels = append(c.channels, d.bytes())
+		}
 	}
 	if err := d.end(); err != nil {
 		return fmt.Errorf("reading row %d: %w", seq, err)

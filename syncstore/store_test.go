@@ -136,7 +136,7 @@ func (f *fixture) get(id string, o GetOptions) *Document {
 // leaves returns a document's leaves as text, the winner first, tombstones with a "!".
 func (f *fixture) leaves(id string) []string {
 	f.t.Helper()
-	results, err := f.GetRevs(f.t.Context(), id, nil, false, false)
+	results, err := f.GetRevs(f.t.Context(), id, nil, GetOptions{})
 	require.NoError(f.t, err)
 	var texts []string
 	for _, r := range results {
@@ -172,12 +172,12 @@ func copyRow(c *Change) feedRow {
 
 func (f *fixture) changes(o ChangesOptions) (rows []feedRow, last uint64) {
 	f.t.Helper()
-	last, err := f.Changes(f.t.Context(), o, func(c *Change) error {
+	reached, err := f.Changes(f.t.Context(), o, func(c *Change) error {
 		rows = append(rows, copyRow(c))
 		return nil
 	})
 	require.NoError(f.t, err)
-	return rows, last
+	return rows, reached.Seq
 }
 
 func (f *fixture) upload(content []byte) Content {

@@ -375,7 +375,7 @@ func (s *Store) expireDocument(ctx context.Context, db *Database, target []byte)
 		return nil
 	}
 	results := c.Write(ctx, []Edit{{ID: id, Parent: winner.Rev, Deleted: true}}, WriteOptions{
-		Evaluator: keepChannels{channels: winner.Channels},
+		policy: keepChannels{channels: winner.Channels},
 	})
 	switch err := results[0].Err; {
 	case errors.Is(err, ErrConflict):

@@ -36,7 +36,7 @@ func (h *Handler) allDocs(rq *request) error {
 type allDocsSource interface {
 	docSource
 	AllDocs(ctx context.Context, o syncstore.AllDocsOptions, fn func(*syncstore.Document) error) error
-	GetRevs(ctx context.Context, id string, revs []syncstore.Rev, latest, history bool) ([]syncstore.RevResult, error)
+	GetRevs(ctx context.Context, id string, revs []syncstore.Rev, o syncstore.GetOptions) ([]syncstore.RevResult, error)
 	Info() syncstore.Info
 }
 
@@ -267,7 +267,7 @@ func (l *listing) byKey(ctx context.Context, key []byte) error {
 
 // tombstone shows a deleted document, which only its key can name.
 func (l *listing) tombstone(ctx context.Context, id string, key []byte) error {
-	leaves, err := l.source.GetRevs(ctx, id, nil, false, false)
+	leaves, err := l.source.GetRevs(ctx, id, nil, syncstore.GetOptions{})
 	if errors.Is(err, syncstore.ErrNotFound) || (err == nil && len(leaves) == 0) {
 		return l.noDocument(key)
 	}

@@ -135,7 +135,7 @@ func (h *Handler) putAttachment(rq *request) error {
 	edit.Attachments = append(edit.Attachments, syncstore.AttachmentEdit{
 		Name: rq.attName, ContentType: given, Content: content,
 	})
-	return h.store(rq, p, edit, http.StatusCreated)
+	return h.store(rq, edit, http.StatusCreated)
 }
 
 // receiveContent stores the body as content.
@@ -173,7 +173,7 @@ func (h *Handler) deleteAttachment(rq *request) error {
 	if findAttachment(doc, rq.attName) == nil {
 		return errNoAttachment
 	}
-	return h.store(rq, h.policy(rq), attachmentsEdit(rq.docID, doc, rq.attName), http.StatusOK)
+	return h.store(rq, attachmentsEdit(rq.docID, doc, rq.attName), http.StatusOK)
 }
 
 // attachmentParent reads the revision that a change of an attachment extends: nil for

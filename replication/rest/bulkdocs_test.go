@@ -148,9 +148,8 @@ func (r *refusing) Evaluate(context.Context, syncstore.Evaluation) (syncstore.Ou
 func TestEvaluatorRefusals(t *testing.T) {
 	t.Parallel()
 	evaluator := &refusing{err: fmt.Errorf("%w: not yours", syncstore.ErrRejected)}
-	s := newSite(t, func(c *Config, _ *fakeAuth) {
-		c.Database = func(string) Policy { return Policy{Evaluator: evaluator} }
-	})
+	s := newSite(t)
+	s.db.Default().SetPolicy(syncstore.Policy{Evaluator: evaluator})
 	s.runAll([]scenario{
 		{method: http.MethodPut, path: "/notes/x", body: `{}`, status: 403, has: []string{`{"error":"forbidden","reason":"not yours"}`}},
 		bulkScenario("row", `{"docs":[{"_id":"x"}]}`, 201, `{"id":"x","error":"forbidden","reason":"not yours"}`),
@@ -161,9 +160,8 @@ func TestEvaluatorRefusals(t *testing.T) {
 func TestBulkDocsTellsOfAServerThatCannotStore(t *testing.T) {
 	t.Parallel()
 	evaluator := &refusing{err: fmt.Errorf("disk: %w", syncstore.ErrInsufficientStorage)}
-	s := newSite(t, func(c *Config, _ *fakeAuth) {
-		c.Database = func(string) Policy { return Policy{Evaluator: evaluator} }
-	})
+	s := newSite(t)
+	s.db.Default().SetPolicy(syncstore.Policy{Evaluator: evaluator})
 	s.run(bulkScenario("all failed", `{"docs":[{"_id":"x"},{"_id":"y"}]}`, 507, "insufficient_storage"))
 	evaluator.err = errors.New("secret of the server")
 	s.run(scenario{name: "unknown failure", method: http.MethodPut, path: "/notes/x", body: `{}`, status: 500, hasNot: []string{"secret"}})

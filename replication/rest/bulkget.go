@@ -128,7 +128,9 @@ func (g *bulkGetter) read(entry *wanted) ([]syncstore.RevResult, *answerError, e
 		revs = []syncstore.Rev{entry.rev}
 	}
 	history := g.o.revs || entry.attsSince != nil
-	results, err := g.rq.coll.GetRevs(g.rq.r.Context(), entry.id, revs, g.o.latest, history)
+	results, err := g.rq.coll.GetRevs(g.rq.r.Context(), entry.id, revs, syncstore.GetOptions{
+		Latest: g.o.latest, History: history, Viewer: g.rq.viewer(),
+	})
 	if err == nil {
 		return results, nil, nil
 	}

@@ -52,10 +52,10 @@ func (h *Handler) params(rq *request) (params, error) {
 
 // changeSource is what a feed reads from: a collection, except in tests.
 type changeSource interface {
-	Changes(ctx context.Context, o syncstore.ChangesOptions, fn func(*syncstore.Change) error) (uint64, error)
-	Follow(since uint64) liveChanges
+	Changes(ctx context.Context, o syncstore.ChangesOptions, fn func(*syncstore.Change) error) (syncstore.Cursor, error)
+	Follow(since syncstore.Cursor, o syncstore.FeedOptions) liveChanges
 	docSource
-	GetRevs(ctx context.Context, id string, revs []syncstore.Rev, latest, history bool) ([]syncstore.RevResult, error)
+	GetRevs(ctx context.Context, id string, revs []syncstore.Rev, o syncstore.GetOptions) ([]syncstore.RevResult, error)
 	Info() syncstore.Info
 	// Done is closed when there is nothing to follow any more.
 	Done() <-chan struct{}
@@ -64,7 +64,7 @@ type changeSource interface {
 // liveChanges is a *syncstore.Feed.
 type liveChanges interface {
 	Read(ctx context.Context, limit int, fn func(*syncstore.Change) error) (int, error)
-	Seq() uint64
+	Cursor() syncstore.Cursor
 	Ready() <-chan struct{}
 	Close()
 }
@@ -75,7 +75,10 @@ type collectionChanges struct {
 	db *syncstore.Database
 }
 
-func (c collectionChanges) Follow(since uint64) liveChanges { return c.Collection.Follow(since) }
+func (c collectionChanges) Follow(since syncstore.Cursor, o syncstore.FeedOptions) liveChanges {
+	return c.Collection.Follow(since, o)
+}
+
 func (c collectionChanges) OpenContent(ctx context.Context, content syncstore.Content) (syncstore.ContentReader, error) {
 	return c.db.OpenContent(ctx, content)
 }

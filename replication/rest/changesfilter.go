@@ -89,7 +89,7 @@ func lookUp(ctx context.Context, source changeSource, ids map[string]struct{}) (
 func lookUpOnce(ctx context.Context, source changeSource, ids map[string]struct{}) ([]syncstore.Change, error) {
 	rows := make([]syncstore.Change, 0, len(ids))
 	for id := range ids {
-		leaves, err := source.GetRevs(ctx, id, nil, false, false)
+		leaves, err := source.GetRevs(ctx, id, nil, syncstore.GetOptions{})
 		if errors.Is(err, syncstore.ErrNotFound) || errors.Is(err, syncstore.ErrBadID) {
 			continue
 		}

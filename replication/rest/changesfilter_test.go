@@ -15,10 +15,10 @@ type busyDocuments struct {
 }
 
 func (b *busyDocuments) GetRevs(
-	ctx context.Context, id string, revs []syncstore.Rev, latest, history bool,
+	ctx context.Context, id string, revs []syncstore.Rev, o syncstore.GetOptions,
 ) ([]syncstore.RevResult, error) {
 	b.change()
-	return b.collectionChanges.GetRevs(ctx, id, revs, latest, history)
+	return b.collectionChanges.GetRevs(ctx, id, revs, o)
 }
 
 // The client takes the sequence of a row as its cursor, so that a row must not come from

@@ -109,14 +109,14 @@ func (f *changeFeed) page(ctx context.Context) error {
 	}
 	for {
 		last, err := f.source.Changes(ctx, syncstore.ChangesOptions{
-			Since: f.at, Limit: f.storeLimit(), Descending: f.o.descending,
+			Since: syncstore.At(f.at), Limit: f.storeLimit(), Descending: f.o.descending,
 		}, func(c *syncstore.Change) error { return f.take(ctx, c) })
 		switch {
 		case errors.Is(err, errPieceFull), errors.Is(err, errEnough):
 		case err != nil:
 			return fmt.Errorf("reading changes: %w", err)
 		default:
-			f.at = last
+			f.at = last.Seq
 			f.complete = f.left != 0
 		}
 		if drained := f.drain(ctx); drained != nil {

@@ -229,11 +229,11 @@ func (c laggingCounters) Info() syncstore.Info {
 	return info
 }
 
-func (c laggingCounters) Follow(since uint64) liveChanges {
-	if since > c.Info().Seq {
-		since = 0
+func (c laggingCounters) Follow(since syncstore.Cursor, o syncstore.FeedOptions) liveChanges {
+	if since.Seq > c.Info().Seq {
+		since = syncstore.Cursor{}
 	}
-	return c.collectionChanges.Follow(since)
+	return c.collectionChanges.Follow(since, o)
 }
 
 func TestDecision35_ACommitThatIsNotCountedYetIsNotTheFuture(t *testing.T) {

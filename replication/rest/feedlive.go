@@ -52,7 +52,7 @@ func (f *changeFeed) follow(ctx context.Context) error {
 	// A snapshot may show a commit before the counters do. Follow would take such a
 	// sequence for one from the future and begin anew (DECISIONS 35); readLive leaves
 	// out what has been shown.
-	live := f.source.Follow(min(f.at, f.source.Info().Seq))
+	live := f.source.Follow(syncstore.At(min(f.at, f.source.Info().Seq)), syncstore.FeedOptions{})
 	defer live.Close()
 	interval := f.o.timeout
 	if f.o.heartbeat > 0 {
@@ -130,7 +130,7 @@ func (f *changeFeed) readLive(ctx context.Context, live liveChanges) error {
 		case err != nil:
 			return fmt.Errorf("following changes: %w", err)
 		default:
-			f.at = max(f.at, live.Seq())
+			f.at = max(f.at, live.Cursor().Seq)
 		}
 		f.complete = err == nil && f.left != 0
 		if drained := f.drain(ctx); drained != nil {

@@ -21,7 +21,7 @@ type Config struct {
 	Site  auth.Site
 	// Databases are the names this site serves; a lone "*" serves all.
 	Databases []string
-	// Database returns the policy of a database. Default: no evaluator, default limits.
+	// Database returns the policy of a database. Default: default limits.
 	Database func(name string) Policy
 	Logger   *zap.Logger // default: no log
 	CORS     *CORS       // nil: none
@@ -36,8 +36,7 @@ type Config struct {
 
 // Policy is what a database's configuration means for REST.
 type Policy struct {
-	Evaluator syncstore.Evaluator
-	Limits    Limits
+	Limits Limits
 }
 
 // Limits bound what a request may send, in bytes if not said otherwise; 0 means the
@@ -238,6 +237,6 @@ func (h *Handler) policy(rq *request) Policy {
 	return p
 }
 
-func (h *Handler) writeOptions(rq *request, p Policy) syncstore.WriteOptions {
-	return syncstore.WriteOptions{Author: rq.principal.Name, Evaluator: p.Evaluator}
+func (h *Handler) writeOptions(rq *request) syncstore.WriteOptions {
+	return syncstore.WriteOptions{Viewer: rq.viewer()}
 }

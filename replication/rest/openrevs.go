@@ -18,7 +18,9 @@ func (h *Handler) openRevs(rq *request, o readOptions) error {
 		}
 	}
 	multi := prefersMultipart(rq.r.Header["Accept"], "multipart/mixed")
-	results, err := rq.coll.GetRevs(rq.r.Context(), rq.docID, revs, o.latest, o.needsHistory())
+	results, err := rq.coll.GetRevs(rq.r.Context(), rq.docID, revs, syncstore.GetOptions{
+		Latest: o.latest, History: o.needsHistory(), Viewer: rq.viewer(),
+	})
 	if errors.Is(err, syncstore.ErrNotFound) && revs != nil {
 		results = make([]syncstore.RevResult, len(revs)) // nothing is known of any of them
 		for i, rev := range revs {

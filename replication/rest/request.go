@@ -38,6 +38,14 @@ type request struct {
 // {"error","reason"} if no byte of the answer has gone out yet.
 type endpoint func(h *Handler, rq *request) error
 
+// viewer is who reads and writes documents; nil is an administrator, who may see all.
+func (rq *request) viewer() *syncstore.Viewer {
+	if rq.principal.Admin {
+		return nil
+	}
+	return &syncstore.Viewer{Name: rq.principal.Name}
+}
+
 // set sets a header of the answer. The key must be in canonical form.
 func (rq *request) set(key, value string) {
 	header := rq.w.Header()

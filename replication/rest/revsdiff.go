@@ -20,7 +20,7 @@ func (h *Handler) revsDiff(rq *request) error {
 	if err != nil {
 		return err
 	}
-	answers, err := rq.coll.RevsDiff(rq.r.Context(), offered)
+	answers, err := rq.coll.RevsDiff(rq.r.Context(), rq.viewer(), offered)
 	if err != nil {
 		return fmt.Errorf("comparing revisions: %w", err)
 	}

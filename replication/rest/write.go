@@ -73,7 +73,7 @@ func (h *Handler) deleteDocument(rq *request) error {
 		return errConflict
 	}
 	edit := syncstore.Edit{ID: rq.docID, Deleted: true, Parent: rev}
-	return h.store(rq, h.policy(rq), edit, http.StatusOK)
+	return h.store(rq, edit, http.StatusOK)
 }
 
 // own makes the body safe to keep: the store's cache holds on to it, and must not hold
@@ -106,15 +106,15 @@ func (h *Handler) put(rq *request, p Policy, in *incoming, sent map[string]syncs
 	if in.deleted && rq.r.Method == http.MethodPut {
 		status = http.StatusOK
 	}
-	return h.store(rq, p, edit, status)
+	return h.store(rq, edit, status)
 }
 
 // store makes one edit and answers with its revision.
-func (h *Handler) store(rq *request, p Policy, edit syncstore.Edit, status int) error {
+func (h *Handler) store(rq *request, edit syncstore.Edit, status int) error {
 	if err := h.recheck(rq); err != nil {
 		return err
 	}
-	result := rq.coll.Write(rq.r.Context(), []syncstore.Edit{edit}, h.writeOptions(rq, p))[0]
+	result := rq.coll.Write(rq.r.Context(), []syncstore.Edit{edit}, h.writeOptions(rq))[0]
 	if result.Err != nil {
 		return result.Err
 	}

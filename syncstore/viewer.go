@@ -1,0 +1,52 @@
+package syncstore
+
+// Viewer is who reads: a user of the database, or a guest. What a viewer may see is
+// computed here, in the snapshot that the answer is read from (DECISIONS 33). Where a
+// *Viewer is nil, everything may be seen: it stands for an administrator. Viewers of a
+// collection whose policy has no Evaluator see everything too.
+type Viewer struct {
+	// Name is the user's name, "" for a guest.
+	Name string
+	// TokenGrants says that what the newest token gave counts.
+	TokenGrants bool
+}
+
+// Writer is who writes, as an Evaluator may ask.
+type Writer interface {
+	// Name is the user's name, "" for a guest.
+	Name() string
+	// HasRole reports whether the user has a role, by its name.
+	HasRole(role string) bool
+	// HasChannel reports whether the user may see a channel, by itself, by a role, or by
+	// seeing everything.
+	HasChannel(channel string) bool
+}
+
+// Policy is what a database's configuration says of one collection.
+type Policy struct {
+	// Evaluator judges writes and says who may see what. nil: everybody who may come in
+	// reads and writes everything ("access shared").
+	Evaluator Evaluator
+	// Version names the policy: a document that was written under another one may be in
+	// the wrong channels until a resync.
+	Version string
+}
+
+// Channels that mean something by themselves.
+const (
+	// PublicChannel is held by everybody.
+	PublicChannel = "!"
+	// AllChannel, where it is held, shows every document of the collection.
+	AllChannel = "*"
+	// rolePrincipal begins the principal of a role, and the role of a grant.
+	rolePrincipal = "role:"
+)
+
+// SetPolicy says how writes are judged from now on, and who sees what.
+func (c *Collection) SetPolicy(p Policy) { c.policy.Store(&p) }
+
+// Policy returns what SetPolicy said last.
+func (c *Collection) Policy() Policy { return *c.policy.Load() }
+
+// sees reports whether a viewer sees everything without a look at the grants.
+func (c *Collection) seesAll(v *Viewer) bool { return v == nil || c.policy.Load().Evaluator == nil }
