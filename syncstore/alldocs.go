@@ -29,6 +29,10 @@ type AllDocsOptions struct {
 // ends the listing and is returned.
 func (c *Collection) AllDocs(ctx context.Context, o AllDocsOptions, fn func(*Document) error) error {
 	return c.store.engine.View(ctx, func(r engine.Reader) error {
+		sight, err := c.sightIn(r, o.Viewer)
+		if err != nil {
+			return err
+		}
 		scan := o.scan(c.scope)
 		seen, given := 0, 0
 		pairs, failed := r.Scan(scan)
@@ -42,14 +46,14 @@ func (c *Collection) AllDocs(ctx context.Context, o AllDocsOptions, fn func(*Doc
 			if err != nil {
 				return err
 			}
-			if h.winner().Deleted {
+			if h.winner().Deleted || !sight.leaf(h.winner()) {
 				continue
 			}
 			if o.Skip > 0 {
 				o.Skip--
 				continue
 			}
-			v := view{collection: c, reader: r, id: string(key[prefixSize:]), head: h}
+			v := view{collection: c, reader: r, id: string(key[prefixSize:]), head: h, sight: sight}
 			doc, err := v.get(GetOptions{Conflicts: o.Conflicts})
 			if err != nil {
 				return err

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
@@ -35,46 +36,85 @@ type ChangesOptions struct {
 	Descending bool
 }
 
-// Changes calls fn with the changes of one snapshot, in order. It returns the sequence
+// Changes calls fn with the changes of one snapshot, in order. It returns the position
 // to go on from: that of the last change if Limit cut the read, else the database's in
 // the snapshot. An error of fn ends the read and is returned.
 func (c *Collection) Changes(ctx context.Context, o ChangesOptions, fn func(*Change) error) (last Cursor, err error) {
-	since := o.Since.Seq
-	if o.Since.Event != 0 {
-		since = o.Since.Event - 1
-	}
-	if counts := c.db.counters.Load(); counts.Seq == since && !o.Descending && c.db.live.Load() {
+	last, _, err = c.changes(ctx, o, o.Since, fn)
+	return last, err
+}
+
+// changes is Changes for a client that began to read at had. It also returns what the viewer
+// had in the snapshot, nil if that was not looked at.
+func (c *Collection) changes(
+	ctx context.Context, o ChangesOptions, had Cursor, fn func(*Change) error,
+) (last Cursor, seen *viewedFeed, err error) {
+	if counts := c.db.counters.Load(); At(counts.Seq) == o.Since && !o.Descending && c.db.live.Load() {
 		// A client that has everything costs no snapshot.
-		return At(since), ctx.Err()
+		return o.Since, nil, ctx.Err()
 	}
 	err = c.store.engine.View(ctx, func(r engine.Reader) error {
 		counts, err := readCounters(r, c.scope)
 		if err != nil {
 			return err
 		}
-		if since > counts.Seq {
-			since = 0
+		if o.Since.major() > counts.Seq {
+			o.Since, had = Cursor{}, Cursor{}
 		}
 		last = At(counts.Seq)
-		cut, err := c.scanChanges(ctx, r, since, o, fn)
-		if cut != 0 {
-			last = At(cut)
+		var cut Cursor
+		if c.seesAll(o.Viewer) && o.Channels == nil {
+			cut, err = c.scanChanges(ctx, r, o, fn)
+		} else if seen, err = c.newViewedFeed(r, &counts, o.FeedOptions, had); err == nil {
+			cut, err = seen.changes(ctx, o, fn)
+		}
+		if cut != (Cursor{}) {
+			last = cut
 		}
 		return err
 	})
-	return last, err
+	return last, seen, err
 }
 
-// scanChanges returns the sequence of the change at which Limit cut the read, 0 if it
-// did not.
+// changes reads the feed as o says, and returns the position of the change at which Limit
+// cut the read, the zero Cursor if it did not.
+func (f *viewedFeed) changes(ctx context.Context, o ChangesOptions, fn func(*Change) error) (cut Cursor, err error) {
+	if !o.Descending {
+		reached, err := f.read(ctx, o.Since, o.Limit, fn)
+		return reached, err
+	}
+	var all []*Change
+	if _, err := f.read(ctx, o.Since, 0, func(c *Change) error {
+		all = append(all, c.clone())
+		return nil
+	}); err != nil {
+		return Cursor{}, err
+	}
+	for i, c := range slices.Backward(all) {
+		if err := fn(c); err != nil {
+			return Cursor{}, err
+		}
+		if o.Limit > 0 && len(all)-i == o.Limit && i > 0 {
+			return c.Cursor(), nil
+		}
+	}
+	return Cursor{}, nil
+}
+
+// scanChanges returns the position of the change at which Limit cut the read, the zero
+// Cursor if it did not.
 func (c *Collection) scanChanges(
-	ctx context.Context, r engine.Reader, since uint64, o ChangesOptions, fn func(*Change) error,
-) (cut uint64, err error) {
+	ctx context.Context, r engine.Reader, o ChangesOptions, fn func(*Change) error,
+) (cut Cursor, err error) {
+	since := o.Since.Seq
+	if o.Since.Event != 0 {
+		since = o.Since.Event - 1 // the rows of an event are nothing special to who sees all
+	}
 	scan := engine.Range{
 		End: engine.PrefixEnd(c.scope.prefix(kindSeq, 0)), Reverse: o.Descending, Limit: o.Limit,
 	}
 	if since == math.MaxUint64 {
-		return 0, nil
+		return Cursor{}, nil
 	}
 	scan.Start = c.scope.seq(since + 1)
 	var change Change
@@ -82,26 +122,29 @@ func (c *Collection) scanChanges(
 	pairs, failed := r.Scan(scan)
 	for key, record := range pairs {
 		if o.Limit > 0 && n == o.Limit {
-			return change.Seq, nil
+			return change.Cursor(), nil
 		}
 		if n&1023 == 1023 {
 			if err := ctx.Err(); err != nil {
-				return 0, err
+				return Cursor{}, err
 			}
 		}
 		if len(key) != prefixSize+8 {
-			return 0, fmt.Errorf("%w: key of a row", ErrDamaged)
+			return Cursor{}, fmt.Errorf("%w: key of a row", ErrDamaged)
 		}
 		if err := change.decode(binary.BigEndian.Uint64(key[prefixSize:]), record); err != nil {
-			return 0, err
+			return Cursor{}, err
+		}
+		if o.ActiveOnly && change.Deleted {
+			continue
 		}
 		if err := fn(&change); err != nil {
-			return 0, err
+			return Cursor{}, err
 		}
 		n++
 	}
 	if err := failed(); err != nil {
-		return 0, fmt.Errorf("reading changes: %w", err)
+		return Cursor{}, fmt.Errorf("reading changes: %w", err)
 	}
-	return 0, nil
+	return Cursor{}, nil
 }

@@ -28,6 +28,19 @@ type changeSet struct {
 
 	// row asks for a sequence: it is the feed's row of the change.
 	row []byte
+	// collection, channels and left say whom the row concerns: where the document is, the
+	// channels that it is in, and those that it left.
+	collection     uint32
+	channels, left []string
+	// principals are those whose access the set changes, by their keys of kindAccess. Without
+	// a row, they ask for a sequence too.
+	principals []string
+
+	// policy and reads are what the set was judged under: it is stale if the collection has
+	// another policy, or if a commit after base changed the access of one of reads
+	// (DECISIONS 33).
+	policy *judgement
+	reads  [][]byte
 	// docs and deleted are added to the database's counts of documents.
 	docs, deleted int64
 	// cached is the document as it will be, for the cache; nil removes it.
@@ -36,6 +49,8 @@ type changeSet struct {
 	// apply, if set, reads and writes in the transaction, for what depends on the
 	// state at the time of the commit. An error drops this set alone.
 	apply func(tx *overlay) error
+	// given are the sets that apply turned out to need, for what was given to principals.
+	given []*changeSet
 	// clears lets the set write to a database that is being deleted.
 	clears bool
 
@@ -46,6 +61,15 @@ type changeSet struct {
 	seq uint64
 	err error
 }
+
+// judgement is the policy that a write was judged by.
+type judgement struct {
+	collection *Collection
+	policy     *Policy
+}
+
+// outdated reports whether the collection has another policy by now.
+func (j *judgement) outdated() bool { return j != nil && j.collection.policy.Load() != j.policy }
 
 // op writes one key. keySeq and valueSeq say where the committer puts the sequence of
 // the change into the key and the value; noSeq: nowhere.
@@ -130,6 +154,8 @@ type overlay struct {
 	tx     engine.Txn
 	writes map[string]*op
 	order  []*op
+	// given is what principals are to have from administrators and tokens.
+	given map[givenKey][]Given
 }
 
 func newOverlay(tx engine.Txn) *overlay {

@@ -1,15 +1,13 @@
 package syncstore
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "slices"
 
 // writeChannels keeps each channel's index: one row a document in each channel that the
 // winner is in, and a row that says so where it left.
 func (p *preparation) writeChannels(next *head) {
 	s := p.collection.scope
 	var before []string
+	p.set.channels = next.winner().Channels
 	if old := p.state.head; old != nil {
 		before = old.winner().Channels
 		for _, name := range before {
@@ -33,6 +31,7 @@ func (p *preparation) writeChannels(next *head) {
 		if slices.Contains(now, name) {
 			continue
 		}
+		p.set.left = append(p.set.left, name)
 		p.set.add(op{
 			key: s.channel(name, 0), value: encodeRow(p.edit.ID, next, true, nil),
 			keySeq: prefixSize + len(appendTerminated(nil, name)), valueSeq: noSeq,
@@ -66,24 +65,25 @@ func (p *preparation) writeGrants(next *head) {
 			before[held.Grant] = held.From
 		}
 	}
+	changes := newGrantChanges(p.set, p.collection.store.options.Now().Unix())
 	if winner := next.winner(); !winner.Deleted {
 		winner.Grants = slices.Clone(winner.Grants)
 		for i := range winner.Grants {
 			held := &winner.Grants[i]
 			held.From = before[held.Grant]
 			if held.From == 0 {
-				p.set.add(op{
-					key: s.grant(held.Principal, held.Channel, p.edit.ID), value: make([]byte, 8), keySeq: noSeq,
-				})
+				changes.begin(s, s.madeBy(p.edit.ID, held.Grant))
 			}
 			delete(before, held.Grant)
 		}
 	}
 	for grant, from := range before {
-		p.set.delete(s.grant(grant.Principal, grant.Channel, p.edit.ID))
-		key := s.lostGrant(grant.Principal, grant.Channel, p.edit.ID, 0)
-		p.set.add(op{
-			key: key, value: binary.BigEndian.AppendUint64(nil, from), keySeq: len(key) - 8, valueSeq: noSeq,
-		})
+		changes.end(s, s.madeBy(p.edit.ID, grant), from)
 	}
+}
+
+// madeBy is a grant that a document makes, as the index has it.
+func (s scope) madeBy(id string, g Grant) granted {
+	in, name := s.where(g.Channel)
+	return granted{principal: g.Principal, in: in, name: name, source: s.grantedBy(id)}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -140,6 +141,9 @@ type group struct {
 	members []groupMember // every set taken, those that are not committed too
 	bytes   int
 	keys    int
+	// moved are the principals, by key, whose access the group's sets are found to change
+	// only while it is written.
+	moved map[string]struct{}
 }
 
 type groupMember struct {
@@ -162,7 +166,7 @@ func (c *committer) take() (*group, bool) {
 	c.gather()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	g := &group{number: c.committed.Load() + 1}
+	g := &group{number: c.committed.Load() + 1, moved: make(map[string]struct{})}
 	c.recent.begin(g.number)
 	c.foreground = c.takeFrom(c.foreground, g)
 	c.lastSets = len(g.members)
@@ -222,6 +226,9 @@ func (c *committer) takeFrom(queue []*commitRequest, g *group) []*commitRequest 
 			if set.key != "" {
 				c.recent.write(set.key)
 			}
+			for _, key := range set.principals {
+				c.recent.write(key)
+			}
 			g.sets = append(g.sets, set)
 			bytes, keys := set.weight()
 			g.bytes += bytes
@@ -240,7 +247,9 @@ func (c *committer) check(set *changeSet) error {
 	switch {
 	case set.db != nil && !set.clears && !set.db.live.Load():
 		return ErrNoDatabase
-	case set.key != "" && !c.recent.fresh(set.key, set.base):
+	case set.key != "" && !c.recent.fresh(set.key, set.base), set.policy.outdated():
+		return errStale
+	case slices.ContainsFunc(set.reads, func(key []byte) bool { return !c.recent.fresh(string(key), set.base) }):
 		return errStale
 	default:
 		return set.checkSizes()
@@ -256,8 +265,19 @@ func (c *committer) commitGroup(g *group) {
 	changed := make(map[*Database]*counters)
 	err := c.store.engine.Update(context.Background(), func(tx engine.Txn) error {
 		clear(changed)
+		clear(g.moved)
 		return g.write(tx, changed)
 	})
+	for key := range g.moved {
+		c.recent.write(key)
+	}
+	if err == nil {
+		// Before anybody can read from the cache what the group wrote: it must not be judged by
+		// access of before.
+		for db, counts := range changed {
+			db.counters.Store(counts)
+		}
+	}
 	// A group that failed is counted too: it wrote nothing, and its keys must not stay
 	// newer than every snapshot.
 	c.committed.Store(g.number)
@@ -278,9 +298,6 @@ func (c *committer) commitGroup(g *group) {
 		c.failed(g, err)
 		return
 	}
-	for db, counts := range changed {
-		db.counters.Store(counts)
-	}
 	for _, set := range g.sets {
 		if set.err == nil && set.after != nil {
 			set.after()
@@ -292,37 +309,86 @@ func (c *committer) commitGroup(g *group) {
 // write puts the group into a transaction. It may run again if the engine retries.
 func (g *group) write(tx engine.Txn, changed map[*Database]*counters) error {
 	for _, set := range g.sets {
-		set.err, set.seq = nil, 0
-		if set.apply != nil {
-			o := newOverlay(tx)
-			if set.err = set.apply(o); set.err != nil {
-				continue
-			}
-			if err := o.flush(); err != nil {
-				return err
-			}
-		}
-		if set.row != nil {
-			counts, err := countersOf(tx, set.db, changed)
-			if err != nil {
-				return err
-			}
-			counts.Seq++
-			counts.Docs += set.docs
-			counts.Deleted += set.deleted
-			set.stamp(counts.Seq)
-			set.db.shown.Store(max(set.db.shown.Load(), counts.Seq))
-		}
-		if err := set.writeTo(tx); err != nil {
+		if err := g.writeSet(tx, set, changed); err != nil {
 			return err
 		}
 	}
+	g.noteChannels()
 	for db, counts := range changed {
 		counts.Clock = db.clock.state()
 		if err := tx.Put(db.scope.counters(), counts.encode()); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// noteChannels tells the databases which channels have new rows, before the rows can be
+// seen.
+func (g *group) noteChannels() {
+	for _, set := range g.sets {
+		if set.err == nil && len(set.channels)+len(set.left) > 0 {
+			set.db.tops.note(set)
+		}
+	}
+}
+
+func (g *group) writeSet(tx engine.Txn, set *changeSet, changed map[*Database]*counters) error {
+	set.err, set.seq = nil, 0
+	for _, key := range set.reads {
+		if _, moved := g.moved[string(key)]; moved {
+			set.err = errStale
+			return nil
+		}
+	}
+	if set.apply != nil {
+		o := newOverlay(tx)
+		if set.err = set.apply(o); set.err != nil {
+			return nil
+		}
+		if err := o.flush(); err != nil {
+			return err
+		}
+		given, err := o.grantSets()
+		if err != nil {
+			return err
+		}
+		set.given = given
+		for _, one := range given {
+			for _, key := range one.principals {
+				g.moved[key] = struct{}{}
+			}
+			if err := one.number(tx, changed); err != nil {
+				return err
+			}
+			if err := one.writeTo(tx); err != nil {
+				return err
+			}
+		}
+	}
+	if err := set.number(tx, changed); err != nil {
+		return err
+	}
+	return set.writeTo(tx)
+}
+
+// number gives the set a sequence of its database, if it asks for one.
+func (c *changeSet) number(tx engine.Txn, changed map[*Database]*counters) error {
+	if c.row == nil && len(c.principals) == 0 {
+		return nil
+	}
+	counts, err := countersOf(tx, c.db, changed)
+	if err != nil {
+		return err
+	}
+	counts.Seq++
+	counts.Docs += c.docs
+	counts.Deleted += c.deleted
+	if len(c.principals) > 0 {
+		counts.Access = counts.Seq
+	}
+	c.stamp(counts.Seq)
+	c.db.shown.Store(max(c.db.shown.Load(), counts.Seq))
 	return nil
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
 
-const countersFormat = 1
+const countersFormat = 2 // 1 had no Access
 
 // counters are what a database counts. They are read and written in each of the
 // database's transactions.
@@ -18,6 +18,8 @@ type counters struct {
 	Deleted int64
 	// Clock is the source of the database's versions, and the last time it handed out.
 	Clock Version
+	// Access is the sequence of the last change of what anybody has.
+	Access uint64
 	// FirstSeq is where the sequences of the database begin (DECISIONS 35).
 	FirstSeq uint64
 	Created  time.Time
@@ -34,18 +36,23 @@ func (c *counters) encode() []byte {
 	e.fixed64(c.FirstSeq)
 	e.fixed64(uint64(c.Created.Unix()))
 	e.raw(c.UUID[:])
+	e.fixed64(c.Access)
 	return e.b
 }
 
 func decodeCounters(record []byte) (counters, error) {
 	d := decoder{b: record}
-	if format := d.byte(); format != countersFormat && d.err == nil {
+	format := d.byte()
+	if format != 1 && format != countersFormat && d.err == nil {
 		return counters{}, fmt.Errorf("%w: counters format %d", ErrDamaged, format)
 	}
 	c := counters{Seq: d.fixed64(), Docs: int64(d.uvarint()), Deleted: int64(d.uvarint()), Clock: d.version()}
 	c.FirstSeq = d.fixed64()
 	c.Created = time.Unix(int64(d.fixed64()), 0).UTC()
 	copy(c.UUID[:], d.raw(len(c.UUID)))
+	if format > 1 {
+		c.Access = d.fixed64()
+	}
 	if err := d.end(); err != nil {
 		return counters{}, fmt.Errorf("reading counters: %w", err)
 	}

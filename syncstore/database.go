@@ -43,12 +43,17 @@ type Database struct {
 	done      chan struct{}
 	closeOnce sync.Once
 	main      Collection
+	// collections are the others.
+	collections atomic.Pointer[map[collectionID]*Collection]
+	accesses    accessCache
+	tops        channelTops
 }
 
 // Collection holds the documents of one collection of a database.
 type Collection struct {
 	db    *Database
 	store *Store
+	id    collectionID
 	scope scope
 	// policy is never nil.
 	policy atomic.Pointer[Policy]
@@ -81,7 +86,7 @@ func decodeDatabaseEntry(key, value []byte) (databaseEntry, error) {
 	return entry, d.end()
 }
 
-func newDatabase(s *Store, entry databaseEntry, counts counters) *Database {
+func newDatabase(s *Store, entry databaseEntry, counts counters, names map[collectionID]uint32) *Database {
 	db := &Database{
 		store: s, scope: scope{db: entry.id}, name: entry.name,
 		clock: clock{now: s.options.Now}, done: make(chan struct{}), broadcast: newBroadcast(counts.Seq),
@@ -89,8 +94,15 @@ func newDatabase(s *Store, entry databaseEntry, counts counters) *Database {
 	db.clock.restore(counts.Clock)
 	db.counters.Store(&counts)
 	db.live.Store(!entry.deleting)
-	db.main.db, db.main.store, db.main.scope = db, s, db.scope
+	db.main.db, db.main.store, db.main.scope, db.main.id = db, s, db.scope, newCollectionID("", "")
 	db.main.SetPolicy(Policy{})
+	db.accesses.init()
+	db.tops.reset(counts.Seq)
+	others := make(map[collectionID]*Collection, len(names))
+	for id, number := range names {
+		others[id] = newCollection(db, id, number)
+	}
+	db.collections.Store(&others)
 	return db
 }
 
@@ -115,7 +127,7 @@ func (s *Store) CreateDatabase(ctx context.Context, name string) (*Database, err
 		counts := newCounters(entry.id, s.options.Now())
 		tx.put(databaseKey(entry.id), entry.encode())
 		tx.put(scope{db: entry.id}.counters(), counts.encode())
-		db = newDatabase(s, entry, counts)
+		db = newDatabase(s, entry, counts, nil)
 		return nil
 	}, after: func() {
 		s.mu.Lock()
@@ -284,9 +296,6 @@ func (d *Database) UUID() string {
 
 // Done is closed when the database is deleted or its store is closed.
 func (d *Database) Done() <-chan struct{} { return d.done }
-
-// Default returns the collection _default._default.
-func (d *Database) Default() *Collection { return &d.main }
 
 // Info describes a database.
 type Info struct {

@@ -32,6 +32,8 @@ var (
 	ErrNoDatabase = errors.New("no such database")
 	// ErrBadDatabaseName: not a CouchDB database name.
 	ErrBadDatabaseName = errors.New("invalid database name")
+	// ErrBadCollectionName: not a name that a collection and its scope may have.
+	ErrBadCollectionName = errors.New("invalid collection name")
 	// ErrInsufficientStorage: the disk is below its free-space limit; reads go on.
 	ErrInsufficientStorage = errors.New("insufficient storage")
 	// ErrUnavailable: the store refuses writes for now, because a commit is in doubt

@@ -19,12 +19,13 @@ type Feed struct {
 	// told to the feeds yet.
 	target uint64
 	at     *batch
+	viewed *viewedLive // nil: the feed shows everything
 }
 
 // Follow opens a live feed of what changes after since. A since above the current
 // sequence is read as 0 (DECISIONS 35).
 func (c *Collection) Follow(from Cursor, o FeedOptions) *Feed {
-	since := from.Seq
+	since := from.major()
 	at := c.db.broadcast.end()
 	target := c.db.counters.Load().Seq
 	if since > target {
@@ -32,9 +33,15 @@ func (c *Collection) Follow(from Cursor, o FeedOptions) *Feed {
 		target = c.visibleSeq(target)
 	}
 	if since > target {
-		since = 0
+		since, from = 0, Cursor{}
 	}
-	return &Feed{collection: c, seq: since, target: target, at: at}
+	f := &Feed{collection: c, seq: since, target: target, at: at}
+	if !c.seesAll(o.Viewer) || o.Channels != nil || o.ActiveOnly {
+		f.viewed = newViewedLive(f, from, o)
+	} else if from.Event != 0 {
+		f.seq = from.Event - 1
+	}
+	return f
 }
 
 // visibleSeq returns the database's sequence as a snapshot shows it, or counted if there
@@ -56,12 +63,20 @@ func (c *Collection) visibleSeq(counted uint64) uint64 {
 func (f *Feed) behind() bool { return f.seq < max(f.at.since, f.target) }
 
 // Cursor returns the position that the feed has reached.
-func (f *Feed) Cursor() Cursor { return At(f.seq) }
+func (f *Feed) Cursor() Cursor {
+	if f.viewed != nil {
+		return f.viewed.cursor
+	}
+	return At(f.seq)
+}
 
 // Ready returns a channel that is closed when there may be something to Read: now and
 // then a Read finds nothing. It is another channel after each Read: call Ready each time
 // before waiting.
 func (f *Feed) Ready() <-chan struct{} {
+	if f.viewed != nil {
+		return f.viewed.ready()
+	}
 	if f.behind() {
 		behind := make(chan struct{})
 		close(behind)
@@ -74,6 +89,9 @@ func (f *Feed) Ready() <-chan struct{} {
 // waiting for more, and returns how many. An error of fn ends it and is returned; the
 // change that fn failed on is given again.
 func (f *Feed) Read(ctx context.Context, limit int, fn func(*Change) error) (int, error) {
+	if f.viewed != nil {
+		return f.viewed.read(ctx, limit, fn)
+	}
 	n := 0
 	for limit <= 0 || n < limit {
 		select {
@@ -116,6 +134,9 @@ func (f *Feed) step(ctx context.Context, limit int, fn func(*Change) error) (n i
 	for _, r := range rows[first:] {
 		if limit > 0 && n == limit {
 			return n, true, nil
+		}
+		if r.record == nil || r.collection != f.collection.scope.collection {
+			continue
 		}
 		if err := change.decode(r.seq, r.record); err != nil {
 			return n, true, err
@@ -169,4 +190,9 @@ func (f *Feed) skipRead() {
 }
 
 // Close releases the feed.
-func (f *Feed) Close() { f.at = nil }
+func (f *Feed) Close() {
+	f.at = nil
+	if f.viewed != nil {
+		f.collection.db.broadcast.unsubscribe(f.viewed.subscription)
+	}
+}

@@ -25,3 +25,69 @@ type Given struct {
 
 // RolePrincipal is the principal of a role.
 func RolePrincipal(role string) string { return rolePrincipal + role }
+
+// givenKey is whose grants are replaced, and by whom.
+type givenKey struct {
+	db        *Database
+	principal string
+	source    GrantSource
+}
+
+func (t *recordTx) SetGrants(id uint32, principal string, source GrantSource, grants []Given) {
+	if !t.live(id) {
+		return
+	}
+	db := t.store.databaseByID(id)
+	if db == nil {
+		t.err = ErrNoDatabase
+		return
+	}
+	if t.overlay.given == nil {
+		t.overlay.given = make(map[givenKey][]Given)
+	}
+	t.overlay.given[givenKey{db, principal, source}] = grants
+}
+
+// grantSets returns the change sets that bring about what SetGrants asked for: one for each
+// database in which something changes.
+func (o *overlay) grantSets() ([]*changeSet, error) {
+	sets := make(map[*Database]*changeSet)
+	for key, grants := range o.given {
+		set := sets[key.db]
+		if set == nil {
+			set = &changeSet{db: key.db}
+			sets[key.db] = set
+		}
+		changes := newGrantChanges(set, key.db.store.options.Now().Unix())
+		if err := changes.replace(o.tx, key.db.scope, key.principal, givenBy(key.source), key.desired(grants)); err != nil {
+			return nil, err
+		}
+	}
+	var changed []*changeSet
+	for _, set := range sets {
+		if len(set.principals) > 0 {
+			changed = append(changed, set)
+		}
+	}
+	return changed, nil
+}
+
+// desired is what the index is to have.
+func (k givenKey) desired(grants []Given) map[granted]struct{} {
+	all := make(map[granted]struct{}, len(grants))
+	for _, given := range grants {
+		g := granted{principal: k.principal, source: givenBy(k.source), in: inEverything, name: given.Channel}
+		switch {
+		case given.Role != "":
+			g.in, g.name = inRoles, given.Role
+		case !given.Everywhere:
+			c, ok := k.db.Collection(given.Scope, given.Collection)
+			if !ok {
+				continue
+			}
+			g.in = c.scope.collection
+		}
+		all[g] = struct{}{}
+	}
+	return all
+}

@@ -463,7 +463,7 @@ func TestAGrantNamedTwiceIsOneGrant(t *testing.T) {
 	require.NoError(t, f.judged(p, Edit{ID: "a", History: revs(t, "1-a")}))
 	require.NoError(t, f.judged(p, Edit{ID: "a", History: revs(t, "2-b", "1-a")}))
 	require.NoError(t, f.engine.View(t.Context(), func(r engine.Reader) error {
-		from, err := r.Get(f.scope.grant("alice", "red", "a"))
+		from, err := r.Get(f.scope.grant(f.scope.madeBy("a", Grant{"alice", "red"})))
 		require.NoError(t, err)
 		require.Equal(t, byte(1), from[7], "alice has it since sequence 1")
 		return nil

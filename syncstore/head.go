@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	headFormat = 1
+	headFormat = 2 // 1 had no Created
+	bodyFormat = 1
 	// headSeqAt is where a head keeps its sequence. The committer fills it in: the
 	// sequence is not known before.
 	headSeqAt = 1
@@ -20,6 +21,9 @@ type head struct {
 	Seq     uint64
 	Vector  Vector
 	Creator string
+	// Created is the sequence at which the document was made. Stored as 0 where it is the
+	// head's; 1 of a document that was made before this was kept.
+	Created uint64
 	// Leaves are the tips of the tree, the winner first, the others in falling order.
 	Leaves []leaf
 	// Spans is when the document was in which channel, oldest first.
@@ -92,6 +96,7 @@ func (h *head) encode() []byte {
 	e.fixed64(0)
 	e.vector(h.Vector)
 	e.text(h.Creator)
+	e.fixed64(h.Created)
 	e.uvarint(uint64(len(h.Leaves)))
 	for i := range h.Leaves {
 		e.leaf(&h.Leaves[i])
@@ -115,12 +120,16 @@ func (h *head) encode() []byte {
 // decodeHead reads a head. Its body shares memory with record.
 func decodeHead(record []byte) (*head, error) {
 	d := decoder{b: record}
-	if format := d.byte(); format != headFormat && d.err == nil {
+	format := d.byte()
+	if format != 1 && format != headFormat && d.err == nil {
 		return nil, fmt.Errorf("%w: head format %d", ErrDamaged, format)
 	}
 	h := &head{Seq: d.fixed64(), size: len(record)}
 	h.Vector = d.vector()
 	h.Creator = d.text()
+	if h.Created = 1; format > 1 {
+		h.Created = d.fixed64()
+	}
 	h.Leaves = make([]leaf, d.count(4))
 	for i := range h.Leaves {
 		h.Leaves[i] = d.leaf()
@@ -145,6 +154,9 @@ func decodeHead(record []byte) (*head, error) {
 // settle fills in the head's own sequence where it was not known.
 func (h *head) settle(seq uint64) {
 	h.Seq = seq
+	if h.Created == 0 {
+		h.Created = seq
+	}
 	for i := range h.Leaves {
 		if h.Leaves[i].Seq == 0 {
 			h.Leaves[i].Seq = seq
@@ -289,7 +301,7 @@ type storedBody struct {
 
 func (s *storedBody) encode() []byte {
 	e := encoder{b: make([]byte, 0, 64+len(s.body))}
-	e.byte(headFormat)
+	e.byte(bodyFormat)
 	e.leaf(&s.leaf)
 	e.bytes(s.body)
 	return e.b
@@ -297,7 +309,7 @@ func (s *storedBody) encode() []byte {
 
 func decodeStoredBody(record []byte) (*storedBody, error) {
 	d := decoder{b: record}
-	if format := d.byte(); format != headFormat && d.err == nil {
+	if format := d.byte(); format != bodyFormat && d.err == nil {
 		return nil, fmt.Errorf("%w: body format %d", ErrDamaged, format)
 	}
 	s := &storedBody{leaf: d.leaf(), body: d.bytes()}

@@ -24,6 +24,9 @@ func (p *preparation) evaluate(written *leaf, parent *leaf) error {
 		return err
 	}
 	written.Channels = outcome.channels()
+	if written.Deleted && len(written.Channels) == 0 && before != nil {
+		written.Channels = before.Channels // those who saw the document see that it is gone
+	}
 	seen := make(map[Grant]bool, len(outcome.Grants))
 	for _, grant := range outcome.Grants {
 		if !seen[grant] {
@@ -37,27 +40,29 @@ func (p *preparation) evaluate(written *leaf, parent *leaf) error {
 	return nil
 }
 
-// writer is who writes as a policy may ask; nil is an administrator.
-func (p *preparation) writer() Writer {
+// writer is who writes as a policy may ask; nil is an administrator. The write is stale if
+// what the user has changes before it is committed (DECISIONS 33).
+func (p *preparation) writer() (Writer, error) {
 	if p.options.Viewer == nil {
-		return nil
+		return nil, nil
 	}
-	return stranger{p.options.Viewer}
+	a, err := p.collection.db.accessNow(p.ctx, *p.options.Viewer)
+	if err != nil {
+		return nil, err
+	}
+	p.set.reads = a.principals
+	return accessWriter{access: a, channels: a.in(p.collection.scope.collection)}, nil
 }
-
-// stranger has no channels and no roles.
-type stranger struct{ viewer *Viewer }
-
-func (s stranger) Name() string         { return s.viewer.Name }
-func (stranger) HasRole(string) bool    { return false }
-func (stranger) HasChannel(string) bool { return false }
 
 // policy judges the write, nil if nobody does.
 func (p *preparation) policy() Evaluator {
 	if p.options.policy != nil {
 		return p.options.policy
 	}
-	return p.collection.policy.Load().Evaluator
+	if p.set.policy == nil {
+		p.set.policy = &judgement{collection: p.collection, policy: p.collection.policy.Load()}
+	}
+	return p.set.policy.policy.Evaluator
 }
 
 // maxName is the longest name of a channel or a principal, in bytes.
@@ -99,7 +104,11 @@ func (p *preparation) judgeTakeover(next *head, rev Rev, parent *leaf) error {
 }
 
 func (p *preparation) judge(written, before *leaf) (Outcome, error) {
-	evaluation := Evaluation{Writer: p.writer(), New: p.document(written, p.edit.Body)}
+	writer, err := p.writer()
+	if err != nil {
+		return Outcome{}, err
+	}
+	evaluation := Evaluation{Writer: writer, New: p.document(written, p.edit.Body)}
 	if before != nil {
 		body, err := p.leafBody(before)
 		if err != nil {

@@ -15,8 +15,8 @@ const (
 	kindBody      = 0x13 // document ID, revision → leaf and body
 	kindSeq       = 0x14 // sequence → row of the feed
 	kindChannel   = 0x15 // channel, sequence → row of the feed, removed flag
-	kindGrant     = 0x16 // principal, channel, document ID → from
-	kindLostGrant = 0x17 // principal, channel, document ID, to → from, to
+	kindGrant     = 0x16 // principal, collection, channel, source → from
+	kindLostGrant = 0x17 // principal, collection, channel, source, to → from, time
 	kindContent   = 0x18 // SHA-256 → digests, length, blob
 	kindChunk     = 0x19 // blob, number → bytes
 	kindReference = 0x1a // SHA-256, document ID → nothing
@@ -24,12 +24,14 @@ const (
 	kindRecord    = 0x1c // record of a package above
 	kindDue       = 0x1d // time, key → nothing: what has to be done to key at that time
 	kindAuthLog   = 0x1e // number → event
+	kindAccess    = 0x1f // principal → sequence of the last change of what it has
+	kindNames     = 0x20 // → names and numbers of collections
 )
 
 // databaseKinds are the kinds that go when a database is deleted.
 var databaseKinds = []byte{
 	kindHead, kindTree, kindBody, kindSeq, kindChannel, kindGrant, kindLostGrant, kindContent,
-	kindChunk, kindReference, kindLocal, kindRecord, kindDue, kindCounters,
+	kindChunk, kindReference, kindLocal, kindRecord, kindDue, kindAccess, kindNames, kindCounters,
 }
 
 // Counters of the store, by name.
@@ -79,17 +81,6 @@ func (s scope) seq(seq uint64) []byte {
 func (s scope) channel(name string, seq uint64) []byte {
 	key := appendTerminated(s.prefix(kindChannel, len(name)+2+8), name)
 	return binary.BigEndian.AppendUint64(key, seq)
-}
-
-func (s scope) grant(principal, channel, id string) []byte {
-	key := appendTerminated(s.prefix(kindGrant, len(principal)+len(channel)+len(id)+4), principal)
-	return append(appendTerminated(key, channel), id...)
-}
-
-func (s scope) lostGrant(principal, channel, id string, to uint64) []byte {
-	key := appendTerminated(s.prefix(kindLostGrant, len(principal)+len(channel)+len(id)+14), principal)
-	key = appendTerminated(appendTerminated(key, channel), id)
-	return binary.BigEndian.AppendUint64(key, to)
 }
 
 func (s scope) content(sha256 [32]byte) []byte {

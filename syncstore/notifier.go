@@ -26,9 +26,13 @@ func (n *notifier) publish(sets []*changeSet) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, set := range sets {
-		if set.err == nil && set.row != nil {
+		if set.err != nil {
+			continue
+		}
+		if set.seq != 0 {
 			n.queue = append(n.queue, set)
 		}
+		n.queue = append(n.queue, set.given...)
 	}
 	n.wake.Signal()
 }
@@ -48,7 +52,10 @@ func (n *notifier) run() {
 		}
 		rows := make(map[*Database][]row)
 		for _, set := range sets {
-			rows[set.db] = append(rows[set.db], row{seq: set.seq, record: set.row})
+			rows[set.db] = append(rows[set.db], row{
+				seq: set.seq, record: set.row, collection: set.collection, channels: set.channels, left: set.left,
+				principals: set.principals,
+			})
 		}
 		for db, rows := range rows {
 			db.broadcast.publish(rows)
@@ -70,19 +77,24 @@ func (n *notifier) take() ([]*changeSet, bool) {
 	return sets, true
 }
 
-// row is an encoded row of the feed.
+// row is an encoded row of the feed, and whom it concerns.
 type row struct {
-	seq    uint64
-	record []byte
+	seq            uint64
+	record         []byte // nil: only principals
+	collection     uint32
+	channels, left []string
+	principals     []string
 }
 
 // broadcast is a list of batches that grows at its end. Each feed stands at a batch and
 // waits for it to be filled in; a feed that is slow does not hold up others, and what it
 // has not read is dropped after keptBatches.
 type broadcast struct {
-	mu     sync.Mutex
-	tail   *batch   // to be filled in next
-	filled []*batch // the last keptBatches, oldest first
+	mu   sync.Mutex
+	tail *batch // to be filled in next
+
+	subscriptions subscriptions
+	filled        []*batch // the last keptBatches, oldest first
 }
 
 type batch struct {
@@ -101,7 +113,7 @@ type batch struct {
 }
 
 func newBroadcast(since uint64) *broadcast {
-	return &broadcast{tail: newBatch(since)}
+	return &broadcast{tail: newBatch(since), subscriptions: subscriptions{}}
 }
 
 func newBatch(since uint64) *batch {
@@ -139,6 +151,11 @@ func (b *broadcast) advance(until uint64, rows []row) {
 		b.filled = b.filled[1:]
 	}
 	close(filled.ready)
+	if rows == nil {
+		b.subscriptions.tellAll(filled)
+	} else {
+		b.subscriptions.tell(filled)
+	}
 }
 
 func (b *batch) drop() {

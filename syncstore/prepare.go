@@ -30,7 +30,9 @@ func (p *preparation) prepare() (*changeSet, Rev, error) {
 	if err := p.check(); err != nil {
 		return nil, Rev{}, err
 	}
-	p.set = &changeSet{db: p.collection.db, key: string(p.state.key), base: p.state.base}
+	p.set = &changeSet{
+		db: p.collection.db, collection: p.collection.scope.collection, key: string(p.state.key), base: p.state.base,
+	}
 	if len(p.edit.History) > 0 {
 		return p.prepareReplicated()
 	}
@@ -222,7 +224,8 @@ func (p *preparation) finish(rev Rev, history []Rev, parent *leaf, attachments [
 	}
 	next := &head{Creator: p.options.author()}
 	if old != nil {
-		next.Creator, next.Vector, next.Spans = old.Creator, old.Vector, slices.Clone(old.Spans)
+		next.Creator, next.Created, next.Vector = old.Creator, old.Created, old.Vector
+		next.Spans = slices.Clone(old.Spans)
 		for i := range old.Leaves {
 			if !slices.Contains(ended, old.Leaves[i].Rev) {
 				next.Leaves = append(next.Leaves, old.Leaves[i])

@@ -18,12 +18,12 @@ func (c *Collection) Get(ctx context.Context, id string, o GetOptions) (*Documen
 	key := c.scope.head(id)
 	h, epoch := c.store.cache.get(key)
 	if h != nil && (o.Rev.IsZero() || o.Rev == h.winner().Rev && !o.Latest) && (!o.History || !h.hasTree()) {
-		return c.winner(id, h, o)
+		return c.winner(ctx, id, h, o)
 	}
 	var doc *Document
 	err := c.store.engine.View(ctx, func(r engine.Reader) error {
 		v := view{collection: c, reader: r, id: id}
-		if err := v.readHead(key, epoch); err != nil {
+		if err := v.readHead(key, epoch, o.Viewer); err != nil {
 			return err
 		}
 		var err error
@@ -37,8 +37,12 @@ func (c *Collection) Get(ctx context.Context, id string, o GetOptions) (*Documen
 }
 
 // winner answers from the head alone.
-func (c *Collection) winner(id string, h *head, o GetOptions) (*Document, error) {
-	v := view{collection: c, id: id, head: h}
+func (c *Collection) winner(ctx context.Context, id string, h *head, o GetOptions) (*Document, error) {
+	sight, err := c.sightNow(ctx, o.Viewer)
+	if err != nil {
+		return nil, err
+	}
+	v := view{collection: c, id: id, head: h, sight: sight}
 	return v.get(o)
 }
 
@@ -55,7 +59,7 @@ func (c *Collection) GetRevs(ctx context.Context, id string, revs []Rev, o GetOp
 	var results []RevResult
 	err := c.store.engine.View(ctx, func(r engine.Reader) error {
 		v := view{collection: c, reader: r, id: id}
-		if err := v.readHead(key, epoch); err != nil {
+		if err := v.readHead(key, epoch, o.Viewer); err != nil {
 			return err
 		}
 		var err error
@@ -72,11 +76,13 @@ type view struct {
 	id         string
 	head       *head
 	tree       *tree
+	sight      *sight
 }
 
 // readHead reads the head, and offers it to the cache under the epoch that a look-up
-// before the snapshot returned.
-func (v *view) readHead(key []byte, epoch uint64) error {
+// before the snapshot returned. A document of which the viewer may see nothing, and never
+// could, is ErrNotFound.
+func (v *view) readHead(key []byte, epoch uint64, viewer *Viewer) error {
 	record, err := v.reader.Get(key)
 	if errors.Is(err, engine.ErrNotFound) {
 		return ErrNotFound
@@ -88,12 +94,19 @@ func (v *view) readHead(key []byte, epoch uint64) error {
 		return err
 	}
 	v.collection.store.cache.offer(key, v.head, epoch)
-	return nil
+	v.sight, err = v.collection.sightIn(v.reader, viewer)
+	if err == nil && v.sight != nil && !v.sight.document(v.head) && !v.sight.lost(v.head) {
+		return ErrNotFound
+	}
+	return err
 }
 
 func (v *view) get(o GetOptions) (*Document, error) {
 	rev := o.Rev
 	if rev.IsZero() {
+		if !v.sight.leaf(v.head.winner()) {
+			return nil, ErrNotFound
+		}
 		if v.head.winner().Deleted {
 			return nil, ErrDeleted
 		}
@@ -127,7 +140,12 @@ func (v *view) revs(revs []Rev, latest, history bool) ([]RevResult, error) {
 	wanted := revs
 	if revs == nil {
 		for i := range v.head.Leaves {
-			wanted = append(wanted, v.head.Leaves[i].Rev)
+			if v.sight.leaf(&v.head.Leaves[i]) {
+				wanted = append(wanted, v.head.Leaves[i].Rev)
+			}
+		}
+		if len(wanted) == 0 {
+			return nil, ErrNotFound
 		}
 		latest = false
 	}
@@ -185,17 +203,26 @@ func (v *view) descendants(rev Rev) ([]Rev, error) {
 	}
 	var leaves []Rev
 	for i := range v.head.Leaves {
-		if v.tree.descends(v.tree.find(v.head.Leaves[i].Rev), ancestor) {
+		if v.sight.leaf(&v.head.Leaves[i]) && v.tree.descends(v.tree.find(v.head.Leaves[i].Rev), ancestor) {
 			leaves = append(leaves, v.head.Leaves[i].Rev)
 		}
 	}
 	return leaves, nil
 }
 
-// document returns a revision that the view's snapshot has a body of.
+// document returns a revision that the view's snapshot has a body of. A leaf of a document
+// that the viewer has lost is returned without its body, so that a client that was told of
+// it has something to put in the place of what it has.
 func (v *view) document(rev Rev) (*Document, error) {
 	h := v.head
 	doc := &Document{ID: v.id, Rev: rev, Creator: h.Creator, Seq: h.Seq, Version: h.Vector.Current}
+	if l := h.leaf(rev); l != nil && !v.sight.leaf(l) {
+		if v.sight.document(h) || !v.sight.lost(h) {
+			return nil, ErrNotFound
+		}
+		doc.Removed, doc.Deleted, doc.Body = true, l.Deleted, []byte("{}")
+		return doc, nil
+	}
 	if winner := h.winner(); rev == winner.Rev {
 		doc.Deleted, doc.Body, doc.Attachments = winner.Deleted, h.Body, winner.Attachments
 		return doc, nil
@@ -213,6 +240,9 @@ func (v *view) document(rev Rev) (*Document, error) {
 	stored, err := decodeStoredBody(record)
 	if err != nil {
 		return nil, err
+	}
+	if !v.sight.leaf(&stored.leaf) {
+		return nil, ErrNotFound
 	}
 	doc.Deleted, doc.Body, doc.Attachments = stored.leaf.Deleted, stored.body, stored.leaf.Attachments
 	return doc, nil
@@ -233,7 +263,7 @@ func (v *view) addConflicts(doc *Document) {
 	for i := range v.head.Leaves {
 		l := &v.head.Leaves[i]
 		switch {
-		case l.Rev == doc.Rev:
+		case l.Rev == doc.Rev || !v.sight.leaf(l):
 		case l.Deleted:
 			doc.DeletedConflicts = append(doc.DeletedConflicts, l.Rev)
 		default:

@@ -67,7 +67,7 @@ func (r *Records) Update(ctx context.Context, fn func(RecordTx) error) error {
 	}
 	set := &changeSet{apply: func(o *overlay) error {
 		tx := &recordTx{
-			recordReader: recordReader{reader: o.tx, overlay: o, now: r.store.options.Now()},
+			recordReader: recordReader{reader: o.tx, overlay: o, now: r.store.options.Now()}, store: r.store,
 		}
 		if err := fn(tx); err != nil {
 			return err
@@ -125,7 +125,8 @@ func (r *recordReader) Scan(db uint32, prefix []byte, fn func(key, value []byte)
 
 type recordTx struct {
 	recordReader
-	err error
+	store *Store
+	err   error
 }
 
 // live notes an error if the database is not there: its records would stay for ever
@@ -154,8 +155,6 @@ func (t *recordTx) Put(db uint32, key, value []byte, expires time.Time) {
 	record := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(value)), uint64(at))
 	t.overlay.put(s.record(key), append(record, value...))
 }
-
-func (t *recordTx) SetGrants(uint32, string, GrantSource, []Given) {}
 
 func (t *recordTx) Delete(db uint32, key []byte) {
 	t.overlay.delete(scope{db: db}.record(key))

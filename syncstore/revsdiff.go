@@ -37,8 +37,12 @@ func (c *Collection) RevsDiff(ctx context.Context, viewer *Viewer, offered []Rev
 		if err != nil {
 			return fmt.Errorf("reading ancestries: %w", err)
 		}
+		sight, err := c.sightIn(r, viewer)
+		if err != nil {
+			return err
+		}
 		for i := range offered {
-			if err := answers[i].diff(offered[i].Revs, records[2*i], records[2*i+1]); err != nil {
+			if err := answers[i].diff(sight, offered[i].Revs, records[2*i], records[2*i+1]); err != nil {
 				return err
 			}
 		}
@@ -50,7 +54,7 @@ func (c *Collection) RevsDiff(ctx context.Context, viewer *Viewer, offered []Rev
 	return answers, nil
 }
 
-func (m *RevsMissing) diff(revs []Rev, headRecord, treeRecord []byte) error {
+func (m *RevsMissing) diff(sight *sight, revs []Rev, headRecord, treeRecord []byte) error {
 	if headRecord == nil {
 		m.Missing = revs
 		return nil
@@ -58,6 +62,10 @@ func (m *RevsMissing) diff(revs []Rev, headRecord, treeRecord []byte) error {
 	h, err := decodeHead(headRecord)
 	if err != nil {
 		return err
+	}
+	if !sight.document(h) {
+		m.Missing = revs
+		return nil
 	}
 	t := soleLeafTree(h.winner().Rev)
 	if treeRecord != nil {
@@ -73,7 +81,7 @@ func (m *RevsMissing) diff(revs []Rev, headRecord, treeRecord []byte) error {
 		}
 	}
 	for i := range h.Leaves {
-		if h.Leaves[i].Rev.Gen < highest {
+		if h.Leaves[i].Rev.Gen < highest && sight.leaf(&h.Leaves[i]) {
 			m.PossibleAncestors = append(m.PossibleAncestors, h.Leaves[i].Rev)
 		}
 	}

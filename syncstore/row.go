@@ -37,6 +37,17 @@ type Change struct {
 // Cursor is the position after the change.
 func (c *Change) Cursor() Cursor { return Cursor{Event: c.Event, Seq: c.Seq} }
 
+// clone returns a copy that lives on.
+func (c *Change) clone() *Change {
+	d := *c
+	d.ID = append([]byte(nil), c.ID...)
+	d.Leaves = make([]ChangeLeaf, len(c.Leaves))
+	for i, l := range c.Leaves {
+		d.Leaves[i] = ChangeLeaf{Rev: append([]byte(nil), l.Rev...), Deleted: l.Deleted}
+	}
+	return &d
+}
+
 // ChangeLeaf is a leaf in a row of the feed.
 type ChangeLeaf struct {
 	// Rev is the text "generation-digest".

@@ -202,7 +202,7 @@ func (s *Store) loadDatabases(ctx context.Context) (clearing []*Database, err er
 		return nil, err
 	}
 	for _, found := range directory {
-		db := newDatabase(s, found.entry, found.counts)
+		db := newDatabase(s, found.entry, found.counts, found.names)
 		if found.entry.deleting {
 			db.close()
 			clearing = append(clearing, db)
@@ -217,6 +217,7 @@ func (s *Store) loadDatabases(ctx context.Context) (clearing []*Database, err er
 type directoryRow struct {
 	entry  databaseEntry
 	counts counters
+	names  map[collectionID]uint32 // its collections
 }
 
 func (s *Store) readDirectory(ctx context.Context) (directory []directoryRow, err error) {
@@ -236,6 +237,9 @@ func (s *Store) readDirectory(ctx context.Context) (directory []directoryRow, er
 			found := &directory[i]
 			found.counts, err = readCounters(r, scope{db: found.entry.id})
 			if err != nil && (!errors.Is(err, ErrNoDatabase) || !found.entry.deleting) {
+				return fmt.Errorf("database %q: %w", found.entry.name, err)
+			}
+			if found.names, err = readCollections(r.Get, scope{db: found.entry.id}); err != nil {
 				return fmt.Errorf("database %q: %w", found.entry.name, err)
 			}
 		}
@@ -285,7 +289,7 @@ func (s *Store) recoverDatabase(found directoryRow, live map[string]*Database) e
 	db, known := s.databases[found.entry.name]
 	s.mu.Unlock()
 	if !known || db.scope.db != found.entry.id {
-		live[found.entry.name] = newDatabase(s, found.entry, found.counts)
+		live[found.entry.name] = newDatabase(s, found.entry, found.counts, found.names)
 		return nil
 	}
 	live[db.name] = db
@@ -299,6 +303,8 @@ func (s *Store) recoverDatabase(found directoryRow, live map[string]*Database) e
 		}
 	}
 	db.counters.Store(&found.counts)
+	db.accesses.clear()
+	db.tops.reset(found.counts.Seq)
 	db.clock.restore(found.counts.Clock)
 	db.broadcast.skip(found.counts.Seq)
 	return nil
@@ -312,6 +318,18 @@ func (s *Store) Database(name string) (*Database, error) {
 		return db, nil
 	}
 	return nil, ErrNoDatabase
+}
+
+// databaseByID returns a live database by its number, nil if there is none.
+func (s *Store) databaseByID(id uint32) *Database {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, db := range s.databases {
+		if db.scope.db == id {
+			return db
+		}
+	}
+	return nil
 }
 
 // Databases returns the names of the live databases in order.

@@ -12,6 +12,10 @@ import (
 	"go.uber.org/zap"
 )
 
+// lostGrantAge is how long it is remembered that somebody had a channel or a role, in
+// seconds. A client that was away for longer is not told what it lost.
+const lostGrantAge = 90 * 24 * 3600
+
 // sweepInterval is how often the store looks for what is due.
 const sweepInterval = 30 * time.Second
 
@@ -176,7 +180,7 @@ func (s *Store) dueSet(ctx context.Context, db *Database, key []byte) (*changeSe
 		err = s.clearBlob(db, key, target, set)
 	case kind == kindRecord:
 		s.expireRecord(target, set)
-	case kind == kindAuthLog:
+	case kind == kindAuthLog, kind == kindLostGrant && db != nil:
 		set.delete(target)
 	default:
 		err = fmt.Errorf("%w: due key of kind %d", ErrDamaged, kind)
@@ -316,7 +320,8 @@ func (d *Database) parseBodyKey(key []byte) (c *Collection, id string, rev Rev, 
 	if rev.Digest, err = unpackDigest(rest[8:]); err != nil {
 		return nil, "", Rev{}, err
 	}
-	return d.Default(), id, rev, nil
+	c, err = d.byNumber(binary.BigEndian.Uint32(key[5:]))
+	return c, id, rev, err
 }
 
 // collectContent removes content that no document names. The committer decides: no
@@ -362,7 +367,10 @@ func hasKey(r engine.Reader, in engine.Range) (bool, error) {
 // expireDocument makes a tombstone of a document whose time has come.
 func (s *Store) expireDocument(ctx context.Context, db *Database, target []byte) error {
 	id := string(target[prefixSize:])
-	c := db.Default()
+	c, err := db.byNumber(binary.BigEndian.Uint32(target[5:]))
+	if err != nil {
+		return err
+	}
 	h, err := c.readHead(ctx, target)
 	if errors.Is(err, ErrNotFound) {
 		return nil

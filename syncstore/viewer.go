@@ -48,5 +48,5 @@ func (c *Collection) SetPolicy(p Policy) { c.policy.Store(&p) }
 // Policy returns what SetPolicy said last.
 func (c *Collection) Policy() Policy { return *c.policy.Load() }
 
-// sees reports whether a viewer sees everything without a look at the grants.
+// seesAll reports whether a viewer sees everything without a look at the grants.
 func (c *Collection) seesAll(v *Viewer) bool { return v == nil || c.policy.Load().Evaluator == nil }

@@ -1,0 +1,189 @@
+package syncstore
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+)
+
+// access is what a user has in a database, as one snapshot shows it: channels of its own
+// and by its roles, and when it had which. It is shared and does not change.
+type access struct {
+	viewer Viewer
+	// principals are the user and the roles it has or had, by their keys of kindAccess, and
+	// the sequences at which what they have changed last.
+	principals [][]byte
+	sequences  []uint64
+	// checked is the database's access sequence at which this was found to be so.
+	checked atomic.Uint64
+
+	roles    map[string]timeline
+	channels map[uint32]map[string]timeline // by collection; inEverything too
+
+	mu   sync.Mutex
+	sets map[uint32]*channelSet
+}
+
+// grantReader gathers what the grant index says of principals.
+type grantReader struct {
+	reader engine.Reader
+	scope  scope
+	viewer Viewer
+}
+
+// entries calls fn with what a principal has and had.
+func (g *grantReader) entries(principal string, fn func(granted, interval)) error {
+	for _, kind := range []byte{kindGrant, kindLostGrant} {
+		pairs, failed := g.reader.Scan(engine.PrefixRange(g.scope.grants(kind, principal)))
+		for key, value := range pairs {
+			given, rest, err := parseGrant(key)
+			if err != nil {
+				return err
+			}
+			during := interval{to: forever}
+			if kind == kindLostGrant {
+				if len(rest) != 8 {
+					return fmt.Errorf("%w: key of a lost grant", ErrDamaged)
+				}
+				during.to = binary.BigEndian.Uint64(rest)
+			}
+			if len(value) < 8 {
+				return fmt.Errorf("%w: grant", ErrDamaged)
+			}
+			during.from = binary.BigEndian.Uint64(value)
+			if given.source == givenBy(GrantedByToken) && !g.viewer.TokenGrants {
+				continue
+			}
+			fn(given, during)
+		}
+		if err := failed(); err != nil {
+			return fmt.Errorf("reading grants: %w", err)
+		}
+	}
+	return nil
+}
+
+// readAccess computes what a viewer has in a snapshot.
+func readAccess(r engine.Reader, s scope, viewer Viewer) (*access, error) {
+	g := &grantReader{reader: r, scope: s, viewer: viewer}
+	a := &access{
+		viewer: viewer, roles: map[string]timeline{}, channels: map[uint32]map[string]timeline{},
+		sets: map[uint32]*channelSet{},
+	}
+	if viewer.Name == "" {
+		return a, nil // a guest has what everybody has
+	}
+	own, err := g.own(viewer.Name)
+	if err != nil {
+		return nil, err
+	}
+	a.principals = append(a.principals, s.access(viewer.Name))
+	spans := own.channels
+	for _, role := range slices.Sorted(maps.Keys(own.roles)) {
+		a.principals = append(a.principals, s.access(RolePrincipal(role)))
+		has, err := g.own(RolePrincipal(role))
+		if err != nil {
+			return nil, err
+		}
+		member := timeline(merged(own.roles[role])).and(merged(has.roles[role])) // while there was the role
+		a.roles[role] = merged(member)
+		for in, channels := range has.channels {
+			for name, during := range channels {
+				spans.add(in, name, merged(during).and(a.roles[role])...)
+			}
+		}
+	}
+	for in, channels := range spans {
+		a.channels[in] = make(map[string]timeline, len(channels))
+		for name, during := range channels {
+			if t := merged(during); len(t) > 0 {
+				a.channels[in][name] = t
+			}
+		}
+	}
+	a.sequences, err = readSequences(r, a.principals)
+	return a, err
+}
+
+// grantsOf are one principal's, by collection and channel, and by role.
+type grantsOf struct {
+	channels channelIntervals
+	roles    map[string][]interval
+}
+
+type channelIntervals map[uint32]map[string][]interval
+
+func (c channelIntervals) add(in uint32, name string, during ...interval) {
+	if c[in] == nil {
+		c[in] = map[string][]interval{}
+	}
+	c[in][name] = append(c[in][name], during...)
+}
+
+func (g *grantReader) own(principal string) (grantsOf, error) {
+	own := grantsOf{channels: channelIntervals{}, roles: map[string][]interval{}}
+	err := g.entries(principal, func(given granted, during interval) {
+		if given.in == inRoles {
+			own.roles[given.name] = append(own.roles[given.name], during)
+			return
+		}
+		own.channels.add(given.in, given.name, during)
+	})
+	return own, err
+}
+
+// readSequences returns when what principals have changed last, 0 if it never did.
+func readSequences(r engine.Reader, principals [][]byte) ([]uint64, error) {
+	values, err := r.GetMany(principals)
+	if err != nil {
+		return nil, fmt.Errorf("reading access sequences: %w", err)
+	}
+	sequences := make([]uint64, len(values))
+	for i, value := range values {
+		if len(value) == 8 {
+			sequences[i] = binary.BigEndian.Uint64(value)
+		}
+	}
+	return sequences, nil
+}
+
+// in returns the channels that the user has in a collection.
+func (a *access) in(collection uint32) *channelSet {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	set, ok := a.sets[collection]
+	if !ok {
+		set = newChannelSet(a.channels[collection], a.channels[inEverything])
+		a.sets[collection] = set
+	}
+	return set
+}
+
+// concerns reports whether a principal, by its key of kindAccess, is the user or a role that
+// it has or had.
+func (a *access) concerns(key string) bool {
+	return slices.ContainsFunc(a.principals, func(own []byte) bool { return string(own) == key })
+}
+
+// accessWriter is a user as an Evaluator sees it.
+type accessWriter struct {
+	access   *access
+	channels *channelSet
+}
+
+func (w accessWriter) Name() string { return w.access.viewer.Name }
+
+func (w accessWriter) HasRole(role string) bool {
+	_, ok := w.access.roles[role].open()
+	return ok
+}
+
+func (w accessWriter) HasChannel(channel string) bool {
+	_, ok := w.channels.since(channel)
+	return ok
+}

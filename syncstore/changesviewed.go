@@ -1,0 +1,209 @@
+package syncstore
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+)
+
+// viewedPage is how many rows of a viewer's feed are gathered at once.
+const viewedPage = 512
+
+// viewedFeed reads the feed of a viewer from one snapshot. Each document that the viewer
+// sees has one place in it, and so has each that the viewer could see and lost
+// (DECISIONS 34):
+//
+// A document is seen since T, the lowest sequence at which one of its channels was given to
+// the viewer. Its place is its own sequence S if S >= T, else T:S: among what the grant
+// at T brought. A document that was lost is where that happened last: at S if it left
+// the channel there, at E:S if the viewer lost the channel at E.
+//
+// Between two events, which are the sequences at which channels were given or lost, the feed
+// is therefore the rows of the channels that were held by then, in order.
+type viewedFeed struct {
+	collection *Collection
+	reader     engine.Reader
+	access     *access     // nil: a filter of somebody who sees everything
+	all        *channelSet // what the viewer has
+	feed       *channelSet // of it what the feed shows
+	o          FeedOptions
+	// had is the sequence up to which the client may have what it could see: what it never
+	// had is not taken from it.
+	had      uint64
+	upcoming map[string]uint64 // see channelRows
+	// events are the sequences of the grants and losses that the feed follows, in order.
+	events []uint64
+}
+
+// newViewedFeed prepares a read for a viewer. had is the position of the client when it
+// began to read.
+func (c *Collection) newViewedFeed(r engine.Reader, counts *counters, o FeedOptions, had Cursor) (*viewedFeed, error) {
+	f := &viewedFeed{collection: c, reader: r, o: o, had: had.major(), upcoming: map[string]uint64{}}
+	if c.seesAll(o.Viewer) {
+		f.all = channelsDuring(map[string]timeline{AllChannel: always()})
+	} else {
+		a, err := c.db.accessIn(r, counts, *o.Viewer)
+		if err != nil {
+			return nil, err
+		}
+		f.access, f.all = a, a.in(c.scope.collection)
+	}
+	f.feed = f.all
+	if o.Channels != nil {
+		f.feed = f.all.only(o.Channels)
+	}
+	f.events = f.feed.gains
+	if o.Revocations && !o.ActiveOnly {
+		f.events = slices.Concat(f.feed.gains, f.feed.losses)
+		slices.Sort(f.events)
+		f.events = slices.Compact(f.events)
+	}
+	return f, nil
+}
+
+// place is a position between rows: everything before the change of sequence next was
+// read, and the events up to done.
+type place struct {
+	next, done uint64
+	// in is the event whose rows are being read, after that of sequence seq; 0: none.
+	in, seq uint64
+}
+
+func placeAfter(c Cursor) place {
+	if c.Event != 0 {
+		return place{next: c.Event, done: c.Event, in: c.Event, seq: c.Seq}
+	}
+	next := c.Seq + 1
+	if c.Seq == math.MaxUint64 {
+		next = c.Seq
+	}
+	return place{next: next, done: c.Seq}
+}
+
+// nextEvent returns the first event after p, 0 if there is none.
+func (f *viewedFeed) nextEvent(p place) uint64 {
+	i, found := slices.BinarySearch(f.events, p.done)
+	if found {
+		i++
+	}
+	if i == len(f.events) {
+		return 0
+	}
+	return f.events[i]
+}
+
+// read calls fn with the rows after a position, at most limit of them (<= 0: all). It
+// returns the position of the last if limit ended the read, else the zero Cursor.
+func (f *viewedFeed) read(ctx context.Context, after Cursor, limit int, fn func(*Change) error) (cut Cursor, err error) {
+	left := limit
+	var change Change
+	for p, more := placeAfter(after), true; more; {
+		if err := ctx.Err(); err != nil {
+			return Cursor{}, err
+		}
+		size := viewedPage
+		if limit > 0 {
+			size = min(size, left+1)
+		}
+		var rows []viewedRow
+		if rows, p, more, err = f.page(p, size); err != nil {
+			return Cursor{}, err
+		}
+		for _, row := range rows {
+			if limit > 0 && left == 0 {
+				return change.Cursor(), nil
+			}
+			if err := row.fill(&change); err != nil {
+				return Cursor{}, err
+			}
+			if err := fn(&change); err != nil {
+				return Cursor{}, err
+			}
+			left--
+		}
+	}
+	return Cursor{}, nil
+}
+
+// page gathers the rows after p, up to an event or to size rows, and returns where to go
+// on. more is false at the end of the feed.
+func (f *viewedFeed) page(p place, size int) (rows []viewedRow, next place, more bool, err error) {
+	if p.in == 0 {
+		return f.changesPage(p, size)
+	}
+	gathered := &channelRows{collection: f.collection, reader: f.reader, limit: size}
+	for _, name := range f.feed.gained[p.in] {
+		if err := gathered.add(name, p.seq+1, p.in); err != nil {
+			return nil, p, false, err
+		}
+	}
+	if f.o.Revocations && !f.o.ActiveOnly && f.had > 0 {
+		for _, name := range f.feed.lost[p.in] {
+			if err := gathered.add(name, p.seq+1, math.MaxUint64); err != nil {
+				return nil, p, false, err
+			}
+		}
+	}
+	next = place{next: p.in, done: p.in}
+	if gathered.full() {
+		next = p
+		next.seq = gathered.rows[len(gathered.rows)-1].seq
+	}
+	rows, err = f.eventRows(p.in, gathered.rows)
+	return rows, next, true, err
+}
+
+// changesPage gathers the rows from p to the next event.
+func (f *viewedFeed) changesPage(p place, size int) (rows []viewedRow, next place, more bool, err error) {
+	event := f.nextEvent(p)
+	to := event
+	if event == 0 {
+		to = math.MaxUint64
+	}
+	gathered := &channelRows{collection: f.collection, reader: f.reader, limit: size, upcoming: f.upcoming}
+	for name, since := range f.feed.held {
+		if since < to {
+			if err := gathered.add(name, max(p.next, since), to); err != nil {
+				return nil, p, false, err
+			}
+		}
+	}
+	switch {
+	case gathered.full():
+		next, more = p, true
+		next.next = gathered.rows[len(gathered.rows)-1].seq + 1
+	case event != 0:
+		next, more = place{next: event, done: event, in: event}, true
+	}
+	rows, err = f.changeRows(gathered.done())
+	return rows, next, more, err
+}
+
+// heads reads the documents of rows.
+func (f *viewedFeed) heads(rows []*viewedRow) error {
+	keys := make([][]byte, len(rows))
+	for i, row := range rows {
+		var c Change
+		if err := c.decode(row.seq, row.record); err != nil {
+			return err
+		}
+		row.id = string(c.ID)
+		keys[i] = f.collection.scope.head(row.id)
+	}
+	records, err := f.reader.GetMany(keys)
+	if err != nil {
+		return fmt.Errorf("reading documents: %w", err)
+	}
+	for i, row := range rows {
+		if records[i] == nil {
+			return fmt.Errorf("%w: row %d of a document that is not there", ErrDamaged, row.seq)
+		}
+		if row.head, err = decodeHead(records[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package syncstore
+
+import "sync"
+
+// maxTops is how many channels of a database have their newest sequence in memory.
+const maxTops = 1 << 17
+
+// channelTops are the sequence of the newest row of each channel that was written lately, so that
+// a feed of a thousand channels opens iterators only for those that have something new
+// (DECISIONS 38). Of what it does not know, it knows that it is not newer than floor.
+type channelTops struct {
+	mu    sync.Mutex
+	floor uint64
+	rows  map[channelKey]uint64
+}
+
+// channelKey is a channel of a collection.
+type channelKey struct {
+	collection uint32
+	name       string
+}
+
+// reset forgets everything; what is there is not newer than floor.
+func (n *channelTops) reset(floor uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.floor, n.rows = floor, make(map[channelKey]uint64)
+}
+
+// note takes up the rows of a change that is about to be visible.
+func (n *channelTops) note(set *changeSet) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, names := range [][]string{set.channels, set.left} {
+		for _, name := range names {
+			n.rows[channelKey{set.collection, name}] = set.seq
+		}
+	}
+	if len(n.rows) <= maxTops {
+		return
+	}
+	drop := len(n.rows) / 2
+	for key, seq := range n.rows { // in no order
+		if drop--; drop < 0 {
+			return
+		}
+		n.floor = max(n.floor, seq)
+		delete(n.rows, key)
+	}
+}
+
+// mayHave reports whether a channel may have rows from a sequence on.
+func (n *channelTops) mayHave(collection uint32, channel string, from uint64) bool {
+	if channel == AllChannel {
+		return true
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if from <= n.floor {
+		return true
+	}
+	return n.rows[channelKey{collection, channel}] >= from
+}

@@ -1,0 +1,238 @@
+package syncstore
+
+import (
+	"context"
+	"slices"
+)
+
+// viewedLive is a live feed of a viewer. It is woken by what touches the viewer's channels,
+// takes the rows from the commit's own batch, and reads the index where that does not say
+// enough: when the viewer's access changed, when a document left a channel or has
+// conflicts, and when the feed is behind.
+type viewedLive struct {
+	feed         *Feed
+	o            FeedOptions
+	cursor       Cursor // the position reached
+	had          Cursor // by then the client had everything
+	behind       bool   // the index has to be read
+	subscription *subscription
+	// seen is what the viewer had when the index was read last.
+	access *access
+	shown  *channelSet
+	closed chan struct{}
+}
+
+func newViewedLive(f *Feed, from Cursor, o FeedOptions) *viewedLive {
+	v := &viewedLive{
+		feed: f, o: o, cursor: from, had: from, behind: true, subscription: &subscription{wake: make(chan struct{}, 1)},
+		closed: make(chan struct{}),
+	}
+	close(v.closed)
+	return v
+}
+
+// ready returns a channel by which the feed is woken.
+func (v *viewedLive) ready() <-chan struct{} {
+	if v.behind {
+		return v.closed
+	}
+	return v.subscription.wake
+}
+
+// read is Feed.Read for a viewer.
+func (v *viewedLive) read(ctx context.Context, limit int, fn func(*Change) error) (n int, err error) {
+	for limit <= 0 || n < limit {
+		if v.behind {
+			read, err := v.readIndex(ctx, limit-n, fn)
+			n += read
+			if err != nil || v.behind {
+				return n, err
+			}
+			continue
+		}
+		b := v.feed.collection.db.broadcast.concerning(v.subscription)
+		select {
+		case <-b.ready:
+		default:
+			// Nothing before b concerns the viewer.
+			v.advance(b.since)
+			return n, nil
+		}
+		read, err := v.readBatches(b, limit-n, fn)
+		n += read
+		if err != nil {
+			return n, err
+		}
+	}
+	// There may be more that the subscription does not tell of again.
+	v.behind = true
+	return n, nil
+}
+
+func (v *viewedLive) advance(seq uint64) {
+	if seq >= v.cursor.major() {
+		v.cursor = At(seq)
+	}
+	v.had = v.cursor
+}
+
+// readBatches shows what the batches from b on have for the viewer.
+func (v *viewedLive) readBatches(b *batch, limit int, fn func(*Change) error) (n int, err error) {
+	v.advance(min(b.since, b.until))
+	for {
+		rows, next := b.kept()
+		if rows == nil || !v.enough(rows) {
+			v.behind = true
+			return n, nil
+		}
+		for i := range rows {
+			if limit > 0 && n == limit {
+				v.behind = true
+				return n, nil
+			}
+			shown, err := v.show(&rows[i], fn)
+			if err != nil {
+				v.behind = true
+				return n, err
+			}
+			if shown {
+				n++
+			}
+		}
+		v.advance(b.until)
+		b = next
+		select {
+		case <-b.ready:
+		default:
+			return n, nil
+		}
+	}
+}
+
+// enough reports whether rows say all that the feed needs: nothing of them changes the
+// viewer's access, and no document that the viewer sees leaves a channel.
+func (v *viewedLive) enough(rows []row) bool {
+	for i := range rows {
+		r := &rows[i]
+		if v.access != nil && slices.ContainsFunc(r.principals, v.access.concerns) {
+			return false
+		}
+		if r.collection != v.feed.collection.scope.collection {
+			continue
+		}
+		for _, name := range r.left {
+			if _, held := v.shown.held[name]; held {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// show gives a row to fn if the viewer sees it.
+func (v *viewedLive) show(r *row, fn func(*Change) error) (bool, error) {
+	if r.seq <= v.cursor.major() || r.record == nil || r.collection != v.feed.collection.scope.collection {
+		return false, nil
+	}
+	if _, ok := v.shown.sees(r.channels); !ok {
+		return false, nil
+	}
+	var change Change
+	if err := change.decode(r.seq, r.record); err != nil {
+		return false, err
+	}
+	if v.o.ActiveOnly && change.Deleted {
+		return false, nil
+	}
+	if err := v.readable(&change); err != nil {
+		return false, err
+	}
+	if err := fn(&change); err != nil {
+		return false, err
+	}
+	v.cursor = change.Cursor()
+	return true, nil
+}
+
+// readable leaves in a row of a document with conflicts the leaves that the viewer may see.
+func (v *viewedLive) readable(change *Change) error {
+	if len(change.Leaves) == 1 || v.access == nil {
+		return nil
+	}
+	c := v.feed.collection
+	h, err := c.readHead(context.Background(), c.scope.head(string(change.ID)))
+	if err != nil {
+		return err
+	}
+	change.Leaves = slices.DeleteFunc(change.Leaves, func(l ChangeLeaf) bool {
+		rev, err := ParseRev(string(l.Rev))
+		if err != nil {
+			return true
+		}
+		known := h.leaf(rev)
+		if known == nil {
+			return true // superseded meanwhile: another row will tell
+		}
+		_, ok := v.access.in(c.scope.collection).sees(known.Channels)
+		return !ok
+	})
+	return nil
+}
+
+// readIndex reads on from the cursor.
+func (v *viewedLive) readIndex(ctx context.Context, limit int, fn func(*Change) error) (n int, err error) {
+	c := v.feed.collection
+	// From now on commits are marked: what is not in the snapshot is told by them.
+	c.db.broadcast.concerning(v.subscription)
+	options := ChangesOptions{FeedOptions: v.o, Since: v.cursor, Limit: max(limit, 0)}
+	var failed error
+	last, seen, err := c.changes(ctx, options, v.had, func(change *Change) error {
+		if failed = fn(change); failed != nil {
+			return failed
+		}
+		v.cursor = change.Cursor()
+		n++
+		return nil
+	})
+	if err != nil {
+		return n, err
+	}
+	cut := limit > 0 && n >= limit
+	if !cut {
+		v.cursor, v.had = last, last
+	}
+	resubscribed, err := v.follow(ctx, seen)
+	v.behind = cut || resubscribed || err != nil
+	return n, err
+}
+
+// follow makes the subscription that of what the viewer has. It reports whether that is
+// another one than before: what was committed since the snapshot may not have been told.
+func (v *viewedLive) follow(ctx context.Context, seen *viewedFeed) (changed bool, err error) {
+	if seen == nil {
+		// The feed was up to date. What the viewer has by now is what it had then, or what the
+		// next commit says.
+		if v.shown != nil {
+			return false, nil
+		}
+		if seen, err = v.feed.collection.sightOf(ctx, v.o); err != nil {
+			return false, err
+		}
+	}
+	if v.shown != nil && v.access == seen.access {
+		return false, nil
+	}
+	v.access, v.shown = seen.access, seen.feed
+	in := v.feed.collection.scope.collection
+	interests := make([]interest, 0, len(v.shown.held)+2)
+	for name := range v.shown.held {
+		interests = append(interests, interest{collection: in, name: name})
+	}
+	if v.access != nil {
+		for _, key := range v.access.principals {
+			interests = append(interests, interest{name: string(key), principal: true})
+		}
+	}
+	v.feed.collection.db.broadcast.subscribe(v.subscription, interests)
+	return true, nil
+}

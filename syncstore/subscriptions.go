@@ -1,0 +1,110 @@
+package syncstore
+
+// interest is what a feed waits for: a channel of a collection, or a change of what a
+// principal has (its key of kindAccess; the collection is 0).
+type interest struct {
+	collection uint32
+	name       string
+	principal  bool
+}
+
+// subscription is a feed that waits for what concerns its viewer. Of ten thousand feeds a
+// commit wakes those whose channels it touched.
+type subscription struct {
+	wake      chan struct{} // receives a value when there is something
+	interests []interest
+	// first is the first batch that concerns the feed since it looked last.
+	first *batch
+}
+
+// subscriptions are kept under the broadcast's lock.
+type subscriptions map[interest]map[*subscription]struct{}
+
+// subscribe makes s wait for interests, instead of what it waited for before.
+func (b *broadcast) subscribe(s *subscription, interests []interest) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.subscriptions.drop(s)
+	s.interests = interests
+	for _, i := range interests {
+		if b.subscriptions[i] == nil {
+			b.subscriptions[i] = make(map[*subscription]struct{}, 1)
+		}
+		b.subscriptions[i][s] = struct{}{}
+	}
+}
+
+func (b *broadcast) unsubscribe(s *subscription) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.subscriptions.drop(s)
+	s.interests = nil
+}
+
+func (all subscriptions) drop(s *subscription) {
+	for _, i := range s.interests {
+		delete(all[i], s)
+		if len(all[i]) == 0 {
+			delete(all, i)
+		}
+	}
+}
+
+// tell wakes those whom a batch concerns.
+func (all subscriptions) tell(filled *batch) {
+	if len(all) == 0 {
+		return
+	}
+	mark := func(i interest) {
+		for s := range all[i] {
+			s.mark(filled)
+		}
+	}
+	for n := range filled.rows {
+		r := &filled.rows[n]
+		for _, name := range r.channels {
+			mark(interest{collection: r.collection, name: name})
+		}
+		for _, name := range r.left {
+			mark(interest{collection: r.collection, name: name})
+		}
+		if r.record != nil {
+			mark(interest{collection: r.collection, name: AllChannel})
+		}
+		for _, key := range r.principals {
+			mark(interest{name: key, principal: true})
+		}
+	}
+}
+
+// all wakes everybody.
+func (all subscriptions) tellAll(filled *batch) {
+	for _, waiting := range all {
+		for s := range waiting {
+			s.mark(filled)
+		}
+	}
+}
+
+func (s *subscription) mark(b *batch) {
+	if s.first == nil {
+		s.first = b
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// concerning returns the batch from which on a subscriber has to look, and forgets it. Where
+// nothing concerned it, that is the one to be filled in next.
+func (b *broadcast) concerning(s *subscription) *batch {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at := s.first
+	s.first = nil
+	if at == nil {
+		at = b.tail
+	}
+	return at
+}

@@ -1,0 +1,178 @@
+package syncstore
+
+// viewedRow is a row of a viewer's feed.
+type viewedRow struct {
+	channelRow
+	event   uint64
+	id      string // where head is set
+	head    *head  // where the row alone does not say enough
+	removed []string
+	revoked bool
+	// leaves are what the viewer may see of a document with conflicts.
+	leaves []ChangeLeaf
+	drop   bool
+}
+
+// fill writes the row into a change.
+func (r *viewedRow) fill(c *Change) error {
+	if err := c.decode(r.seq, r.record); err != nil {
+		return err
+	}
+	c.Event, c.Removed, c.Revoked = r.event, r.removed, r.revoked
+	if r.head != nil && (r.revoked || r.removed != nil) {
+		winner := r.head.winner()
+		c.Deleted, c.Version = winner.Deleted, r.head.Vector.Current
+		c.Leaves = append(c.Leaves[:0], ChangeLeaf{Rev: winner.Rev.Append(nil), Deleted: winner.Deleted})
+	}
+	if r.leaves != nil {
+		c.Leaves = append(c.Leaves[:0], r.leaves...)
+	}
+	return nil
+}
+
+// changeRows decides about rows at the sequences of their documents.
+func (f *viewedFeed) changeRows(gathered []channelRow) ([]viewedRow, error) {
+	return f.decide(gathered, func(row *viewedRow, change *Change) bool {
+		if !row.left && f.o.ActiveOnly && change.Deleted {
+			row.drop = true
+		}
+		if row.left && (f.o.ActiveOnly || f.had == 0) {
+			row.drop = true
+		}
+		return row.left || len(change.Leaves) > 1
+	}, func(row *viewedRow) {
+		if !row.left {
+			row.leaves = f.leaves(row.head)
+			return
+		}
+		l, lost := f.lost(row.head)
+		if row.drop = !lost || l.revoked || l.at != row.seq; !row.drop {
+			row.removed = l.left
+		}
+	})
+}
+
+// eventRows decides about the rows that an event brought or took.
+func (f *viewedFeed) eventRows(event uint64, gathered []channelRow) ([]viewedRow, error) {
+	_, everything := f.feed.held[AllChannel]
+	losses := f.o.Revocations && len(f.feed.lost[event]) > 0
+	return f.decide(gathered, func(row *viewedRow, change *Change) bool {
+		row.event = event
+		if losses {
+			return true // it may be a row of either
+		}
+		row.drop = row.left || change.Deleted && f.had == 0 || row.seq >= event || f.seenBefore(change, event)
+		return everything || change.Deleted || len(change.Leaves) > 1
+	}, func(row *viewedRow) { f.decideEventRow(row, event, losses) })
+}
+
+// decideEventRow decides by the document about a row of an event.
+func (f *viewedFeed) decideEventRow(row *viewedRow, event uint64, losses bool) {
+	winner := row.head.winner()
+	if since, ok := f.feed.sees(winner.Channels); ok {
+		row.drop = row.left || since != event || row.head.Seq != row.seq || row.seq >= event
+		if winner.Deleted {
+			// News only for who has the document from before.
+			l, had := f.feed.lostBy(row.head)
+			row.drop = row.drop || f.o.ActiveOnly || !had || l.had > f.had
+		}
+		row.leaves = f.leaves(row.head)
+		return
+	}
+	l, lost := f.lost(row.head)
+	_, visible := f.all.sees(winner.Channels)
+	row.drop = !losses || !lost || !l.revoked || l.at != event || visible || row.seq != f.rowOfLoss(row.head, event)
+	row.revoked = !row.drop
+}
+
+// decide sorts out rows: first looks at what the row itself says, and reports whether the
+// document is needed; then looks at the document.
+func (f *viewedFeed) decide(
+	gathered []channelRow, first func(*viewedRow, *Change) bool, then func(*viewedRow),
+) ([]viewedRow, error) {
+	rows := make([]viewedRow, len(gathered))
+	var open []*viewedRow
+	var change Change
+	for i := range gathered {
+		row := &rows[i]
+		row.channelRow = gathered[i]
+		if err := change.decode(row.seq, row.record); err != nil {
+			return nil, err
+		}
+		if first(row, &change) && !row.drop {
+			open = append(open, row)
+		}
+	}
+	if len(open) > 0 {
+		if err := f.heads(open); err != nil {
+			return nil, err
+		}
+		for _, row := range open {
+			then(row)
+		}
+	}
+	kept := rows[:0]
+	for i := range rows {
+		if !rows[i].drop {
+			kept = append(kept, rows[i])
+		}
+	}
+	return kept, nil
+}
+
+// seenBefore reports whether the viewer sees the document of a row by another channel, since
+// before the event.
+func (f *viewedFeed) seenBefore(change *Change, event uint64) bool {
+	for _, name := range change.channels {
+		if since, ok := f.feed.held[string(name)]; ok && since < event {
+			return true
+		}
+	}
+	return false
+}
+
+// lost tells how a document was lost that the client may have.
+func (f *viewedFeed) lost(h *head) (loss, bool) {
+	if _, seen := f.feed.sees(h.winner().Channels); seen {
+		return loss{}, false
+	}
+	l, ok := f.feed.lostBy(h)
+	return l, ok && l.had <= f.had
+}
+
+// rowOfLoss is the sequence of the document's row in the channels that were lost at an
+// event: the last of them, where there are several.
+func (f *viewedFeed) rowOfLoss(h *head, event uint64) uint64 {
+	var last uint64
+	for _, name := range f.feed.lost[event] {
+		if name == AllChannel {
+			last = h.Seq
+		}
+		for _, s := range h.Spans {
+			if s.Channel != name {
+				continue
+			}
+			if s.To == 0 {
+				last = max(last, h.Seq)
+			} else if s.To > last {
+				last = s.To
+			}
+		}
+	}
+	return last
+}
+
+// leaves are the leaves of a document that the viewer may see, nil if there is one only.
+func (f *viewedFeed) leaves(h *head) []ChangeLeaf {
+	if len(h.Leaves) == 1 {
+		return nil
+	}
+	var leaves []ChangeLeaf
+	for i := range h.Leaves {
+		l := &h.Leaves[i]
+		if _, ok := f.all.sees(l.Channels); ok {
+			leaves = append(leaves, ChangeLeaf{Rev: l.Rev.Append(nil), Deleted: l.Deleted})
+		}
+	}
+	return leaves
+}
