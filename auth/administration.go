@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// maxChannel is the longest channel name, in bytes.
+	// maxChannel is the longest name of a channel, and of a role that a token gives, in
+	// bytes.
 	maxChannel = 1024
 	// maxIssuer is the longest issuer of an identity, in bytes.
 	maxIssuer = 2048

@@ -189,9 +189,10 @@ func (c claims) names(path string) ([]string, error) {
 
 // validGrant reports whether a token may give a role or channel of this name. Lists of
 // names are written with commas, into headers too, so no name may pass for two, or end the
-// line; nor may one be CouchDB's word for an administrator.
+// line; nor may one be CouchDB's word for an administrator, or be longer than those that an
+// administrator gives.
 func validGrant(name string) bool {
-	return name != "" && name != "_admin" && !strings.ContainsFunc(name, func(r rune) bool {
+	return name != "" && len(name) <= maxChannel && name != "_admin" && !strings.ContainsFunc(name, func(r rune) bool {
 		return r == ',' || r == utf8.RuneError || unicode.IsControl(r)
 	})
 }

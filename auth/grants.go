@@ -6,11 +6,16 @@ import "slices"
 // administrator, and by the newest token while the database takes its provider's tokens
 // (sync-gateway F rows 36 and 37). The slices are shared.
 func (p *policy) grants(u *User) (roles, channels []string) {
-	if len(u.TokenRoles)+len(u.TokenChannels) == 0 || !p.takes(u.TokenIssuer) {
+	if len(u.TokenRoles)+len(u.TokenChannels) == 0 || !p.counts(u) {
 		return u.AdminRoles, u.AdminChannels
 	}
 	return union(u.AdminRoles, u.TokenRoles), union(u.AdminChannels, u.TokenChannels)
 }
+
+// counts reports whether what tokens gave a user counts. Where none gave anything yet it
+// does, so that a feed that is open when the first one does has what it gives: a provider
+// whose tokens the database does not take cannot sign the user in.
+func (p *policy) counts(u *User) bool { return u.TokenIssuer == "" || p.takes(u.TokenIssuer) }
 
 // takes reports whether the database takes tokens of an issuer.
 func (p *policy) takes(issuer string) bool {
@@ -35,5 +40,6 @@ func union(a, b []string) []string {
 func (p *Principal) as(u *User, pol *policy) *Principal {
 	p.Name = u.Name
 	p.Roles, p.Channels = pol.grants(u)
+	p.TokenGrants = pol.counts(u)
 	return p
 }

@@ -22,10 +22,12 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
+func takesPasswords(c *Config) { c.Databases[0].PasswordAuth = true }
+
 // passwordWorld takes passwords. alice has one.
 func passwordWorld(tb testing.TB, change ...func(*Config)) *world {
 	tb.Helper()
-	w := newWorld(tb, append([]func(*Config){func(c *Config) { c.Databases[0].PasswordAuth = true }}, change...)...)
+	w := newWorld(tb, append([]func(*Config){takesPasswords}, change...)...)
 	w.state.passwords.argon2 = quickArgon2
 	w.setPassword("alice", "alice's password")
 	return w
@@ -216,7 +218,7 @@ func TestPasswordAuthOffRefusesWhateverIsStored(t *testing.T) {
 		require.Equal(t, began, time.Now(), "nothing is computed")
 
 		// And back: nothing was deleted (DECISIONS 17).
-		w.service = w.start(func(c *Config) { c.Databases[0].PasswordAuth = true })
+		w.service = w.start(takesPasswords)
 		w.in(credentials)
 		w.in(cookie)
 	})

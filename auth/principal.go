@@ -31,9 +31,12 @@ type Principal struct {
 	// change.
 	Roles    []string
 	Channels []string
-	Provider string
-	Issuer   string
-	Subject  string
+	// TokenGrants is whether what the newest token gave counts: whether the database takes
+	// tokens of the provider that it is from.
+	TokenGrants bool
+	Provider    string
+	Issuer      string
+	Subject     string
 	// Expires is the token's or session's end, zero if none.
 	Expires time.Time
 

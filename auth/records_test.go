@@ -20,6 +20,8 @@ import (
 type memoryRecords struct {
 	mu      sync.RWMutex
 	data    map[string]memoryRecord
+	given   map[grantee][]syncstore.Given
+	grants  []grantee // SetGrants of updates that were kept
 	log     []string
 	views   atomic.Int64
 	updates atomic.Int64
@@ -32,7 +34,16 @@ type memoryRecord struct {
 	expires int64
 }
 
-func newMemoryRecords() *memoryRecords { return &memoryRecords{data: map[string]memoryRecord{}} }
+// grantee is a principal of a database, and who gave something.
+type grantee struct {
+	db        uint32
+	principal string
+	source    syncstore.GrantSource
+}
+
+func newMemoryRecords() *memoryRecords {
+	return &memoryRecords{data: map[string]memoryRecord{}, given: map[grantee][]syncstore.Given{}}
+}
 
 var errBrokenStore = errors.New("the store is broken")
 
@@ -69,12 +80,18 @@ func (m *memoryRecords) Update(ctx context.Context, fn func(syncstore.RecordTx) 
 	}
 	m.data = tx.data
 	m.log = append(m.log, tx.log...)
+	m.grants = append(m.grants, tx.grants...)
+	for i, g := range tx.grants {
+		m.given[g] = tx.given[i]
+	}
 	return nil
 }
 
 type memoryTx struct {
-	data map[string]memoryRecord
-	log  []string
+	data   map[string]memoryRecord
+	grants []grantee
+	given  [][]syncstore.Given // of grants
+	log    []string
 }
 
 func memoryKey(db uint32, key []byte) string { return string(rune(db)) + "|" + string(key) }
@@ -113,7 +130,26 @@ func (t *memoryTx) Put(db uint32, key, value []byte, expires time.Time) {
 func (t *memoryTx) Delete(db uint32, key []byte) { delete(t.data, memoryKey(db, key)) }
 func (t *memoryTx) Log(event []byte)             { t.log = append(t.log, string(event)) }
 
-func (t *memoryTx) SetGrants(uint32, string, syncstore.GrantSource, []syncstore.Given) {}
+func (t *memoryTx) SetGrants(db uint32, principal string, source syncstore.GrantSource, given []syncstore.Given) {
+	t.grants = append(t.grants, grantee{db, principal, source})
+	t.given = append(t.given, slices.Clone(given))
+}
+
+// changed returns who was given something else since it was asked last.
+func (m *memoryRecords) changed() []grantee {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	grants := m.grants
+	m.grants = nil
+	return grants
+}
+
+// gives returns what a principal of notes has from a source.
+func (m *memoryRecords) gives(principal string, source syncstore.GrantSource) []syncstore.Given {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.given[grantee{notes.ID, principal, source}]
+}
 
 // holds reports whether any stored byte contains text: for secrets that must not.
 func (m *memoryRecords) holds(text string) bool {

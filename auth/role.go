@@ -157,7 +157,7 @@ func (s *State) DeleteRole(ctx context.Context, db uint32, name string, purge bo
 		case r == nil || r.Deleted && !purge:
 			return ErrNoRole
 		case purge:
-			tx.deleteRole(db, name)
+			tx.deleteRole(db, r)
 			return nil
 		}
 		r.Deleted = true
@@ -165,14 +165,22 @@ func (s *State) DeleteRole(ctx context.Context, db uint32, name string, purge bo
 	})
 }
 
+// putRole stores a role, and what changes of what it gives.
 func (tx *transaction) putRole(db uint32, r *Role) error {
+	before, err := readRole(tx, roleRef{db, r.Name})
+	if err != nil {
+		return err
+	}
 	tx.events = append(tx.events, event{Kind: eventRole, DB: db, Name: r.Name})
+	tx.giveRole(db, r.Name, before, r)
 	return tx.putJSON(db, roleRecordKey(r.Name), r, time.Time{})
 }
 
-func (tx *transaction) deleteRole(db uint32, name string) {
-	tx.events = append(tx.events, event{Kind: eventRole, DB: db, Name: name})
-	tx.Delete(db, roleRecordKey(name))
+// deleteRole deletes a role, which is as stored, with its record.
+func (tx *transaction) deleteRole(db uint32, r *Role) {
+	tx.events = append(tx.events, event{Kind: eventRole, DB: db, Name: r.Name})
+	tx.giveRole(db, r.Name, r, nil)
+	tx.Delete(db, roleRecordKey(r.Name))
 }
 
 // with is g with the channels of the collections in change; one without channels goes.

@@ -152,16 +152,26 @@ func (tx *transaction) user(db uint32, name string) (*User, error) {
 	return u, nil
 }
 
+// putUser stores a user, and what changes of what the user was given.
 func (tx *transaction) putUser(db uint32, u *User) error {
+	var before *User
 	if !u.made { // a new one makes nothing stale: that there is none is not cached
 		tx.events = append(tx.events, event{Kind: eventUser, DB: db, Name: u.Name})
+		var err error
+		if before, err = tx.user(db, u.Name); err != nil {
+			return err
+		}
 	}
+	tx.giveUser(db, u.Name, before, u)
 	return tx.putJSON(db, userRecordKey(u.Name), u, time.Time{})
 }
 
-func (tx *transaction) deleteUser(db uint32, name string) {
-	tx.events = append(tx.events, event{Kind: eventUser, DB: db, Name: name})
-	tx.Delete(db, userRecordKey(name))
+// deleteUser deletes a user, who is as stored. A later user of the name inherits nothing
+// but what documents grant to the name.
+func (tx *transaction) deleteUser(db uint32, u *User) {
+	tx.events = append(tx.events, event{Kind: eventUser, DB: db, Name: u.Name})
+	tx.giveUser(db, u.Name, u, nil)
+	tx.Delete(db, userRecordKey(u.Name))
 }
 
 func (tx *transaction) putIdentity(ref identityRef, rec *identityRecord) error {

@@ -381,7 +381,7 @@ func (s *State) DeleteUser(ctx context.Context, db uint32, name string) error {
 				return err
 			}
 		}
-		tx.deleteUser(db, name)
+		tx.deleteUser(db, u)
 		return nil
 	})
 }
