@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -33,6 +34,11 @@ type Config struct {
 	// Audit takes one entry for every sign-in, refusal, session and administrator's action.
 	// Default: none.
 	Audit *zap.Logger
+	// Access tells what a user of a database may see; tokenGrants is Principal.TokenGrants.
+	// It is asked for answers of _session and for administrators, and decides nothing: who
+	// may do what is syncstore's to say, by the same index. Default: nothing is known but
+	// what an administrator and the token gave.
+	Access func(ctx context.Context, db Database, name string, tokenGrants bool) (Access, error)
 }
 
 // Policy is a database's part of the configuration. Name "*" is the policy of

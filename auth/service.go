@@ -18,6 +18,7 @@ import (
 type Service struct {
 	logger    *zap.Logger
 	audit     *auditor
+	access    func(ctx context.Context, db Database, name string, tokenGrants bool) (Access, error)
 	providers []*provider
 	policies  map[string]*policy
 	digests   *lru[[sha256.Size]byte, *verified]
@@ -46,6 +47,7 @@ func New(c Config) (*Service, error) {
 	return &Service{
 		logger:    logger,
 		audit:     newAuditor(audit),
+		access:    c.Access,
 		providers: providers,
 		policies:  policies,
 		digests:   newLRU[[sha256.Size]byte, *verified](digestCacheSize),

@@ -116,7 +116,11 @@ func (c *sessionCall) anySession(id string) {
 	}
 	switch c.r.Method {
 	case http.MethodGet, http.MethodHead:
-		body := c.describe(p, false)
+		body, refusal := c.describe(p, false)
+		if refusal != nil {
+			c.refuse(refusal)
+			return
+		}
 		body["session"] = describeSession(x, nil)
 		c.write(body)
 	case http.MethodDelete:

@@ -23,27 +23,32 @@ func addVary(h http.Header, names ...string) {
 
 // answer writes who p is; nil is nobody.
 func (c *sessionCall) answer(p *Principal, signedIn bool) {
-	c.write(c.describe(p, signedIn))
+	body, refusal := c.describe(p, signedIn)
+	if refusal != nil {
+		c.refuse(refusal)
+		return
+	}
+	c.write(body)
 }
 
-// describe says who p is, as both Sync Gateway and CouchDB do.
-func (c *sessionCall) describe(p *Principal, signedIn bool) map[string]any {
+// describe says who p is, as both Sync Gateway and CouchDB do: channels are Sync Gateway's
+// object with sequences, roles CouchDB's array of names.
+func (c *sessionCall) describe(p *Principal, signedIn bool) (map[string]any, *Error) {
 	var name any
-	var channels any
+	var channels map[string]uint64
 	var authenticated string
 	roles := []string{}
 	if p != nil {
-		roles = append(roles, p.Roles...)
+		held, seen, refusal := c.s.describeAccess(c.r.Context(), p)
+		if refusal != nil {
+			return nil, refusal
+		}
+		roles, channels = append(roles, held...), seen
 		if p.Admin {
 			roles = append(roles, "_admin") // CouchDB's word for it
 		}
 		if p.Name != "" {
 			name = p.Name
-			held := map[string]int{"!": 1} // everybody's channel
-			for _, channel := range p.Channels {
-				held[channel] = 1
-			}
-			channels = held
 		}
 		switch p.Method {
 		case MethodCookie, MethodOnce:
@@ -70,7 +75,7 @@ func (c *sessionCall) describe(p *Principal, signedIn bool) map[string]any {
 	if p != nil && p.session != nil {
 		body["session"] = describeSession(p.session, p)
 	}
-	return body
+	return body, nil
 }
 
 func (c *sessionCall) refuse(e *Error) {

@@ -151,11 +151,15 @@ func (c *sessionCall) postSession(p *Principal) {
 		c.refuse(errForbidden("sessions are off here", ""))
 		return
 	}
-	if _, refusal := c.s.openSession(c.w, c.r, c.site, x, limits); refusal != nil {
+	body, refusal := c.describe(p, true)
+	if refusal == nil {
+		_, refusal = c.s.openSession(c.w, c.r, c.site, x, limits)
+	}
+	if refusal != nil {
 		c.refuse(refusal)
 		return
 	}
-	c.answer(p, true)
+	c.write(body)
 }
 
 // postCookie answers POST of somebody who has a session.
@@ -172,12 +176,16 @@ func (c *sessionCall) postCookie(p *Principal, sent sessionCookie) {
 // postOneTime answers POST with one_time=true: a token for a WebSocket handshake, and no
 // cookie.
 func (c *sessionCall) postOneTime(p *Principal) {
+	body, refusal := c.describe(p, true)
+	if refusal != nil {
+		c.refuse(refusal)
+		return
+	}
 	id, refusal := c.s.newOneTime(c.r, p)
 	if refusal != nil {
 		c.refuse(refusal)
 		return
 	}
-	body := c.describe(p, true)
 	body["one_time_session_id"] = id
 	c.write(body)
 }

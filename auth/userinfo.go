@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 )
@@ -21,9 +22,11 @@ type UserInfo struct {
 	AdminChannels []string `json:"admin_channels,omitempty"`
 	AdminRoles    []string `json:"admin_roles,omitempty"`
 	// AllChannels are the channels of the default collection: an administrator's, the
-	// token's, those of the roles, and everybody's.
+	// token's, those of the roles, everybody's, and with Config.Access those that documents
+	// grant.
 	AllChannels []string `json:"all_channels"`
-	// Roles are an administrator's and the token's, whether the database has them or not.
+	// Roles are an administrator's and the token's, whether the database has them or not,
+	// and with Config.Access those that documents give.
 	Roles       []string                             `json:"roles,omitempty"`
 	Collections map[string]map[string]CollectionInfo `json:"collection_access,omitempty"`
 
@@ -67,9 +70,11 @@ func (s *Service) userInfo(ctx context.Context, db Database, u *User) (UserInfo,
 	}
 	channels := u.AdminChannels
 	var tokenChannels []string
+	tokenGrants := false
 	info.Roles = u.AdminRoles
 	if pol := s.policy(db.Name); pol != nil {
 		info.Roles, channels = pol.grants(u)
+		tokenGrants = pol.counts(u)
 		if pol.takes(u.TokenIssuer) {
 			tokenChannels = u.TokenChannels
 			info.JWTIssuer, info.JWTRoles, info.JWTChannels = u.TokenIssuer, u.TokenRoles, u.TokenChannels
@@ -78,11 +83,21 @@ func (s *Service) userInfo(ctx context.Context, db Database, u *User) (UserInfo,
 			}
 		}
 	}
+	access, known, err := s.accessOf(ctx, db, u.Name, tokenGrants, info.Roles)
+	if err != nil {
+		return UserInfo{}, err
+	}
+	if known {
+		info.Roles = access.Roles
+	}
 	roles, err := s.rolesOf(ctx, db, info.Roles)
 	if err != nil {
 		return UserInfo{}, err
 	}
 	info.AllChannels = allChannels(channels, roles)
+	if known {
+		info.AllChannels = slices.Sorted(maps.Keys(access.Channels))
+	}
 	info.Collections = describeCollections(u.Collections, tokenChannels, roles)
 	return info, nil
 }
