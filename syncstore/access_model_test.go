@@ -146,7 +146,9 @@ func (m *accessModel) visible(user string) map[string]string {
 	return out
 }
 
-func (m *accessModel) note(format string, args ...any) { m.log = append(m.log, fmt.Sprintf(format, args...)) }
+func (m *accessModel) note(format string, args ...any) {
+	m.log = append(m.log, fmt.Sprintf(format, args...))
+}
 
 // step changes something at random.
 func (m *accessModel) step() {

@@ -43,7 +43,7 @@ func (rq *request) viewer() *syncstore.Viewer {
 	if rq.principal.Admin {
 		return nil
 	}
-	return &syncstore.Viewer{Name: rq.principal.Name}
+	return &syncstore.Viewer{Name: rq.principal.Name, TokenGrants: rq.principal.TokenGrants}
 }
 
 // set sets a header of the answer. The key must be in canonical form.
