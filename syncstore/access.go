@@ -90,7 +90,7 @@ func readAccess(r engine.Reader, s scope, viewer Viewer) (*access, error) {
 		if err != nil {
 			return nil, err
 		}
-		member := timeline(merged(own.roles[role])).and(merged(has.roles[role])) // while there was the role
+		member := merged(own.roles[role]).and(merged(has.roles[role])) // while there was the role
 		a.roles[role] = merged(member)
 		for in, channels := range has.channels {
 			for name, during := range channels {
@@ -179,8 +179,7 @@ type accessWriter struct {
 func (w accessWriter) Name() string { return w.access.viewer.Name }
 
 func (w accessWriter) HasRole(role string) bool {
-	_, ok := w.access.roles[role].open()
-	return ok
+	return w.access.roles[role].open()
 }
 
 func (w accessWriter) HasChannel(channel string) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
@@ -96,10 +97,8 @@ func (d *Database) addCollection(c *Collection) *Collection {
 		if known, ok := (*before)[c.id]; ok {
 			return known
 		}
-		after := map[collectionID]*Collection{c.id: c}
-		for id, other := range *before {
-			after[id] = other
-		}
+		after := maps.Clone(*before)
+		after[c.id] = c
 		if d.collections.CompareAndSwap(before, &after) {
 			return c
 		}
@@ -125,9 +124,11 @@ func (d *Database) byNumber(number uint32) (*Collection, error) {
 	return nil, fmt.Errorf("%w: there is no collection %d", ErrDamaged, number)
 }
 
-// ScopeName and Name are the collection's names.
+// ScopeName is the name of the collection's scope.
 func (c *Collection) ScopeName() string { return c.id.scope }
-func (c *Collection) Name() string      { return c.id.name }
+
+// Name is the collection's name in its scope.
+func (c *Collection) Name() string { return c.id.name }
 
 // names is the key of the names of a database's collections.
 func (s scope) names() []byte { return s.whole().prefix(kindNames, 0) }

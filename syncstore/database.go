@@ -57,6 +57,10 @@ type Collection struct {
 	scope scope
 	// policy is never nil.
 	policy atomic.Pointer[Policy]
+
+	resumed   atomic.Bool // a resync that was interrupted, if there was one
+	resyncing sync.Mutex
+	resync    *resyncRun // nil: none is running
 }
 
 // databaseEntry is a database in the store's directory.
@@ -308,9 +312,21 @@ type Info struct {
 	Created time.Time
 }
 
+// Info is the database's, with the numbers of the collection's own documents.
+func (c *Collection) Info() Info {
+	counts := c.db.counters.Load()
+	own := c.counts(counts)
+	info := c.db.info(counts)
+	info.Docs, info.DeletedDocs = uint64(max(own.Docs, 0)), uint64(max(own.Deleted, 0))
+	return info
+}
+
 // Info returns the database's counters. It reads no storage.
 func (d *Database) Info() Info {
-	counts := d.counters.Load()
+	return d.info(d.counters.Load())
+}
+
+func (d *Database) info(counts *counters) Info {
 	return Info{
 		Name: d.name, UUID: d.UUID(), Created: counts.Created,
 		Docs: uint64(max(counts.Docs, 0)), DeletedDocs: uint64(max(counts.Deleted, 0)), Seq: counts.Seq,

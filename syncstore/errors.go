@@ -34,6 +34,8 @@ var (
 	ErrBadDatabaseName = errors.New("invalid database name")
 	// ErrBadCollectionName: not a name that a collection and its scope may have.
 	ErrBadCollectionName = errors.New("invalid collection name")
+	// ErrResyncRunning: the collection has a resync that has not ended.
+	ErrResyncRunning = errors.New("a resync is running")
 	// ErrInsufficientStorage: the disk is below its free-space limit; reads go on.
 	ErrInsufficientStorage = errors.New("insufficient storage")
 	// ErrUnavailable: the store refuses writes for now, because a commit is in doubt

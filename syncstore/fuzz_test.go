@@ -26,7 +26,7 @@ func FuzzStoredRecords(f *testing.F) {
 	t.graft([]Rev{{3, "cc"}, {2, "bb"}, {1, "aa"}})
 	t.graft([]Rev{{3, "dd"}, {2, "bb"}})
 	stored := storedBody{leaf: h.Leaves[0], body: h.Body}
-	counts := counters{Seq: 5, Docs: 2}
+	counts := counters{Seq: 5, documentCounts: documentCounts{Docs: 2}}
 	content := storedContent{chunk: 5}
 	for _, seed := range [][]byte{h.encode(), t.encode(), stored.encode(), counts.encode(), content.encode(), encodeRow("id", &h, true, nil)} {
 		f.Add(seed)

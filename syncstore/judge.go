@@ -1,8 +1,10 @@
 package syncstore
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
@@ -27,13 +29,7 @@ func (p *preparation) evaluate(written *leaf, parent *leaf) error {
 	if written.Deleted && len(written.Channels) == 0 && before != nil {
 		written.Channels = before.Channels // those who saw the document see that it is gone
 	}
-	seen := make(map[Grant]bool, len(outcome.Grants))
-	for _, grant := range outcome.Grants {
-		if !seen[grant] {
-			seen[grant] = true
-			written.Grants = append(written.Grants, heldGrant{Grant: grant})
-		}
-	}
+	written.Grants = outcome.grants()
 	if !outcome.Expires.IsZero() {
 		written.Expires = outcome.Expires
 	}
@@ -88,6 +84,17 @@ func (o *Outcome) channels() []string {
 	channels := slices.Clone(o.Channels)
 	slices.Sort(channels)
 	return slices.Compact(channels)
+}
+
+// grants returns the outcome's grants in order, each once.
+func (o *Outcome) grants() (all []heldGrant) {
+	for _, grant := range o.Grants {
+		all = append(all, heldGrant{Grant: grant})
+	}
+	slices.SortFunc(all, func(a, b heldGrant) int {
+		return cmp.Or(strings.Compare(a.Principal, b.Principal), strings.Compare(a.Channel, b.Channel))
+	})
+	return slices.Compact(all)
 }
 
 // judgeTakeover lets the policy judge again a write that makes its leaf the winner in

@@ -26,12 +26,13 @@ const (
 	kindAuthLog   = 0x1e // number → event
 	kindAccess    = 0x1f // principal → sequence of the last change of what it has
 	kindNames     = 0x20 // → names and numbers of collections
+	kindResync    = 0x21 // → state of a collection's resync
 )
 
 // databaseKinds are the kinds that go when a database is deleted.
 var databaseKinds = []byte{
 	kindHead, kindTree, kindBody, kindSeq, kindChannel, kindGrant, kindLostGrant, kindContent,
-	kindChunk, kindReference, kindLocal, kindRecord, kindDue, kindAccess, kindNames, kindCounters,
+	kindChunk, kindReference, kindLocal, kindRecord, kindDue, kindAccess, kindNames, kindResync, kindCounters,
 }
 
 // Counters of the store, by name.

@@ -18,13 +18,8 @@ type timeline []interval
 // always is a timeline of everything there was.
 func always() timeline { return timeline{{0, forever}} }
 
-// open reports since when it lasts.
-func (t timeline) open() (since uint64, ok bool) {
-	if n := len(t); n > 0 && t[n-1].to == forever {
-		return t[n-1].from, true
-	}
-	return 0, false
-}
+// open reports whether it lasts.
+func (t timeline) open() bool { return len(t) > 0 && t[len(t)-1].to == forever }
 
 // merged returns intervals in order, those that meet joined.
 func merged(intervals []interval) timeline {

@@ -42,8 +42,13 @@ const (
 	rolePrincipal = "role:"
 )
 
-// SetPolicy says how writes are judged from now on, and who sees what.
-func (c *Collection) SetPolicy(p Policy) { c.policy.Store(&p) }
+// SetPolicy says how writes are judged from now on, and who sees what. A resync that a stop
+// interrupted goes on by the policy that is set first.
+func (c *Collection) SetPolicy(p Policy) {
+	if c.policy.Swap(&p) != nil && c.resumed.CompareAndSwap(false, true) {
+		c.store.start(c.resumeResync)
+	}
+}
 
 // Policy returns what SetPolicy said last.
 func (c *Collection) Policy() Policy { return *c.policy.Load() }

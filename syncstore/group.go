@@ -1,0 +1,129 @@
+package syncstore
+
+import (
+	"fmt"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+)
+
+// group is what one transaction commits.
+type group struct {
+	number  uint64
+	sets    []*changeSet
+	members []groupMember // every set taken, those that are not committed too
+	bytes   int
+	keys    int
+	// moved are the principals, by key, whose access the group's sets are found to change
+	// only while it is written.
+	moved map[string]struct{}
+}
+
+type groupMember struct {
+	request *commitRequest
+	set     *changeSet
+}
+
+func (g *group) full() bool { return g.bytes >= maxGroupBytes || g.keys >= maxGroupKeys }
+
+func (g *group) fits(set *changeSet) bool {
+	bytes, keys := set.weight()
+	return len(g.sets) == 0 || g.bytes+bytes <= maxGroupBytes && g.keys+keys <= maxGroupKeys
+}
+
+// write puts the group into a transaction. It may run again if the engine retries.
+func (g *group) write(tx engine.Txn, changed map[*Database]*counters) error {
+	for _, set := range g.sets {
+		if err := g.writeSet(tx, set, changed); err != nil {
+			return err
+		}
+	}
+	g.noteChannels()
+	for db, counts := range changed {
+		counts.Clock = db.clock.state()
+		if err := tx.Put(db.scope.counters(), counts.encode()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noteChannels tells the databases which channels have new rows, before the rows can be
+// seen.
+func (g *group) noteChannels() {
+	for _, set := range g.sets {
+		if set.err == nil && len(set.channels)+len(set.left) > 0 {
+			set.db.tops.note(set)
+		}
+	}
+}
+
+func (g *group) writeSet(tx engine.Txn, set *changeSet, changed map[*Database]*counters) error {
+	set.err, set.seq = nil, 0
+	for _, key := range set.reads {
+		if _, moved := g.moved[string(key)]; moved {
+			set.err = errStale
+			return nil
+		}
+	}
+	if set.apply != nil {
+		o := newOverlay(tx)
+		set.err = set.apply(o)
+		if set.err != nil {
+			return nil //nolint:nilerr // the set is dropped, the group goes on
+		}
+		if err := o.flush(); err != nil {
+			return err
+		}
+		given, err := o.grantSets()
+		if err != nil {
+			return err
+		}
+		set.given = given
+		for _, one := range given {
+			for _, key := range one.principals {
+				g.moved[key] = struct{}{}
+			}
+			if err := one.number(tx, changed); err != nil {
+				return err
+			}
+			if err := one.writeTo(tx); err != nil {
+				return err
+			}
+		}
+	}
+	if err := set.number(tx, changed); err != nil {
+		return err
+	}
+	return set.writeTo(tx)
+}
+
+// number gives the set a sequence of its database, if it asks for one.
+func (c *changeSet) number(tx engine.Txn, changed map[*Database]*counters) error {
+	if c.row == nil && len(c.principals) == 0 {
+		return nil
+	}
+	counts, err := countersOf(tx, c.db, changed)
+	if err != nil {
+		return err
+	}
+	counts.Seq++
+	counts.add(c)
+	if len(c.principals) > 0 {
+		counts.Access = counts.Seq
+	}
+	c.stamp(counts.Seq)
+	c.db.shown.Store(max(c.db.shown.Load(), counts.Seq))
+	return nil
+}
+
+func countersOf(tx engine.Txn, db *Database, changed map[*Database]*counters) (*counters, error) {
+	if counts, ok := changed[db]; ok {
+		return counts, nil
+	}
+	counts, err := readCounters(tx, db.scope)
+	if err != nil {
+		return nil, fmt.Errorf("database %d: %w", db.scope.db, err)
+	}
+	changed[db] = &counts
+	return &counts, nil
+}

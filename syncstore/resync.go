@@ -1,0 +1,346 @@
+package syncstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+	"go.uber.org/zap"
+)
+
+const (
+	// resyncPage is how many documents are looked at between two commits.
+	resyncPage = 100
+	// resyncAgain is how long a resync pauses after a failure of the store.
+	resyncAgain = time.Second
+)
+
+// StartResync begins to judge all documents of the collection by its policy of now, in the
+// background and while reads and writes go on, so that they are in the channels and make
+// the grants that it says. Only documents for which that changes something get a new
+// sequence. It goes on after a restart. ErrResyncRunning, ErrNoDatabase.
+//
+// The policy sees a document as it is, and as its own oldDoc unless it is a first revision:
+// what it says of changes from one revision to the next is not asked. Its checks of the
+// writer pass. A document that it refuses is in no channel.
+func (c *Collection) StartResync(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c.resyncing.Lock()
+	defer c.resyncing.Unlock()
+	if c.resync != nil {
+		return ErrResyncRunning
+	}
+	state := resyncState{
+		ResyncStatus: ResyncStatus{State: ResyncRunning, Started: c.store.options.Now().UTC().Truncate(time.Second)},
+		Version:      c.policy.Load().Version,
+	}
+	if err := c.saveResync(state, false); err != nil {
+		return fmt.Errorf("starting a resync: %w", err)
+	}
+	c.runResync(state)
+	return nil
+}
+
+// StopResync ends a resync that is running; another StartResync begins anew.
+func (c *Collection) StopResync(ctx context.Context) error {
+	c.resyncing.Lock()
+	run := c.resync
+	c.resyncing.Unlock()
+	if run == nil {
+		return nil
+	}
+	run.stop()
+	select {
+	case <-run.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// ResyncStatus says how far the resync is that was started last.
+func (c *Collection) ResyncStatus(ctx context.Context) (ResyncStatus, error) {
+	c.resyncing.Lock()
+	run := c.resync
+	c.resyncing.Unlock()
+	if run != nil {
+		return *run.progress.Load(), nil
+	}
+	state, err := c.readResync(ctx)
+	return state.ResyncStatus, err
+}
+
+// PolicyChanged reports whether documents may be in other channels than the collection's
+// policy puts them into: they were judged by another version of it. A collection without
+// documents follows its policy.
+func (c *Collection) PolicyChanged(ctx context.Context) (bool, error) {
+	version := c.policy.Load().Version
+	if counts := c.counts(c.db.counters.Load()); counts.Docs+counts.Deleted == 0 {
+		return false, c.adoptPolicy(version)
+	}
+	state, err := c.readResync(ctx)
+	return state.Judged != version, err
+}
+
+// adoptPolicy notes the version by which documents are judged.
+func (c *Collection) adoptPolicy(version string) error {
+	c.resyncing.Lock()
+	defer c.resyncing.Unlock()
+	if c.resync != nil {
+		return nil
+	}
+	state, err := c.readResync(c.store.ctx)
+	if err != nil || state.Judged == version {
+		return err
+	}
+	state.Judged = version
+	return c.saveResync(state, false)
+}
+
+// resyncRun is a resync that is running.
+type resyncRun struct {
+	cancel   context.CancelFunc
+	stopped  chan struct{} // closed when somebody stopped it
+	done     chan struct{}
+	progress atomicStatus
+}
+
+func (r *resyncRun) stop() {
+	select {
+	case <-r.stopped:
+	default:
+		close(r.stopped)
+	}
+	r.cancel()
+}
+
+// runResync runs a resync in the background. c.resyncing is held.
+func (c *Collection) runResync(state resyncState) {
+	ctx, cancel := context.WithCancel(c.store.ctx)
+	run := &resyncRun{cancel: cancel, stopped: make(chan struct{}), done: make(chan struct{})}
+	begun := state.ResyncStatus
+	run.progress.Store(&begun)
+	c.resync = run
+	c.store.start(func() {
+		defer close(run.done)
+		defer cancel()
+		c.resyncAll(ctx, run, &state)
+		c.resyncing.Lock()
+		c.resync = nil
+		c.resyncing.Unlock()
+	})
+}
+
+// resumeResync goes on with a resync that a stop interrupted.
+func (c *Collection) resumeResync() {
+	c.resyncing.Lock()
+	defer c.resyncing.Unlock()
+	if c.resync != nil {
+		return
+	}
+	state, err := c.readResync(c.store.ctx)
+	if err != nil || state.State != ResyncRunning {
+		return
+	}
+	c.runResync(state)
+}
+
+// resyncAll goes through the documents that are left.
+func (c *Collection) resyncAll(ctx context.Context, run *resyncRun, state *resyncState) {
+	for ctx.Err() == nil {
+		more, err := c.resyncDocuments(ctx, state)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			state.LastError = err.Error()
+			c.store.logger.Warn("a resync goes on after a failure", zap.String("database", c.db.name),
+				zap.Stringer("collection", c.id), zap.Error(err))
+			select {
+			case <-time.After(resyncAgain):
+			case <-ctx.Done():
+			}
+		case err == nil && !more:
+			state.State, state.Judged = ResyncCompleted, state.Version
+			if err := c.saveResync(*state, true); err != nil {
+				state.State = ResyncRunning
+				continue
+			}
+			return
+		case err == nil:
+			_ = c.saveResync(*state, true) // the next one has it too
+		}
+		progress := state.ResyncStatus
+		run.progress.Store(&progress)
+		if !c.db.live.Load() {
+			return
+		}
+	}
+	select {
+	case <-run.stopped:
+		state.State = ResyncStopped
+		if err := c.saveResync(*state, false); err != nil {
+			c.store.logger.Warn("that a resync was stopped could not be stored", zap.Error(err))
+		}
+	default: // the store closes; it goes on after the next start
+	}
+}
+
+// resyncDocuments judges some documents and moves the state past them.
+func (c *Collection) resyncDocuments(ctx context.Context, state *resyncState) (more bool, err error) {
+	ids, err := c.idsAfter(ctx, state.Last)
+	if err != nil || len(ids) == 0 {
+		return false, err
+	}
+	for todo := ids; len(todo) > 0; {
+		if todo, err = c.rejudge(ctx, todo, state); err != nil {
+			return false, err
+		}
+	}
+	state.Processed += uint64(len(ids))
+	state.Last = ids[len(ids)-1]
+	return true, nil
+}
+
+func (c *Collection) idsAfter(ctx context.Context, last string) (ids []string, err error) {
+	scan := engine.PrefixRange(c.scope.prefix(kindHead, 0))
+	if last != "" {
+		scan.Start = append(c.scope.head(last), 0)
+	}
+	scan.KeysOnly, scan.Limit = true, resyncPage
+	err = c.store.engine.View(ctx, func(r engine.Reader) error {
+		ids = nil
+		pairs, failed := r.Scan(scan)
+		for key := range pairs {
+			if ids = append(ids, string(key[prefixSize:])); len(ids) == resyncPage {
+				break
+			}
+		}
+		return failed()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing documents: %w", err)
+	}
+	return ids, nil
+}
+
+// rejudge judges documents and has committed what changes. It returns those that were
+// written meanwhile.
+func (c *Collection) rejudge(ctx context.Context, ids []string, state *resyncState) (stale []string, err error) {
+	edits := make([]Edit, len(ids))
+	indexes := make([]int, len(ids))
+	for i, id := range ids {
+		edits[i].ID, indexes[i] = id, i
+	}
+	docs, err := c.loadStates(ctx, edits, indexes, false)
+	if err != nil {
+		return nil, err
+	}
+	var sets []*changeSet
+	var owners []string
+	for i := range docs {
+		if docs[i].head == nil {
+			continue // purged meanwhile
+		}
+		p := preparation{ctx: ctx, collection: c, edit: &edits[i], options: &WriteOptions{}, state: docs[i]}
+		set, refused, err := p.rejudge()
+		switch {
+		case errors.Is(err, errStale):
+			stale = append(stale, ids[i])
+			continue
+		case err != nil:
+			return nil, err
+		case refused != nil:
+			state.Errors++
+			state.LastError = refused.Error()
+		}
+		if set != nil {
+			sets, owners = append(sets, set), append(owners, ids[i])
+		}
+	}
+	c.store.committer.commitBackground(sets...)
+	for i, set := range sets {
+		switch {
+		case set.err == nil:
+			state.Changed++
+		case errors.Is(set.err, errStale):
+			stale = append(stale, owners[i])
+		default:
+			return nil, set.err
+		}
+	}
+	return stale, nil
+}
+
+// rejudge returns the change set that puts the document where the policy says it belongs, nil
+// if it is there. refused is why the policy refuses it.
+func (p *preparation) rejudge() (set *changeSet, refused, err error) {
+	p.set = &changeSet{
+		db: p.collection.db, collection: p.collection.scope.collection, key: string(p.state.key), base: p.state.base,
+	}
+	old := p.state.head
+	next := *old
+	next.Leaves, next.Spans = slices.Clone(old.Leaves), slices.Clone(old.Spans)
+	changed := false
+	for i := range next.Leaves {
+		outcome, refusal, err := p.outcomeNow(&old.Leaves[i])
+		if err != nil {
+			return nil, nil, err
+		}
+		if refusal != nil {
+			refused = refusal
+		}
+		changed = next.Leaves[i].apply(outcome) || changed
+	}
+	if !changed {
+		return nil, refused, nil
+	}
+	p.writeChannels(&next)
+	p.writeGrants(&next)
+	p.writeRow(&next)
+	p.set.add(op{key: p.state.key, value: next.encode(), keySeq: noSeq, valueSeq: headSeqAt})
+	p.set.cached = &next
+	return p.set, refused, nil
+}
+
+// outcomeNow is what the policy says of a leaf. What it refuses is in no channel.
+func (p *preparation) outcomeNow(l *leaf) (o Outcome, refused, err error) {
+	if p.policy() == nil {
+		return Outcome{}, nil, nil
+	}
+	body, err := p.leafBody(l)
+	if err != nil {
+		return o, nil, err
+	}
+	evaluation := Evaluation{New: p.document(l, body)}
+	if l.Rev.Gen > 1 {
+		evaluation.Old = evaluation.New
+	}
+	o, err = p.policy().Evaluate(p.ctx, evaluation)
+	if err == nil {
+		err = o.check()
+	}
+	switch {
+	case err == nil && l.Deleted && len(o.Channels) == 0:
+		o.Channels = l.Channels
+	case errors.Is(err, ErrRejected):
+		return Outcome{}, err, nil
+	}
+	return o, nil, err
+}
+
+// apply gives the leaf an outcome and reports whether that changes it.
+func (l *leaf) apply(o Outcome) bool {
+	channels, grants := o.channels(), o.grants()
+	same := slices.Equal(channels, l.Channels) && slices.EqualFunc(grants, l.Grants, func(a, b heldGrant) bool {
+		return a.Grant == b.Grant
+	})
+	if same {
+		return false
+	}
+	l.Channels, l.Grants = channels, grants
+	return true
+}

@@ -1,0 +1,138 @@
+package syncstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// switching is a policy whose function changes.
+type switching struct{ channel string }
+
+func (s switching) Evaluate(_ context.Context, e Evaluation) (Outcome, error) {
+	if strings.Contains(string(e.New.Body), "refused") {
+		return Outcome{}, fmt.Errorf("%w: no", ErrRejected)
+	}
+	if e.Writer != nil {
+		return Outcome{}, errors.New("a resync has no writer")
+	}
+	return Outcome{Channels: []string{s.channel}, Grants: []Grant{{"alice", s.channel}}}, nil
+}
+
+func (f *fixture) resynced() ResyncStatus {
+	f.t.Helper()
+	var status ResyncStatus
+	require.Eventually(f.t, func() bool {
+		var err error
+		status, err = f.ResyncStatus(f.t.Context())
+		require.NoError(f.t, err)
+		return status.State != ResyncRunning
+	}, waitFor, tick)
+	return status
+}
+
+func TestResyncJudgesAgainAndMovesOnlyWhatChanges(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.Collection.SetPolicy(Policy{Evaluator: switching{"old"}, Version: "1"})
+	changed, err := f.PolicyChanged(t.Context())
+	require.NoError(t, err)
+	require.False(t, changed, "there is no document yet")
+	for n := range 250 {
+		f.put(fmt.Sprintf("d%03d", n), `{}`, Rev{})
+	}
+	require.NoError(t, f.StartResync(t.Context()))
+	require.Equal(t, uint64(250), f.resynced().Processed)
+	require.Equal(t, uint64(250), f.db.Info().Seq, "nothing changed, nothing was written")
+
+	f.Collection.SetPolicy(Policy{Evaluator: switching{"new"}, Version: "2"})
+	changed, err = f.PolicyChanged(t.Context())
+	require.NoError(t, err)
+	require.True(t, changed)
+	require.NoError(t, f.StartResync(t.Context()))
+	status := f.resynced()
+	require.Equal(t, ResyncCompleted, status.State)
+	require.Equal(t, uint64(250), status.Changed)
+	require.Equal(t, uint64(500), f.db.Info().Seq)
+	changed, err = f.PolicyChanged(t.Context())
+	require.NoError(t, err)
+	require.False(t, changed)
+	require.Len(t, f.feedOf("alice", Cursor{}, FeedOptions{}), 250)
+	_, channels, err := f.AccessOf(t.Context(), Viewer{Name: "alice"})
+	require.NoError(t, err)
+	require.Contains(t, channels, "new")
+	require.NotContains(t, channels, "old")
+	require.Equal(t, 250, f.keys(kindSeq), "one row a document")
+}
+
+func TestResyncGoesOnAfterARestart(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.Collection.SetPolicy(Policy{Evaluator: switching{"old"}, Version: "1"})
+	for n := range 150 {
+		f.put(fmt.Sprintf("d%03d", n), `{}`, Rev{})
+	}
+	state := resyncState{ResyncStatus: ResyncStatus{State: ResyncRunning, Processed: 100}, Version: "2", Last: "d099"}
+	require.NoError(t, f.saveResync(state, false))
+	f.reopen()
+	f.Collection.SetPolicy(Policy{Evaluator: switching{"new"}, Version: "2"})
+	require.Eventually(t, func() bool {
+		status, err := f.ResyncStatus(t.Context())
+		return err == nil && status.Processed == 150 && status.State == ResyncCompleted
+	}, waitFor, tick)
+	require.Equal(t, uint64(200), f.db.Info().Seq, "the last fifty changed")
+}
+
+func TestResyncPutsWhatThePolicyRefusesIntoNoChannel(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.put("a", `{"refused":1}`, Rev{})
+	f.Collection.SetPolicy(Policy{Evaluator: namedPolicy{}, Version: "1"})
+	f.put("a", `{"refused":1,"channels":["ch"]}`, f.get("a", GetOptions{}).Rev)
+	f.Collection.SetPolicy(Policy{Evaluator: switching{"x"}, Version: "2"})
+	require.NoError(t, f.StartResync(t.Context()))
+	status := f.resynced()
+	require.Equal(t, uint64(1), status.Errors)
+	require.Contains(t, status.LastError, "no")
+	f.give("bob", "ch")
+	require.ErrorIs(t, f.read1("bob", "a"), ErrNotFound)
+}
+
+// blocking is a policy that waits.
+type blocking struct{ in, out chan struct{} }
+
+func (b blocking) Evaluate(ctx context.Context, _ Evaluation) (Outcome, error) {
+	select {
+	case b.in <- struct{}{}:
+	case <-ctx.Done():
+		return Outcome{}, ctx.Err()
+	}
+	select {
+	case <-b.out:
+	case <-ctx.Done():
+		return Outcome{}, ctx.Err()
+	}
+	return Outcome{Channels: []string{"x"}}, nil
+}
+
+func TestResyncIsStoppedAndOneRunsAtATime(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.put("a", `{}`, Rev{})
+	b := blocking{make(chan struct{}), make(chan struct{})}
+	f.Collection.SetPolicy(Policy{Evaluator: b, Version: "1"})
+	require.NoError(t, f.StartResync(t.Context()))
+	<-b.in
+	require.ErrorIs(t, f.StartResync(t.Context()), ErrResyncRunning)
+	require.NoError(t, f.StopResync(t.Context()))
+	require.Equal(t, ResyncStopped, f.resynced().State)
+	require.NoError(t, f.StopResync(t.Context()), "none is running")
+	require.NoError(t, f.StartResync(t.Context()))
+	<-b.in
+	close(b.out)
+	require.Equal(t, ResyncCompleted, f.resynced().State)
+}
