@@ -22,6 +22,7 @@ type access struct {
 	// checked is the database's access sequence at which this was found to be so.
 	checked atomic.Uint64
 
+	own      grantsOf // of the user itself
 	roles    map[string]timeline
 	channels map[uint32]map[string]timeline // by collection; inEverything too
 
@@ -34,6 +35,7 @@ type grantReader struct {
 	reader engine.Reader
 	scope  scope
 	viewer Viewer
+	roles  *roleCache
 }
 
 // entries calls fn with what a principal has and had.
@@ -68,44 +70,39 @@ func (g *grantReader) entries(principal string, fn func(granted, interval)) erro
 	return nil
 }
 
-// readAccess computes what a viewer has in a snapshot.
-func readAccess(r engine.Reader, s scope, viewer Viewer) (*access, error) {
-	g := &grantReader{reader: r, scope: s, viewer: viewer}
-	a := &access{
-		viewer: viewer, roles: map[string]timeline{}, channels: map[uint32]map[string]timeline{},
-		sets: map[uint32]*channelSet{},
-	}
+// readAccess computes what a viewer has in a snapshot. own is what the viewer has without its
+// roles, nil if that is to be read.
+func readAccess(r engine.Reader, s scope, roles *roleCache, viewer Viewer, own *grantsOf) (*access, error) {
+	g := &grantReader{reader: r, scope: s, viewer: viewer, roles: roles}
+	a := &access{viewer: viewer, roles: map[string]timeline{}, sets: map[uint32]*channelSet{}}
 	if viewer.Name == "" {
 		return a, nil // a guest has what everybody has
 	}
-	own, err := g.own(viewer.Name)
-	if err != nil {
-		return nil, err
-	}
-	a.principals = append(a.principals, s.access(viewer.Name))
-	spans := own.channels
-	for _, role := range slices.Sorted(maps.Keys(own.roles)) {
-		a.principals = append(a.principals, s.access(RolePrincipal(role)))
-		has, err := g.own(RolePrincipal(role))
+	if own == nil {
+		read, err := g.own(viewer.Name)
 		if err != nil {
 			return nil, err
 		}
-		member := merged(own.roles[role]).and(merged(has.roles[role])) // while there was the role
-		a.roles[role] = merged(member)
+		own = &read
+	}
+	a.own = *own
+	a.principals = append(a.principals, s.access(viewer.Name))
+	spans := own.channels.clone()
+	for _, role := range slices.Sorted(maps.Keys(own.roles)) {
+		a.principals = append(a.principals, s.access(RolePrincipal(role)))
+		has, err := g.role(role)
+		if err != nil {
+			return nil, err
+		}
+		a.roles[role] = merged(merged(own.roles[role]).and(has.exists)) // while there was the role
 		for in, channels := range has.channels {
 			for name, during := range channels {
-				spans.add(in, name, merged(during).and(a.roles[role])...)
+				spans.add(in, name, during.and(a.roles[role])...)
 			}
 		}
 	}
-	for in, channels := range spans {
-		a.channels[in] = make(map[string]timeline, len(channels))
-		for name, during := range channels {
-			if t := merged(during); len(t) > 0 {
-				a.channels[in][name] = t
-			}
-		}
-	}
+	a.channels = spans.timelines()
+	var err error
 	a.sequences, err = readSequences(r, a.principals)
 	return a, err
 }
@@ -123,6 +120,31 @@ func (c channelIntervals) add(in uint32, name string, during ...interval) {
 		c[in] = map[string][]interval{}
 	}
 	c[in][name] = append(c[in][name], during...)
+}
+
+func (c channelIntervals) clone() channelIntervals {
+	all := make(channelIntervals, len(c))
+	for in, channels := range c {
+		all[in] = make(map[string][]interval, len(channels))
+		for name, during := range channels {
+			all[in][name] = slices.Clone(during)
+		}
+	}
+	return all
+}
+
+// timelines are the channels that somebody had at all.
+func (c channelIntervals) timelines() map[uint32]map[string]timeline {
+	all := make(map[uint32]map[string]timeline, len(c))
+	for in, channels := range c {
+		all[in] = make(map[string]timeline, len(channels))
+		for name, during := range channels {
+			if t := merged(during); len(t) > 0 {
+				all[in][name] = t
+			}
+		}
+	}
+	return all
 }
 
 func (g *grantReader) own(principal string) (grantsOf, error) {

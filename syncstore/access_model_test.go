@@ -3,6 +3,7 @@ package syncstore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -51,6 +52,8 @@ type accessDoc struct {
 	rev     Rev
 	deleted bool
 }
+
+var errPiece = errors.New("piece is full")
 
 // modelClient replicates as a Couchbase Lite or PouchDB client with revocations does.
 type modelClient struct {
@@ -273,8 +276,19 @@ func (c *modelClient) pull(m *accessModel, all bool) {
 // follow reads what a live feed has, until it has reached the database's sequence.
 func (c *modelClient) follow(m *accessModel) {
 	for deadline := time.After(10 * time.Second); ; {
-		_, err := c.live.Read(m.t.Context(), 0, func(ch *Change) error { return c.take(m, ch) })
-		require.NoError(m.t, err)
+		// As REST does it: a piece is full now and then, and the row is given again.
+		left := 1 + m.rng.IntN(4)
+		_, err := c.live.Read(m.t.Context(), 0, func(ch *Change) error {
+			if left--; left < 0 {
+				return errPiece
+			}
+			return c.take(m, ch)
+		})
+		if !errors.Is(err, errPiece) {
+			require.NoError(m.t, err)
+		} else if m.rng.IntN(2) == 0 {
+			return // it goes on later
+		}
 		if maps.Equal(c.docs, m.visible(c.user)) {
 			return
 		}
@@ -324,7 +338,10 @@ func TestDecision34_ClientsEndWithWhatTheyMaySee(t *testing.T) {
 			}
 			for _, c := range m.clients {
 				if c.live != nil {
-					c.follow(m)
+					for range 100 {
+						c.follow(m)
+					}
+					m.check(c, "live client")
 					continue
 				}
 				c.pull(m, true)

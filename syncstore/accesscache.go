@@ -15,8 +15,9 @@ const maxAccesses = 20_000
 // snapshot says (DECISIONS 33): it is compared by the sequences at which what the user and
 // its roles have changed last.
 type accessCache struct {
-	mu  sync.Mutex
-	all map[Viewer]*access
+	mu    sync.Mutex
+	all   map[Viewer]*access
+	roles roleCache
 }
 
 func (c *accessCache) init() { c.all = make(map[Viewer]*access) }
@@ -46,6 +47,7 @@ func (c *accessCache) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	clear(c.all)
+	c.roles.clear()
 }
 
 // accessIn returns what a viewer has in a snapshot whose counters are counts.
@@ -57,6 +59,7 @@ func (d *Database) accessIn(r engine.Reader, counts *counters, v Viewer) (*acces
 	if a != nil && a.checked.Load() == counts.Access {
 		return a, nil
 	}
+	var own *grantsOf
 	if a != nil {
 		sequences, err := readSequences(r, a.principals)
 		if err != nil {
@@ -66,8 +69,11 @@ func (d *Database) accessIn(r engine.Reader, counts *counters, v Viewer) (*acces
 			a.checked.Store(counts.Access)
 			return a, nil
 		}
+		if len(sequences) > 0 && sequences[0] == a.sequences[0] {
+			own = &a.own // it is a role that changed
+		}
 	}
-	a, err := readAccess(r, d.scope, v)
+	a, err := readAccess(r, d.scope, &d.accesses.roles, v, own)
 	if err != nil {
 		return nil, fmt.Errorf("what %q may see: %w", v.Name, err)
 	}

@@ -53,7 +53,8 @@ func (c *Collection) changes(
 		// A client that has everything costs no snapshot.
 		return o.Since, nil, ctx.Err()
 	}
-	err = c.store.engine.View(ctx, func(r engine.Reader) error {
+	var descending []*Change
+	view := func(r engine.Reader) error {
 		counts, err := readCounters(r, c.scope)
 		if err != nil {
 			return err
@@ -63,42 +64,58 @@ func (c *Collection) changes(
 		}
 		last = At(counts.Seq)
 		var cut Cursor
-		if c.seesAll(o.Viewer) && o.Channels == nil {
+		if c.showsAll(o.FeedOptions) {
 			cut, err = c.scanChanges(ctx, r, o, fn)
 		} else if seen, err = c.newViewedFeed(r, &counts, o.FeedOptions, had); err == nil {
-			cut, err = seen.changes(ctx, o, fn)
+			if o.Descending {
+				descending, err = seen.collect(ctx, o.Since)
+				return err
+			}
+			cut, err = seen.read(ctx, o.Since, o.Limit, fn)
 		}
 		if cut != (Cursor{}) {
 			last = cut
 		}
 		return err
-	})
-	return last, seen, err
+	}
+	if err := c.inTurn(ctx, o.FeedOptions, view); err != nil || descending == nil {
+		return last, seen, err
+	}
+	for i, change := range slices.Backward(descending) {
+		if err := fn(change); err != nil {
+			return last, seen, err
+		}
+		if o.Limit > 0 && len(descending)-i == o.Limit && i > 0 {
+			return change.Cursor(), seen, nil
+		}
+	}
+	return last, seen, nil
 }
 
-// changes reads the feed as o says, and returns the position of the change at which Limit
-// cut the read, the zero Cursor if it did not.
-func (f *viewedFeed) changes(ctx context.Context, o ChangesOptions, fn func(*Change) error) (cut Cursor, err error) {
-	if !o.Descending {
-		reached, err := f.read(ctx, o.Since, o.Limit, fn)
-		return reached, err
+// showsAll reports whether a feed shows all documents of the collection, so that it needs
+// no look at channels.
+func (c *Collection) showsAll(o FeedOptions) bool { return c.seesAll(o.Viewer) && o.Channels == nil }
+
+// inTurn reads from a snapshot; feeds of viewers a few at a time.
+func (c *Collection) inTurn(ctx context.Context, o FeedOptions, view func(engine.Reader) error) error {
+	if !c.showsAll(o) {
+		if err := c.store.viewers.enter(ctx); err != nil {
+			return err
+		}
+		defer c.store.viewers.leave()
 	}
-	var all []*Change
-	if _, err := f.read(ctx, o.Since, 0, func(c *Change) error {
+	return c.store.engine.View(ctx, view)
+}
+
+// collect returns the changes after a position. The feed of a viewer is read backwards by
+// reading it: its order is not that of an index.
+func (f *viewedFeed) collect(ctx context.Context, since Cursor) ([]*Change, error) {
+	all := []*Change{}
+	_, err := f.read(ctx, since, 0, func(c *Change) error {
 		all = append(all, c.clone())
 		return nil
-	}); err != nil {
-		return Cursor{}, err
-	}
-	for i, c := range slices.Backward(all) {
-		if err := fn(c); err != nil {
-			return Cursor{}, err
-		}
-		if o.Limit > 0 && len(all)-i == o.Limit && i > 0 {
-			return c.Cursor(), nil
-		}
-	}
-	return Cursor{}, nil
+	})
+	return all, err
 }
 
 // scanChanges returns the position of the change at which Limit cut the read, the zero

@@ -9,8 +9,9 @@ import (
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
 
-// viewedPage is how many rows of a viewer's feed are gathered at once.
-const viewedPage = 512
+// viewedPage is how many rows of a viewer's feed are gathered at once, firstPage how many at
+// first: where thousands of feeds have something to read at once, each gets something soon.
+const viewedPage, firstPage = 512, 32
 
 // viewedFeed reads the feed of a viewer from one snapshot. Each document that the viewer
 // sees has one place in it, and so has each that the viewer could see and lost
@@ -98,14 +99,14 @@ func (f *viewedFeed) nextEvent(p place) uint64 {
 // read calls fn with the rows after a position, at most limit of them (<= 0: all). It
 // returns the position of the last if limit ended the read, else the zero Cursor.
 func (f *viewedFeed) read(ctx context.Context, after Cursor, limit int, fn func(*Change) error) (cut Cursor, err error) {
-	left := limit
+	left, page := limit, firstPage
 	var change Change
 	for p, more := placeAfter(after), true; more; {
 		if err := ctx.Err(); err != nil {
 			return Cursor{}, err
 		}
-		size := viewedPage
-		if limit > 0 {
+		size := page
+		if page = min(2*page, viewedPage); limit > 0 {
 			size = min(size, left+1)
 		}
 		var rows []viewedRow

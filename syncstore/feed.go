@@ -85,7 +85,8 @@ func (f *Feed) Ready() <-chan struct{} {
 	return f.at.ready
 }
 
-// Read calls fn with the changes that are there now, up to limit (<= 0: all), without
+// Read calls fn with the changes that are there now, up to limit (<= 0: all, though a viewer's
+// feed that is far behind may give some only, and is Ready again), without
 // waiting for more, and returns how many. An error of fn ends it and is returned; the
 // change that fn failed on is given again.
 func (f *Feed) Read(ctx context.Context, limit int, fn func(*Change) error) (int, error) {

@@ -5,6 +5,10 @@ import (
 	"slices"
 )
 
+// A feed that is behind reads the index in pieces, first a small one: where thousands of feeds
+// have something to read, because a role was given a channel, each soon gets its first rows.
+const firstPiece, livePiece = 16, 4096
+
 // viewedLive is a live feed of a viewer. It is woken by what touches the viewer's channels,
 // takes the rows from the commit's own batch, and reads the index where that does not say
 // enough: when the viewer's access changed, when a document left a channel or has
@@ -13,8 +17,8 @@ type viewedLive struct {
 	feed         *Feed
 	o            FeedOptions
 	cursor       Cursor // the position reached
-	had          Cursor // by then the client had everything
 	behind       bool   // the index has to be read
+	piece        int    // how many rows of the index are read next, at most
 	subscription *subscription
 	// seen is what the viewer had when the index was read last.
 	access *access
@@ -24,7 +28,7 @@ type viewedLive struct {
 
 func newViewedLive(f *Feed, from Cursor, o FeedOptions) *viewedLive {
 	v := &viewedLive{
-		feed: f, o: o, cursor: from, had: from, behind: true, subscription: &subscription{wake: make(chan struct{}, 1)},
+		feed: f, o: o, cursor: from, behind: true, subscription: &subscription{wake: make(chan struct{}, 1)},
 		closed: make(chan struct{}),
 	}
 	close(v.closed)
@@ -45,8 +49,8 @@ func (v *viewedLive) read(ctx context.Context, limit int, fn func(*Change) error
 		if v.behind {
 			read, err := v.readIndex(ctx, limit-n, fn)
 			n += read
-			if err != nil || v.behind {
-				return n, err
+			if err != nil || n > 0 && v.behind {
+				return n, err // what there is so far is worth sending
 			}
 			continue
 		}
@@ -73,7 +77,6 @@ func (v *viewedLive) advance(seq uint64) {
 	if seq >= v.cursor.major() {
 		v.cursor = At(seq)
 	}
-	v.had = v.cursor
 }
 
 // readBatches shows what the batches from b on have for the viewer.
@@ -182,11 +185,17 @@ func (v *viewedLive) readable(change *Change) error {
 // readIndex reads on from the cursor.
 func (v *viewedLive) readIndex(ctx context.Context, limit int, fn func(*Change) error) (n int, err error) {
 	c := v.feed.collection
+	if v.piece = min(2*v.piece, livePiece); v.piece == 0 {
+		v.piece = firstPiece
+	}
+	if limit <= 0 || limit > v.piece {
+		limit = v.piece
+	}
 	// From now on commits are marked: what is not in the snapshot is told by them.
 	c.db.broadcast.concerning(v.subscription)
-	options := ChangesOptions{FeedOptions: v.o, Since: v.cursor, Limit: max(limit, 0)}
+	options := ChangesOptions{FeedOptions: v.o, Since: v.cursor, Limit: limit}
 	var failed error
-	last, seen, err := c.changes(ctx, options, v.had, func(change *Change) error {
+	last, seen, err := c.changes(ctx, options, v.cursor, func(change *Change) error {
 		if failed = fn(change); failed != nil {
 			return failed
 		}
@@ -197,9 +206,9 @@ func (v *viewedLive) readIndex(ctx context.Context, limit int, fn func(*Change) 
 	if err != nil {
 		return n, err
 	}
-	cut := limit > 0 && n >= limit
+	cut := n >= limit
 	if !cut {
-		v.cursor, v.had = last, last
+		v.cursor, v.piece = last, 0
 	}
 	resubscribed, err := v.follow(ctx, seen)
 	v.behind = cut || resubscribed || err != nil

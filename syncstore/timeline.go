@@ -23,6 +23,7 @@ func (t timeline) open() bool { return len(t) > 0 && t[len(t)-1].to == forever }
 
 // merged returns intervals in order, those that meet joined.
 func merged(intervals []interval) timeline {
+	intervals = slices.Clone(intervals)
 	slices.SortFunc(intervals, func(a, b interval) int { return cmp.Compare(a.from, b.from) })
 	var t timeline
 	for _, i := range intervals {

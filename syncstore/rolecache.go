@@ -1,0 +1,66 @@
+package syncstore
+
+import "sync"
+
+// maxRoles is how many roles a database keeps in memory.
+const maxRoles = 4096
+
+// roleAccess is what a role gives, as long as its access sequence is sequence. It is shared
+// and does not change.
+type roleAccess struct {
+	sequence uint64
+	exists   timeline // when there was the role
+	channels map[uint32]map[string]timeline
+}
+
+// roleCache keeps what roles give: when a role of ten thousand members changes, the access of
+// each is computed anew, and the role read once.
+type roleCache struct {
+	mu  sync.Mutex
+	all map[string]*roleAccess
+}
+
+func (c *roleCache) get(role string, sequence uint64) *roleAccess {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.all[role]; r != nil && r.sequence == sequence {
+		return r
+	}
+	return nil
+}
+
+func (c *roleCache) put(role string, r *roleAccess) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.all == nil || len(c.all) >= maxRoles {
+		c.all = make(map[string]*roleAccess)
+	}
+	c.all[role] = r
+}
+
+func (c *roleCache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.all)
+}
+
+// role returns what a role gives in the reader's snapshot.
+func (g *grantReader) role(role string) (*roleAccess, error) {
+	sequences, err := readSequences(g.reader, [][]byte{g.scope.access(RolePrincipal(role))})
+	if err != nil {
+		return nil, err
+	}
+	if sequences[0] == 0 {
+		return &roleAccess{}, nil // nobody ever gave it anything
+	}
+	if r := g.roles.get(role, sequences[0]); r != nil {
+		return r, nil
+	}
+	has, err := g.own(RolePrincipal(role))
+	if err != nil {
+		return nil, err
+	}
+	r := &roleAccess{sequence: sequences[0], exists: merged(has.roles[role]), channels: has.channels.timelines()}
+	g.roles.put(role, r)
+	return r, nil
+}
