@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddysync/caddy-sync/query"
 	"github.com/caddysync/caddy-sync/syncstore"
 )
 
@@ -22,10 +23,13 @@ const lookupTries = 3
 type changesFilter struct {
 	ids     map[string]struct{} // only these
 	designs bool                // only design documents
+	// selector: only documents that it matches; they have to be read for that.
+	selector *query.Selector
 }
 
-func (f *changesFilter) active() bool { return f.ids != nil || f.designs }
+func (f *changesFilter) active() bool { return f.ids != nil || f.designs || f.selector != nil }
 
+// matches reports whether a row passes, as far as its ID tells.
 func (f *changesFilter) matches(id []byte) bool {
 	if f.ids != nil {
 		_, ok := f.ids[string(id)]
@@ -34,8 +38,8 @@ func (f *changesFilter) matches(id []byte) bool {
 	return !f.designs || bytes.HasPrefix(id, []byte("_design/"))
 }
 
-// parseFilter reads filter and doc_ids. doc_ids without a filter mean _doc_ids: a
-// client that names documents does not want the others.
+// parseFilter reads filter, doc_ids and selector. doc_ids without a filter mean _doc_ids,
+// and a selector _selector: a client that names documents does not want the others.
 func parseFilter(p params) (changesFilter, error) {
 	name, err := p.text("filter")
 	if err != nil {
@@ -54,6 +58,9 @@ func parseFilter(p params) (changesFilter, error) {
 			f.ids[id] = struct{}{}
 		}
 		return f, nil
+	case name == "_selector", name == "" && p.raw("selector") != nil:
+		selector, err := parseSelector(p)
+		return changesFilter{selector: selector}, err
 	case name == "":
 		return changesFilter{}, nil
 	case name == "_design":
@@ -62,9 +69,9 @@ func parseFilter(p params) (changesFilter, error) {
 		return changesFilter{}, badRequest("The filter _view needs the option view.")
 	case name == "_view", strings.Contains(name, "/") && name[0] != '_':
 		// What a client sees of a filter function that a design document lacks.
-		return changesFilter{}, notFound("missing filter function; this server has _doc_ids and _design")
+		return changesFilter{}, notFound("missing filter function; this server has _doc_ids, _selector and _design")
 	}
-	return changesFilter{}, badRequest("Unknown filter; try _doc_ids or _design.")
+	return changesFilter{}, badRequest("Unknown filter; try _doc_ids, _selector or _design.")
 }
 
 // lookUp reads the rows of the named documents without reading the feed. It returns

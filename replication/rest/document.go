@@ -198,22 +198,27 @@ func parseRevList(text, parameter string) ([]syncstore.Rev, error) {
 func appendDocument(b []byte, doc *syncstore.Document, s shape) []byte {
 	b = appendHead(b, doc, s)
 	if len(doc.Attachments) > 0 {
-		b = append(b, `,"_attachments":{`...)
-		for i := range doc.Attachments {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			a := &doc.Attachments[i]
-			b = appendAttachmentLength(appendAttachmentHead(b, a), a)
-			if s.sends(a) {
-				b = append(b, `,"follows":true}`...)
-			} else {
-				b = append(b, `,"stub":true}`...)
-			}
-		}
-		b = append(b, '}')
+		b = appendStubs(append(b, `,"_attachments":`...), doc, s)
 	}
 	return appendMembers(b, doc.Body)
+}
+
+// appendStubs appends the attachments of a document as a JSON object.
+func appendStubs(b []byte, doc *syncstore.Document, s shape) []byte {
+	b = append(b, '{')
+	for i := range doc.Attachments {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		a := &doc.Attachments[i]
+		b = appendAttachmentLength(appendAttachmentHead(b, a), a)
+		if s.sends(a) {
+			b = append(b, `,"follows":true}`...)
+		} else {
+			b = append(b, `,"stub":true}`...)
+		}
+	}
+	return append(b, '}')
 }
 
 // sends reports whether the content of a goes with the document.

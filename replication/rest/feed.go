@@ -47,6 +47,7 @@ type docRow struct {
 	seq  uint64
 	id   string
 	rev  string
+	lost bool // the reader cannot see the document any more
 	text []byte
 }
 
@@ -123,7 +124,7 @@ func (f *changeFeed) page(ctx context.Context) error {
 			f.complete = false
 			return drained
 		}
-		if !errors.Is(err, errPieceFull) {
+		if !errors.Is(err, errPieceFull) || f.left == 0 {
 			return nil
 		}
 		f.scanned = 0
@@ -193,18 +194,22 @@ func (f *changeFeed) take(ctx context.Context, c *syncstore.Change) error {
 		if err := f.drain(ctx); err != nil {
 			return err
 		}
+		if f.left == 0 {
+			return errEnough
+		}
 		f.scanned = 0
 	}
 	f.at = c.Seq
 	if !f.o.filter.matches(c.ID) {
 		return nil
 	}
-	if f.left > 0 {
+	selecting := f.o.filter.selector != nil
+	if f.left > 0 && !selecting { // sift counts those that it leaves
 		f.left--
 	}
-	if f.docs != nil {
+	if f.docs != nil || selecting {
 		f.rows = append(f.rows, docRow{
-			seq: c.Seq, id: string(c.ID), rev: string(c.Leaves[0].Rev),
+			seq: c.Seq, id: string(c.ID), rev: string(c.Leaves[0].Rev), lost: c.Revoked || len(c.Removed) > 0,
 			text: appendChange(nil, c, f.o.allLeaves),
 		})
 		return nil
@@ -218,8 +223,14 @@ func (f *changeFeed) take(ctx context.Context, c *syncstore.Change) error {
 }
 
 // drain reads the documents of the rows that wait for them, and sends what is enough
-// for a piece.
+// for a piece. With a selector, only the rows that it matches are left then.
 func (f *changeFeed) drain(ctx context.Context) error {
+	if f.o.filter.selector != nil {
+		if err := f.sift(ctx); err != nil {
+			f.rows = nil
+			return err
+		}
+	}
 	for i := range f.rows {
 		if err := f.sendPiece(); err != nil {
 			f.rows = nil
@@ -228,10 +239,12 @@ func (f *changeFeed) drain(ctx context.Context) error {
 		row := &f.rows[i]
 		feed := f.o.feed
 		b := feed.appendBefore(f.out.held(), f.sent == 0)
-		b = append(b, row.text...)
-		f.out.keep(append(b, `,"doc":`...))
-		if err := f.docs.write(ctx, row.id, row.rev); err != nil {
-			return fmt.Errorf("reading the document of a change: %w", err)
+		f.out.keep(append(b, row.text...))
+		if f.docs != nil {
+			f.out.keep(append(f.out.held(), `,"doc":`...))
+			if err := f.docs.write(ctx, row.id, row.rev); err != nil {
+				return fmt.Errorf("reading the document of a change: %w", err)
+			}
 		}
 		f.out.keep(feed.appendAfter(append(f.out.held(), '}'), row.seq))
 		f.sent++

@@ -137,7 +137,7 @@ func (f *changeFeed) readLive(ctx context.Context, live liveChanges) error {
 			f.complete = false
 			return drained
 		}
-		if !errors.Is(err, errPieceFull) {
+		if !errors.Is(err, errPieceFull) || f.left == 0 {
 			return nil
 		}
 		f.scanned = 0
