@@ -51,6 +51,22 @@ func decodeContent(record []byte) (*storedContent, error) {
 	return s, nil
 }
 
+// referenced reports whether a document of any collection names content, which belongs to
+// the database as a whole.
+func (d *Database) referenced(tx *overlay, sha256 [32]byte) (bool, error) {
+	collections, err := readCollections(tx.get, d.scope)
+	if err != nil {
+		return false, err
+	}
+	for number := range uint32(len(collections) + 1) { // they are numbered without gaps
+		in := scope{db: d.scope.db, collection: number}
+		if found, err := hasKey(tx.tx, engine.PrefixRange(in.reference(sha256, ""))); err != nil || found {
+			return found, err
+		}
+	}
+	return false, nil
+}
+
 // ContentReader reads stored content, a chunk at a time.
 type ContentReader interface {
 	io.ReadSeekCloser

@@ -110,9 +110,9 @@ func (s scope) record(key []byte) []byte {
 }
 
 // due is the key that says that something has to be done to target at a time, in
-// seconds since 1970.
+// seconds since 1970. What is due in a database is in one place, whatever the collection.
 func (s scope) due(at int64, target []byte) []byte {
-	key := binary.BigEndian.AppendUint64(s.prefix(kindDue, 8+len(target)), uint64(max(at, 0)))
+	key := binary.BigEndian.AppendUint64(s.whole().prefix(kindDue, 8+len(target)), uint64(max(at, 0)))
 	return append(key, target...)
 }
 

@@ -340,7 +340,7 @@ func (s *Store) collectContent(db *Database, target []byte, set *changeSet) {
 			return err
 		}
 		sha256 := stored.content.SHA256
-		referenced, err := hasKey(tx.tx, engine.PrefixRange(db.scope.reference(sha256, "")))
+		referenced, err := db.referenced(tx, sha256)
 		if err != nil || referenced {
 			return err
 		}
