@@ -2,13 +2,14 @@ package syncstore
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-// items is another collection of the fixture's database, and a fixture of its own.
 func (f *fixture) items(policy Evaluator) *fixture {
 	f.t.Helper()
 	c, err := f.db.OpenCollection(f.t.Context(), "shop", "items")
@@ -19,7 +20,6 @@ func (f *fixture) items(policy Evaluator) *fixture {
 	return &other
 }
 
-// bodyIn is a body by which namedPolicy puts a document into channels.
 func bodyIn(t *testing.T, channels ...string) []byte {
 	t.Helper()
 	body, err := json.Marshal(namedBody{Channels: channels})
@@ -64,4 +64,61 @@ func TestContentThatOtherCollectionsNameIsKept(t *testing.T) {
 	}
 	_, err := f.db.OpenContent(t.Context(), content)
 	require.ErrorIs(t, err, ErrNotFound)
+}
+
+func (f *fixture) shows(feed *Feed) (ids []string) {
+	f.t.Helper()
+	_, err := feed.Read(f.t.Context(), 0, func(c *Change) error {
+		require.NotEmpty(f.t, c.Leaves)
+		ids = append(ids, string(c.ID))
+		return nil
+	})
+	require.NoError(f.t, err)
+	return ids
+}
+
+func (f *fixture) drain(feed *Feed) {
+	f.t.Helper()
+	for {
+		f.shows(feed)
+		select {
+		case <-feed.Ready():
+		default:
+			return
+		}
+	}
+}
+
+func (f *fixture) until(feed *Feed, rows int) (ids []string) {
+	f.t.Helper()
+	for deadline := time.After(waitFor); ; {
+		if ids = append(ids, f.shows(feed)...); len(ids) >= rows {
+			return ids
+		}
+		select {
+		case <-feed.Ready():
+		case <-deadline:
+			require.Fail(f.t, "the feed shows nothing more", "%v", ids)
+		}
+	}
+}
+
+func TestALiveFeedGivesNoRowWithoutALeaf(t *testing.T) {
+	t.Parallel()
+	f := newAccessFixture(t)
+	f.give("alice", "a")
+	feed := f.Follow(Cursor{}, FeedOptions{Viewer: &Viewer{Name: "alice"}})
+	defer feed.Close()
+	told := func() bool { return f.db.broadcast.end().since == f.db.Info().Seq }
+	require.Eventually(t, told, waitFor, tick)
+	f.drain(feed)
+	for _, w := range []struct{ id, channel, history string }{
+		{"d", "a", "2-a 1-a"}, {"d", "b", "1-b"}, {"d", "b", "3-a 2-a"}, {"e", "a", "1-a"},
+	} {
+		f.pushed(w.id, string(bodyIn(t, w.channel)), strings.Fields(w.history)...)
+		require.Eventually(t, told, waitFor, tick, "each is told by itself")
+	}
+	for ids := []string{}; !slices.Contains(ids, "e"); {
+		ids = append(ids, f.until(feed, 1)...)
+	}
 }

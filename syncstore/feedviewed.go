@@ -1,6 +1,7 @@
 package syncstore
 
 import (
+	"bytes"
 	"context"
 	"slices"
 )
@@ -147,7 +148,7 @@ func (v *viewedLive) show(r *row, fn func(*Change) error) (bool, error) {
 	if v.o.ActiveOnly && change.Deleted {
 		return false, nil
 	}
-	if err := v.readable(&change); err != nil {
+	if ok, err := v.readable(&change); err != nil || !ok {
 		return false, err
 	}
 	if err := fn(&change); err != nil {
@@ -157,16 +158,18 @@ func (v *viewedLive) show(r *row, fn func(*Change) error) (bool, error) {
 	return true, nil
 }
 
-// readable leaves in a row of a document with conflicts the leaves that the viewer may see.
-func (v *viewedLive) readable(change *Change) error {
+// readable leaves in a row of a document with conflicts the leaves that the viewer may see. It
+// reports false if the row's winner is none any more: another row will tell.
+func (v *viewedLive) readable(change *Change) (bool, error) {
 	if len(change.Leaves) == 1 || v.access == nil {
-		return nil
+		return true, nil
 	}
 	c := v.feed.collection
 	h, err := c.readHead(context.Background(), c.scope.head(string(change.ID)))
 	if err != nil {
-		return err
+		return false, err
 	}
+	winner := change.Leaves[0].Rev
 	change.Leaves = slices.DeleteFunc(change.Leaves, func(l ChangeLeaf) bool {
 		rev, err := ParseRev(string(l.Rev))
 		if err != nil {
@@ -174,12 +177,12 @@ func (v *viewedLive) readable(change *Change) error {
 		}
 		known := h.leaf(rev)
 		if known == nil {
-			return true // superseded meanwhile: another row will tell
+			return true // superseded meanwhile
 		}
 		_, ok := v.access.in(c.scope.collection).sees(known.Channels)
 		return !ok
 	})
-	return nil
+	return len(change.Leaves) > 0 && bytes.Equal(change.Leaves[0].Rev, winner), nil
 }
 
 // readIndex reads on from the cursor.
