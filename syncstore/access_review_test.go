@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -120,5 +121,17 @@ func TestALiveFeedGivesNoRowWithoutALeaf(t *testing.T) {
 	}
 	for ids := []string{}; !slices.Contains(ids, "e"); {
 		ids = append(ids, f.until(feed, 1)...)
+	}
+}
+
+func TestManyStopAResyncAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		run := &resyncRun{cancel: func() {}, stopped: make(chan struct{})}
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(run.stop)
+		}
+		all.Wait()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
@@ -106,16 +107,13 @@ func (c *Collection) adoptPolicy(version string) error {
 type resyncRun struct {
 	cancel   context.CancelFunc
 	stopped  chan struct{} // closed when somebody stopped it
+	stopping sync.Once
 	done     chan struct{}
 	progress atomicStatus
 }
 
 func (r *resyncRun) stop() {
-	select {
-	case <-r.stopped:
-	default:
-		close(r.stopped)
-	}
+	r.stopping.Do(func() { close(r.stopped) })
 	r.cancel()
 }
 
