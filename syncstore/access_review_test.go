@@ -124,6 +124,19 @@ func TestALiveFeedGivesNoRowWithoutALeaf(t *testing.T) {
 	}
 }
 
+func TestDecision33_ACachedHeadIsNotJudgedByLaterAccess(t *testing.T) {
+	t.Parallel()
+	f := newAccessFixture(t)
+	rev := f.in("d", Rev{}, "b")
+	h, _ := f.store.cache.get(f.scope.head("d"))
+	require.NotNil(t, h)
+	f.in("d", rev, "c")
+	f.give("alice", "b")
+	_, err := f.winner(t.Context(), "d", h, GetOptions{Viewer: &Viewer{Name: "alice"}})
+	require.Error(t, err)
+	require.NotErrorIs(t, err, ErrNotFound, "it is to be read again")
+}
+
 func TestManyStopAResyncAtOnce(t *testing.T) {
 	t.Parallel()
 	for range 50 {
@@ -133,5 +146,22 @@ func TestManyStopAResyncAtOnce(t *testing.T) {
 			all.Go(run.stop)
 		}
 		all.Wait()
+	}
+}
+
+func TestAResyncMovesLosingLeavesToo(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.Collection.SetPolicy(Policy{Evaluator: switching{"old"}, Version: "1"})
+	f.pushed("d", `{}`, "2-a", "1-a")
+	f.pushed("d", `{"loser":1}`, "1-b")
+	f.Collection.SetPolicy(Policy{Evaluator: switching{"new"}, Version: "2"})
+	require.NoError(t, f.StartResync(t.Context()))
+	f.resynced()
+	results, err := f.GetRevs(t.Context(), "d", nil, GetOptions{Viewer: &Viewer{Name: "alice"}})
+	require.NoError(t, err)
+	require.Len(t, results, 2)
+	for _, r := range results {
+		require.NotNil(t, r.Doc, "%s", r.Rev)
 	}
 }

@@ -18,7 +18,11 @@ func (c *Collection) Get(ctx context.Context, id string, o GetOptions) (*Documen
 	key := c.scope.head(id)
 	h, epoch := c.store.cache.get(key)
 	if h != nil && (o.Rev.IsZero() || o.Rev == h.winner().Rev && !o.Latest) && (!o.History || !h.hasTree()) {
-		return c.winner(ctx, id, h, o)
+		doc, err := c.winner(ctx, id, h, o)
+		if !errors.Is(err, errStale) {
+			return doc, err
+		}
+		_, epoch = c.store.cache.get(key)
 	}
 	var doc *Document
 	err := c.store.engine.View(ctx, func(r engine.Reader) error {
@@ -36,11 +40,17 @@ func (c *Collection) Get(ctx context.Context, id string, o GetOptions) (*Documen
 	return doc, nil
 }
 
-// winner answers from the head alone.
+// winner answers from the head alone, which the cache has given. If the cache has it no more when
+// it is known what the viewer may see, the two may be of different times: errStale.
 func (c *Collection) winner(ctx context.Context, id string, h *head, o GetOptions) (*Document, error) {
 	sight, err := c.sightNow(ctx, o.Viewer)
 	if err != nil {
 		return nil, err
+	}
+	if sight != nil {
+		if now, _ := c.store.cache.get(c.scope.head(id)); now != h {
+			return nil, errStale
+		}
 	}
 	v := view{collection: c, id: id, head: h, sight: sight}
 	return v.get(o)
@@ -216,7 +226,8 @@ func (v *view) descendants(rev Rev) ([]Rev, error) {
 func (v *view) document(rev Rev) (*Document, error) {
 	h := v.head
 	doc := &Document{ID: v.id, Rev: rev, Creator: h.Creator, Seq: h.Seq, Version: h.Vector.Current}
-	if l := h.leaf(rev); l != nil && !v.sight.leaf(l) {
+	l := h.leaf(rev)
+	if l != nil && !v.sight.leaf(l) {
 		if v.sight.document(h) || !v.sight.lost(h) {
 			return nil, ErrNotFound
 		}
@@ -241,7 +252,7 @@ func (v *view) document(rev Rev) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !v.sight.leaf(&stored.leaf) {
+	if l == nil && !v.sight.leaf(&stored.leaf) { // of a leaf, the head knows better since a resync
 		return nil, ErrNotFound
 	}
 	doc.Deleted, doc.Body, doc.Attachments = stored.leaf.Deleted, stored.body, stored.leaf.Attachments

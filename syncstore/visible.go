@@ -12,8 +12,7 @@ type sight struct {
 }
 
 // sightNow returns what a viewer may see, as of the last commit or a later one. A document
-// that was read before the call may be judged by it: nothing that the document's commit
-// took from the viewer is missing in it.
+// that was read before the call may be judged by it if it is found unchanged after the call.
 func (c *Collection) sightNow(ctx context.Context, v *Viewer) (*sight, error) {
 	if c.seesAll(v) {
 		return nil, nil
