@@ -67,6 +67,33 @@ func TestContentThatOtherCollectionsNameIsKept(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotFound)
 }
 
+func TestDecision22_AStubIsTakenOnlyFromWhatTheWriterMayRead(t *testing.T) {
+	t.Parallel()
+	f := newAccessFixture(t)
+	f.give("alice", "a")
+	alice := WriteOptions{Viewer: &Viewer{Name: "alice"}}
+	photo := []AttachmentEdit{{Name: "photo", Content: f.upload([]byte("secret"))}}
+	stub := []AttachmentEdit{{Name: "photo", Stub: true}}
+
+	hidden := f.write(Edit{ID: "d", Body: bodyIn(t, "b"), Attachments: photo})
+	require.NoError(t, hidden.Err)
+	r := f.write(Edit{ID: "d", Body: bodyIn(t, "a"), Parent: hidden.Rev, Attachments: stub}, alice)
+	require.ErrorIs(t, r.Err, ErrMissingStub, "of the revision that is extended")
+	r = f.write(Edit{ID: "d", Body: bodyIn(t, "a"), History: revs(t, "1-0"), Attachments: stub}, alice)
+	require.ErrorIs(t, r.Err, ErrMissingStub, "of another leaf")
+	rev := f.in("d", hidden.Rev, "a")
+	r = f.write(Edit{ID: "d", Body: bodyIn(t, "a"), Parent: rev, Attachments: stub}, alice)
+	require.ErrorIs(t, r.Err, ErrMissingStub, "of an older revision")
+
+	seen := f.write(Edit{ID: "e", Body: bodyIn(t, "a"), Attachments: photo})
+	require.NoError(t, seen.Err)
+	rev = f.in("e", seen.Rev, "a")
+	r = f.write(Edit{ID: "e", Body: bodyIn(t, "a"), Parent: rev, Attachments: stub}, alice)
+	require.NoError(t, r.Err, "of an older revision that the writer may read")
+	r = f.write(Edit{ID: "e", Body: bodyIn(t, "b"), Parent: r.Rev, Attachments: stub}, alice)
+	require.NoError(t, r.Err)
+}
+
 func (f *fixture) shows(feed *Feed) (ids []string) {
 	f.t.Helper()
 	_, err := feed.Read(f.t.Context(), 0, func(c *Change) error {

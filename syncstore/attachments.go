@@ -57,24 +57,29 @@ func (e *AttachmentEdit) attachment(gen uint64, replicated bool) Attachment {
 }
 
 // findStub finds what a stub names: in the revision that the edit extends, in the other
-// leaves, or in the older revisions whose bodies are still kept (DECISIONS 22).
+// leaves, or in the older revisions whose bodies are still kept, as far as the writer may
+// read them (DECISIONS 22).
 func (p *preparation) findStub(stub *AttachmentEdit, parent *leaf) (Attachment, error) {
 	missing := fmt.Errorf("%w: %q", ErrMissingStub, stub.Name)
 	if p.state.head == nil {
 		return Attachment{}, missing
 	}
+	sight, err := p.sight()
+	if err != nil {
+		return Attachment{}, err
+	}
 	if parent != nil {
-		if a, ok := stub.named(parent.Attachments); ok {
+		if a, ok := stub.in(parent, sight); ok {
 			return a, nil
 		}
 	}
 	for i := range p.state.head.Leaves {
-		if a, ok := stub.named(p.state.head.Leaves[i].Attachments); ok {
+		if a, ok := stub.in(&p.state.head.Leaves[i], sight); ok {
 			return a, nil
 		}
 	}
 	var found Attachment
-	err := p.collection.store.engine.View(p.ctx, func(r engine.Reader) error {
+	err = p.collection.store.engine.View(p.ctx, func(r engine.Reader) error {
 		scan := engine.PrefixRange(p.collection.scope.bodies(p.edit.ID))
 		scan.Reverse = true // higher generations first
 		pairs, failed := r.Scan(scan)
@@ -83,7 +88,10 @@ func (p *preparation) findStub(stub *AttachmentEdit, parent *leaf) (Attachment, 
 			if err != nil {
 				return err
 			}
-			if a, ok := stub.named(stored.leaf.Attachments); ok {
+			if p.state.head.leaf(stored.leaf.Rev) != nil {
+				continue // looked at, with the channels that it is in now
+			}
+			if a, ok := stub.in(&stored.leaf, sight); ok {
 				found = a
 				return nil
 			}
@@ -96,9 +104,12 @@ func (p *preparation) findStub(stub *AttachmentEdit, parent *leaf) (Attachment, 
 	return found, err
 }
 
-// named returns the attachment that a stub means.
-func (e *AttachmentEdit) named(known []Attachment) (Attachment, bool) {
-	for _, a := range known {
+// in returns the attachment of a revision that a stub means.
+func (e *AttachmentEdit) in(known *leaf, sight *sight) (Attachment, bool) {
+	if !sight.leaf(known) {
+		return Attachment{}, false
+	}
+	for _, a := range known.Attachments {
 		if a.Name == e.Name && (e.Digest == "" || e.Digest == a.Digest || a.Content.HasDigest(e.Digest)) {
 			return a, true
 		}

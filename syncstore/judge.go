@@ -36,18 +36,39 @@ func (p *preparation) evaluate(written *leaf, parent *leaf) error {
 	return nil
 }
 
-// writer is who writes as a policy may ask; nil is an administrator. The write is stale if
-// what the user has changes before it is committed (DECISIONS 33).
+// writer is who writes as a policy may ask; nil is an administrator.
 func (p *preparation) writer() (Writer, error) {
 	if p.options.Viewer == nil {
 		return nil, nil
 	}
+	a, err := p.access()
+	if err != nil {
+		return nil, err
+	}
+	return accessWriter{access: a, channels: a.in(p.collection.scope.collection)}, nil
+}
+
+// sight is what the writer may see.
+func (p *preparation) sight() (*sight, error) {
+	if p.collection.seesAll(p.options.Viewer) {
+		return nil, nil
+	}
+	a, err := p.access()
+	if err != nil {
+		return nil, err
+	}
+	return &sight{a.in(p.collection.scope.collection)}, nil
+}
+
+// access is what the writer has. The write is stale if that changes before it is committed
+// (DECISIONS 33).
+func (p *preparation) access() (*access, error) {
 	a, err := p.collection.db.accessNow(p.ctx, *p.options.Viewer)
 	if err != nil {
 		return nil, err
 	}
 	p.set.reads = a.principals
-	return accessWriter{access: a, channels: a.in(p.collection.scope.collection)}, nil
+	return a, nil
 }
 
 // policy judges the write, nil if nobody does.
