@@ -105,6 +105,31 @@ func (f *fixture) shows(feed *Feed) (ids []string) {
 	return ids
 }
 
+func TestALiveFeedFollowsAnotherPolicy(t *testing.T) {
+	t.Parallel()
+	for what, options := range map[string]FeedOptions{"all": {}, "active": {ActiveOnly: true}} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			f.give("alice", "a")
+			options.Viewer = &Viewer{Name: "alice"}
+			feed := f.Follow(Cursor{}, options)
+			defer feed.Close()
+			f.in("shared", Rev{}, "b")
+			require.Equal(t, []string{"shared"}, f.until(feed, 1))
+			f.drain(feed)
+			f.Collection.SetPolicy(Policy{Evaluator: namedPolicy{}, Version: "2"})
+			f.in("hidden", Rev{}, "b")
+			f.in("mine", Rev{}, "a")
+			require.Equal(t, []string{"mine"}, f.until(feed, 1))
+			f.drain(feed)
+			f.Collection.SetPolicy(Policy{})
+			f.in("again", Rev{}, "b")
+			require.Contains(t, f.until(feed, 1), "again")
+		})
+	}
+}
+
 func (f *fixture) drain(feed *Feed) {
 	f.t.Helper()
 	for {

@@ -2,6 +2,7 @@ package syncstore
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
@@ -19,8 +20,12 @@ type Feed struct {
 	// told to the feeds yet.
 	target uint64
 	at     *batch
+	o      FeedOptions
 	viewed *viewedLive // nil: the feed shows everything
 }
+
+// errPolicyMoved says that who sees what is decided otherwise than when a read began.
+var errPolicyMoved = errors.New("the collection has another policy")
 
 // Follow opens a live feed of what changes after since. A since above the current
 // sequence is read as 0 (DECISIONS 35).
@@ -35,7 +40,7 @@ func (c *Collection) Follow(from Cursor, o FeedOptions) *Feed {
 	if since > target {
 		since, from = 0, Cursor{}
 	}
-	f := &Feed{collection: c, seq: since, target: target, at: at}
+	f := &Feed{collection: c, seq: since, target: target, at: at, o: o}
 	if !c.seesAll(o.Viewer) || o.Channels != nil || o.ActiveOnly {
 		f.viewed = newViewedLive(f, from, o)
 	} else if from.Event != 0 {
@@ -59,6 +64,14 @@ func (c *Collection) visibleSeq(counted uint64) uint64 {
 	return seq
 }
 
+// obey makes a feed of everything that of its viewer once the collection has a policy that
+// says who sees what.
+func (f *Feed) obey() {
+	if f.viewed == nil && !f.collection.seesAll(f.o.Viewer) {
+		f.viewed = newViewedLive(f, At(f.seq), f.o)
+	}
+}
+
 // behind reports whether the feed has to read what others were told already.
 func (f *Feed) behind() bool { return f.seq < max(f.at.since, f.target) }
 
@@ -74,6 +87,7 @@ func (f *Feed) Cursor() Cursor {
 // then a Read finds nothing. It is another channel after each Read: call Ready each time
 // before waiting.
 func (f *Feed) Ready() <-chan struct{} {
+	f.obey()
 	if f.viewed != nil {
 		return f.viewed.ready()
 	}
@@ -90,6 +104,7 @@ func (f *Feed) Ready() <-chan struct{} {
 // waiting for more, and returns how many. An error of fn ends it and is returned; the
 // change that fn failed on is given again.
 func (f *Feed) Read(ctx context.Context, limit int, fn func(*Change) error) (int, error) {
+	f.obey()
 	if f.viewed != nil {
 		return f.viewed.read(ctx, limit, fn)
 	}
@@ -121,6 +136,9 @@ func (f *Feed) step(ctx context.Context, limit int, fn func(*Change) error) (n i
 	}
 	if rows == nil {
 		return f.readIndex(ctx, limit, fn)
+	}
+	if !f.collection.seesAll(f.o.Viewer) {
+		return 0, true, nil // the rows may be of after the policy: the next read obeys it
 	}
 	first, _ := slices.BinarySearchFunc(rows, f.seq+1, func(r row, seq uint64) int {
 		switch {
@@ -154,15 +172,20 @@ func (f *Feed) step(ctx context.Context, limit int, fn func(*Change) error) (n i
 }
 
 func (f *Feed) readIndex(ctx context.Context, limit int, fn func(*Change) error) (n int, done bool, err error) {
-	var failed error
 	last, err := f.collection.Changes(ctx, ChangesOptions{Since: At(f.seq), Limit: max(limit, 0)}, func(c *Change) error {
-		if failed = fn(c); failed != nil {
-			return failed
+		if !f.collection.seesAll(f.o.Viewer) {
+			return errPolicyMoved
+		}
+		if err := fn(c); err != nil {
+			return err
 		}
 		f.seq = c.Seq
 		n++
 		return nil
 	})
+	if errors.Is(err, errPolicyMoved) {
+		return n, true, nil
+	}
 	if err != nil {
 		return n, true, err
 	}

@@ -38,15 +38,30 @@ func newViewedLive(f *Feed, from Cursor, o FeedOptions) *viewedLive {
 
 // ready returns a channel by which the feed is woken.
 func (v *viewedLive) ready() <-chan struct{} {
+	v.obey()
 	if v.behind {
 		return v.closed
 	}
 	return v.subscription.wake
 }
 
+// obeys reports whether what the feed shows was found under a policy of the kind that the
+// collection has: one that says who sees what, or none.
+func (v *viewedLive) obeys() bool {
+	return v.shown == nil || (v.access == nil) == v.feed.collection.seesAll(v.o.Viewer)
+}
+
+// obey makes the feed begin anew where it does not.
+func (v *viewedLive) obey() {
+	if !v.obeys() {
+		v.access, v.shown, v.behind = nil, nil, true
+	}
+}
+
 // read is Feed.Read for a viewer.
 func (v *viewedLive) read(ctx context.Context, limit int, fn func(*Change) error) (n int, err error) {
 	for limit <= 0 || n < limit {
+		v.obey()
 		if v.behind {
 			read, err := v.readIndex(ctx, limit-n, fn)
 			n += read
@@ -85,7 +100,7 @@ func (v *viewedLive) readBatches(b *batch, limit int, fn func(*Change) error) (n
 	v.advance(min(b.since, b.until))
 	for {
 		rows, next := b.kept()
-		if rows == nil || !v.enough(rows) {
+		if rows == nil || !v.obeys() || !v.enough(rows) {
 			v.behind = true
 			return n, nil
 		}
