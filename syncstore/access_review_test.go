@@ -2,6 +2,7 @@ package syncstore
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -92,6 +93,24 @@ func TestDecision22_AStubIsTakenOnlyFromWhatTheWriterMayRead(t *testing.T) {
 	require.NoError(t, r.Err, "of an older revision that the writer may read")
 	r = f.write(Edit{ID: "e", Body: bodyIn(t, "b"), Parent: r.Rev, Attachments: stub}, alice)
 	require.NoError(t, r.Err)
+}
+
+func TestADocumentThatMovedIsNotLostBetweenPages(t *testing.T) {
+	t.Parallel()
+	f := newAccessFixture(t)
+	f.give("alice", "x", "y", "z")
+	rev := f.in("moved", Rev{}, "x")
+	edits := make([]Edit, viewedPage+50)
+	for n := range edits {
+		edits[n] = Edit{ID: fmt.Sprint(n), Body: bodyIn(t, "z")}
+	}
+	for _, r := range f.Write(t.Context(), edits, WriteOptions{}) {
+		require.NoError(t, r.Err)
+	}
+	f.in("moved", rev, "y")
+	for range 40 { // channels are read in random order
+		require.Equal(t, len(edits)+1, len(f.feedOf("alice", Cursor{}, FeedOptions{})))
+	}
 }
 
 func (f *fixture) shows(feed *Feed) (ids []string) {

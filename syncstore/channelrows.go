@@ -28,7 +28,7 @@ type channelRows struct {
 	// upcoming, if not nil, is the sequence of the next row of channels that were read, from
 	// read to read: a channel whose next row is far away is not opened for each.
 	upcoming map[string]uint64
-	used     []string // the channels that gave rows
+	used     []string // the channels that gave rows, or the same as others
 }
 
 // add reads the rows of a channel from one sequence up to another, which is left out.
@@ -36,14 +36,14 @@ func (c *channelRows) add(channel string, from, to uint64) error {
 	if from >= to || !c.collection.db.tops.mayHave(c.collection.scope.collection, channel, from) {
 		return nil
 	}
-	if next, known := c.upcoming[channel]; known && next >= to {
+	if next, known := c.upcoming[channel]; known && (next >= to || c.full() && next > c.rows[len(c.rows)-1].seq) {
 		return nil
 	}
 	start := c.collection.scope.channel(channel, from)
 	if channel == AllChannel {
 		start = c.collection.scope.seq(from)
 	}
-	next, before := uint64(math.MaxUint64), len(c.rows)
+	next, gave := uint64(math.MaxUint64), false
 	pairs, failed := c.reader.Scan(engine.Range{Start: start, End: engine.PrefixEnd(start[:len(start)-8]), Limit: c.limit})
 	for key, record := range pairs {
 		if len(key) != len(start) {
@@ -55,13 +55,14 @@ func (c *channelRows) add(channel string, from, to uint64) error {
 			break
 		}
 		c.insert(seq, record)
+		gave = true
 	}
 	if err := failed(); err != nil {
 		return fmt.Errorf("reading channel %q: %w", channel, err)
 	}
 	if c.upcoming != nil {
 		c.upcoming[channel] = next
-		if c.full() || len(c.rows) != before {
+		if gave {
 			c.used = append(c.used, channel)
 		}
 	}
@@ -69,7 +70,7 @@ func (c *channelRows) add(channel string, from, to uint64) error {
 }
 
 // done returns the rows. If there may be more before the end of the read, the channels that
-// gave rows may have given some that were pushed out.
+// gave rows may have given some that were pushed out: what comes next of them is not known.
 func (c *channelRows) done() []channelRow {
 	if c.full() {
 		for _, channel := range c.used {
