@@ -1,14 +1,18 @@
 package syncstore
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/caddysync/caddy-sync/syncstore/engine"
 	"github.com/stretchr/testify/require"
 )
 
@@ -234,5 +238,58 @@ func TestAResyncMovesLosingLeavesToo(t *testing.T) {
 	require.Len(t, results, 2)
 	for _, r := range results {
 		require.NotNil(t, r.Doc, "%s", r.Rev)
+	}
+}
+
+type scanCounter struct {
+	engine.Engine
+	scans atomic.Int64
+}
+
+type countedReader struct {
+	engine.Reader
+	scans *atomic.Int64
+}
+
+func (e *scanCounter) View(ctx context.Context, fn func(engine.Reader) error) error {
+	return e.Engine.View(ctx, func(r engine.Reader) error { return fn(countedReader{r, &e.scans}) })
+}
+
+func (r countedReader) Scan(in engine.Range) (iter.Seq2[[]byte, []byte], func() error) {
+	r.scans.Add(1)
+	return r.Reader.Scan(in)
+}
+
+func TestAFeedOpensAChannelOnlyForWhatItHas(t *testing.T) {
+	t.Parallel()
+	const n = 2000
+	for what, grants := range map[string]bool{"one after the other": true, "at once": false} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			f := newAccessFixture(t)
+			edits, names := make([]Edit, n), make([]string, n)
+			for i := range edits {
+				names[i] = fmt.Sprintf("c%d", i)
+				body := namedBody{Channels: names[i : i+1]}
+				if grants {
+					body.Grants = [][]string{{"alice", names[i]}}
+				}
+				edits[i].ID = names[i]
+				edits[i].Body, _ = json.Marshal(body)
+			}
+			for _, r := range f.Write(t.Context(), edits, WriteOptions{}) {
+				require.NoError(t, r.Err)
+			}
+			if !grants {
+				f.give("alice", names...)
+			}
+			f.reopen()
+			counted := &scanCounter{Engine: f.store.engine}
+			f.store.engine = counted
+			f.Collection.SetPolicy(Policy{Evaluator: namedPolicy{}})
+			before := counted.scans.Load()
+			require.Equal(t, n, len(f.feedOf("alice", Cursor{}, FeedOptions{})))
+			require.Less(t, counted.scans.Load()-before, int64(2*n+100))
+		})
 	}
 }

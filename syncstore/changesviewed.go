@@ -1,6 +1,7 @@
 package syncstore
 
 import (
+	"container/heap"
 	"context"
 	"fmt"
 	"math"
@@ -11,6 +12,7 @@ import (
 
 // viewedPage is how many rows of a viewer's feed are gathered at once, firstPage how many at
 // first: where thousands of feeds have something to read at once, each gets something soon.
+// It is not less for a feed that is limited: many of the rows may be none for the viewer.
 const viewedPage, firstPage = 512, 32
 
 // viewedFeed reads the feed of a viewer from one snapshot. Each document that the viewer
@@ -33,8 +35,11 @@ type viewedFeed struct {
 	o          FeedOptions
 	// had is the sequence up to which the client may have what it could see: what it never
 	// had is not taken from it.
-	had      uint64
-	upcoming map[string]uint64 // see channelRows
+	had uint64
+	// held are the channels of feed as they are read, given those of the event whose rows are
+	// being read, givenAt. nil: not begun.
+	held, given *channelQueue
+	givenAt     uint64
 	// events are the sequences of the grants and losses that the feed follows, in order.
 	events []uint64
 }
@@ -42,7 +47,7 @@ type viewedFeed struct {
 // newViewedFeed prepares a read for a viewer. had is the position of the client when it
 // began to read.
 func (c *Collection) newViewedFeed(r engine.Reader, counts *counters, o FeedOptions, had Cursor) (*viewedFeed, error) {
-	f := &viewedFeed{collection: c, reader: r, o: o, had: had.major(), upcoming: map[string]uint64{}}
+	f := &viewedFeed{collection: c, reader: r, o: o, had: had.major()}
 	if c.seesAll(o.Viewer) {
 		f.all = channelsDuring(map[string]timeline{AllChannel: always()})
 	} else {
@@ -107,7 +112,7 @@ func (f *viewedFeed) read(ctx context.Context, after Cursor, limit int, fn func(
 		}
 		size := page
 		if page = min(2*page, viewedPage); limit > 0 {
-			size = min(size, left+1)
+			size = min(size, max(left+1, firstPage))
 		}
 		var rows []viewedRow
 		if rows, p, more, err = f.page(p, size); err != nil {
@@ -136,25 +141,47 @@ func (f *viewedFeed) page(p place, size int) (rows []viewedRow, next place, more
 		return f.changesPage(p, size)
 	}
 	gathered := &channelRows{collection: f.collection, reader: f.reader, limit: size}
-	for _, name := range f.feed.gained[p.in] {
-		if err := gathered.add(name, p.seq+1, p.in); err != nil {
-			return nil, p, false, err
-		}
-	}
-	if f.o.Revocations && !f.o.ActiveOnly && f.had > 0 {
-		for _, name := range f.feed.lost[p.in] {
-			if err := gathered.add(name, p.seq+1, math.MaxUint64); err != nil {
-				return nil, p, false, err
-			}
-		}
+	if err := f.givenQueue(p.in).gather(gathered, p.seq+1, math.MaxUint64); err != nil {
+		return nil, p, false, err
 	}
 	next = place{next: p.in, done: p.in}
 	if gathered.full() {
 		next = p
-		next.seq = gathered.rows[len(gathered.rows)-1].seq
+		next.seq = gathered.last()
 	}
 	rows, err = f.eventRows(p.in, gathered.rows)
 	return rows, next, true, err
+}
+
+// givenQueue are the channels that were given at an event, and those that were lost there if
+// that is told. Of what was given, the rows from the event on are no backfill.
+func (f *viewedFeed) givenQueue(event uint64) *channelQueue {
+	if f.given != nil && f.givenAt == event {
+		return f.given
+	}
+	f.given, f.givenAt = &channelQueue{}, event
+	for _, name := range f.feed.gained[event] {
+		f.given.put(queuedChannel{name: name, to: event})
+	}
+	if f.o.Revocations && !f.o.ActiveOnly && f.had > 0 {
+		for _, name := range f.feed.lost[event] {
+			f.given.put(queuedChannel{name: name, to: math.MaxUint64})
+		}
+	}
+	return f.given
+}
+
+// heldQueue are the channels that the feed shows, each since it is held.
+func (f *viewedFeed) heldQueue() *channelQueue {
+	if f.held == nil {
+		held := make(channelQueue, 0, len(f.feed.held))
+		for name, since := range f.feed.held {
+			held = append(held, queuedChannel{name: name, next: since, to: math.MaxUint64})
+		}
+		heap.Init(&held)
+		f.held = &held
+	}
+	return f.held
 }
 
 // changesPage gathers the rows from p to the next event.
@@ -164,22 +191,18 @@ func (f *viewedFeed) changesPage(p place, size int) (rows []viewedRow, next plac
 	if event == 0 {
 		to = math.MaxUint64
 	}
-	gathered := &channelRows{collection: f.collection, reader: f.reader, limit: size, upcoming: f.upcoming}
-	for name, since := range f.feed.held {
-		if since < to {
-			if err := gathered.add(name, max(p.next, since), to); err != nil {
-				return nil, p, false, err
-			}
-		}
+	gathered := &channelRows{collection: f.collection, reader: f.reader, limit: size}
+	if err := f.heldQueue().gather(gathered, p.next, to); err != nil {
+		return nil, p, false, err
 	}
 	switch {
 	case gathered.full():
 		next, more = p, true
-		next.next = gathered.rows[len(gathered.rows)-1].seq + 1
+		next.next = gathered.last() + 1
 	case event != 0:
 		next, more = place{next: event, done: event, in: event}, true
 	}
-	rows, err = f.changeRows(gathered.done())
+	rows, err = f.changeRows(gathered.rows)
 	return rows, next, more, err
 }
 

@@ -25,62 +25,47 @@ type channelRows struct {
 	reader     engine.Reader
 	limit      int
 	rows       []channelRow
-	// upcoming, if not nil, is the sequence of the next row of channels that were read, from
-	// read to read: a channel whose next row is far away is not opened for each.
-	upcoming map[string]uint64
-	used     []string // the channels that gave rows, or the same as others
 }
 
-// add reads the rows of a channel from one sequence up to another, which is left out.
-func (c *channelRows) add(channel string, from, to uint64) error {
-	if from >= to || !c.collection.db.tops.mayHave(c.collection.scope.collection, channel, from) {
-		return nil
+// add reads the rows of a channel from one sequence up to another, which is left out. It
+// returns where the channel goes on: no row that it did not look at has a lower sequence.
+// gave is set if it looked at some: others may push them out again.
+func (c *channelRows) add(channel string, from, to uint64) (next uint64, gave bool, err error) {
+	if from >= to {
+		return from, false, nil
 	}
-	if next, known := c.upcoming[channel]; known && (next >= to || c.full() && next > c.rows[len(c.rows)-1].seq) {
-		return nil
+	if !c.collection.db.tops.mayHave(c.collection.scope.collection, channel, from) {
+		return math.MaxUint64, false, nil
 	}
 	start := c.collection.scope.channel(channel, from)
 	if channel == AllChannel {
 		start = c.collection.scope.seq(from)
 	}
-	next, gave := uint64(math.MaxUint64), false
 	pairs, failed := c.reader.Scan(engine.Range{Start: start, End: engine.PrefixEnd(start[:len(start)-8]), Limit: c.limit})
 	for key, record := range pairs {
 		if len(key) != len(start) {
-			return fmt.Errorf("%w: key of a row", ErrDamaged)
+			return 0, false, fmt.Errorf("%w: key of a row", ErrDamaged)
 		}
 		seq := binary.BigEndian.Uint64(key[len(key)-8:])
-		if seq >= to || c.full() && seq > c.rows[len(c.rows)-1].seq {
-			next = seq
-			break
+		if seq >= to || c.fullBefore(seq) {
+			return seq, gave, nil
 		}
 		c.insert(seq, record)
 		gave = true
 	}
 	if err := failed(); err != nil {
-		return fmt.Errorf("reading channel %q: %w", channel, err)
+		return 0, false, fmt.Errorf("reading channel %q: %w", channel, err)
 	}
-	if c.upcoming != nil {
-		c.upcoming[channel] = next
-		if gave {
-			c.used = append(c.used, channel)
-		}
-	}
-	return nil
-}
-
-// done returns the rows. If there may be more before the end of the read, the channels that
-// gave rows may have given some that were pushed out: what comes next of them is not known.
-func (c *channelRows) done() []channelRow {
-	if c.full() {
-		for _, channel := range c.used {
-			delete(c.upcoming, channel)
-		}
-	}
-	return c.rows
+	return math.MaxUint64, gave, nil
 }
 
 func (c *channelRows) full() bool { return len(c.rows) >= c.limit }
+
+// last is the sequence of the last row of a full page.
+func (c *channelRows) last() uint64 { return c.rows[len(c.rows)-1].seq }
+
+// fullBefore reports whether there is no room for a row of a sequence.
+func (c *channelRows) fullBefore(seq uint64) bool { return c.full() && seq > c.last() }
 
 // insert keeps a row in its place. Of two of a sequence, which are of one document, that
 // one counts that says the document is in its channel.
