@@ -40,6 +40,7 @@ type viewedFeed struct {
 	// being read, givenAt. nil: not begun.
 	held, given *channelQueue
 	givenAt     uint64
+	known       map[string]uint64 // next rows of channels whose backfill was read
 	// events are the sequences of the grants and losses that the feed follows, in order.
 	events []uint64
 }
@@ -47,7 +48,7 @@ type viewedFeed struct {
 // newViewedFeed prepares a read for a viewer. had is the position of the client when it
 // began to read.
 func (c *Collection) newViewedFeed(r engine.Reader, counts *counters, o FeedOptions, had Cursor) (*viewedFeed, error) {
-	f := &viewedFeed{collection: c, reader: r, o: o, had: had.major()}
+	f := &viewedFeed{collection: c, reader: r, o: o, had: had.major(), known: map[string]uint64{}}
 	if c.seesAll(o.Viewer) {
 		f.all = channelsDuring(map[string]timeline{AllChannel: always()})
 	} else {
@@ -141,7 +142,7 @@ func (f *viewedFeed) page(p place, size int) (rows []viewedRow, next place, more
 		return f.changesPage(p, size)
 	}
 	gathered := &channelRows{collection: f.collection, reader: f.reader, limit: size}
-	if err := f.givenQueue(p.in).gather(gathered, p.seq+1, math.MaxUint64); err != nil {
+	if err := f.givenQueue(p.in).gather(gathered, p.seq+1, math.MaxUint64, nil); err != nil {
 		return nil, p, false, err
 	}
 	next = place{next: p.in, done: p.in}
@@ -161,7 +162,7 @@ func (f *viewedFeed) givenQueue(event uint64) *channelQueue {
 	}
 	f.given, f.givenAt = &channelQueue{}, event
 	for _, name := range f.feed.gained[event] {
-		f.given.put(queuedChannel{name: name, to: event})
+		f.given.put(queuedChannel{name: name, to: event, ended: f.known})
 	}
 	if f.o.Revocations && !f.o.ActiveOnly && f.had > 0 {
 		for _, name := range f.feed.lost[event] {
@@ -192,7 +193,7 @@ func (f *viewedFeed) changesPage(p place, size int) (rows []viewedRow, next plac
 		to = math.MaxUint64
 	}
 	gathered := &channelRows{collection: f.collection, reader: f.reader, limit: size}
-	if err := f.heldQueue().gather(gathered, p.next, to); err != nil {
+	if err := f.heldQueue().gather(gathered, p.next, to, f.known); err != nil {
 		return nil, p, false, err
 	}
 	switch {

@@ -29,13 +29,13 @@ type channelRows struct {
 
 // add reads the rows of a channel from one sequence up to another, which is left out. It
 // returns where the channel goes on: no row that it did not look at has a lower sequence.
-// gave is set if it looked at some: others may push them out again.
-func (c *channelRows) add(channel string, from, to uint64) (next uint64, gave bool, err error) {
+// gave are the sequences of those that it gathered: others may push them out again.
+func (c *channelRows) add(channel string, from, to uint64) (next uint64, gave []uint64, err error) {
 	if from >= to {
-		return from, false, nil
+		return to, nil, nil // a client may go on beyond what is wanted of this channel
 	}
 	if !c.collection.db.tops.mayHave(c.collection.scope.collection, channel, from) {
-		return math.MaxUint64, false, nil
+		return math.MaxUint64, nil, nil
 	}
 	start := c.collection.scope.channel(channel, from)
 	if channel == AllChannel {
@@ -44,17 +44,17 @@ func (c *channelRows) add(channel string, from, to uint64) (next uint64, gave bo
 	pairs, failed := c.reader.Scan(engine.Range{Start: start, End: engine.PrefixEnd(start[:len(start)-8]), Limit: c.limit})
 	for key, record := range pairs {
 		if len(key) != len(start) {
-			return 0, false, fmt.Errorf("%w: key of a row", ErrDamaged)
+			return 0, nil, fmt.Errorf("%w: key of a row", ErrDamaged)
 		}
 		seq := binary.BigEndian.Uint64(key[len(key)-8:])
 		if seq >= to || c.fullBefore(seq) {
 			return seq, gave, nil
 		}
 		c.insert(seq, record)
-		gave = true
+		gave = append(gave, seq)
 	}
 	if err := failed(); err != nil {
-		return 0, false, fmt.Errorf("reading channel %q: %w", channel, err)
+		return 0, nil, fmt.Errorf("reading channel %q: %w", channel, err)
 	}
 	return math.MaxUint64, gave, nil
 }
