@@ -1,0 +1,138 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+	"math/big"
+	"reflect"
+
+	"github.com/dop251/goja"
+	"github.com/dop251/goja/ast"
+	"github.com/dop251/goja/file"
+	"github.com/dop251/goja/parser"
+)
+
+// prefix stands before the text when it is parsed, because a function without a name is
+// an expression and not a statement. Positions in the first line are moved back by it.
+const prefix = "_="
+
+// maxSource is the longest text of a function, in bytes. The parser recurses, so that
+// nesting is bounded by it.
+const maxSource = 128 << 10
+
+// compile parses a text that must be one function.
+func compile(name, source string) (*goja.Program, error) {
+	if len(source) > maxSource {
+		return nil, &SyntaxError{File: name, Message: fmt.Sprintf("the text is longer than %d KiB", maxSource>>10)}
+	}
+	// Without the option, a comment "sourceMappingURL" would read a file of the host.
+	parsed, err := parser.ParseFile(nil, name, prefix+source, 0, parser.WithDisableSourceMaps)
+	if err != nil {
+		return nil, syntaxError(name, err)
+	}
+	function, mistake := onlyFunction(parsed)
+	if mistake != "" {
+		return nil, &SyntaxError{File: name, Line: 1, Column: 1, Message: mistake}
+	}
+	if at := findBigInt(reflect.ValueOf(function)); at != nil {
+		position := parsed.File.Position(int(at.Idx) - parsed.File.Base())
+		return nil, errorIn(name, position, "BigInt is not supported; use a number")
+	}
+	parsed.Body = []ast.Statement{&ast.ExpressionStatement{Expression: function}}
+	program, err := goja.CompileAST(parsed, false)
+	if err != nil {
+		return nil, syntaxError(name, err)
+	}
+	return program, nil
+}
+
+// onlyFunction returns the function that the text consists of, or what is wrong.
+func onlyFunction(parsed *ast.Program) (ast.Expression, string) {
+	const expected = "expected one function, such as: function (doc, oldDoc, meta) { … }"
+	var function ast.Expression
+	for _, statement := range parsed.Body {
+		if _, empty := statement.(*ast.EmptyStatement); empty {
+			continue
+		}
+		expression, ok := statement.(*ast.ExpressionStatement)
+		if !ok || function != nil {
+			return nil, expected + "; helper functions belong inside it"
+		}
+		assign, ok := expression.Expression.(*ast.AssignExpression)
+		if !ok {
+			return nil, expected
+		}
+		function = assign.Right
+	}
+	switch f := function.(type) {
+	case *ast.FunctionLiteral:
+		if f.Async || f.Generator {
+			return nil, "the function must not be async or a generator: its result is needed when it returns"
+		}
+	case *ast.ArrowFunctionLiteral:
+		if f.Async {
+			return nil, "the function must not be async: its result is needed when it returns"
+		}
+	default:
+		return nil, expected
+	}
+	return function, ""
+}
+
+// findBigInt finds a BigInt literal. One operation on big integers can take any time and
+// memory, and nothing interrupts it.
+func findBigInt(node reflect.Value) *ast.NumberLiteral {
+	switch node.Kind() {
+	case reflect.Interface, reflect.Pointer:
+		if node.IsNil() {
+			return nil
+		}
+		if number, ok := reflect.TypeAssert[*ast.NumberLiteral](node); ok {
+			if _, is := number.Value.(*big.Int); is {
+				return number
+			}
+			return nil
+		}
+		return findBigInt(node.Elem())
+	case reflect.Struct:
+		for i := range node.NumField() {
+			if node.Type().Field(i).IsExported() {
+				if found := findBigInt(node.Field(i)); found != nil {
+					return found
+				}
+			}
+		}
+	case reflect.Slice:
+		for i := range node.Len() {
+			if found := findBigInt(node.Index(i)); found != nil {
+				return found
+			}
+		}
+	}
+	return nil
+}
+
+func syntaxError(name string, err error) error {
+	var list parser.ErrorList
+	if errors.As(err, &list) && len(list) > 0 {
+		return errorIn(name, list[0].Position, list[0].Message)
+	}
+	var compiler *goja.CompilerSyntaxError
+	if errors.As(err, &compiler) && compiler.File != nil {
+		return errorIn(name, compiler.File.Position(compiler.Offset), compiler.Message)
+	}
+	return &SyntaxError{File: name, Message: err.Error()}
+}
+
+// errorIn makes an error at a position of the text with its prefix.
+func errorIn(name string, position file.Position, message string) *SyntaxError {
+	position = withoutPrefix(position)
+	return &SyntaxError{File: name, Line: position.Line, Column: position.Column, Message: message}
+}
+
+func withoutPrefix(position file.Position) file.Position {
+	if position.Line == 1 {
+		position.Column = max(1, position.Column-len(prefix))
+	}
+	return position
+}

@@ -1,0 +1,78 @@
+package script
+
+import (
+	"runtime/metrics"
+	"sync"
+	"time"
+)
+
+const (
+	// firstLook is when a call is looked at first. Usual ones have long ended.
+	firstLook = 5 * time.Millisecond
+	// nextLook is the time between looks. Within it a script allocates 2-4 MiB, or
+	// doubles a string once or twice.
+	nextLook = 2 * time.Millisecond
+)
+
+// watch looks after one call at a time: it interrupts one that runs too long, or during
+// which the process's heap grows too much.
+type watch struct {
+	interrupt func(reason error)
+	timer     *time.Timer
+
+	mu      sync.Mutex
+	running bool
+	begun   time.Time
+	limit   time.Duration
+	growth  int64 // allowed, in bytes
+	lowest  int64 // heap, as seen since the call began; 0 before the first look
+	sample  [1]metrics.Sample
+}
+
+func newWatch(interrupt func(reason error)) *watch {
+	w := &watch{interrupt: interrupt}
+	w.sample[0].Name = "/memory/classes/heap/objects:bytes"
+	w.timer = time.AfterFunc(time.Hour, w.look)
+	w.timer.Stop()
+	return w
+}
+
+func (w *watch) begin(limit time.Duration, growth int64) {
+	w.mu.Lock()
+	w.running, w.begun, w.limit, w.growth, w.lowest = true, time.Now(), limit, growth, 0
+	w.mu.Unlock()
+	w.timer.Reset(min(firstLook, limit))
+}
+
+// end reports whether the call took longer than its limit, which it can have done
+// without being interrupted: in a built-in function.
+func (w *watch) end() (late bool) {
+	w.timer.Stop()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running = false
+	return time.Since(w.begun) >= w.limit
+}
+
+func (w *watch) look() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.running {
+		return
+	}
+	left := w.limit - time.Since(w.begun)
+	if left <= 0 {
+		w.interrupt(ErrTimeout)
+		return
+	}
+	metrics.Read(w.sample[:])
+	heap := int64(w.sample[0].Value.Uint64())
+	if w.lowest == 0 || heap < w.lowest {
+		w.lowest = heap
+	}
+	if heap-w.lowest > w.growth {
+		w.interrupt(ErrMemory)
+		return
+	}
+	w.timer.Reset(min(nextLook, left))
+}
