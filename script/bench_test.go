@@ -56,11 +56,11 @@ func BenchmarkCall(b *testing.B) {
 		for (var i = 0; i < doc.members.length; i++) tell(doc.members[i], doc._id);
 	}`, Options{Functions: []string{"tell"}})
 	require.NoError(b, err)
-	doc := kilobyte(b)
+	doc := string(kilobyte(b))
 	b.ReportAllocs()
 	reportCPU(b)
 	for b.Loop() {
-		if _, err := f.Call(b.Context(), nobody{}, doc, doc, nil); err != nil {
+		if _, err := f.Call(b.Context(), nobody{}, doc, doc, "null"); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -77,7 +77,7 @@ func BenchmarkCallOfNothing(b *testing.B) {
 }
 
 func BenchmarkConvert(b *testing.B) {
-	doc := kilobyte(b)
+	doc := string(kilobyte(b))
 	s, err := newSandbox(Options{}.withDefaults())
 	require.NoError(b, err)
 	b.Run("members looked at: 3", func(b *testing.B) {
@@ -94,7 +94,7 @@ func BenchmarkConvert(b *testing.B) {
 		b.ReportAllocs()
 		reportCPU(b)
 		for b.Loop() {
-			_, _ = s.parse(string(doc))
+			_, _ = s.parse(doc)
 		}
 	})
 	b.Run("goja's JSON.parse", func(b *testing.B) {
@@ -103,7 +103,7 @@ func BenchmarkConvert(b *testing.B) {
 		b.ReportAllocs()
 		reportCPU(b)
 		for b.Loop() {
-			_, _ = parse(nil, js.ToValue(string(doc)))
+			_, _ = parse(nil, js.ToValue(doc))
 		}
 	})
 }
@@ -111,7 +111,7 @@ func BenchmarkConvert(b *testing.B) {
 func BenchmarkRegExp(b *testing.B) {
 	f, err := Compile("bench.js", `function (doc) { return /^[a-z]+-[0-9]+$/.test(doc._id) && doc.field1.replace(/x/g, "y") }`, Options{})
 	require.NoError(b, err)
-	doc := kilobyte(b)
+	doc := string(kilobyte(b))
 	b.ReportAllocs()
 	reportCPU(b)
 	for b.Loop() {

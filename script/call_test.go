@@ -67,11 +67,7 @@ func tellErr(t *testing.T, body string, args ...string) ([]string, error) {
 func callTell(t *testing.T, f *Function, args ...string) ([]string, error) {
 	t.Helper()
 	host := &recorder{}
-	texts := make([][]byte, len(args))
-	for i, arg := range args {
-		texts[i] = []byte(arg)
-	}
-	_, err := f.Call(context.Background(), host, texts...)
+	_, err := f.Call(context.Background(), host, args...)
 	return host.told, err
 }
 

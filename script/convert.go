@@ -14,11 +14,8 @@ import (
 // and checked, but made only when the script looks at them (object.go): that is what
 // makes calls cheap, since most functions look at a few members of a document.
 // Measured for 1 KB: JSON.parse 109 µs, all members at once 26 µs, three of them 4 µs.
-func (s *sandbox) argument(text []byte) (goja.Value, error) {
-	if text == nil {
-		return goja.Null(), nil
-	}
-	p := jsonParser{s: s, text: string(text)}
+func (s *sandbox) argument(text string) (goja.Value, error) {
+	p := jsonParser{s: s, text: text}
 	at := p.space(0)
 	if at == len(p.text) || p.text[at] != '{' {
 		return p.whole(at)

@@ -55,7 +55,7 @@ func FuzzConvert(f *testing.F) {
 		return show(v)
 	})`)))
 	f.Fuzz(func(t *testing.T, text string) {
-		lazy, err := s.argument([]byte(text))
+		lazy, err := s.argument(text)
 		whole, wholeErr := s.parse(text)
 		require.Equal(t, err == nil, wholeErr == nil, "%v %v", err, wholeErr)
 		if !json.Valid([]byte(text)) {

@@ -39,8 +39,8 @@ func (e *SyntaxError) Error() string {
 type ThrownError struct {
 	// Message is the value as text, at most maxMessage bytes.
 	Message string
-	// Members are the own members of a thrown object that are strings, numbers or
-	// booleans, as text, at most maxMembers of them.
+	// Members are the own members of a thrown object, at most maxMembers of them:
+	// strings, numbers and booleans as text, others as "".
 	Members map[string]string
 	// Stack has one call a line, innermost first, with file, line and column.
 	Stack []string

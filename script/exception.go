@@ -73,13 +73,15 @@ func members(o *goja.Object) map[string]string {
 		if len(members) == maxMembers {
 			break
 		}
+		text := ""
 		switch value := o.Get(name); value.(type) {
 		case nil, *goja.Object, *goja.Symbol:
 		default:
 			if !goja.IsNull(value) && !goja.IsUndefined(value) {
-				members[cut(name, maxMessage)] = cut(value.String(), maxMessage)
+				text = cut(value.String(), maxMessage)
 			}
 		}
+		members[cut(name, maxMessage)] = text
 	}
 	return members
 }

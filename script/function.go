@@ -96,8 +96,8 @@ func Compile(name, source string, options Options) (*Function, error) {
 // attempts is how often a call is run that is suspected of taking too much memory.
 const attempts = 3
 
-// Call calls the function with arguments that are JSON texts; nil stands for null. An
-// argument that is not JSON is an error, at the latest when the function looks at it.
+// Call calls the function with arguments that are JSON texts. One that is not JSON is an
+// error.
 //
 // The context ends only the wait for a free runtime; a call that runs has Options.Time.
 // The error is an *ThrownError, ErrTimeout, ErrMemory, ErrDepth, the context's, or one of
@@ -107,7 +107,7 @@ const attempts = 3
 // grows meanwhile, for which others may be to blame. A call that seems to take too much
 // is therefore repeated, alone among those of this function, and refused if that happens
 // three times in a row: the function must not depend on how often it is called.
-func (f *Function) Call(ctx context.Context, host Host, args ...[]byte) (Result, error) {
+func (f *Function) Call(ctx context.Context, host Host, args ...string) (Result, error) {
 	select {
 	case f.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -128,7 +128,7 @@ func (f *Function) Call(ctx context.Context, host Host, args ...[]byte) (Result,
 	return result, err
 }
 
-func (f *Function) run(host Host, args [][]byte) (Result, error) {
+func (f *Function) run(host Host, args []string) (Result, error) {
 	s, err := f.take()
 	if err != nil {
 		return Result{}, err

@@ -115,7 +115,7 @@ func TestHostileFunctionsAreStopped(t *testing.T) {
 			f := mustCompile(t, "function (doc) { if (!doc) { tell('clean', ''.concat([1, [2]].flat()), typeof leaked); return }\n"+attack.body+"\n}",
 				Options{Time: 250 * time.Millisecond, Memory: 32 << 20, Runtimes: 1})
 			begun := time.Now()
-			_, err := f.Call(context.Background(), &recorder{}, []byte(`{}`))
+			_, err := f.Call(context.Background(), &recorder{}, `{}`)
 			took := time.Since(begun)
 			var exception *ThrownError
 			switch {
@@ -128,7 +128,7 @@ func TestHostileFunctionsAreStopped(t *testing.T) {
 			}
 			require.Less(t, took, 5*time.Second, "%v", err)
 			host := &recorder{}
-			_, err = f.Call(context.Background(), host, nil)
+			_, err = f.Call(context.Background(), host, `null`)
 			require.NoError(t, err)
 			require.Equal(t, []string{"tell clean 1,2 undefined"}, host.told)
 			if took > time.Second {

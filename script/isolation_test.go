@@ -87,7 +87,7 @@ func TestCallsRunAtOnceAndSeeOnlyTheirOwn(t *testing.T) {
 			for i := range 20 {
 				n := strconv.Itoa(worker*1000 + i)
 				host := &recorder{}
-				_, err := f.Call(context.Background(), host, []byte(`{"n":`+n+`}`))
+				_, err := f.Call(context.Background(), host, `{"n":`+n+`}`)
 				if err != nil || len(host.told) != 1 || host.told[0] != "tell "+n {
 					t.Errorf("%v %v", host.told, err)
 				}
@@ -103,10 +103,10 @@ func TestWaitForARuntimeEndsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	inside := hostFunc(func() {
 		cancel()
-		_, err := f.Call(ctx, &recorder{}, nil)
+		_, err := f.Call(ctx, &recorder{}, `null`)
 		require.ErrorIs(t, err, context.Canceled)
 	})
-	_, err := f.Call(context.Background(), inside, nil)
+	_, err := f.Call(context.Background(), inside, `null`)
 	require.NoError(t, err)
 }
 

@@ -114,7 +114,7 @@ func TestExceptionsTellWhatWasThrownAndWhere(t *testing.T) {
 
 	_, err = tellErr(t, `throw({forbidden: "no", code: 7, nested: {}})`)
 	require.ErrorAs(t, err, &exception)
-	require.Equal(t, map[string]string{"forbidden": "no", "code": "7"}, exception.Members)
+	require.Equal(t, map[string]string{"forbidden": "no", "code": "7", "nested": ""}, exception.Members)
 	require.Equal(t, "{forbidden: no, code: 7, nested: …}", exception.Message)
 
 	_, err = tellErr(t, `(async () => { await 1; throw {forbidden: "later"} })()`)
@@ -151,7 +151,7 @@ func TestConsoleIsCollectedAndBounded(t *testing.T) {
 		for (var i = 0; i < 1000; i++) console.info("line", i)
 		throw 1
 	}`, Options{})
-	result, err := f.Call(context.Background(), &recorder{}, []byte(`{"c":true}`))
+	result, err := f.Call(context.Background(), &recorder{}, `{"c":true}`)
 	require.Error(t, err)
 	require.Equal(t, `a 1 {"b":[1,"x"]} null undefined Symbol(s)`, result.Log[0])
 	require.Equal(t, `{"c":true}`, result.Log[1])

@@ -65,7 +65,7 @@ func (s *sandbox) touched() bool {
 }
 
 // call runs the program, which is a function, and calls that function.
-func (s *sandbox) call(program *goja.Program, host Host, args [][]byte) (result Result, err error) {
+func (s *sandbox) call(program *goja.Program, host Host, args []string) (result Result, err error) {
 	s.host, s.log, s.rejected, s.depth = host, log{}, nil, 0
 	size := 0
 	for _, arg := range args {
@@ -93,7 +93,7 @@ func (s *sandbox) call(program *goja.Program, host Host, args [][]byte) (result 
 	return result, err
 }
 
-func (s *sandbox) invoke(program *goja.Program, args [][]byte) (goja.Value, error) {
+func (s *sandbox) invoke(program *goja.Program, args []string) (goja.Value, error) {
 	values := make([]goja.Value, len(args))
 	for i, arg := range args {
 		value, err := s.argument(arg)
