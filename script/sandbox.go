@@ -12,7 +12,7 @@ import (
 
 const (
 	// maxCallDepth is how deep functions of a script may call one another.
-	maxCallDepth = 1000
+	maxCallDepth = 500
 	// maxNativeDepth is how deep built-in functions may call one another, such as
 	// toString of arrays in arrays: they use the goroutine's stack.
 	maxNativeDepth = 200
@@ -161,9 +161,8 @@ func (s *sandbox) trackRejection(p *goja.Promise, operation goja.PromiseRejectio
 // hostFunction makes a function that the script can call.
 func (s *sandbox) hostFunction(name string) goja.Value {
 	return s.native(name, func(call goja.FunctionCall) goja.Value {
-		if s.host == nil {
-			panic(s.js.NewTypeError("%s: the call has ended", name))
-		}
+		s.enter()
+		defer func() { s.depth-- }()
 		args := make([]Value, len(call.Arguments))
 		for i, arg := range call.Arguments {
 			args[i] = Value{arg, s}

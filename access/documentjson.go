@@ -1,0 +1,78 @@
+package access
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+)
+
+// documentJSON writes a revision as a sync function sees it: its body, with _id, _rev,
+// _deleted and _attachments; null if there is none. The body is copied as it is.
+func documentJSON(doc *syncstore.Document) string {
+	if doc == nil {
+		return "null"
+	}
+	text := make([]byte, 0, len(doc.Body)+len(doc.ID)+128+128*len(doc.Attachments))
+	text = append(text, `{"_id":`...)
+	text = appendText(text, doc.ID)
+	if !doc.Rev.IsZero() {
+		text = append(text, `,"_rev":"`...)
+		text = doc.Rev.Append(text)
+		text = append(text, '"')
+	}
+	if doc.Deleted {
+		text = append(text, `,"_deleted":true`...)
+	}
+	if len(doc.Attachments) > 0 {
+		text = append(text, `,"_attachments":`...)
+		text = appendAttachments(text, doc.Attachments)
+	}
+	members := bytes.TrimLeft(doc.Body[min(1, len(doc.Body)):], " \t\r\n")
+	if len(members) <= 1 { // nothing but the closing bracket
+		text = append(text, '}')
+	} else {
+		text = append(text, ',')
+		text = append(text, members...)
+	}
+	return string(text)
+}
+
+// appendAttachments writes what is known of attachments, without their content.
+func appendAttachments(text []byte, attachments []syncstore.Attachment) []byte {
+	text = append(text, '{')
+	for i := range attachments {
+		a := &attachments[i]
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = appendText(text, a.Name)
+		text = append(text, `:{"stub":true,"content_type":`...)
+		text = appendText(text, a.ContentType)
+		text = append(text, `,"digest":`...)
+		text = appendText(text, a.Digest)
+		text = append(text, `,"length":`...)
+		text = strconv.AppendInt(text, a.Content.Length, 10)
+		text = append(text, `,"revpos":`...)
+		text = strconv.AppendUint(text, a.RevPos, 10)
+		text = append(text, '}')
+	}
+	return append(text, '}')
+}
+
+// appendText writes a string as JSON.
+func appendText(text []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' {
+			quoted, err := json.Marshal(s)
+			if err != nil { // a string has always JSON
+				return append(text, `""`...)
+			}
+			return append(text, quoted...)
+		}
+	}
+	text = append(text, '"')
+	text = append(text, s...)
+	return append(text, '"')
+}
