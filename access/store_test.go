@@ -1,0 +1,82 @@
+package access
+
+import (
+	"testing"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/engine/memory"
+	"github.com/stretchr/testify/require"
+)
+
+// collection is a collection of a new store with a policy.
+func collection(t *testing.T, policy syncstore.Evaluator) *syncstore.Collection {
+	t.Helper()
+	store, err := syncstore.Open(t.Context(), memory.New(), syncstore.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	db, err := store.CreateDatabase(t.Context(), "db")
+	require.NoError(t, err)
+	db.Default().SetPolicy(syncstore.Policy{Evaluator: policy, Version: "1"})
+	return db.Default()
+}
+
+func write(t *testing.T, c *syncstore.Collection, user, id, body string, history ...string) error {
+	t.Helper()
+	edit := syncstore.Edit{ID: id, Body: []byte(body)}
+	for _, text := range history {
+		rev, err := syncstore.ParseRev(text)
+		require.NoError(t, err)
+		edit.History = append(edit.History, rev)
+	}
+	return c.Write(t.Context(), []syncstore.Edit{edit}, syncstore.WriteOptions{Viewer: &syncstore.Viewer{Name: user}})[0].Err
+}
+
+func sees(t *testing.T, c *syncstore.Collection, user, id string) bool {
+	t.Helper()
+	_, err := c.Get(t.Context(), id, syncstore.GetOptions{Viewer: &syncstore.Viewer{Name: user}})
+	if err != nil {
+		require.ErrorIs(t, err, syncstore.ErrNotFound)
+	}
+	return err == nil
+}
+
+func TestSharedListInAStore(t *testing.T) {
+	t.Parallel()
+	f, err := NewSyncFunction("lists.sync.js", `function (doc, oldDoc) {
+		if (oldDoc) requireUser(oldDoc.owner); else requireUser(doc.owner)
+		channel("list:" + doc._id)
+		access([doc.owner].concat(doc.members), "list:" + doc._id)
+	}`, Options{})
+	require.NoError(t, err)
+	c := collection(t, f)
+	require.NoError(t, write(t, c, "alice", "l", `{"owner":"alice","members":["bob"]}`, "1-a"))
+	require.True(t, sees(t, c, "alice", "l"))
+	require.True(t, sees(t, c, "bob", "l"))
+	require.False(t, sees(t, c, "carol", "l"))
+
+	var rejection *RejectionError
+	require.ErrorAs(t, write(t, c, "bob", "l", `{"owner":"bob","members":[]}`, "2-b", "1-a"), &rejection)
+	require.Equal(t, "sg wrong user", rejection.Reason)
+	// DECISIONS 25: nor by a revision that seems to have other ancestors.
+	require.ErrorAs(t, write(t, c, "bob", "l", `{"owner":"bob","members":[]}`, "99-b"), &rejection)
+	require.True(t, sees(t, c, "alice", "l"))
+
+	require.NoError(t, write(t, c, "alice", "l", `{"owner":"alice","members":["carol"]}`, "2-b", "1-a"))
+	require.False(t, sees(t, c, "bob", "l"))
+	require.True(t, sees(t, c, "carol", "l"))
+}
+
+func TestPrivateDocumentsInAStore(t *testing.T) {
+	t.Parallel()
+	c := collection(t, Private{})
+	require.NoError(t, write(t, c, "alice", "d", `{}`, "1-a"))
+	require.True(t, sees(t, c, "alice", "d"))
+	require.False(t, sees(t, c, "bob", "d"))
+	require.False(t, sees(t, c, "", "d"))
+	require.ErrorIs(t, write(t, c, "bob", "d", `{}`, "2-b", "1-a"), syncstore.ErrRejected)
+	require.ErrorIs(t, write(t, c, "bob", "d", `{}`, "9-b"), syncstore.ErrRejected)
+	require.ErrorIs(t, write(t, c, "", "e", `{}`, "1-a"), syncstore.ErrRejected)
+	require.NoError(t, write(t, c, "alice", "d", `{"a":1}`, "2-a", "1-a"))
+	require.NoError(t, write(t, c, "bob", "e", `{}`, "1-a"))
+	require.False(t, sees(t, c, "alice", "e"))
+}
