@@ -3,7 +3,6 @@ package script
 import (
 	"errors"
 	"fmt"
-	"math/big"
 	"reflect"
 
 	"github.com/dop251/goja"
@@ -34,8 +33,10 @@ func compile(name, source string) (*goja.Program, error) {
 	if mistake != "" {
 		return nil, &SyntaxError{File: name, Line: 1, Column: 1, Message: mistake}
 	}
-	if at := findBigInt(reflect.ValueOf(function)); at != nil {
-		position := parsed.File.Position(int(at.Idx) - parsed.File.Base())
+	w := walker{}
+	w.walk(reflect.ValueOf(function))
+	if w.bigInt != nil {
+		position := parsed.File.Position(int(w.bigInt.Idx) - parsed.File.Base())
 		return nil, errorIn(name, position, "BigInt is not supported; use a number")
 	}
 	parsed.Body = []ast.Statement{&ast.ExpressionStatement{Expression: function}}
@@ -77,39 +78,6 @@ func onlyFunction(parsed *ast.Program) (ast.Expression, string) {
 		return nil, expected
 	}
 	return function, ""
-}
-
-// findBigInt finds a BigInt literal. One operation on big integers can take any time and
-// memory, and nothing interrupts it.
-func findBigInt(node reflect.Value) *ast.NumberLiteral {
-	switch node.Kind() {
-	case reflect.Interface, reflect.Pointer:
-		if node.IsNil() {
-			return nil
-		}
-		if number, ok := reflect.TypeAssert[*ast.NumberLiteral](node); ok {
-			if _, is := number.Value.(*big.Int); is {
-				return number
-			}
-			return nil
-		}
-		return findBigInt(node.Elem())
-	case reflect.Struct:
-		for i := range node.NumField() {
-			if node.Type().Field(i).IsExported() {
-				if found := findBigInt(node.Field(i)); found != nil {
-					return found
-				}
-			}
-		}
-	case reflect.Slice:
-		for i := range node.Len() {
-			if found := findBigInt(node.Index(i)); found != nil {
-				return found
-			}
-		}
-	}
-	return nil
 }
 
 func syntaxError(name string, err error) error {

@@ -2,6 +2,7 @@ package script
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -29,6 +30,26 @@ func TestProtoIsAMemberLikeOthers(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []string{`tell 1 {"__proto__":{"x":1},"a":{"__proto__":{"y":2}}} undefined undefined`},
 		tell(t, `tell(String(doc.__proto__.x), JSON.stringify(doc), String(doc.x), String(doc.a.y))`, `{"__proto__":{"x":1},"a":{"__proto__":{"y":2}}}`))
+}
+
+func TestWhatIsLookedAtOfAnArgumentIsBounded(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat("x", 2<<20)
+	many := "[" + strings.Repeat("[],", 300_000) + "[]]"
+	doc := `{"text":"` + large + `","many":` + many + `,"in":{"text":"` + large + `","a":[{"b":{"c":1}}]}}`
+	require.Equal(t, []string{`tell {"b":{"c":1}} text,many,in text,a`},
+		tell(t, `tell(JSON.stringify(doc.in.a[0]), Object.keys(doc).join(), Object.keys(doc.in).join())`, doc),
+		"what is not looked at does not matter")
+	for _, body := range []string{`doc.text`, `doc.many`, `doc.in.text`, `JSON.stringify(doc)`, `({...doc})`, `for (var k in doc) doc[k]`} {
+		_, err := tellErr(t, body, doc)
+		if !errors.Is(err, ErrTimeout) { // on a busy machine
+			require.ErrorContains(t, err, "RangeError", body)
+		}
+	}
+	_, err := tellErr(t, ``, `{"a":`+strings.Repeat("[", 700)+strings.Repeat("]", 700)+`}`)
+	require.ErrorContains(t, err, "levels deep")
+	members := strings.Repeat(`"m":1,`, 1000)
+	require.Equal(t, []string{"tell 1"}, tell(t, `tell(String(doc.m))`, `{`+members+`"x":1}`))
 }
 
 // FuzzConvert compares what the package makes of JSON, at once and member by member,

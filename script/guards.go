@@ -20,8 +20,13 @@ const (
 	// maxArguments is how many arguments apply and its kin pass on.
 	maxArguments = 10_000
 	// maxText is how many UTF-16 units a text may have that is split or encoded, which
-	// takes many times its size.
+	// takes many times its size, and how many bytes one of an argument that is looked at.
 	maxText = 1 << 20
+	// maxListed is how many units a text may have whose characters are listed as members:
+	// that takes microseconds for each.
+	maxListed = 128 << 10
+	// maxValues is how many values of arguments and of JSON are made in one call.
+	maxValues = 250_000
 	// maxResult is how many units a text may have that a built-in function makes.
 	maxResult = 16 << 20
 	// maxPattern is how many bytes a regular expression may have.
@@ -295,6 +300,44 @@ func (s *sandbox) guardJSON() {
 		}
 	})
 	s.wrap(json, "stringify", func(builtin) builtin { return s.stringify })
+}
+
+// guardObjects bounds the functions that go through all members of a value: the
+// characters of a text are members too.
+func (s *sandbox) guardObjects() {
+	guard := func(original builtin) builtin {
+		return func(call goja.FunctionCall) goja.Value {
+			s.enter()
+			defer func() { s.depth-- }()
+			for _, arg := range call.Arguments {
+				s.checkMembers(arg)
+			}
+			return original(call)
+		}
+	}
+	object := s.member(s.globals, "Object")
+	for _, name := range []string{
+		"keys", "values", "entries", "assign", "getOwnPropertyNames", "getOwnPropertyDescriptors", "freeze", "seal",
+		"isFrozen", "isSealed", "defineProperties", "create",
+	} {
+		s.wrap(object, name, guard)
+	}
+	s.wrap(s.member(s.globals, "Reflect"), "ownKeys", guard)
+}
+
+// checkMembers bounds how many members a value has that are copied or listed.
+func (s *sandbox) checkMembers(v goja.Value) {
+	s.checkStopped()
+	if o, ok := v.(*goja.Object); ok {
+		switch o.ClassName() {
+		case "Array":
+			s.checkLength(o.Get("length").ToInteger())
+		case "String":
+			s.checkText(o.ToString(), maxListed)
+		}
+		return
+	}
+	s.checkText(v, maxListed)
 }
 
 // quadratic reports whether a replacement may insert more of the text than there is.

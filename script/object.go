@@ -1,6 +1,7 @@
 package script
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -16,6 +17,7 @@ const fewMembers = 32
 type object struct {
 	s       *sandbox
 	text    string
+	depth   int // of the object in the text
 	members []member
 	table   map[string]int // name to place, if there are many
 }
@@ -44,6 +46,9 @@ func (p *jsonParser) index(at int, o *object) (int, error) {
 			o.members[i].start = begin
 			return end, nil
 		}
+		if p.s.made++; p.s.made > maxValues {
+			return end, fmt.Errorf("JSON of more than %d values", maxValues)
+		}
 		o.add(member{name: name, start: begin})
 		return end, nil
 	})
@@ -63,9 +68,13 @@ func (o *object) add(m member) {
 	o.table[m.name] = len(o.members) - 1
 }
 
-// newObject makes an object for an argument.
-func (s *sandbox) newObject(text string) *object {
-	o := &object{s: s, text: text}
+// newObject makes an object of an argument, or in one if its depth is not 0. Arguments
+// themselves have memory of former ones.
+func (s *sandbox) newObject(text string, depth int) *object {
+	o := &object{s: s, text: text, depth: depth}
+	if depth > 0 {
+		return o
+	}
 	if last := len(s.spare) - 1; last >= 0 {
 		o.members, s.spare = s.spare[last], s.spare[:last]
 	} else {
@@ -79,7 +88,7 @@ func (s *sandbox) newObject(text string) *object {
 // could look at them.
 func (s *sandbox) reclaim() {
 	for _, o := range s.objects {
-		if cap(o.members) <= fewMembers {
+		if cap(o.members) == fewMembers {
 			clear(o.members)
 			s.spare = append(s.spare, o.members[:0])
 		}
@@ -113,10 +122,10 @@ func (o *object) Get(name string) goja.Value {
 	}
 	m := &o.members[i]
 	if m.value == nil {
-		p := jsonParser{s: o.s, text: o.text, depth: 1}
+		p := jsonParser{s: o.s, text: o.text, depth: o.depth + 1, lazy: true}
 		value, _, err := p.value(m.start)
-		if err != nil { // it was checked when it was found
-			panic(o.s.js.NewTypeError("%s", err.Error()))
+		if err != nil { // too large; that it is JSON was checked when it was found
+			panic(o.s.rangeError("%s: %s", name, err.Error()))
 		}
 		m.value = value
 	}

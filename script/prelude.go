@@ -39,9 +39,14 @@ func (s *sandbox) prepare() error {
 	s.guardRegExps()
 	s.guardCalls()
 	s.guardJSON()
+	s.guardObjects()
 
 	globals := s.js.NewObject()
 	s.define(globals, "console", s.console(), true)
+	s.define(globals, copyGuard, s.native(copyGuard, func(call goja.FunctionCall) goja.Value {
+		s.checkMembers(call.Argument(0))
+		return call.Argument(0)
+	}), false)
 	for _, name := range s.options.Functions {
 		s.define(globals, name, s.hostFunction(name), true)
 	}

@@ -33,6 +33,7 @@ type sandbox struct {
 	stopped atomic.Bool
 	broken  bool
 	depth   int // of built-in functions
+	made    int // values of JSON
 
 	spare   [][]member // of former arguments, for use again
 	objects []*object  // of this call
@@ -66,7 +67,7 @@ func (s *sandbox) touched() bool {
 
 // call runs the program, which is a function, and calls that function.
 func (s *sandbox) call(program *goja.Program, host Host, args []string) (result Result, err error) {
-	s.host, s.log, s.rejected, s.depth = host, log{}, nil, 0
+	s.host, s.log, s.rejected, s.depth, s.made = host, log{}, nil, 0, 0
 	size := 0
 	for _, arg := range args {
 		size += len(arg)
@@ -76,9 +77,9 @@ func (s *sandbox) call(program *goja.Program, host Host, args []string) (result 
 		if x := recover(); x != nil { // an interrupt outside the interpreter, or a mistake in it
 			err = s.failure(x)
 		}
-		if late := s.watch.end(); late && !errors.Is(err, ErrMemory) {
-			s.stopped.Store(true)
-			err = ErrTimeout
+		if reason := s.watch.end(); reason != nil {
+			s.broken = true
+			err = reason
 		}
 		result.Log, s.host = s.log.lines, nil
 		s.reclaim()

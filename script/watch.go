@@ -22,6 +22,7 @@ type watch struct {
 
 	mu      sync.Mutex
 	running bool
+	reason  error
 	begun   time.Time
 	limit   time.Duration
 	growth  int64 // allowed, in bytes
@@ -39,19 +40,28 @@ func newWatch(interrupt func(reason error)) *watch {
 
 func (w *watch) begin(limit time.Duration, growth int64) {
 	w.mu.Lock()
-	w.running, w.begun, w.limit, w.growth, w.lowest = true, time.Now(), limit, growth, 0
+	w.running, w.reason, w.begun, w.limit, w.growth, w.lowest = true, nil, time.Now(), limit, growth, 0
 	w.mu.Unlock()
 	w.timer.Reset(min(firstLook, limit))
 }
 
-// end reports whether the call took longer than its limit, which it can have done
-// without being interrupted: in a built-in function.
-func (w *watch) end() (late bool) {
+// end returns why the call must fail, nil if it need not. It can have taken longer than
+// its limit without being interrupted: in a built-in function.
+func (w *watch) end() error {
 	w.timer.Stop()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.running = false
-	return time.Since(w.begun) >= w.limit
+	if w.reason == nil && time.Since(w.begun) >= w.limit {
+		return ErrTimeout
+	}
+	return w.reason
+}
+
+// stop interrupts the call that runs.
+func (w *watch) stop(reason error) {
+	w.reason = reason
+	w.interrupt(reason)
 }
 
 func (w *watch) look() {
@@ -62,7 +72,7 @@ func (w *watch) look() {
 	}
 	left := w.limit - time.Since(w.begun)
 	if left <= 0 {
-		w.interrupt(ErrTimeout)
+		w.stop(ErrTimeout)
 		return
 	}
 	metrics.Read(w.sample[:])
@@ -71,7 +81,7 @@ func (w *watch) look() {
 		w.lowest = heap
 	}
 	if heap-w.lowest > w.growth {
-		w.interrupt(ErrMemory)
+		w.stop(ErrMemory)
 		return
 	}
 	w.timer.Reset(min(nextLook, left))
