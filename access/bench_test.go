@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"syscall"
@@ -65,6 +66,20 @@ func BenchmarkSyncFunction(b *testing.B) {
 			b.ReportMetric(float64(processorTime(b)-begin)/float64(b.N), "cpu-ns/op")
 		})
 	}
+}
+
+// BenchmarkReference is what the standard library takes for the same document: by it the
+// numbers of different machines, or of one that is busy, compare.
+func BenchmarkReference(b *testing.B) {
+	body := listDocument("l").Body
+	begin := processorTime(b)
+	for b.Loop() {
+		var value any
+		if err := json.Unmarshal(body, &value); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(processorTime(b)-begin)/float64(b.N), "cpu-ns/op")
 }
 
 func processorTime(b *testing.B) int64 {

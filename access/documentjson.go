@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/caddysync/caddy-sync/syncstore"
 )
@@ -61,8 +63,12 @@ func appendAttachments(text []byte, attachments []syncstore.Attachment) []byte {
 	return append(text, '}')
 }
 
-// appendText writes a string as JSON.
+// appendText writes a string as JSON. A content type may come from a header that is no
+// UTF-8.
 func appendText(text []byte, s string) []byte {
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' {
 			quoted, err := json.Marshal(s)
