@@ -1,0 +1,6 @@
+//go:build race
+
+package script
+
+// raceEnabled: the race detector makes built-in functions that copy much slow.
+const raceEnabled = true
