@@ -74,6 +74,7 @@ func FuzzConvert(f *testing.F) {
 		return show(v)
 	})`)))
 	f.Fuzz(func(t *testing.T, text string) {
+		s.made = 0
 		lazy, err := s.argument(text)
 		whole, wholeErr := s.parse(text)
 		require.Equal(t, err == nil, wholeErr == nil, "%v %v", err, wholeErr)
