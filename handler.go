@@ -238,7 +238,8 @@ func (h *Handler) logFields(r *http.Request) {
 	if !ok {
 		return
 	}
-	name, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, h.PathPrefix), "/"), "/")
+	keyspace, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, h.PathPrefix), "/"), "/")
+	name, _, _ := strings.Cut(keyspace, ".")
 	if databaseName.MatchString(name) {
 		extra.Add(zap.String("sync_db", name))
 	}

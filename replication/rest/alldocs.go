@@ -13,8 +13,9 @@ import (
 )
 
 // allDocs answers GET and POST /{db}/_all_docs. total_rows is the number of live
-// documents, offset the number of rows skipped (as PouchDB's own stores count it: how
-// many documents lie before startkey would have to be counted one by one).
+// documents; for somebody who does not see all of them it is the number of rows, since
+// what they see would have to be counted one by one. offset is the number of rows skipped
+// (as PouchDB's own stores count it, for the same reason).
 //
 // A long listing is read in pieces, so that a slow client holds no snapshot of the
 // store: each piece is consistent in itself.
@@ -28,6 +29,7 @@ func (h *Handler) allDocs(rq *request) error {
 		return err
 	}
 	l := h.newListing(rq, collectionDocs{rq.coll, rq.db}, options)
+	l.unreadable = asAnswer(h.unreadable(rq, syncstore.ErrNotFound)).name
 	defer l.close()
 	return l.run(rq.r.Context())
 }
@@ -45,7 +47,6 @@ type collectionDocs struct {
 	db *syncstore.Database
 }
 
-func (c collectionDocs) Info() syncstore.Info { return c.db.Info() }
 func (c collectionDocs) OpenContent(ctx context.Context, content syncstore.Content) (syncstore.ContentReader, error) {
 	return c.db.OpenContent(ctx, content)
 }
@@ -54,8 +55,11 @@ func (c collectionDocs) OpenContent(ctx context.Context, content syncstore.Conte
 type listing struct {
 	o      allDocsOptions
 	source allDocsSource
+	viewer *syncstore.Viewer
 	out    *feedWriter
 	docs   *docWriter
+	// unreadable is the error of a key whose document is not there, or not to be read.
+	unreadable string
 
 	after string // the last ID that was read
 	left  int    // rows that may still be sent, -1 for any number
@@ -69,8 +73,8 @@ func (h *Handler) newListing(rq *request, source allDocsSource, o allDocsOptions
 	lease := newFeedLease(rq, func() (heldLease, error) { return h.lease(rq) })
 	out := &feedWriter{h: h, rq: rq, lease: lease}
 	return &listing{
-		o: o, source: source, out: out, left: o.limit,
-		docs: &docWriter{source: source, out: out, o: o.docs},
+		o: o, source: source, viewer: rq.viewer(), out: out, left: o.limit,
+		docs: &docWriter{source: source, viewer: rq.viewer(), out: out, o: o.docs},
 	}
 }
 
@@ -84,18 +88,21 @@ func (l *listing) run(ctx context.Context) error {
 		l.left = 0
 	}
 	l.out.rq.set("Content-Type", jsonType)
-	info := l.source.Info()
-	b := append(l.out.held(), `{"total_rows":`...)
-	b = strconv.AppendUint(b, info.Docs, 10)
-	b = append(b, `,"offset":`...)
-	b = strconv.AppendInt(b, int64(l.o.skip), 10)
-	if l.o.updateSeq {
-		b = append(b, `,"update_seq":"`...)
-		b = strconv.AppendUint(b, info.Seq, 10)
-		b = append(b, '"')
+	all, err := l.source.SeesAll(ctx, l.viewer)
+	if err != nil {
+		return fmt.Errorf("listing documents: %w", err)
 	}
-	l.out.keep(append(b, `,"rows":[`...))
-	var err error
+	info := l.source.Info()
+	b := append(l.out.held(), '{')
+	if all {
+		b = append(l.appendCounts(b, info.Docs), ',')
+	}
+	if l.o.updateSeq {
+		b = append(b, `"update_seq":"`...)
+		b = strconv.AppendUint(b, info.Seq, 10)
+		b = append(b, `",`...)
+	}
+	l.out.keep(append(b, `"rows":[`...))
 	switch {
 	case l.left == 0, l.o.empty:
 	case l.o.keys != nil:
@@ -106,14 +113,25 @@ func (l *listing) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.out.keep(append(l.out.held(), "\n]}\n"...))
+	b = append(l.out.held(), "\n]"...)
+	if !all {
+		b = l.appendCounts(append(b, ','), uint64(l.sent))
+	}
+	l.out.keep(append(b, "}\n"...))
 	return l.out.finish()
+}
+
+func (l *listing) appendCounts(b []byte, total uint64) []byte {
+	b = strconv.AppendUint(append(b, `"total_rows":`...), total, 10)
+	return strconv.AppendInt(append(b, `,"offset":`...), int64(l.o.skip), 10)
 }
 
 // byRange lists the documents between two IDs.
 func (l *listing) byRange(ctx context.Context) error {
 	for {
-		err := l.source.AllDocs(ctx, l.o.storeOptions(l.after, l.left), l.take)
+		o := l.o.storeOptions(l.after, l.left)
+		o.Viewer = l.viewer
+		err := l.source.AllDocs(ctx, o, l.take)
 		if err != nil && !errors.Is(err, errPieceFull) && !errors.Is(err, errEnough) {
 			return fmt.Errorf("listing documents: %w", err)
 		}
@@ -248,7 +266,9 @@ func (l *listing) byKey(ctx context.Context, key []byte) error {
 	if err != nil {
 		return fmt.Errorf("reading a key: %w", err)
 	}
-	doc, err := l.source.Get(ctx, id, syncstore.GetOptions{Conflicts: l.o.docs.include && l.o.docs.conflicts})
+	doc, err := l.source.Get(ctx, id, syncstore.GetOptions{
+		Conflicts: l.o.docs.include && l.o.docs.conflicts, Viewer: l.viewer,
+	})
 	switch {
 	case errors.Is(err, syncstore.ErrDeleted):
 		return l.tombstone(ctx, id, key)
@@ -267,7 +287,7 @@ func (l *listing) byKey(ctx context.Context, key []byte) error {
 
 // tombstone shows a deleted document, which only its key can name.
 func (l *listing) tombstone(ctx context.Context, id string, key []byte) error {
-	leaves, err := l.source.GetRevs(ctx, id, nil, syncstore.GetOptions{})
+	leaves, err := l.source.GetRevs(ctx, id, nil, syncstore.GetOptions{Viewer: l.viewer})
 	if errors.Is(err, syncstore.ErrNotFound) || (err == nil && len(leaves) == 0) {
 		return l.noDocument(key)
 	}
@@ -285,7 +305,7 @@ func (l *listing) tombstone(ctx context.Context, id string, key []byte) error {
 func (l *listing) noDocument(key []byte) error {
 	b := append(l.separated(), `{"key":`...)
 	b = append(b, bytes.TrimSpace(key)...)
-	l.out.keep(append(b, `,"error":"not_found"}`...))
+	l.out.keep(append(appendQuoted(append(b, `,"error":`...), l.unreadable), '}'))
 	l.sent++
 	return nil
 }

@@ -20,9 +20,12 @@ func (h *Handler) getAttachment(rq *request) error {
 			return err
 		}
 	}
-	doc, err := rq.coll.Get(rq.r.Context(), rq.docID, o)
+	doc, err := h.read(rq, o)
 	if err != nil {
 		return err
+	}
+	if doc.Removed {
+		return h.unreadable(rq, syncstore.ErrNotFound)
 	}
 	a := findAttachment(doc, rq.attName)
 	if a == nil {
@@ -168,7 +171,7 @@ func (h *Handler) deleteAttachment(rq *request) error {
 		return err
 	}
 	if doc == nil {
-		return notFound("missing")
+		return h.unreadable(rq, syncstore.ErrNotFound)
 	}
 	if findAttachment(doc, rq.attName) == nil {
 		return errNoAttachment
@@ -183,7 +186,7 @@ func (h *Handler) attachmentParent(rq *request) (*syncstore.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc, err := rq.coll.Get(rq.r.Context(), rq.docID, syncstore.GetOptions{Rev: rev})
+	doc, err := rq.coll.Get(rq.r.Context(), rq.docID, syncstore.GetOptions{Rev: rev, Viewer: rq.viewer()})
 	switch {
 	case rev.IsZero() && (errors.Is(err, syncstore.ErrNotFound) || errors.Is(err, syncstore.ErrDeleted)):
 		return nil, nil
@@ -191,7 +194,7 @@ func (h *Handler) attachmentParent(rq *request) (*syncstore.Document, error) {
 		return nil, errConflict
 	case err != nil:
 		return nil, err
-	case rev.IsZero():
+	case rev.IsZero(), doc.Removed:
 		return nil, errConflict
 	}
 	return doc, nil

@@ -134,10 +134,15 @@ func (g *bulkGetter) read(entry *wanted) ([]syncstore.RevResult, *answerError, e
 	if err == nil {
 		return results, nil, nil
 	}
-	if answer := asAnswer(err); answer.status < http.StatusInternalServerError {
+	if answer := asAnswer(g.h.unreadable(g.rq, err)); answer.status < http.StatusInternalServerError {
 		return nil, answer, nil
 	}
 	return nil, nil, fmt.Errorf("reading a document: %w", err)
+}
+
+// missing is the answer for a revision that is not there, or not to be read.
+func (g *bulkGetter) missing() *answerError {
+	return asAnswer(g.h.unreadable(g.rq, syncstore.ErrNotFound))
 }
 
 func (g *bulkGetter) shapeFor(entry *wanted, doc *syncstore.Document) shape {
@@ -184,7 +189,7 @@ func (g *bulkGetter) jsonEntry(out *stream, entry *wanted) error {
 			*out.buf = append(*out.buf, ',')
 		}
 		if result.Doc == nil {
-			*out.buf = appendGetError(*out.buf, entry, result.Rev.String(), notFound("missing"))
+			*out.buf = appendGetError(*out.buf, entry, result.Rev.String(), g.missing())
 			continue
 		}
 		*out.buf = append(*out.buf, `{"ok":`...)
@@ -246,7 +251,7 @@ func (g *bulkGetter) mixedEntry(out *stream, parts boundary, entry *wanted) erro
 	}
 	for _, result := range results {
 		if result.Doc == nil {
-			fail(result.Rev.String(), notFound("missing"))
+			fail(result.Rev.String(), g.missing())
 			continue
 		}
 		s := g.shapeFor(entry, result.Doc)

@@ -57,6 +57,7 @@ type changeSource interface {
 	docSource
 	GetRevs(ctx context.Context, id string, revs []syncstore.Rev, o syncstore.GetOptions) ([]syncstore.RevResult, error)
 	Info() syncstore.Info
+	Policy() syncstore.Policy
 	// Done is closed when there is nothing to follow any more.
 	Done() <-chan struct{}
 }
@@ -82,5 +83,4 @@ func (c collectionChanges) Follow(since syncstore.Cursor, o syncstore.FeedOption
 func (c collectionChanges) OpenContent(ctx context.Context, content syncstore.Content) (syncstore.ContentReader, error) {
 	return c.db.OpenContent(ctx, content)
 }
-func (c collectionChanges) Info() syncstore.Info  { return c.db.Info() }
 func (c collectionChanges) Done() <-chan struct{} { return c.db.Done() }

@@ -26,6 +26,7 @@ func parseDocOptions(p params) (docOptions, error) {
 
 // docSource is what documents of rows are read from.
 type docSource interface {
+	SeesAll(ctx context.Context, v *syncstore.Viewer) (bool, error)
 	Get(ctx context.Context, id string, o syncstore.GetOptions) (*syncstore.Document, error)
 	OpenContent(ctx context.Context, content syncstore.Content) (syncstore.ContentReader, error)
 }
@@ -33,6 +34,7 @@ type docSource interface {
 // docWriter puts documents into the rows of an answer.
 type docWriter struct {
 	source docSource
+	viewer *syncstore.Viewer
 	out    *feedWriter
 	o      docOptions
 	// oneLine: a document must not have line breaks. Those in a body are white space
@@ -47,7 +49,7 @@ func (w *docWriter) write(ctx context.Context, id, rev string) error {
 	if err != nil {
 		return fmt.Errorf("row with a bad revision: %w", err)
 	}
-	doc, err := w.source.Get(ctx, id, syncstore.GetOptions{Rev: parsed, Conflicts: w.o.conflicts})
+	doc, err := w.source.Get(ctx, id, syncstore.GetOptions{Rev: parsed, Conflicts: w.o.conflicts, Viewer: w.viewer})
 	if errors.Is(err, syncstore.ErrNotFound) || errors.Is(err, syncstore.ErrDeleted) {
 		w.out.keep(append(w.out.held(), "null"...))
 		return nil

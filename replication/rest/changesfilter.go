@@ -61,7 +61,7 @@ func parseFilter(p params) (changesFilter, error) {
 	case name == "_selector", name == "" && p.raw("selector") != nil:
 		selector, err := parseSelector(p)
 		return changesFilter{selector: selector}, err
-	case name == "":
+	case name == "", name == byChannel: // the store knows who is in which channel
 		return changesFilter{}, nil
 	case name == "_design":
 		return changesFilter{designs: true}, nil
@@ -69,9 +69,9 @@ func parseFilter(p params) (changesFilter, error) {
 		return changesFilter{}, badRequest("The filter _view needs the option view.")
 	case name == "_view", strings.Contains(name, "/") && name[0] != '_':
 		// What a client sees of a filter function that a design document lacks.
-		return changesFilter{}, notFound("missing filter function; this server has _doc_ids, _selector and _design")
+		return changesFilter{}, notFound("missing filter function; this server has sync_gateway/bychannel, _doc_ids, _selector and _design")
 	}
-	return changesFilter{}, badRequest("Unknown filter; try _doc_ids, _selector or _design.")
+	return changesFilter{}, badRequest("Unknown filter; try sync_gateway/bychannel, _doc_ids, _selector or _design.")
 }
 
 // lookUp reads the rows of the named documents without reading the feed. It returns

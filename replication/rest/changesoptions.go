@@ -2,6 +2,8 @@ package rest
 
 import (
 	"time"
+
+	"github.com/caddysync/caddy-sync/syncstore"
 )
 
 // feedKind is how a client wants to get changes.
@@ -28,8 +30,8 @@ const (
 // changesOptions are what _changes was asked for.
 type changesOptions struct {
 	feed feedKind
-	// since is the sequence to go on from. With now, the current one is taken.
-	since uint64
+	// since is the position to go on from. With now, the current one is taken.
+	since syncstore.Cursor
 	now   bool
 	// limit is how many rows go out at most, -1 if any number. CouchDB reads 0 as 1,
 	// and so do we.
@@ -37,6 +39,8 @@ type changesOptions struct {
 	descending bool
 	allLeaves  bool // style=all_docs
 	filter     changesFilter
+	// access says who reads, and what of what they may see. Its viewer is set later.
+	access syncstore.FeedOptions
 
 	docs docOptions
 	// heartbeat is the time between two signs of life, 0 for none.
@@ -50,7 +54,7 @@ type changesOptions struct {
 func parseChangesOptions(p params, lastEventID string) (changesOptions, error) {
 	o := changesOptions{limit: -1, timeout: defaultTimeout}
 	for _, parse := range []func(params) error{
-		o.parseFeed, o.parseStyle, o.parseLimit, o.parseTimes, o.parseDocs,
+		o.parseFeed, o.parseStyle, o.parseLimit, o.parseTimes, o.parseDocs, o.parseAccess,
 	} {
 		if err := parse(p); err != nil {
 			return changesOptions{}, err

@@ -8,13 +8,18 @@ import (
 
 // appendChange appends a row of _changes without its closing brace, so that a "doc"
 // member can follow. The winner's revision comes first; with allLeaves the others
-// follow (style=all_docs). The sequence is a JSON number (DECISIONS 34).
+// follow (style=all_docs). The sequence is a JSON number if it is simple, otherwise a
+// string (DECISIONS 34).
 //
 // It is written by hand because a page of 1000 rows has to take less than 2.5 ms, the
 // store's reading and the network included.
 func appendChange(b []byte, c *syncstore.Change, allLeaves bool) []byte {
 	b = append(b, `{"seq":`...)
-	b = strconv.AppendUint(b, c.Seq, 10)
+	if c.Event == 0 {
+		b = strconv.AppendUint(b, c.Seq, 10)
+	} else {
+		b = append(c.Cursor().Append(append(b, '"')), '"')
+	}
 	b = append(b, `,"id":`...)
 	b = appendQuoted(b, c.ID)
 	b = append(b, `,"changes":[`...)
@@ -34,6 +39,19 @@ func appendChange(b []byte, c *syncstore.Change, allLeaves bool) []byte {
 	b = append(b, ']')
 	if c.Deleted {
 		b = append(b, `,"deleted":true`...)
+	}
+	if len(c.Removed) > 0 {
+		b = append(b, `,"removed":[`...)
+		for i, channel := range c.Removed {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendQuoted(b, channel)
+		}
+		b = append(b, ']')
+	}
+	if c.Revoked {
+		b = append(b, `,"revoked":true`...)
 	}
 	return b
 }

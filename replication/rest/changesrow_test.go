@@ -38,6 +38,21 @@ func TestRowsAreJSONWhateverTheID(t *testing.T) {
 	}
 }
 
+func TestDecision34_RowsOfAnAccessEventNameIt(t *testing.T) {
+	t.Parallel()
+	leaves := []syncstore.ChangeLeaf{{Rev: []byte("1-a")}}
+	for want, change := range map[string]syncstore.Change{
+		`{"seq":7,"id":"d","changes":[{"rev":"1-a"}]}`:                                {Seq: 7},
+		`{"seq":"9:7","id":"d","changes":[{"rev":"1-a"}]}`:                            {Seq: 7, Event: 9},
+		`{"seq":"9:7","id":"d","changes":[{"rev":"1-a"}],"revoked":true}`:             {Seq: 7, Event: 9, Revoked: true},
+		`{"seq":7,"id":"d","changes":[{"rev":"1-a"}],"removed":["a","\"b\""]}`:        {Seq: 7, Removed: []string{"a", `"b"`}},
+		`{"seq":7,"id":"d","changes":[{"rev":"1-a"}],"deleted":true,"removed":["a"]}`: {Seq: 7, Deleted: true, Removed: []string{"a"}},
+	} {
+		change.ID, change.Leaves = []byte("d"), leaves
+		require.Equal(t, want, string(append(appendChange(nil, &change, false), '}')))
+	}
+}
+
 func BenchmarkAppendChange(b *testing.B) {
 	change := &syncstore.Change{
 		Seq: 123456, ID: []byte("0197a1c2-5a3e-7cc1-a0a3-bd2ab90a1f6e"),
@@ -71,7 +86,7 @@ func BenchmarkChangesPage(b *testing.B) {
 			w: w, r: httptest.NewRequest(http.MethodGet, "/", nil), db: db, coll: db.Default(),
 			principal: &auth.Principal{}, started: time.Now(),
 		}
-		o := changesOptions{since: uint64(rows % 4000), limit: 1000, allLeaves: true}
+		o := changesOptions{since: syncstore.At(uint64(rows % 4000)), limit: 1000, allLeaves: true}
 		f := h.newChangeFeed(rq, collectionChanges{rq.coll, rq.db}, o)
 		if err := f.run(b.Context()); err != nil {
 			b.Fatal(err)

@@ -48,7 +48,7 @@ func (f *changeFeed) sift(ctx context.Context) error {
 			continue
 		}
 		if f.left--; f.left == 0 {
-			f.at, f.complete = rows[i].seq, false
+			f.at, f.complete = rows[i].at, false
 			return nil
 		}
 	}

@@ -5,59 +5,67 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/caddysync/caddy-sync/syncstore"
 )
 
 // sinceNow is what a client asks for that wants only what comes.
 const sinceNow = "now"
 
-// parseSince reads where a client wants to go on (DECISIONS 34). The forms are "S", and
-// as input only "E:S" (S of an access event E), "L::S" and "L:E:S" (S although not all
-// after L was seen) and CouchDB's "N-…", whose tail means nothing here. Of several
-// numbers the lowest counts: a client may get a row twice, and never misses one. A
-// number that no sequence can reach is as good as any above the current one.
-func parseSince(text string) (uint64, error) {
+// parseSince reads where a client wants to go on (DECISIONS 34): "S" and "E:S" as we write
+// them, what Sync Gateway writes beside these, and CouchDB's "N-…", whose tail means
+// nothing here. A number that no sequence can reach is as good as any above the current
+// one.
+func parseSince(text string) (syncstore.Cursor, error) {
 	if text == "" {
-		return 0, nil
+		return syncstore.Cursor{}, nil
 	}
+	sequence := text
 	if text[0] == '"' {
-		var inner string
-		if json.Unmarshal([]byte(text), &inner) != nil || strings.HasPrefix(inner, `"`) {
-			return 0, badSince()
+		if json.Unmarshal([]byte(text), &sequence) != nil {
+			return syncstore.Cursor{}, badSince(text)
 		}
-		return parseSince(inner)
+		if sequence == "" {
+			return syncstore.Cursor{}, nil
+		}
 	}
-	if number, tail, ok := strings.Cut(text, "-"); ok {
-		if tail == "" {
-			return 0, badSince()
+	if number, tail, ok := strings.Cut(sequence, "-"); ok {
+		if tail == "" || !decimal(number) {
+			return syncstore.Cursor{}, badSince(sequence)
 		}
-		return parseSequence(number)
+		sequence = number
+	}
+	at, err := syncstore.ParseCursor(inRange(sequence))
+	if err != nil {
+		return syncstore.Cursor{}, badSince(sequence)
+	}
+	return at, nil
+}
+
+// inRange makes the largest number of each that is larger.
+func inRange(text string) string {
+	if len(text) < len("18446744073709551615") {
+		return text
 	}
 	parts := strings.Split(text, ":")
-	if len(parts) > 3 {
-		return 0, badSince()
-	}
-	lowest := uint64(math.MaxUint64)
 	for i, part := range parts {
-		if part == "" && len(parts) == 3 && i == 1 {
-			continue // "L::S"
+		if decimal(part) {
+			if n, err := strconv.ParseUint(part, 10, 64); err != nil && n == math.MaxUint64 {
+				parts[i] = strconv.FormatUint(n, 10)
+			}
 		}
-		n, err := parseSequence(part)
-		if err != nil {
-			return 0, err
-		}
-		lowest = min(lowest, n)
 	}
-	return lowest, nil
+	return strings.Join(parts, ":")
 }
 
-func parseSequence(text string) (uint64, error) {
-	if !decimal(text) {
-		return 0, badSince()
-	}
-	n, _ := strconv.ParseUint(text, 10, 64) // the largest number if it is out of range
-	return n, nil
+func badSince(text string) error {
+	return badRequest("Invalid sequence: " + strconv.Quote(cut(text, 100)))
 }
 
-func badSince() error {
-	return badRequest("The option since must be a sequence of this database or now.")
+// cut shortens a text for an error.
+func cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	return text[:limit] + "…"
 }

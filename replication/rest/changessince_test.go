@@ -2,30 +2,32 @@ package rest
 
 import (
 	"math"
-	"strconv"
+	"strings"
 	"testing"
 
+	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/stretchr/testify/require"
 )
 
 func TestDecision34_SinceTakesTheFormsOfCursors(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]uint64{
-		"":                       0,
-		"0":                      0,
-		"5":                      5,
-		"007":                    7,
-		`"5"`:                    5,
-		"12:5":                   5,
-		"5:12":                   5,
-		"3::9":                   3,
-		"3:20:9":                 3,
-		"7-g1AAAACheJzLYWBg":     7,
-		`"7-g1AAAACheJzLYWBg"`:   7,
-		"7-a:b-c":                7,
-		"18446744073709551615":   math.MaxUint64,
-		"99999999999999999999":   math.MaxUint64,
-		"99999999999999999999:4": 4,
+	for text, want := range map[string]syncstore.Cursor{
+		"":                       {},
+		`""`:                     {},
+		"0":                      {},
+		"5":                      {Seq: 5},
+		"007":                    {Seq: 7},
+		`"5"`:                    {Seq: 5},
+		"12:5":                   {Event: 12, Seq: 5},
+		`"12:5"`:                 {Event: 12, Seq: 5},
+		"3::9":                   {Seq: 3},
+		"3:20:9":                 {Seq: 3},
+		"7-g1AAAACheJzLYWBg":     {Seq: 7},
+		`"7-g1AAAACheJzLYWBg"`:   {Seq: 7},
+		"7-a:b-c":                {Seq: 7},
+		"18446744073709551615":   {Seq: math.MaxUint64},
+		"99999999999999999999":   {Seq: math.MaxUint64},
+		"99999999999999999999:4": {Event: math.MaxUint64, Seq: 4},
 	} {
 		got, err := parseSince(text)
 		require.NoError(t, err, text)
@@ -37,11 +39,13 @@ func TestSinceThatIsNoSequenceIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"-1", "-", "5-", "x", "5x", "1.5", "1e3", "+5", " 5", ":", "::", "5:", ":5", "5::", "::5", "1:2:3:4", "1::2:3",
-		`"`, `""5""`, `"5`, `"\"5\""`, "[5]", "{}", "null", "NOW", "0x10", "٣", "5\x00",
+		`"`, "5:5-x", "-5", `""5""`, `"5`, `"\"5\""`, "[5]", "{}", "null", "NOW", "0x10", "٣", "5\x00",
 	} {
 		_, err := parseSince(text)
 		require.Error(t, err, "%q", text)
-		require.Equal(t, 400, asAnswer(err).status, text)
+		answer := asAnswer(err)
+		require.Equal(t, 400, answer.status, text)
+		require.True(t, strings.HasPrefix(answer.reason, "Invalid sequence: \""), answer.reason)
 	}
 }
 
@@ -55,7 +59,7 @@ func FuzzSince(f *testing.F) {
 			require.Equal(t, 400, asAnswer(err).status)
 			return
 		}
-		again, err := parseSince(strconv.FormatUint(since, 10))
+		again, err := parseSince(since.String())
 		require.NoError(t, err)
 		require.Equal(t, since, again)
 	})

@@ -9,15 +9,23 @@ import (
 	"github.com/caddysync/caddy-sync/syncstore"
 )
 
-// databaseInfo answers GET and HEAD of /{db}.
+// databaseInfo answers GET and HEAD of /{db}. Who does not see every document is not told
+// how many there are, as in Sync Gateway, which tells nobody: 0 would be wrong, and to
+// count what they see every channel of theirs would have to be read.
 func (h *Handler) databaseInfo(rq *request) error {
-	info := rq.db.Info()
+	all, err := rq.seesAll()
+	if err != nil {
+		return fmt.Errorf("describing a database: %w", err)
+	}
+	info := rq.coll.Info()
 	b := append(make([]byte, 0, 384), `{"db_name":`...)
-	b = appendQuoted(b, info.Name)
-	b = append(b, `,"doc_count":`...)
-	b = strconv.AppendUint(b, info.Docs, 10)
-	b = append(b, `,"doc_del_count":`...)
-	b = strconv.AppendUint(b, info.DeletedDocs, 10)
+	b = appendQuoted(b, rq.keyspace)
+	if all {
+		b = append(b, `,"doc_count":`...)
+		b = strconv.AppendUint(b, info.Docs, 10)
+		b = append(b, `,"doc_del_count":`...)
+		b = strconv.AppendUint(b, info.DeletedDocs, 10)
+	}
 	b = append(b, `,"update_seq":"`...)
 	b = strconv.AppendUint(b, info.Seq, 10)
 	b = append(b, `","purge_seq":"0","compact_running":false,"uuid":`...)

@@ -23,14 +23,14 @@ func (h *Handler) getDocument(rq *request) error {
 	if o.openRevs != "" {
 		return h.openRevs(rq, o)
 	}
-	doc, err := rq.coll.Get(rq.r.Context(), rq.docID, syncstore.GetOptions{
+	doc, err := h.read(rq, syncstore.GetOptions{
 		Rev: o.rev, Latest: o.latest, History: o.needsHistory(), Conflicts: o.conflicts || o.deletedConflicts,
 	})
 	if err != nil {
 		return err
 	}
 	o.inlineFrom(doc)
-	if o.plain() {
+	if o.plain() && !doc.Removed { // it may come back, and then the entity is another one
 		etag := string(appendETag(nil, doc.Rev))
 		if !rq.noMatch(etag) {
 			return rq.notModified(etag)
@@ -45,7 +45,7 @@ func (h *Handler) getDocument(rq *request) error {
 
 // getWinner is the shortest way for the plain read, which is most reads there are.
 func (h *Handler) getWinner(rq *request) error {
-	doc, err := rq.coll.Get(rq.r.Context(), rq.docID, syncstore.GetOptions{})
+	doc, err := h.read(rq, syncstore.GetOptions{})
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func appendETag(b []byte, rev syncstore.Rev) []byte {
 func (h *Handler) sendDocument(rq *request, doc *syncstore.Document, o readOptions) error {
 	out := h.newStream(rq, http.StatusOK, jsonType)
 	defer out.close()
-	if o.revsInfo {
+	if o.revsInfo && !doc.Removed {
 		info, err := h.revsInfo(rq, doc)
 		if err != nil {
 			return err
@@ -224,13 +224,18 @@ func appendStubs(b []byte, doc *syncstore.Document, s shape) []byte {
 // sends reports whether the content of a goes with the document.
 func (s *shape) sends(a *syncstore.Attachment) bool { return s.attachments && a.RevPos > s.since }
 
+// appendHead begins a document. Of one that the reader cannot see any more nothing is told
+// but its ID and revision, and its ancestry if it was asked for.
 func appendHead(b []byte, doc *syncstore.Document, s shape) []byte {
 	b = append(b, `{"_id":`...)
 	b = appendQuoted(b, doc.ID)
 	b = append(b, `,"_rev":"`...)
 	b = doc.Rev.Append(b)
 	b = append(b, '"')
-	if doc.Deleted {
+	if doc.Removed {
+		b = append(b, `,"_removed":true`...)
+		s = shape{revs: s.revs}
+	} else if doc.Deleted {
 		b = append(b, `,"_deleted":true`...)
 	}
 	if s.localSeq {
@@ -329,7 +334,7 @@ func (h *Handler) revsInfo(rq *request, doc *syncstore.Document) ([]byte, error)
 		b = append(b, `{"rev":"`...)
 		b = result.Rev.Append(b)
 		switch {
-		case result.Doc == nil:
+		case result.Doc == nil, result.Doc.Removed:
 			b = append(b, `","status":"missing"}`...)
 		case result.Doc.Deleted:
 			b = append(b, `","status":"deleted"}`...)

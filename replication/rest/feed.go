@@ -31,20 +31,22 @@ type changeFeed struct {
 	lease  *feedLease
 	docs   *docWriter // nil without include_docs
 
-	at    uint64 // where reading goes on
-	shown uint64 // everything up to it is in the answer, or was filtered out
-	left  int    // rows that may still be sent, -1 for any number
-	sent  int    // rows sent
+	at    syncstore.Cursor // where reading goes on
+	shown syncstore.Cursor // everything up to it is in the answer, or was filtered out
+	left  int              // rows that may still be sent, -1 for any number
+	sent  int              // rows sent
 	// scanned counts the rows that were read since the lease was looked at.
 	scanned int
 	rows    []docRow
 	// complete: all that was there when it was read is in the answer.
 	complete bool
+	// plain: the feed shows every change, to anybody.
+	plain bool
 }
 
 // docRow is a row that waits for its document.
 type docRow struct {
-	seq  uint64
+	at   syncstore.Cursor
 	id   string
 	rev  string
 	lost bool // the reader cannot see the document any more
@@ -53,15 +55,17 @@ type docRow struct {
 
 func (h *Handler) newChangeFeed(rq *request, source changeSource, o changesOptions) *changeFeed {
 	lease := newFeedLease(rq, func() (heldLease, error) { return h.lease(rq) })
+	o.access.Viewer = rq.viewer()
 	f := &changeFeed{
 		o: o, source: source, lease: lease, at: o.since, left: o.limit,
-		out: &feedWriter{h: h, rq: rq, lease: lease},
+		out:   &feedWriter{h: h, rq: rq, lease: lease},
+		plain: plain(o.access.Viewer, source.Policy(), &o.access),
 	}
 	if o.now {
-		f.at = source.Info().Seq
+		f.at = syncstore.At(source.Info().Seq)
 	}
 	if o.docs.include {
-		f.docs = &docWriter{source: source, out: f.out, o: o.docs, oneLine: o.feed.lines()}
+		f.docs = &docWriter{source: source, viewer: rq.viewer(), out: f.out, o: o.docs, oneLine: o.feed.lines()}
 	}
 	if o.live() {
 		lease.stopping, lease.gone = h.Streams, source.Done()
@@ -103,21 +107,21 @@ func (f *changeFeed) begin() {
 
 // page shows the changes that are there now.
 func (f *changeFeed) page(ctx context.Context) error {
-	if ids := f.o.filter.ids; ids != nil && len(ids) <= maxLookups {
+	if ids := f.o.filter.ids; ids != nil && len(ids) <= maxLookups && f.plain {
 		if done, err := f.lookedUp(ctx, ids); done || err != nil {
 			return err
 		}
 	}
 	for {
 		last, err := f.source.Changes(ctx, syncstore.ChangesOptions{
-			Since: syncstore.At(f.at), Limit: f.storeLimit(), Descending: f.o.descending,
+			FeedOptions: f.o.access, Since: f.at, Limit: f.storeLimit(), Descending: f.o.descending,
 		}, func(c *syncstore.Change) error { return f.take(ctx, c) })
 		switch {
 		case errors.Is(err, errPieceFull), errors.Is(err, errEnough):
 		case err != nil:
 			return fmt.Errorf("reading changes: %w", err)
 		default:
-			f.at = last.Seq
+			f.at = last
 			f.complete = f.left != 0
 		}
 		if drained := f.drain(ctx); drained != nil {
@@ -149,10 +153,14 @@ func (f *changeFeed) lookedUp(ctx context.Context, ids map[string]struct{}) (boo
 	if err != nil || !ok {
 		return false, err
 	}
-	if f.at > last {
-		f.at = 0 // DECISIONS 35
+	since := f.at.Seq
+	if f.at.Event != 0 {
+		since = f.at.Event - 1 // of when the feed did not show everything
 	}
-	since := f.at
+	if since > last {
+		since = 0 // DECISIONS 35
+	}
+	f.at = syncstore.At(since)
 	for i := range rows {
 		row := &rows[i]
 		if f.o.descending {
@@ -175,7 +183,7 @@ func (f *changeFeed) lookedUp(ctx context.Context, ids map[string]struct{}) (boo
 		}
 	}
 	if f.left != 0 {
-		f.at, f.complete = last, true
+		f.at, f.complete = syncstore.At(last), true
 	}
 	return true, f.drain(ctx)
 }
@@ -199,7 +207,7 @@ func (f *changeFeed) take(ctx context.Context, c *syncstore.Change) error {
 		}
 		f.scanned = 0
 	}
-	f.at = c.Seq
+	f.at = c.Cursor()
 	if !f.o.filter.matches(c.ID) {
 		return nil
 	}
@@ -209,7 +217,7 @@ func (f *changeFeed) take(ctx context.Context, c *syncstore.Change) error {
 	}
 	if f.docs != nil || selecting {
 		f.rows = append(f.rows, docRow{
-			seq: c.Seq, id: string(c.ID), rev: string(c.Leaves[0].Rev), lost: c.Revoked || len(c.Removed) > 0,
+			at: c.Cursor(), id: string(c.ID), rev: string(c.Leaves[0].Rev), lost: c.Revoked || len(c.Removed) > 0,
 			text: appendChange(nil, c, f.o.allLeaves),
 		})
 		return nil
@@ -217,7 +225,7 @@ func (f *changeFeed) take(ctx context.Context, c *syncstore.Change) error {
 	feed := f.o.feed
 	b := feed.appendBefore(f.out.held(), f.sent == 0)
 	b = append(appendChange(b, c, f.o.allLeaves), '}')
-	f.out.keep(feed.appendAfter(b, c.Seq))
+	f.out.keep(feed.appendAfter(b, c.Cursor()))
 	f.sent++
 	return nil
 }
@@ -246,9 +254,9 @@ func (f *changeFeed) drain(ctx context.Context) error {
 				return fmt.Errorf("reading the document of a change: %w", err)
 			}
 		}
-		f.out.keep(feed.appendAfter(append(f.out.held(), '}'), row.seq))
+		f.out.keep(feed.appendAfter(append(f.out.held(), '}'), row.at))
 		f.sent++
-		f.shown = row.seq
+		f.shown = row.at
 	}
 	f.rows = nil
 	f.shown = f.at
@@ -278,17 +286,18 @@ func (f *changeFeed) check() error {
 // end returns what stands at the end of the answer. pending is how many rows are left
 // after the last: 0 when none was there, otherwise the number of sequences or of
 // documents, whichever is lower. That is exact when each of the documents changed once
-// since, and otherwise too high. With a filter it is not known, and left out.
-func (f *changeFeed) end() (last, pending uint64, known bool) {
+// since, and otherwise too high. With a filter it is not known, and left out; to somebody
+// who does not see everything it would tell of what they do not see.
+func (f *changeFeed) end() (last syncstore.Cursor, pending uint64, known bool) {
 	if f.complete && f.shown == f.at {
 		return f.shown, 0, true
 	}
 	info := f.source.Info()
-	if info.Seq <= f.shown {
+	if info.Seq <= f.shown.Seq && f.shown.Event == 0 {
 		return f.shown, 0, true
 	}
-	if f.o.filter.active() || f.o.descending {
+	if !f.plain || f.o.filter.active() || f.o.descending || f.shown.Event != 0 {
 		return f.shown, 0, false
 	}
-	return f.shown, min(info.Seq-f.shown, info.Docs+info.DeletedDocs), true
+	return f.shown, min(info.Seq-f.shown.Seq, info.Docs+info.DeletedDocs), true
 }

@@ -2,6 +2,8 @@ package rest
 
 import (
 	"strconv"
+
+	"github.com/caddysync/caddy-sync/syncstore"
 )
 
 // setHeaders sets the headers of a feed's answer. Caddy's encode leaves answers with
@@ -46,11 +48,11 @@ func (k feedKind) appendBefore(b []byte, first bool) []byte {
 }
 
 // appendAfter appends what ends a row.
-func (k feedKind) appendAfter(b []byte, seq uint64) []byte {
+func (k feedKind) appendAfter(b []byte, at syncstore.Cursor) []byte {
 	switch k {
 	case feedEventSource:
 		b = append(b, "\nid: "...)
-		b = strconv.AppendUint(b, seq, 10)
+		b = at.Append(b)
 		return append(b, "\n\n"...)
 	case feedContinuous:
 		return append(b, '\n')
@@ -69,7 +71,7 @@ func (k feedKind) appendHeartbeat(b []byte) []byte {
 // appendEnd appends what completes the answer. The last sequence is always a string
 // (DECISIONS 34). To an event source it is an event of its own name, which a page's
 // onmessage does not get, and the ID that the browser comes back with.
-func (k feedKind) appendEnd(b []byte, last uint64, pending uint64, known bool) []byte {
+func (k feedKind) appendEnd(b []byte, last syncstore.Cursor, pending uint64, known bool) []byte {
 	switch k {
 	case feedEventSource:
 		b = append(b, `event: last_seq`+"\n"+`data: {`...)
@@ -79,7 +81,7 @@ func (k feedKind) appendEnd(b []byte, last uint64, pending uint64, known bool) [
 		b = append(b, "\n],\n"...)
 	}
 	b = append(b, `"last_seq":"`...)
-	b = strconv.AppendUint(b, last, 10)
+	b = last.Append(b)
 	b = append(b, '"')
 	if known {
 		b = append(b, `,"pending":`...)
@@ -89,7 +91,7 @@ func (k feedKind) appendEnd(b []byte, last uint64, pending uint64, known bool) [
 	return k.appendAfterEnd(b, last)
 }
 
-func (k feedKind) appendAfterEnd(b []byte, last uint64) []byte {
+func (k feedKind) appendAfterEnd(b []byte, last syncstore.Cursor) []byte {
 	if k.lines() {
 		return k.appendAfter(b, last)
 	}

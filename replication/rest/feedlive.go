@@ -52,7 +52,11 @@ func (f *changeFeed) follow(ctx context.Context) error {
 	// A snapshot may show a commit before the counters do. Follow would take such a
 	// sequence for one from the future and begin anew (DECISIONS 35); readLive leaves
 	// out what has been shown.
-	live := f.source.Follow(syncstore.At(min(f.at, f.source.Info().Seq)), syncstore.FeedOptions{})
+	from := f.at
+	if counted := syncstore.At(f.source.Info().Seq); from.Compare(counted) > 0 {
+		from = counted
+	}
+	live := f.source.Follow(from, f.o.access)
 	defer live.Close()
 	interval := f.o.timeout
 	if f.o.heartbeat > 0 {
@@ -120,7 +124,7 @@ func (f *changeFeed) wait(ctx context.Context, ready <-chan struct{}, tick <-cha
 func (f *changeFeed) readLive(ctx context.Context, live liveChanges) error {
 	for {
 		_, err := live.Read(ctx, f.storeLimit(), func(c *syncstore.Change) error {
-			if c.Seq <= f.at {
+			if c.Cursor().Compare(f.at) <= 0 {
 				return nil
 			}
 			return f.take(ctx, c)
@@ -130,7 +134,9 @@ func (f *changeFeed) readLive(ctx context.Context, live liveChanges) error {
 		case err != nil:
 			return fmt.Errorf("following changes: %w", err)
 		default:
-			f.at = max(f.at, live.Cursor().Seq)
+			if at := live.Cursor(); at.Compare(f.at) > 0 {
+				f.at = at
+			}
 		}
 		f.complete = err == nil && f.left != 0
 		if drained := f.drain(ctx); drained != nil {

@@ -37,7 +37,27 @@ type Config struct {
 // Policy is what a database's configuration means for REST.
 type Policy struct {
 	Limits Limits
+	// Forbidden answers 403 for documents that are not there, and for those that are not to
+	// be read, instead of 404. An administrator gets 404.
+	Forbidden bool
+	// Collection says how writes to a collection are judged. nil: by nobody.
+	Collection func(scope, name string) CollectionPolicy
 }
+
+// CollectionPolicy is what administrators may ask of how a collection's writes are judged.
+type CollectionPolicy struct {
+	// Try judges a write without storing it; nil if nobody judges.
+	Try Try
+	// SyncFunction is the text of the sync function, "" if there is none.
+	SyncFunction string
+}
+
+// Try judges the write that body, a JSON object {"doc","oldDoc","userCtx"}, describes, and
+// answers with JSON. An error that a client can mend has a text for it, and is ErrBadTry.
+type Try func(ctx context.Context, body []byte) (answer []byte, err error)
+
+// ErrBadTry says that the body of a dry run is not as it must be.
+var ErrBadTry = errors.New("bad request for a dry run")
 
 // Limits bound what a request may send, in bytes if not said otherwise; 0 means the
 // default.
@@ -179,8 +199,11 @@ func (h *Handler) signIn(rq *request, to target, act action) error {
 	if err != nil {
 		return fmt.Errorf("opening database: %w", err)
 	}
-	rq.dbName = to.db
+	rq.dbName, rq.keyspace = to.db, to.keyspace
 	rq.db = db
+	if to.collection() {
+		return h.signInCollection(rq, to, act)
+	}
 	if to.kind == kindSession || to.kind == kindSessionHandle || to.kind.oidc() && h.Site.Admin == nil {
 		return nil // auth judges by itself
 	}
@@ -192,6 +215,30 @@ func (h *Handler) signIn(rq *request, to target, act action) error {
 		return err
 	}
 	rq.coll = db.Default()
+	return nil
+}
+
+// signInCollection signs in for a path that names a collection. Whether there is one only
+// those learn who may come in.
+func (h *Handler) signInCollection(rq *request, to target, act action) error {
+	var err error
+	rq.principal, err = h.auth.Authenticate(rq.r, &h.Site, auth.Database{Name: to.db, ID: rq.db.ID()})
+	if err != nil {
+		return err
+	}
+	if err := h.admit(rq, act); err != nil {
+		return err
+	}
+	if to.kind.ofDatabase(rq.r.Method) {
+		return notFound("missing")
+	}
+	scope, name, ok := splitKeyspace(to.keyspace)
+	if ok {
+		rq.coll, ok = rq.db.Collection(scope, name)
+	}
+	if !ok {
+		return noKeyspace(to.keyspace)
+	}
 	return nil
 }
 
@@ -212,7 +259,7 @@ func (h *Handler) signInUnknown(rq *request, to target, act action) error {
 	if err != nil {
 		return err
 	}
-	if to.kind != kindDatabase || rq.r.Method != http.MethodPut {
+	if to.kind != kindDatabase || rq.r.Method != http.MethodPut || to.collection() {
 		return errNoDatabaseFile
 	}
 	rq.principal, rq.dbName = p, to.db

@@ -115,6 +115,9 @@ func (in *incoming) member(name string, value []byte) (err error) {
 		return err
 	case "_revs_info", "_conflicts", "_deleted_conflicts", "_local_seq":
 		return nil // what a read adds; CouchDB ignores it too
+	case "_removed":
+		// Whoever has only the stub of a document must not put it in the document's place.
+		return notFound("Document revision is not accessible")
 	}
 	return docValidation("Bad special document member: " + name)
 }

@@ -29,7 +29,7 @@ func (h *Handler) openRevs(rq *request, o readOptions) error {
 		err = nil
 	}
 	if err != nil {
-		return err
+		return h.unreadable(rq, err)
 	}
 	if multi {
 		return h.openRevsMixed(rq, o, results)

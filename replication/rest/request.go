@@ -17,6 +17,7 @@ type request struct {
 	principal *auth.Principal
 	db        *syncstore.Database   // nil for root endpoints
 	dbName    string                // also set when the database is yet to be made
+	keyspace  string                // how the path names the collection: dbName, or with a collection after it
 	coll      *syncstore.Collection // nil for root endpoints
 	docID     string                // unescaped; "_design/x" with its prefix; for _local without
 	attName   string
@@ -26,6 +27,7 @@ type request struct {
 	// answered is set before the first byte of the answer goes out: an error after
 	// that can only cut the connection.
 	answered bool
+	reader   syncstore.Viewer // what viewer points to: one allocation less
 
 	// headerText holds the values of the answer's headers: one allocation for all.
 	// They are not shared between requests, since other Caddy handlers may rewrite
@@ -43,7 +45,8 @@ func (rq *request) viewer() *syncstore.Viewer {
 	if rq.principal.Admin {
 		return nil
 	}
-	return &syncstore.Viewer{Name: rq.principal.Name, TokenGrants: rq.principal.TokenGrants}
+	rq.reader = syncstore.Viewer{Name: rq.principal.Name, TokenGrants: rq.principal.TokenGrants}
+	return &rq.reader
 }
 
 // set sets a header of the answer. The key must be in canonical form.

@@ -51,11 +51,13 @@ const (
 type target struct {
 	kind kind
 	db   string // "" for root endpoints
-	doc  string // unescaped; for _local without the prefix
-	att  string
-	item string // unescaped: the user, role or session that a path is about
-	part string // unescaped: the session of a user
-	err  error  // the path is ours and malformed
+	// keyspace is the path's first segment: db, or db with a collection.
+	keyspace string
+	doc      string // unescaped; for _local without the prefix
+	att      string
+	item     string // unescaped: the user, role or session that a path is about
+	part     string // unescaped: the session of a user
+	err      error  // the path is ours and malformed
 }
 
 // action is what a method does to a target.
@@ -205,18 +207,33 @@ func (h *Handler) route(path string) (target, bool) {
 	if name[0] == '_' {
 		return routeRoot(name, rest, h.Site.Admin != nil), true
 	}
-	if !h.mounted(name) {
+	db, ours := h.mountedKeyspace(name)
+	if !ours {
 		return target{}, false
 	}
 	if !deeper || rest == "" {
-		return target{kind: kindDatabase, db: name}, true
+		return target{kind: kindDatabase, db: db, keyspace: name}, true
 	}
 	to, ok := routeManagement(rest, h.Site.Admin != nil)
 	if !ok {
 		to = routeDatabase(rest)
 	}
-	to.db = name
+	to.db, to.keyspace = db, name
 	return to, true
+}
+
+// mountedKeyspace returns the database of a keyspace, and whether the site serves it. On a
+// public site of all databases a collection is named with its scope: a name with one dot
+// is that of a file (favicon.ico), for the next handler.
+func (h *Handler) mountedKeyspace(name string) (db string, ours bool) {
+	db = databaseOf(name)
+	if db == "" {
+		return "", false
+	}
+	if h.names == nil && h.Site.Admin == nil && strings.Count(name, ".") == 1 {
+		return "", false
+	}
+	return db, h.mounted(db)
 }
 
 // mounted reports whether the site serves a database of this name. A site of all

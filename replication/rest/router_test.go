@@ -27,6 +27,8 @@ func TestDecision14_WhoAnswersWhat(t *testing.T) {
 	s.runAll([]scenario{
 		{name: "any name is ours", path: "/unknown", status: 401, has: []string{"Login required"}},
 		{name: "no name of a database", path: "/favicon.ico", status: next},
+		{name: "nor this", path: "/.well-known/acme", status: next},
+		{name: "a collection in full", path: "/unknown.scope.collection", status: 401, has: []string{"Login required"}},
 		{name: "known", path: "/notes"},
 	})
 	s = newSite(t, func(c *Config, _ *fakeAuth) { c.PathPrefix = "/api" })
@@ -68,11 +70,20 @@ func TestRoute(t *testing.T) {
 		"/notes/_session":      {kind: kindSession, db: "notes"},
 		"/notes/%E2%82%AC":     {kind: kindDocument, db: "notes", doc: "€"},
 		"/notes":               {kind: kindDatabase, db: "notes"},
+		"/notes.c":             {kind: kindDatabase, db: "notes", keyspace: "notes.c"},
+		"/notes.s.c/":          {kind: kindDatabase, db: "notes", keyspace: "notes.s.c"},
+		"/notes.s.c/x.y/z":     {kind: kindAttachment, db: "notes", keyspace: "notes.s.c", doc: "x.y", att: "z"},
+		"/notes%2Es%2Ec/x":     {kind: kindDocument, db: "notes", keyspace: "notes.s.c", doc: "x"},
+		"/notes.a.b.c.d/x":     {kind: kindDocument, db: "notes", keyspace: "notes.a.b.c.d", doc: "x"},
+		"/notes./_changes":     {kind: kindChanges, db: "notes", keyspace: "notes."},
 		"/_session":            {kind: kindRootSession},
 		"/_session/x":          {kind: kindRootSessionHandle, item: "x"},
 	} {
 		got, ours := h.route(path)
 		require.True(t, ours, path)
+		if want.keyspace == "" {
+			want.keyspace = want.db
+		}
 		require.Equal(t, want, got, path)
 	}
 }
@@ -98,7 +109,7 @@ func FuzzRouter(f *testing.F) {
 			}
 			switch to.kind {
 			case kindDocument, kindLocal:
-				if to.doc == "" || to.att != "" || to.db == "" {
+				if to.doc == "" || to.att != "" || to.db == "" || to.keyspace == "" {
 					t.Fatalf("%q: %+v", path, to)
 				}
 				if to.doc[0] == '_' && to.kind == kindDocument && !strings.HasPrefix(to.doc, "_design/") {

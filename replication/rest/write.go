@@ -55,14 +55,15 @@ func (h *Handler) postDocument(rq *request) error {
 		return badRequest("_local documents are written with PUT.")
 	}
 	rq.docID = in.id
-	rq.set("Location", h.PathPrefix+"/"+url.PathEscape(rq.dbName)+"/"+url.PathEscape(in.id))
+	rq.set("Location", h.PathPrefix+"/"+url.PathEscape(rq.keyspace)+"/"+url.PathEscape(in.id))
 	return h.put(rq, p, &in, nil)
 }
 
 // deleteDocument answers DELETE /{db}/{doc}?rev=….
 func (h *Handler) deleteDocument(rq *request) error {
-	// A document that is not there, or not any more, is a 404 whatever the revision.
-	if _, err := rq.coll.Get(rq.r.Context(), rq.docID, syncstore.GetOptions{}); err != nil {
+	// A document that is not there, not any more or not to be read is a 404 whatever the
+	// revision.
+	if _, err := h.read(rq, syncstore.GetOptions{}); err != nil {
 		return err
 	}
 	rev, err := rq.agreedRev(syncstore.Rev{})
