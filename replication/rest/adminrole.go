@@ -31,8 +31,10 @@ func (h *Handler) readRole(rq *request) (*roleBody, error) {
 	if err := take(body, "admin_channels", &r.change.AdminChannels); err != nil {
 		return nil, err
 	}
-	r.change.Collections, err = body.takeCollections(&r.change.AdminChannels)
-	return r, err
+	if r.change.Collections, err = body.takeCollections(&r.change.AdminChannels); err != nil {
+		return nil, err
+	}
+	return r, rq.knownCollections(r.change.Collections)
 }
 
 // listRoles answers GET /{db}/_role/, with deleted=true also those that were deleted.
@@ -59,6 +61,9 @@ func (h *Handler) getRole(rq *request) error {
 	}
 	info, err := a.Role(rq.item)
 	if err != nil {
+		return err
+	}
+	if err := rq.completeRole(&info); err != nil {
 		return err
 	}
 	return rq.sendValue(info)
@@ -95,6 +100,9 @@ func (h *Handler) storeRole(rq *request, name string, r *roleBody) error {
 	}
 	now, err := a.RoleBefore(name)
 	if err != nil {
+		return err
+	}
+	if err := rq.completeRole(&now); err != nil {
 		return err
 	}
 	members, err := asMembers(now)

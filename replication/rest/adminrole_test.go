@@ -8,6 +8,7 @@ import (
 func TestF97_Roles(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
+	o.collection("s", "c")
 	o.put("alice", `{"admin_roles":["staff","later"],"admin_channels":["own"]}`)
 	o.at(o.admin, []scenario{
 		{name: "none", path: "/notes/_role/", has: []string{"[]\n"}, headers: map[string]string{"Cache-Control": "no-store"}},

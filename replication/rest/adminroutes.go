@@ -3,7 +3,7 @@ package rest
 import "strings"
 
 // routeManagement finds where a path below a database leads if it is one about sessions
-// or, on an administrator's site, about users and roles. A public site has no such
+// or, on an administrator's site, about users, roles and what they may see. A public site has no such
 // endpoints: to it the names are unknown.
 func routeManagement(path string, admin bool) (to target, ok bool) {
 	path = strings.TrimSuffix(path, "/")
@@ -20,6 +20,11 @@ func routeManagement(path string, admin bool) (to target, ok bool) {
 		return target{kind: kindSessionHandle, item: parts[1]}, true
 	case !admin:
 		return target{}, false
+	}
+	if to, ok := routeAccess(parts); ok {
+		return to, true
+	}
+	switch {
 	case parts[0] == "_user":
 		return routeUser(parts[1:])
 	case parts[0] == "_role" && len(parts) == 1:

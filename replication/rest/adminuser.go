@@ -138,6 +138,9 @@ func (h *Handler) getUser(rq *request) error {
 	if err != nil {
 		return err
 	}
+	if err := rq.completeUser(&info); err != nil {
+		return err
+	}
 	return rq.sendValue(info)
 }
 
@@ -173,6 +176,9 @@ func (h *Handler) storeUser(rq *request, name string, u *userBody) error {
 	}
 	now, err := a.Before(name)
 	if err != nil {
+		return err
+	}
+	if err := rq.completeUser(&now); err != nil {
 		return err
 	}
 	if err := u.settle(&now); err != nil {

@@ -90,6 +90,7 @@ func TestUserBodiesAreStrict(t *testing.T) {
 func TestF38_ReadOnlyMembersMayBeSaidAgain(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
+	o.collection("s", "c")
 	token := o.issuer.token("carl", map[string]any{"roles": []string{"r1"}, "channels": []string{"c2", "c1"}, "email": "carl@example.com"})
 	o.at(o.public, scenario{path: "/notes", header: bearer(token)})
 	o.put("carl", `{"admin_channels":["mine"],"collection_access":{"s":{"c":{"admin_channels":["x"]}}}}`)
@@ -241,6 +242,7 @@ func TestF95_UsersMadeAtTheSameTime(t *testing.T) {
 	codes := make([]int, writers)
 	var all sync.WaitGroup
 	for i := range writers {
+		o.collection("s", fmt.Sprintf("c%d", i))
 		all.Go(func() {
 			r := o.quiet(o.admin, scenario{method: http.MethodPost, path: "/notes/_user/", body: fmt.Sprintf(`{"name":"one","admin_channels":["c%d"]}`, i)})
 			codes[i] = r.Code

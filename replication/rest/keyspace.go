@@ -49,7 +49,7 @@ func (k kind) ofDatabase(method string) bool {
 	case kindDatabase:
 		return method == http.MethodPut || method == http.MethodDelete
 	case kindSession, kindSessionHandle, kindUsers, kindUser, kindUserSessions, kindUserSession, kindUserIdentities,
-		kindRoles, kindRole:
+		kindRoles, kindRole, kindAccessHistory, kindAccessHistoryCompact, kindAllChannels:
 		return true
 	}
 	return k.oidc()

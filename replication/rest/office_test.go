@@ -115,6 +115,16 @@ func (o *office) nothingLeaked() {
 	require.NotRegexp(o.t, `\$argon2id\$v=|\$2[aby]\$\d`, o.seen.String(), "a hash got out")
 }
 
+// collection makes a collection of the database notes.
+func (o *office) collection(scope, name string) *syncstore.Collection {
+	o.t.Helper()
+	db, err := o.store.Database("notes")
+	require.NoError(o.t, err)
+	c, err := db.OpenCollection(o.t.Context(), scope, name)
+	require.NoError(o.t, err)
+	return c
+}
+
 // secret plants a password: no answer may have it.
 func (o *office) secret(s string) string {
 	o.secrets = append(o.secrets, s)

@@ -43,6 +43,12 @@ const (
 	kindRoles
 	kindRole
 	kindExplain
+	kindAccessHistory
+	kindAccessHistoryCompact
+	kindAllChannels
+	kindResync
+	kindTry
+	kindSyncFunction
 	kindUnknown // an underscore name that is no endpoint
 	kinds
 )
@@ -115,6 +121,9 @@ func table(k kind) actions {
 		}
 	}
 	if a, ok := managementActions(k); ok {
+		return a
+	}
+	if a, ok := accessActions(k); ok {
 		return a
 	}
 	return documentActions(k)

@@ -47,8 +47,10 @@ func (h *Handler) readUser(rq *request) (*userBody, error) {
 			return nil, err
 		}
 	}
-	u.change.Collections, err = body.takeCollections(&u.change.AdminChannels)
-	return u, err
+	if u.change.Collections, err = body.takeCollections(&u.change.AdminChannels); err != nil {
+		return nil, err
+	}
+	return u, rq.knownCollections(u.change.Collections)
 }
 
 // settle judges what can only be judged knowing the user as they are: members that are

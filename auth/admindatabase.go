@@ -1,0 +1,25 @@
+package auth
+
+import "go.uber.org/zap"
+
+// AdminEvent is something that an administrator did and that others carry out: the audit
+// log has it beside what auth does itself.
+type AdminEvent string
+
+// What administrators do to channels, and to how writes are judged.
+const (
+	AccessHistoryCompacted AdminEvent = "access_history_compacted" // about a user
+	ResyncStarted          AdminEvent = "resync_started"           // about a keyspace, as the others
+	ResyncStopped          AdminEvent = "resync_stopped"
+	SyncFunctionRead       AdminEvent = "sync_function_read"
+	SyncFunctionTried      AdminEvent = "sync_function_tried"
+)
+
+// Note writes an entry of the audit log about a user or a keyspace.
+func (a *Administration) Note(event AdminEvent, about string) {
+	if event == AccessHistoryCompacted {
+		a.note(string(event), auditUser(about))
+		return
+	}
+	a.note(string(event), zap.String("keyspace", auditText(about)))
+}
