@@ -70,7 +70,7 @@ type listing struct {
 }
 
 func (h *Handler) newListing(rq *request, source allDocsSource, o allDocsOptions) *listing {
-	lease := newFeedLease(rq, func() (heldLease, error) { return h.lease(rq) })
+	lease := newFeedLease(rq, func() (heldLease, error) { return h.take(rq) })
 	out := &feedWriter{h: h, rq: rq, lease: lease}
 	return &listing{
 		o: o, source: source, viewer: rq.viewer(), out: out, left: o.limit,

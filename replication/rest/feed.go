@@ -54,7 +54,7 @@ type docRow struct {
 }
 
 func (h *Handler) newChangeFeed(rq *request, source changeSource, o changesOptions) *changeFeed {
-	lease := newFeedLease(rq, func() (heldLease, error) { return h.lease(rq) })
+	lease := newFeedLease(rq, func() (heldLease, error) { return h.take(rq) })
 	o.access.Viewer = rq.viewer()
 	f := &changeFeed{
 		o: o, source: source, lease: lease, at: o.since, left: o.limit,
