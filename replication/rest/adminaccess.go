@@ -103,14 +103,16 @@ type heldGrant struct {
 	Since uint64 `json:"since"`
 	// By is admin, token or document.
 	By string `json:"by"`
-	// Document is the one that grants it.
+	// Document is the one that grants it, in Keyspace.
 	Document string `json:"document,omitempty"`
+	Keyspace string `json:"keyspace,omitempty"`
 	// Role is the one that the user has the channel by.
 	Role string `json:"role,omitempty"`
 }
 
 // allChannels answers GET /{db}/_user/{name}/_all_channels: what the user has, who gave it
-// and since which sequence it counts. The channel ! is everybody's and not in it.
+// and since which sequence it counts. What a token gave is in all collections, which are
+// "*". The channel ! is everybody's and not in it.
 func (h *Handler) allChannels(rq *request) error {
 	a, err := h.administration(rq)
 	if err != nil {
@@ -128,8 +130,8 @@ func (h *Handler) allChannels(rq *request) error {
 	roles := map[string][]heldGrant{}
 	for _, g := range grants {
 		held := heldGrant{Since: g.Since, By: string(g.Source), Document: g.Document, Role: g.Via}
-		if held.By == "" {
-			held.By = "document"
+		if g.Document != "" {
+			held.By, held.Keyspace = "document", keyspaceOf(rq.dbName, g.DocumentScope, g.DocumentCollection)
 		}
 		if g.Channel == "" {
 			roles[g.Role] = append(roles[g.Role], held)

@@ -8,9 +8,12 @@ import (
 	"github.com/caddysync/caddy-sync/syncstore"
 )
 
+// everywhere is the scope and the collection of what is in all collections.
+const everywhere = "*"
+
 // knownCollection returns a 404 if the database does not have the collection.
 func (rq *request) knownCollection(scope, collection string) error {
-	if _, ok := rq.db.Collection(scope, collection); !ok {
+	if _, ok := rq.db.Collection(scope, collection); !ok && (scope != everywhere || collection != everywhere) {
 		return noKeyspace(keyspaceOf(rq.dbName, scope, collection))
 	}
 	return nil
@@ -45,9 +48,12 @@ func (rq *request) complete(
 	if err != nil {
 		return fmt.Errorf("reading grants: %w", err)
 	}
+	var all []string
 	for _, g := range grants {
 		switch {
 		case g.Channel == "":
+		case g.Scope == everywhere:
+			all = append(all, g.Channel)
 		case g.Scope == defaultName && g.Collection == defaultName:
 			*own = withChannel(*own, g.Channel)
 		default:
@@ -60,6 +66,15 @@ func (rq *request) complete(
 			info := (*collections)[g.Scope][g.Collection]
 			info.AllChannels = withChannel(withChannel(info.AllChannels, syncstore.PublicChannel), g.Channel)
 			(*collections)[g.Scope][g.Collection] = info
+		}
+	}
+	for _, channel := range all {
+		*own = withChannel(*own, channel)
+		for _, in := range *collections {
+			for name, info := range in {
+				info.AllChannels = withChannel(info.AllChannels, channel)
+				in[name] = info
+			}
 		}
 	}
 	return nil
