@@ -125,6 +125,7 @@ func (h *Handler) newREST(store *syncstore.Store, streams <-chan struct{}) (*res
 		Store: store, Auth: h.app.auth, Site: h.site, Databases: h.Databases,
 		Database: h.app.restPolicy, Logger: h.logger, CORS: h.CORS.config(),
 		PathPrefix: h.PathPrefix, Version: version(), Streams: streams,
+		Rejected: func() { h.app.handle.metrics.rejections.Add(1) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("site of %s: %w", strings.Join(h.Databases, " "), err)

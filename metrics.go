@@ -16,6 +16,7 @@ type metrics struct {
 
 	feeds        atomic.Int64
 	authFailures atomic.Uint64
+	rejections   atomic.Uint64
 
 	descs metricDescs
 }
@@ -23,6 +24,7 @@ type metrics struct {
 type metricDescs struct {
 	commits, writes, conflicts, retries       *prometheus.Desc
 	feeds, requests, authFailures, disk, free *prometheus.Desc
+	rejections                                *prometheus.Desc
 }
 
 func newMetrics(h *storeHandle) *metrics {
@@ -37,6 +39,7 @@ func newMetrics(h *storeHandle) *metrics {
 		feeds:        desc("feeds", "Requests for changes in progress, live feeds among them."),
 		requests:     desc("requests", "Requests in progress that use the store."),
 		authFailures: desc("auth_failures_total", "Requests whose credentials were refused."),
+		rejections:   desc("document_rejections_total", "Document writes refused by a sync function or an access policy."),
 		disk:         desc("store_disk_bytes", "Space that the store's files take."),
 		free:         desc("store_free_bytes", "Space left for the store."),
 	}}
@@ -58,7 +61,7 @@ func (m *metrics) register(registry prometheus.Registerer) error {
 func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 	d := &m.descs
 	for _, desc := range []*prometheus.Desc{
-		d.commits, d.writes, d.conflicts, d.retries, d.feeds, d.requests, d.authFailures, d.disk, d.free,
+		d.commits, d.writes, d.conflicts, d.retries, d.feeds, d.requests, d.authFailures, d.rejections, d.disk, d.free,
 	} {
 		to <- desc
 	}
@@ -76,6 +79,7 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	gauge(m.descs.feeds, s.Feeds)
 	gauge(m.descs.requests, int64(s.Requests))
 	counter(m.descs.authFailures, s.AuthFailures)
+	counter(m.descs.rejections, s.Rejections)
 	if !open {
 		return
 	}
@@ -100,6 +104,7 @@ type storeStats struct {
 	Requests     int      `json:"requests"`
 	Feeds        int64    `json:"feeds"`
 	AuthFailures uint64   `json:"auth_failures"`
+	Rejections   uint64   `json:"rejections"`
 	DiskBytes    int64    `json:"disk_bytes"`
 	// FreeBytes is -1 if unknown.
 	FreeBytes int64 `json:"free_bytes"`
@@ -109,7 +114,7 @@ type storeStats struct {
 func (h *storeHandle) stats() (storeStats, bool) {
 	s := storeStats{
 		Store: h.key, Requests: h.requests.count(),
-		Feeds: h.metrics.feeds.Load(), AuthFailures: h.metrics.authFailures.Load(), FreeBytes: -1,
+		Feeds: h.metrics.feeds.Load(), AuthFailures: h.metrics.authFailures.Load(), Rejections: h.metrics.rejections.Load(), FreeBytes: -1,
 	}
 	o := h.current()
 	if o == nil {

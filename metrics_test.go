@@ -27,12 +27,13 @@ func TestMetricsAreRegisteredAgainForEachConfiguration(t *testing.T) {
 	t.Parallel()
 	h := newStoreHandle("metrics")
 	h.metrics.authFailures.Add(3)
+	h.metrics.rejections.Add(2)
 	for range 2 {
 		registry := prometheus.NewRegistry()
 		require.NoError(t, h.metrics.register(registry))
 		require.NoError(t, h.metrics.register(registry), "twice is no error")
 		require.Equal(t, map[string]float64{
-			"caddy_sync_auth_failures_total": 3, "caddy_sync_feeds": 0, "caddy_sync_requests": 0,
+			"caddy_sync_auth_failures_total": 3, "caddy_sync_feeds": 0, "caddy_sync_requests": 0, "caddy_sync_document_rejections_total": 2,
 		}, gathered(t, registry), "a store that is not open has no counters of documents")
 	}
 }

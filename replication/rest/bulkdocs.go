@@ -252,7 +252,7 @@ func (w *bulkWriter) write(results []bulkResult) {
 	if len(edits) == 0 {
 		return
 	}
-	for i, done := range w.rq.coll.Write(ctx, edits, w.h.writeOptions(w.rq)) {
+	for i, done := range w.h.write(w.rq, edits) {
 		owners[i].err = done.Err
 		if done.Err == nil {
 			owners[i].rev = done.Rev.String()

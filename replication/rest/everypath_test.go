@@ -195,6 +195,8 @@ func (g *gate) try(who string, p readPath, doc stored) (status int, answer strin
 	return w.Code, strings.NewReplacer(doc.id, "ID", doc.rev, "REV").Replace(all.String())
 }
 
+// F98: the channel ! is a guest's too, and * shows everything.
+//
 // Whoever may read a document gets it on every way, and for everybody else it is on no way
 // that it is there: each answers as for a document that there is none of.
 func TestEveryPathSaysTheSame(t *testing.T) {

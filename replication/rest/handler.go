@@ -32,6 +32,9 @@ type Config struct {
 	Version string // of the server
 	// Streams ends long responses: it is closed when the server stops.
 	Streams <-chan struct{}
+	// Rejected is called for each document that a policy refused to be written. Default:
+	// nothing is.
+	Rejected func()
 }
 
 // Policy is what a database's configuration means for REST.
@@ -282,8 +285,4 @@ func (h *Handler) policy(rq *request) Policy {
 	p := h.Database(rq.dbName)
 	p.Limits = p.Limits.withDefaults()
 	return p
-}
-
-func (h *Handler) writeOptions(rq *request) syncstore.WriteOptions {
-	return syncstore.WriteOptions{Viewer: rq.viewer()}
 }

@@ -86,7 +86,7 @@ func newLeakModel(t *testing.T, seed uint64) *leakModel {
 	t.Helper()
 	g := newGate(t)
 	m := &leakModel{
-		gate: g, random: rand.New(rand.NewPCG(seed, 4)), //nolint:gosec // a test that can be repeated
+		gate: g, random: rand.New(rand.NewPCG(seed, 4)),
 		users: []string{"alice", "bob", "carol", "dave"}, roles: []string{"role:staff", "role:team"},
 		given: map[string]map[string]bool{}, could: map[string]map[string]bool{}, clients: map[string]*modelClient{},
 	}

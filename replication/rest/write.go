@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"mime"
 	"net/http"
 	"net/url"
@@ -115,11 +116,25 @@ func (h *Handler) store(rq *request, edit syncstore.Edit, status int) error {
 	if err := h.recheck(rq); err != nil {
 		return err
 	}
-	result := rq.coll.Write(rq.r.Context(), []syncstore.Edit{edit}, h.writeOptions(rq))[0]
+	result := h.write(rq, []syncstore.Edit{edit})[0]
 	if result.Err != nil {
 		return result.Err
 	}
 	return h.sendOK(rq, status, edit.ID, result.Rev.String())
+}
+
+// write makes edits as whoever asks, and counts those that the policy refused.
+func (h *Handler) write(rq *request, edits []syncstore.Edit) []syncstore.WriteResult {
+	results := rq.coll.Write(rq.r.Context(), edits, syncstore.WriteOptions{Viewer: rq.viewer()})
+	if h.Rejected == nil {
+		return results
+	}
+	for i := range results {
+		if errors.Is(results[i].Err, syncstore.ErrRejected) {
+			h.Rejected()
+		}
+	}
+	return results
 }
 
 // recheck asks once more whether a principal may write whose body took long to come:
