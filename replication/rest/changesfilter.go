@@ -77,10 +77,10 @@ func parseFilter(p params) (changesFilter, error) {
 // lookUp reads the rows of the named documents without reading the feed. It returns
 // them in the feed's order, and the sequence up to which they are complete. It reports
 // false if the documents change too quickly for that.
-func lookUp(ctx context.Context, source changeSource, ids map[string]struct{}) ([]syncstore.Change, uint64, bool, error) {
+func lookUp(ctx context.Context, source changeSource, viewer *syncstore.Viewer, ids map[string]struct{}) ([]syncstore.Change, uint64, bool, error) {
 	for range lookupTries {
 		last := source.Info().Seq
-		rows, err := lookUpOnce(ctx, source, ids)
+		rows, err := lookUpOnce(ctx, source, viewer, ids)
 		if err != nil {
 			return nil, 0, false, err
 		}
@@ -93,10 +93,10 @@ func lookUp(ctx context.Context, source changeSource, ids map[string]struct{}) (
 	return nil, 0, false, nil
 }
 
-func lookUpOnce(ctx context.Context, source changeSource, ids map[string]struct{}) ([]syncstore.Change, error) {
+func lookUpOnce(ctx context.Context, source changeSource, viewer *syncstore.Viewer, ids map[string]struct{}) ([]syncstore.Change, error) {
 	rows := make([]syncstore.Change, 0, len(ids))
 	for id := range ids {
-		leaves, err := source.GetRevs(ctx, id, nil, syncstore.GetOptions{})
+		leaves, err := source.GetRevs(ctx, id, nil, syncstore.GetOptions{Viewer: viewer})
 		if errors.Is(err, syncstore.ErrNotFound) || errors.Is(err, syncstore.ErrBadID) {
 			continue
 		}

@@ -37,7 +37,7 @@ func TestLookUpReturnsRowsOfOneMoment(t *testing.T) {
 				revs[0] = writeEdits(t, db, syncstore.Edit{ID: "a", Parent: revs[0]})[0]
 			}
 		}}
-		rows, last, ok, err := lookUp(t.Context(), source, map[string]struct{}{"a": {}, "b": {}, "none": {}})
+		rows, last, ok, err := lookUp(t.Context(), source, nil, map[string]struct{}{"a": {}, "b": {}, "none": {}})
 		require.NoError(t, err)
 		require.Equal(t, test.ok, ok, name)
 		if ok {

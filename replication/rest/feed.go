@@ -149,7 +149,7 @@ func (f *changeFeed) storeLimit() int {
 // lookedUp shows the page of a filter that names few documents. It reports false if
 // the feed has to be read after all.
 func (f *changeFeed) lookedUp(ctx context.Context, ids map[string]struct{}) (bool, error) {
-	rows, last, ok, err := lookUp(ctx, f.source, ids)
+	rows, last, ok, err := lookUp(ctx, f.source, f.o.access.Viewer, ids)
 	if err != nil || !ok {
 		return false, err
 	}
