@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddysync/caddy-sync/auth"
 	"github.com/stretchr/testify/require"
 )
 
@@ -90,10 +91,13 @@ func TestRoute(t *testing.T) {
 
 // FuzzRouter: a path that is ours leads to one thing, with names that are not empty.
 func FuzzRouter(f *testing.F) {
-	for _, path := range []string{"/", "/notes", "/notes/a%2Fb/c", "/notes/_design/x", "/notes/_local%2F", "/notes//", "/notes/%", "/%zz", "//", ""} {
+	for _, path := range []string{"/", "/notes", "/notes/a%2Fb/c", "/notes/_design/x", "/notes/_local%2F", "/notes//", "/notes/%", "/%zz", "//", "", "/notes.s.c/x", "/notes.s.c/_user/a", "/.x/_user/a", "/..", "/%2E"} {
 		f.Add(path)
 	}
-	handlers := []*Handler{{names: map[string]struct{}{"notes": {}}}, {}, {Config: Config{PathPrefix: "/notes"}}}
+	handlers := []*Handler{
+		{names: map[string]struct{}{"notes": {}}}, {}, {Config: Config{PathPrefix: "/notes"}},
+		{Config: Config{Site: auth.Site{Admin: &auth.AdminRule{Loopback: true}}}},
+	}
 	f.Fuzz(func(t *testing.T, path string) {
 		for _, h := range handlers {
 			to, ours := h.route(path)
@@ -106,6 +110,16 @@ func FuzzRouter(f *testing.F) {
 			}
 			if to.err != nil {
 				continue
+			}
+			switch to.kind {
+			case kindRoot, kindUp, kindAllDBs, kindRootSession, kindRootSessionHandle, kindRootUnknown, kindExplain:
+				if to.db != "" || to.keyspace != "" {
+					t.Fatalf("%q: %+v", path, to)
+				}
+				continue
+			}
+			if to.db == "" || databaseOf(to.keyspace) != to.db {
+				t.Fatalf("%q: nobody would be signed in: %+v", path, to) // serve goes by the database
 			}
 			switch to.kind {
 			case kindDocument, kindLocal:
