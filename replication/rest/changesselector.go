@@ -76,6 +76,9 @@ func (f *changeFeed) selects(ctx context.Context, row *docRow) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("reading the document of a change: %w", err)
 	}
+	if doc.Removed { // since the row was read; that has a row too
+		return false, nil
+	}
 	ok, err := f.o.filter.selector.Match(selectable(doc, f.o.filter.selector))
 	if errors.Is(err, query.ErrTooMuchWork) {
 		return false, f.refuse(badRequest("Document " + row.id + ": " + err.Error() + "."))

@@ -150,6 +150,10 @@ func readPaths() []readPath {
 		{name: "_changes of one", path: `_changes?filter=_doc_ids&doc_ids=["ID"]&include_docs=true`, has: "body", list: true},
 		{name: "_changes by channel", path: "_changes?filter=sync_gateway/bychannel&channels=*&include_docs=true", has: "body", list: true},
 	}
+	paths = append(paths, readPath{
+		name: "_changes by a selector", method: http.MethodPost, path: "_changes?filter=_selector&include_docs=true",
+		body: `{"selector":{"text":"body-of-ID"}}`, has: "body", list: true,
+	})
 	for _, feed := range []string{"normal", "longpoll", "continuous", "eventsource"} {
 		path := "_changes?timeout=0&feed=" + feed
 		paths = append(paths,

@@ -333,6 +333,7 @@ func (m *leakModel) ask(user string) {
 		{http.MethodGet, changes + "&feed=continuous&revocations=true&limit=7", ""},
 		{http.MethodGet, changes + "&feed=eventsource", ""},
 		{http.MethodPost, changes + "&filter=_doc_ids", `{"doc_ids":` + string(quotedList(all)) + `}`},
+		{http.MethodPost, changes + "&revocations=true&filter=_selector&limit=3", `{"selector":{"text":{"$gt":null}}}`},
 		{http.MethodGet, changes + "&revocations=true&filter=sync_gateway/bychannel&channels=" + strings.Join(m.channels, ","), ""},
 		{http.MethodGet, "", ""},
 	} {
