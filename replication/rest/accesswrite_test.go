@@ -38,6 +38,35 @@ func TestF105_RefusedWritesAreCounted(t *testing.T) {
 	}
 }
 
+func TestRefusedWritesSayThePolicysWords(t *testing.T) {
+	t.Parallel()
+	var refused atomic.Int64
+	g := newGate(t, func(c *Config, _ *fakeAuth) { c.Rejected = func() { refused.Add(1) } })
+	for status, name := range map[int]string{401: "unauthorized", 403: "forbidden", 500: "internal_server_error"} {
+		before := refused.Load()
+		doc := fmt.Sprintf(`{"_id":"x","refuse":%d}`, status)
+		want := `"error":"` + name + `","reason":"no \"good\""`
+		for _, body := range []string{doc, `{"docs":[` + doc + `,{"_id":"good%d"}]}`} {
+			path := "/notes"
+			if body != doc {
+				path, body = "/notes/_bulk_docs", fmt.Sprintf(body, status)
+			}
+			w := g.as("alice", http.MethodPost, path, body)
+			require.Contains(t, w.Body.String(), want)
+			if path == "/notes" {
+				require.Equal(t, status, w.Code)
+				require.Equal(t, status == 401, w.Header().Get("Www-Authenticate") != "")
+			}
+		}
+		counted := before
+		if status < 500 {
+			counted += 2
+		}
+		require.Equal(t, counted, refused.Load(), "what fails is no refusal")
+	}
+	require.Equal(t, http.StatusNotFound, g.as("admin", http.MethodGet, "/notes/x", "").Code, "nothing is stored")
+}
+
 // Channels of a token count in every collection, while the database takes the provider's
 // tokens, and as the newest token says.
 func TestChannelsOfATokenShowDocuments(t *testing.T) {

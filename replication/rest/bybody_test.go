@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/caddysync/caddy-sync/access"
 	"github.com/caddysync/caddy-sync/syncstore"
 )
 
@@ -18,9 +19,14 @@ func (byBody) Evaluate(_ context.Context, write syncstore.Evaluation) (syncstore
 		Channels []string            `json:"channels"`
 		Grants   map[string][]string `json:"grants"`
 		Requires []string            `json:"requires"`
+		// Refuse is the status with which the write is refused.
+		Refuse int `json:"refuse"`
 	}
 	if err := json.Unmarshal(write.New.Body, &said); err != nil {
 		return syncstore.Outcome{}, fmt.Errorf("%w: %s", syncstore.ErrRejected, err.Error())
+	}
+	if said.Refuse != 0 {
+		return syncstore.Outcome{}, fmt.Errorf("judging: %w", &access.RejectionError{Status: said.Refuse, Reason: "no \"good\""})
 	}
 	for _, channel := range said.Requires {
 		if write.Writer != nil && !write.Writer.HasChannel(channel) {

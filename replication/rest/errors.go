@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/caddysync/caddy-sync/access"
 	"github.com/caddysync/caddy-sync/auth"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
@@ -126,9 +127,7 @@ func errorRules() []errorRule {
 			return &answerError{status: http.StatusPreconditionFailed, name: "missing_stub", reason: err.Error()}
 		}},
 		{syncstore.ErrTooLarge, func(err error) *answerError { return tooLarge("document_too_large", err.Error()) }},
-		{syncstore.ErrRejected, func(err error) *answerError {
-			return forbidden(strings.TrimPrefix(err.Error(), syncstore.ErrRejected.Error()+": "))
-		}},
+		{syncstore.ErrRejected, rejected},
 		{syncstore.ErrDatabaseExists, fixed(&answerError{
 			status: http.StatusPreconditionFailed, name: "file_exists",
 			reason: "The database could not be created, the file already exists.",
@@ -153,6 +152,22 @@ func errorRules() []errorRule {
 		}},
 		{gzip.ErrHeader, badGzip}, {gzip.ErrChecksum, badGzip},
 	}
+}
+
+// rejected is the answer to a write that a policy refused, in the policy's words.
+func rejected(err error) *answerError {
+	r, ok := errors.AsType[*access.RejectionError](err)
+	switch {
+	case !ok:
+		return forbidden(strings.TrimPrefix(err.Error(), syncstore.ErrRejected.Error()+": "))
+	case r.Status == http.StatusForbidden:
+		return forbidden(r.Reason)
+	case r.Status == http.StatusUnauthorized:
+		answer := loginRequired()
+		answer.reason = r.Reason
+		return answer
+	}
+	return &answerError{status: r.Status, name: "internal_server_error", reason: r.Reason, cause: err}
 }
 
 func badGzip(err error) *answerError {

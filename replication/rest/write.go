@@ -123,14 +123,16 @@ func (h *Handler) store(rq *request, edit syncstore.Edit, status int) error {
 	return h.sendOK(rq, status, edit.ID, result.Rev.String())
 }
 
-// write makes edits as whoever asks, and counts those that the policy refused.
+// write makes edits as whoever asks, and counts those that the policy refused; where it
+// failed itself, that is no refusal.
 func (h *Handler) write(rq *request, edits []syncstore.Edit) []syncstore.WriteResult {
 	results := rq.coll.Write(rq.r.Context(), edits, syncstore.WriteOptions{Viewer: rq.viewer()})
 	if h.Rejected == nil {
 		return results
 	}
 	for i := range results {
-		if errors.Is(results[i].Err, syncstore.ErrRejected) {
+		err := results[i].Err
+		if errors.Is(err, syncstore.ErrRejected) && asAnswer(err).status < http.StatusInternalServerError {
 			h.Rejected()
 		}
 	}
