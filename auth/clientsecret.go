@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddysync/caddy-sync/filewatch"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 	"go.uber.org/zap"
@@ -33,7 +34,7 @@ type secretSigner struct {
 	ClientSecretKey
 
 	key   atomic.Pointer[ecdsa.PrivateKey]
-	watch *fileWatch
+	watch *filewatch.Watch
 }
 
 // newSecretSigner reads the key.
@@ -43,7 +44,7 @@ func newSecretSigner(k ClientSecretKey) (*secretSigner, error) {
 	}
 	s := &secretSigner{ClientSecretKey: k}
 	var err error
-	s.watch, err = newFileWatch(k.File, func(content []byte) error {
+	s.watch, err = filewatch.New(k.File, func(content []byte) error {
 		key, err := parseSecretKey(content)
 		if err == nil {
 			s.key.Store(key)
@@ -95,9 +96,7 @@ func (s *secretSigner) secret(clientID, issuer string, logger *zap.Logger) (stri
 // current returns the key, read again if the file changed. The file is looked at when a
 // secret is made, which is seldom.
 func (s *secretSigner) current(logger *zap.Logger) *ecdsa.PrivateKey {
-	s.watch.mu.Lock()
-	s.watch.logger = logger
-	s.watch.mu.Unlock()
-	s.watch.check(watchInterval)
+	s.watch.LogTo(logger)
+	s.watch.Check(filewatch.Interval)
 	return s.key.Load()
 }

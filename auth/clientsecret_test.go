@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddysync/caddy-sync/filewatch"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/stretchr/testify/require"
@@ -80,18 +81,18 @@ func TestDecision17_SecretKeyFileIsReadAgain(t *testing.T) {
 		readSecretOf(t, secret(), first)
 		writeP8(t, file, second)
 		readSecretOf(t, secret(), first) // looked at every 5 s only
-		time.Sleep(watchInterval)
+		time.Sleep(filewatch.Interval)
 		readSecretOf(t, secret(), second)
 		require.NoError(t, os.WriteFile(file, []byte("planted"), 0o600))
-		time.Sleep(watchInterval)
+		time.Sleep(filewatch.Interval)
 		readSecretOf(t, secret(), second)
 		require.Contains(t, logs(), "what was read before stays")
 		require.NotContains(t, logs(), "planted")
 		require.NoError(t, os.Remove(file))
-		time.Sleep(watchInterval)
+		time.Sleep(filewatch.Interval)
 		readSecretOf(t, secret(), second)
 		writeP8(t, file, first)
-		time.Sleep(watchInterval)
+		time.Sleep(filewatch.Interval)
 		readSecretOf(t, secret(), first)
 	})
 }
@@ -113,7 +114,7 @@ func TestSecretKeysThatAreNone(t *testing.T) {
 		write("empty", ""):       "empty",
 		write("junk", "-----BEGIN PRIVATE KEY-----\ncGxhbnRlZA==\n-----END PRIVATE KEY-----\n"):     "not a PKCS #8 key",
 		write("ec", "-----BEGIN EC PRIVATE KEY-----\ncGxhbnRlZA==\n-----END EC PRIVATE KEY-----\n"): "no PEM block PRIVATE KEY",
-		write("large", strings.Repeat("x", watchLimit+1)):                                           "is over",
+		write("large", strings.Repeat("x", filewatch.Limit+1)):                                      "is over",
 		filepath.Join(dir, "ed"):   "not an ECDSA key on P-256",
 		filepath.Join(dir, "p384"): "not an ECDSA key on P-256",
 		filepath.Join(dir, "none"): "no such file",

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddysync/caddy-sync/filewatch"
 	"go.uber.org/zap"
 )
 
@@ -17,7 +18,7 @@ const checkInterval = time.Second
 // staticKeys are the keys of a provider that stand in the configuration or in a file.
 type staticKeys struct {
 	list  atomic.Pointer[[]publicKey]
-	watch *fileWatch // nil without a file
+	watch *filewatch.Watch // nil without a file
 }
 
 // newStaticKeys reads a provider's keys, each of which must be good.
@@ -41,7 +42,7 @@ func newStaticKeys(p *Provider) (*staticKeys, error) {
 		return k, take(keys)
 	}
 	var err error
-	k.watch, err = newFileWatch(p.JWKSFile, func(content []byte) error {
+	k.watch, err = filewatch.New(p.JWKSFile, func(content []byte) error {
 		keys, err := parseKeyFile(content)
 		if err != nil {
 			return err
@@ -79,14 +80,14 @@ func (p *provider) stopKeys() {
 // start begins to follow the file; changed is called when its keys have changed.
 func (k *staticKeys) start(logger *zap.Logger, changed func()) {
 	if k.watch != nil {
-		k.watch.start(logger, changed)
+		k.watch.Start(logger, changed)
 	}
 }
 
 // stop ends what start began.
 func (k *staticKeys) stop() {
 	if k.watch != nil {
-		k.watch.end()
+		k.watch.End()
 	}
 }
 
@@ -98,7 +99,7 @@ func (k *staticKeys) verify(_ context.Context, s *signature) ([]byte, thumbprint
 	if k.watch == nil || !unknown && (s.kid != "" || !errors.Is(err, errBadSignature)) {
 		return payload, signer, err
 	}
-	if !k.watch.check(checkInterval) {
+	if !k.watch.Check(checkInterval) {
 		if unknown {
 			return nil, thumbprint{}, &retryError{after: checkInterval, cause: err}
 		}

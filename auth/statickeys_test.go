@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddysync/caddy-sync/filewatch"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -375,7 +376,7 @@ func TestDecision17_KeyFileIsReadAgain(t *testing.T) {
 		old := backendToken(t, "ec", "old", "bilbo")
 		known := w.lease(w.in(old))
 		require.NoError(t, os.WriteFile(path, keySetText(t, jwk(t, "ec", "old"), jwk(t, "ec2", "new")), 0o600))
-		time.Sleep(watchInterval)
+		time.Sleep(filewatch.Interval)
 		synctest.Wait()
 		next := w.lease(w.in(backendToken(t, "ec2", "new", "frodo")))
 		w.in(old)
@@ -383,7 +384,7 @@ func TestDecision17_KeyFileIsReadAgain(t *testing.T) {
 
 		// "old" was stolen.
 		require.NoError(t, os.WriteFile(path, keySetText(t, jwk(t, "ec2", "new")), 0o600))
-		time.Sleep(watchInterval)
+		time.Sleep(filewatch.Interval)
 		synctest.Wait()
 		require.True(t, ended(known))
 		require.Equal(t, "the key that signed the token is gone", known.Reason())
@@ -394,7 +395,7 @@ func TestDecision17_KeyFileIsReadAgain(t *testing.T) {
 
 		// Back again, it is as good as any other.
 		require.NoError(t, os.WriteFile(path, jwk(t, "ec", "old"), 0o600))
-		time.Sleep(watchInterval)
+		time.Sleep(filewatch.Interval)
 		synctest.Wait()
 		w.in(old)
 		require.True(t, ended(next))
@@ -418,7 +419,7 @@ func TestDecision17_BadKeyFileKeepsTheOldKeys(t *testing.T) {
 		{"no keys", []byte(`{"keys":[]}`), "there is no key in it"},
 		{"private key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), "private key"},
 		{"two keys without kid", append(publicPEM(t, "ec"), publicPEM(t, "ec2")...), "has no kid"},
-		{"over the limit", make([]byte, watchLimit+1), "is over"},
+		{"over the limit", make([]byte, filewatch.Limit+1), "is over"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -434,7 +435,7 @@ func TestDecision17_BadKeyFileKeepsTheOldKeys(t *testing.T) {
 				} else {
 					require.NoError(t, os.WriteFile(path, c.content, 0o600))
 				}
-				time.Sleep(10 * watchInterval)
+				time.Sleep(10 * filewatch.Interval)
 				synctest.Wait()
 				errs := logs.FilterLevelExact(zap.ErrorLevel).All()
 				require.Len(t, errs, 1, "once, not every 5 s")
@@ -444,7 +445,7 @@ func TestDecision17_BadKeyFileKeepsTheOldKeys(t *testing.T) {
 				w.in(backendToken(t, "ec", "ec", "frodo"))
 
 				require.NoError(t, os.WriteFile(path, keySetText(t, jwk(t, "ec2", "ec2")), 0o600))
-				time.Sleep(watchInterval)
+				time.Sleep(filewatch.Interval)
 				synctest.Wait()
 				w.in(backendToken(t, "ec2", "ec2", "sam"))
 				require.Len(t, logs.FilterLevelExact(zap.ErrorLevel).All(), 1)
@@ -463,9 +464,7 @@ func TestDecision7_UnknownKidLooksAtTheFile(t *testing.T) {
 		synctest.Wait()
 		looks := 0
 		ring := w.service.providers[1].static
-		ring.watch.mu.Lock()
-		ring.watch.read = func(path string) ([]byte, error) { looks++; return readSmallFile(path) }
-		ring.watch.mu.Unlock()
+		ring.watch.ReadBy(func(path string) ([]byte, error) { looks++; return filewatch.Read(path) })
 		require.NoError(t, os.WriteFile(path, jwk(t, "ec2", "new"), 0o600))
 		e := w.out(backendToken(t, "ec2", "new", "bilbo"))
 		require.Equal(t, 503, e.Status, "looked at within this second")
@@ -496,11 +495,13 @@ func TestDecision17_StopEndsTheWatch(t *testing.T) {
 		synctest.Wait()
 		old.Stop()
 		old.Stop()
-		old.providers[1].static.watch.read = func(string) ([]byte, error) { return nil, errors.New("read after Stop") }
+		old.providers[1].static.watch.ReadBy(func(string) ([]byte, error) {
+			t.Error("read after Stop")
+			return nil, errors.New("stopped")
+		})
 		require.NoError(t, os.WriteFile(path, jwk(t, "ec2", "ec2"), 0o600))
-		time.Sleep(3 * watchInterval)
+		time.Sleep(3 * filewatch.Interval)
 		synctest.Wait()
-		require.Empty(t, old.providers[1].static.watch.unreadable)
 		w.in(backendToken(t, "ec2", "ec2", "bilbo"))
 	})
 }
@@ -529,7 +530,7 @@ func TestF49_KeysChangeWhileTokensAreVerified(t *testing.T) {
 		}
 		require.NoError(t, os.WriteFile(path+"~", set, 0o600))
 		require.NoError(t, os.Rename(path+"~", path))
-		ring.watch.check(0)
+		ring.watch.Check(0)
 	}
 	all.Wait()
 }

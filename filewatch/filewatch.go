@@ -1,4 +1,6 @@
-package auth
+// Package filewatch reads files that a configuration names, and reads them again when they
+// change (DECISIONS 17).
+package filewatch
 
 import (
 	"context"
@@ -13,16 +15,16 @@ import (
 )
 
 const (
-	// watchInterval is how often a named file is looked at (DECISIONS 17).
-	watchInterval = 5 * time.Second
-	// watchLimit is the largest file that is read, in bytes.
-	watchLimit = 1 << 20
+	// Interval is how often a named file is looked at (DECISIONS 17).
+	Interval = 5 * time.Second
+	// Limit is the largest file that is read, in bytes.
+	Limit = 1 << 20
 )
 
-// fileWatch is a named file that is read again when it changes (DECISIONS 17). What is
+// Watch is a named file that is read again when it changes (DECISIONS 17). What is
 // bad in it is logged once, and what was read before stays. Contents are compared, not
 // times: these files are small, and a restored one may bear any time.
-type fileWatch struct {
+type Watch struct {
 	path string
 	take func(content []byte) error // takes new contents up, or says what is wrong with them
 	read func(path string) ([]byte, error)
@@ -37,9 +39,9 @@ type fileWatch struct {
 	done       chan struct{}
 }
 
-// newFileWatch reads the file for the first time; it must be good.
-func newFileWatch(path string, take func([]byte) error) (*fileWatch, error) {
-	w := &fileWatch{path: path, take: take, read: readSmallFile, logger: zap.NewNop(), changed: func() {}}
+// New reads the file for the first time; it must be good.
+func New(path string, take func([]byte) error) (*Watch, error) {
+	w := &Watch{path: path, take: take, read: Read, logger: zap.NewNop(), changed: func() {}}
 	content, err := w.read(path)
 	if err != nil {
 		return nil, err
@@ -51,25 +53,41 @@ func newFileWatch(path string, take func([]byte) error) (*fileWatch, error) {
 	return w, nil
 }
 
-func readSmallFile(path string) ([]byte, error) {
+// Read reads a file of at most Limit bytes.
+func Read(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	content, err := io.ReadAll(io.LimitReader(f, watchLimit+1))
+	content, err := io.ReadAll(io.LimitReader(f, Limit+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(content) > watchLimit {
-		return nil, fmt.Errorf("%s is over %d bytes", path, watchLimit)
+	if len(content) > Limit {
+		return nil, fmt.Errorf("%s is over %d bytes", path, Limit)
 	}
 	return content, nil
 }
 
-// start looks at the file now and every watchInterval until end. changed is called when
+// LogTo makes a logger hear of what is bad in the file. Default: nobody hears of it before
+// Start.
+func (w *Watch) LogTo(logger *zap.Logger) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.logger = logger
+}
+
+// ReadBy makes read, for tests, read the file in place of Read.
+func (w *Watch) ReadBy(read func(path string) ([]byte, error)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.read = read
+}
+
+// Start looks at the file now and every Interval until End. changed is called when
 // new contents were taken up.
-func (w *fileWatch) start(logger *zap.Logger, changed func()) {
+func (w *Watch) Start(logger *zap.Logger, changed func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.stop != nil {
@@ -81,12 +99,12 @@ func (w *fileWatch) start(logger *zap.Logger, changed func()) {
 	go w.run(ctx, w.done)
 }
 
-func (w *fileWatch) run(ctx context.Context, done chan<- struct{}) {
+func (w *Watch) run(ctx context.Context, done chan<- struct{}) {
 	defer close(done)
-	tick := time.NewTicker(watchInterval)
+	tick := time.NewTicker(Interval)
 	defer tick.Stop()
 	for {
-		w.check(0)
+		w.Check(0)
 		select {
 		case <-ctx.Done():
 			return
@@ -95,8 +113,8 @@ func (w *fileWatch) run(ctx context.Context, done chan<- struct{}) {
 	}
 }
 
-// end ends what start began.
-func (w *fileWatch) end() {
+// End ends what Start began.
+func (w *Watch) End() {
 	w.mu.Lock()
 	stop, done := w.stop, w.done
 	w.stop = nil
@@ -107,9 +125,9 @@ func (w *fileWatch) end() {
 	}
 }
 
-// check looks at the file now, unless that was done less than age ago: then it reports
+// Check looks at the file now, unless that was done less than age ago: then it reports
 // false.
-func (w *fileWatch) check(age time.Duration) bool {
+func (w *Watch) Check(age time.Duration) bool {
 	w.mu.Lock()
 	if age > 0 && time.Since(w.checked) < age {
 		w.mu.Unlock()
@@ -126,7 +144,7 @@ func (w *fileWatch) check(age time.Duration) bool {
 }
 
 // look reports whether new contents were taken up. mu is held.
-func (w *fileWatch) look() bool {
+func (w *Watch) look() bool {
 	content, err := w.read(w.path)
 	if err != nil {
 		if err.Error() != w.unreadable {
