@@ -75,9 +75,6 @@ func (g *grantReader) entries(principal string, fn func(granted, interval)) erro
 func readAccess(r engine.Reader, s scope, roles *roleCache, viewer Viewer, own *grantsOf) (*access, error) {
 	g := &grantReader{reader: r, scope: s, viewer: viewer, roles: roles}
 	a := &access{viewer: viewer, roles: map[string]timeline{}, sets: map[uint32]*channelSet{}}
-	if viewer.Name == "" {
-		return a, nil // a guest has what everybody has
-	}
 	if own == nil {
 		read, err := g.own(viewer.Name)
 		if err != nil {

@@ -1,11 +1,13 @@
 package syncstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
@@ -52,6 +54,15 @@ func (d *Database) Collection(scope, name string) (*Collection, bool) {
 // Default returns the collection _default._default.
 func (d *Database) Default() *Collection { return &d.main }
 
+// Collections returns all collections of the database, the default one first and the others
+// by name. It reads no storage.
+func (d *Database) Collections() []*Collection {
+	others := slices.SortedFunc(maps.Values(*d.collections.Load()), func(a, b *Collection) int {
+		return cmp.Or(cmp.Compare(a.id.scope, b.id.scope), cmp.Compare(a.id.name, b.id.name))
+	})
+	return append([]*Collection{&d.main}, others...)
+}
+
 // OpenCollection returns a collection, and makes it if the database does not have it yet.
 // ErrBadCollectionName, ErrNoDatabase.
 func (d *Database) OpenCollection(ctx context.Context, scope, name string) (*Collection, error) {
@@ -82,7 +93,9 @@ func (d *Database) OpenCollection(ctx context.Context, scope, name string) (*Col
 		}
 		c = newCollection(d, id, number)
 		return nil
-	}, after: func() { c = d.addCollection(c) }}
+	}, after: func() {
+		d.store.policies.publish(func() { c = d.addCollection(c) }, c)
+	}}
 	d.store.committer.commit(set)
 	if set.err != nil {
 		return nil, fmt.Errorf("making collection %q: %w", id, set.err)

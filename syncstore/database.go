@@ -134,9 +134,11 @@ func (s *Store) CreateDatabase(ctx context.Context, name string) (*Database, err
 		db = newDatabase(s, entry, counts, nil)
 		return nil
 	}, after: func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.databases[name] = db
+		s.policies.publish(func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.databases[name] = db
+		}, &db.main)
 	}}
 	s.committer.commit(set)
 	if set.err != nil {

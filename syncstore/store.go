@@ -89,6 +89,7 @@ type Store struct {
 	background sync.WaitGroup
 	wakeSweep  chan struct{}
 	stats      storeStats
+	policies   policies
 
 	mu        sync.Mutex
 	databases map[string]*Database
