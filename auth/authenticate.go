@@ -87,7 +87,7 @@ func (s *Service) signIn(r *http.Request, db Database) (*Principal, *Error) {
 		}
 	}
 	if pol.Guest {
-		return &Principal{Method: MethodGuest, db: db}, nil
+		return &Principal{Method: MethodGuest, ReadOnly: pol.GuestReadOnly, db: db}, nil
 	}
 	return nil, errLoginRequired()
 }

@@ -50,6 +50,12 @@ type Policy struct {
 	// Default: the only OpenID Connect provider of Providers, if there is one only.
 	DefaultProvider string
 	Guest           bool
+	// GuestReadOnly refuses what a guest writes.
+	GuestReadOnly bool
+	// GuestChannels are channels of the default collection that guests have beside "!",
+	// GuestCollections those of others.
+	GuestChannels    []string
+	GuestCollections CollectionGrants
 	// PasswordAuth lets users with a password sign in with it. Without it, passwords are
 	// refused whatever is stored.
 	PasswordAuth bool
@@ -134,6 +140,9 @@ func newPolicy(d Policy, providers []*provider) (*policy, error) {
 	if err := p.chooseDefault(providers); err != nil {
 		return nil, err
 	}
+	if err := p.checkGuest(); err != nil {
+		return nil, err
+	}
 	return p, p.Session.fill()
 }
 
@@ -168,7 +177,7 @@ func checkOpenRegistration(d Policy, p *provider) error {
 		return nil
 	}
 	return fmt.Errorf("oidc %s has register and no require, so everybody with an account at %s could read and write here: "+
-		"write `access shared` or `sync_function <file>` in the database, or `require <claim> <value>` in the provider",
+		"write `access shared`, `access private`, `access channels` or `sync_function <file>` in the database, or `require <claim> <value>` in the provider",
 		p.Name, p.Issuer)
 }
 

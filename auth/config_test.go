@@ -93,7 +93,7 @@ func TestDecision8_RegisterWithOpenAccess(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			require.ErrorContains(t, err, "write `access shared` or `sync_function <file>`")
+			require.ErrorContains(t, err, "write `access shared`, `access private`, `access channels` or `sync_function <file>`")
 		})
 	}
 }

@@ -48,7 +48,7 @@ func (h *Handler) createDatabase(rq *request) error {
 	if rq.db != nil {
 		return fmt.Errorf("creating database: %w", syncstore.ErrDatabaseExists)
 	}
-	if _, err := h.Store.CreateDatabase(rq.r.Context(), rq.dbName); err != nil {
+	if err := h.CreateDatabase(rq.r.Context(), rq.dbName); err != nil {
 		return fmt.Errorf("creating database: %w", err)
 	}
 	rq.set("Location", h.PathPrefix+"/"+url.PathEscape(rq.dbName))

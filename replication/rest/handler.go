@@ -23,8 +23,10 @@ type Config struct {
 	Databases []string
 	// Database returns the policy of a database. Default: default limits.
 	Database func(name string) Policy
-	Logger   *zap.Logger // default: no log
-	CORS     *CORS       // nil: none
+	// CreateDatabase makes an empty database for PUT /{db}. Default: Store's does.
+	CreateDatabase func(ctx context.Context, name string) error
+	Logger         *zap.Logger // default: no log
+	CORS           *CORS       // nil: none
 	// PathPrefix is cut off request paths ("" or "/api").
 	PathPrefix string
 	// TempDir is where large bulk bodies are spooled. Default: os.TempDir.
@@ -127,6 +129,12 @@ func newHandler(c Config, a authenticator) (*Handler, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
+	}
+	if c.CreateDatabase == nil {
+		c.CreateDatabase = func(ctx context.Context, name string) error {
+			_, err := c.Store.CreateDatabase(ctx, name)
+			return err
+		}
 	}
 	if c.Database == nil {
 		c.Database = func(string) Policy { return Policy{} }
@@ -274,6 +282,9 @@ func (h *Handler) signInUnknown(rq *request, to target, act action) error {
 func (h *Handler) admit(rq *request, act action) error {
 	if err := h.checkOrigin(rq); err != nil {
 		return err
+	}
+	if act.write && rq.principal.ReadOnly && rq.principal.Method == auth.MethodGuest {
+		return forbidden("Anonymous access is read-only.")
 	}
 	if act.write && rq.principal.ReadOnly {
 		return forbidden("This access is read-only.")
