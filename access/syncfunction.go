@@ -15,8 +15,8 @@ import (
 
 // Options are what a sync function may use. The zero value is usable.
 type Options struct {
-	// Logger gets exceptions, warnings and what the function gives to console.log; nil
-	// drops them.
+	// Logger gets exceptions and warnings, and what the function gives to console.log
+	// (debug); nil drops them.
 	Logger *zap.Logger
 	// Time, Memory and Runtimes are script.Options'.
 	Time     time.Duration
@@ -68,7 +68,7 @@ func (f *SyncFunction) Evaluate(ctx context.Context, write syncstore.Evaluation)
 			return syncstore.Outcome{}, err
 		}
 		if cause != nil {
-			f.logger.Error("the sync function failed", zap.String("file", f.name), zap.String("document", write.New.ID), zap.Error(cause))
+			f.logger.Warn("the sync function failed", zap.String("file", f.name), zap.String("document", write.New.ID), zap.Error(cause))
 		}
 		return syncstore.Outcome{}, rejection
 	}
@@ -91,11 +91,12 @@ func (f *SyncFunction) run(ctx context.Context, write syncstore.Evaluation) (*ca
 func (f *SyncFunction) report(c *call, id string) {
 	warnings := len(c.warnings)
 	for i, line := range c.log {
-		level := zap.InfoLevel
+		level := zap.DebugLevel
 		if i >= len(c.log)-warnings {
 			level = zap.WarnLevel
 		}
-		f.logger.Log(level, "sync function: "+line, zap.String("file", f.name), zap.String("document", id))
+		// The text is a field, so that a logger can bound how often it is told.
+		f.logger.Log(level, "the sync function says", zap.String("text", line), zap.String("file", f.name), zap.String("document", id))
 	}
 }
 

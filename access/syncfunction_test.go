@@ -198,18 +198,20 @@ func TestChangingTheDocumentChangesNothing(t *testing.T) {
 
 func TestDetailsOfAnExceptionAreInTheLogOnly(t *testing.T) {
 	t.Parallel()
-	core, logs := observer.New(zap.InfoLevel)
+	core, logs := observer.New(zap.DebugLevel)
 	f, err := NewSyncFunction("lists.sync.js", "function (doc) {\n  console.log('said', doc.n)\n  channel(7)\n  doc.secret.x()\n}", Options{Logger: zap.New(core)})
 	require.NoError(t, err)
 	_, err = f.Evaluate(context.Background(), syncstore.Evaluation{New: document(`{"n":1}`)})
 	require.EqualError(t, err, "rejected: Exception in JS sync function")
 	var messages []string
 	for _, entry := range logs.All() {
-		messages = append(messages, entry.Level.String()+" "+entry.Message)
+		text, _ := entry.ContextMap()["text"].(string)
+		messages = append(messages, entry.Level.String()+" "+entry.Message+" "+text)
 	}
 	require.Equal(t, []string{
-		"info sync function: said 1", "warn sync function: channel: ignored an argument that is a number, not a string or an array",
-		"error the sync function failed",
+		"debug the sync function says said 1",
+		"warn the sync function says channel: ignored an argument that is a number, not a string or an array",
+		"warn the sync function failed ",
 	}, messages)
 	require.Contains(t, logs.All()[2].ContextMap()["error"], "TypeError")
 	require.Contains(t, logs.All()[2].ContextMap()["error"], "lists.sync.js:4:")
