@@ -47,6 +47,8 @@ type App struct {
 	streams *streams
 	sites   []*Handler
 
+	policies policies
+
 	handle *storeHandle
 	held   bool // Cleanup is also called when Provision failed before it held the store
 
@@ -83,6 +85,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.checkListed(); err != nil {
 		return err
 	}
+	if err := a.provisionPolicies(); err != nil {
+		return err
+	}
 	if err := a.provisionAuth(); err != nil {
 		return err
 	}
@@ -93,7 +98,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 }
 
 func (a *App) provisionAuth() error {
-	config := auth.Config{Logger: a.logger.Named("auth"), Audit: a.logger.Named("audit")}
+	config := auth.Config{Logger: a.logger.Named("auth"), Audit: a.logger.Named("audit"), Access: a.accessOf}
 	var err error
 	if config.Providers, err = a.providers(); err != nil {
 		return err
@@ -219,8 +224,8 @@ func (a *App) Start() error {
 	return nil
 }
 
-// enter makes this configuration the one by which sign-ins are judged, and lets its
-// requests in. Not in Start: another app of this configuration may still fail to start,
+// enter makes this configuration the one by which sign-ins and writes are judged, and lets
+// its requests in. Not in Start: another app of this configuration may still fail to start,
 // and then the running one must go on as if nothing had been.
 func (a *App) enter() error {
 	if err := a.handle.enter(context.WithoutCancel(a.ctx), a); err != nil {
@@ -228,6 +233,7 @@ func (a *App) enter() error {
 		return err
 	}
 	close(a.ready)
+	a.watchPolicies()
 	return nil
 }
 
@@ -248,6 +254,7 @@ func (a *App) leave() {
 		delay = 0
 	}
 	a.handle.leave(a, delay)
+	a.policies.each((*collectionPolicy).end)
 }
 
 // Cleanup lets go of the store. Requests of this configuration may still be in progress.
@@ -261,6 +268,11 @@ func (a *App) Cleanup() error {
 		return fmt.Errorf("closing the store: %w", err)
 	}
 	return nil
+}
+
+// createDatabase makes a database for an administrator.
+func (a *App) createDatabase(ctx context.Context, name string) error {
+	return a.handle.createDatabase(ctx, name)
 }
 
 // database returns the policy of a database.

@@ -8,8 +8,11 @@ import "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 //	    oidc <name...>
 //	    jwt <name...>
 //	    default_provider <name>
-//	    access shared
-//	    guest
+//	    access shared|private|channels
+//	    sync_function <file>
+//	    collection [<scope>.]<name> { … }
+//	    unreadable not_found|forbidden
+//	    guest { … }
 //	    password_auth
 //	    session { … }
 //	    limits { … }
@@ -31,7 +34,13 @@ func (a *App) parseDatabase(d *caddyfile.Dispenser) error {
 		a.Databases = make(map[string]*Database)
 	}
 	a.Databases[name] = db
-	return parseBlock(d, "database", db.word)
+	if err := parseBlock(d, "database", db.word, "collection"); err != nil {
+		return err
+	}
+	if err := db.validateAccess(); err != nil {
+		return d.Errf("database %s: %w", name, err)
+	}
+	return nil
 }
 
 func (d *Database) word(word string) parseWord {
@@ -42,10 +51,12 @@ func (d *Database) word(word string) parseWord {
 		return list(&d.JWT)
 	case "default_provider":
 		return text(&d.DefaultProvider)
-	case "access":
-		return d.parseAccess
+	case "collection":
+		return d.parseCollection
+	case "unreadable":
+		return d.parseUnreadable
 	case "guest":
-		return flag(&d.Guest)
+		return d.parseGuest
 	case "password_auth":
 		return flag(&d.PasswordAuth)
 	case "session":
@@ -57,17 +68,7 @@ func (d *Database) word(word string) parseWord {
 	case "revisions":
 		return number(&d.Revisions)
 	}
-	return nil
-}
-
-func (d *Database) parseAccess(in *caddyfile.Dispenser) error {
-	if err := text(&d.Access)(in); err != nil {
-		return err
-	}
-	if d.Access != accessShared {
-		return in.Errf("unknown access %q: write `access shared`", d.Access)
-	}
-	return nil
+	return d.AccessPolicy.word(word)
 }
 
 // parse reads the limits of sessions:

@@ -16,9 +16,6 @@ import (
 // for all databases.
 const anyDatabase = "*"
 
-// accessShared is the access policy under which whoever is signed in sees all documents.
-const accessShared = "shared"
-
 // databaseName is CouchDB's rule for names of databases, without the slash.
 var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_$()+-]{0,237}$`)
 
@@ -36,13 +33,25 @@ type Database struct {
 	// Default: the only one of `oidc`, if there is one only.
 	DefaultProvider string `json:"default_provider,omitempty"`
 
-	// Who sees which documents: `shared` means everybody who is signed in sees and
-	// changes all of them, which is also what happens if nothing is stated. It has to be
-	// stated where a provider registers everybody who has an account there.
-	Access string `json:"access,omitempty"`
+	// Who sees and changes which documents of the default collection.
+	AccessPolicy
+
+	// The database's collections beside the default one, by name, such as `items`, or
+	// `shop.items` where the scope is not the default one; null means all defaults. They
+	// are made when Caddy starts. One that leaves the configuration keeps its documents,
+	// and nobody but administrators reaches them. Default: none.
+	Collections map[string]*Collection `json:"collections,omitempty"`
+
+	// How documents are answered that somebody may not see: `not_found` as those that are
+	// not there; `forbidden`: both with 403. Default: not_found.
+	Unreadable string `json:"unreadable,omitempty"`
 
 	// Whether requests without credentials are let in, as a guest. Default: false.
 	Guest bool `json:"guest,omitempty"`
+
+	// What guests may do. Only with guest. Default: they see the channel `!`, and write
+	// what the access policy lets them write.
+	GuestAccess *GuestAccess `json:"guest_access,omitempty"`
 
 	// Whether users who have a password sign in with it, by Basic or at _session. Without
 	// it passwords are refused, whatever is stored. Default: false.
@@ -115,12 +124,12 @@ var sameSites = map[string]http.SameSite{
 	"strict": http.SameSiteStrictMode, "none": http.SameSiteNoneMode,
 }
 
-func (d *Database) validate(name string) error {
+func (d *Database) check(name string) error {
 	if name != anyDatabase && !databaseName.MatchString(name) {
 		return fmt.Errorf("database %q: a name begins with a letter a-z and has a-z, 0-9 and _$()+- only, at most 238", name)
 	}
-	if d.Access != "" && d.Access != accessShared {
-		return fmt.Errorf("database %s: unknown access %q: write `access shared`", name, d.Access)
+	if err := d.validateAccess(); err != nil {
+		return fmt.Errorf("database %s: %w", name, err)
 	}
 	if d.Revisions < 0 || d.Revisions == 1 {
 		return fmt.Errorf("database %s: revisions %d: write 2 or more", name, d.Revisions)
@@ -145,8 +154,9 @@ func (d *Database) validate(name string) error {
 func (d *Database) policy(name string) auth.Policy {
 	p := auth.Policy{
 		Name: name, Providers: slices.Concat(d.OIDC, d.JWT), DefaultProvider: d.DefaultProvider,
-		Guest: d.Guest, PasswordAuth: d.PasswordAuth, AccessStated: d.Access != "",
+		PasswordAuth: d.PasswordAuth, AccessStated: d.stated(),
 	}
+	d.guest(&p)
 	if s := d.Session; s != nil {
 		p.Session = auth.SessionPolicy{
 			Off: s.Off, Lifetime: time.Duration(s.Lifetime), Idle: time.Duration(s.Idle),

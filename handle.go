@@ -40,6 +40,10 @@ type storeHandle struct {
 	requests *requests
 	metrics  *metrics
 
+	// turn is held while a configuration enters or leaves, or a database is made: these
+	// wait for the store, which nobody who holds mu does.
+	turn sync.Mutex
+
 	mu     sync.Mutex
 	opened *openStore
 	closed bool
@@ -176,32 +180,89 @@ func (o *openStore) createDatabases(ctx context.Context, logger *zap.Logger, nam
 	return nil
 }
 
-// enter makes a the configuration by which sign-ins are judged.
+// enter makes a the configuration by which sign-ins and writes are judged.
 func (h *storeHandle) enter(ctx context.Context, a *App) error {
+	h.turn.Lock()
+	defer h.turn.Unlock()
+	o := h.current()
+	if o == nil {
+		return ErrClosed
+	}
+	if err := a.prepareDatabases(ctx, o); err != nil {
+		return fmt.Errorf("preparing databases: %w", err)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := a.auth.Start(ctx, h.opened.state); err != nil {
+	if err := a.auth.Start(ctx, o.state); err != nil {
 		return fmt.Errorf("starting sign-in: %w", err)
 	}
 	h.log.set(a.logger)
 	h.running = append(h.running, a)
+	o.store.SetPolicies(a.policyOf)
+	return nil
+}
+
+// newest is the configuration by which sign-ins and writes are judged, nil if none is.
+func (h *storeHandle) newest() *App {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.running) == 0 {
+		return nil
+	}
+	return h.running[len(h.running)-1]
+}
+
+// createDatabase makes a database for an administrator, as the newest configuration has it.
+func (h *storeHandle) createDatabase(ctx context.Context, name string) error {
+	o := h.current()
+	if o == nil {
+		return ErrClosed
+	}
+	db, err := o.store.CreateDatabase(ctx, name)
+	if err != nil {
+		return err
+	}
+	h.turn.Lock()
+	defer h.turn.Unlock()
+	a := h.newest()
+	if a == nil {
+		return nil
+	}
+	if err := a.prepareDatabase(ctx, o, db); err != nil {
+		return fmt.Errorf("database %s is made, but not ready: %w", name, err)
+	}
+	a.warnChanged(ctx, db)
 	return nil
 }
 
 // leave takes a configuration out. If it was the newest and an older one runs on, because
 // the last step of a reload failed, then that one judges sign-ins again.
 func (h *storeHandle) leave(a *App, delay time.Duration) {
+	h.turn.Lock()
+	defer h.turn.Unlock()
+	if before := h.takeOut(a, delay); before != nil {
+		if err := before.prepareDatabases(context.WithoutCancel(before.ctx), h.current()); err != nil {
+			before.logger.Error("going back to the running configuration's databases", zap.Error(err))
+		}
+	}
+}
+
+// takeOut does that, and returns the configuration that is the newest again, nil if there is
+// no need to go back to any.
+func (h *storeHandle) takeOut(a *App, delay time.Duration) (again *App) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	i := slices.Index(h.running, a)
 	if i < 0 {
-		return
+		return nil
 	}
 	newest := i == len(h.running)-1
 	h.running = slices.Delete(h.running, i, i+1)
 	if newest && len(h.running) > 0 {
 		before := h.running[len(h.running)-1]
+		again = before
 		h.log.set(before.logger)
+		h.opened.store.SetPolicies(before.policyOf)
 		before.auth.Stop()
 		if err := before.auth.Start(context.WithoutCancel(before.ctx), h.opened.state); err != nil {
 			before.logger.Error("going back to the running configuration's sign-in", zap.Error(err))
@@ -215,6 +276,7 @@ func (h *storeHandle) leave(a *App, delay time.Duration) {
 		defer h.mu.Unlock()
 		delete(h.ending, a.streams)
 	}()
+	return again
 }
 
 // Destruct closes the store when no configuration holds it any more. It returns only when

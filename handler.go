@@ -123,7 +123,7 @@ func (h *Handler) Validate() error {
 func (h *Handler) newREST(store *syncstore.Store, streams <-chan struct{}) (*rest.Handler, error) {
 	made, err := rest.New(rest.Config{
 		Store: store, Auth: h.app.auth, Site: h.site, Databases: h.Databases,
-		Database: h.app.restPolicy, Logger: h.logger, CORS: h.CORS.config(),
+		CreateDatabase: h.app.createDatabase, Database: h.app.restPolicy, Logger: h.logger, CORS: h.CORS.config(),
 		PathPrefix: h.PathPrefix, Version: version(), Streams: streams,
 		Rejected: func() { h.app.handle.metrics.rejections.Add(1) },
 	})
@@ -139,7 +139,9 @@ func (a *App) restPolicy(name string) rest.Policy {
 	if !ok {
 		return rest.Policy{}
 	}
-	return rest.Policy{Limits: d.limits()}
+	return rest.Policy{
+		Limits: d.limits(), Forbidden: d.Unreadable == unreadableForbidden, Collection: a.policies.ofREST(name),
+	}
 }
 
 // start prepares the site for the open store.

@@ -198,6 +198,9 @@ func TestFailedReloadLeavesTheRunningConfiguration(t *testing.T) {
 		"another number of revisions": {func(s *testSite) []byte {
 			return bytes.Replace(s.config(store, "", ""), []byte(`"guest":true`), []byte(`"guest":true,"revisions":7`), 1)
 		}, ErrRestartNeeded.Error()},
+		"a sync function with a mistake": {func(s *testSite) []byte {
+			return bytes.Replace(s.config(store, "", ""), []byte(`"guest":true`), []byte(`"guest":true,"sync_function":"testdata/bad.sync.js"`), 1)
+		}, "database notes: sync_function: testdata/bad.sync.js:2:11: "},
 		"another store that does not open": {func(s *testSite) []byte {
 			return s.config("store memory elsewhere {\n fail\n}", "", "")
 		}, "the disk is gone"},

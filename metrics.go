@@ -9,14 +9,15 @@ import (
 )
 
 // metrics are a store's. They live with the store and are registered again for each
-// configuration, because each has a registry of its own. They have no labels of users,
-// documents or databases: those have no bound.
+// configuration, because each has a registry of its own. They have no labels of users or
+// documents, nor of databases that are made at run time: those have no bound.
 type metrics struct {
 	handle *storeHandle
 
 	feeds        atomic.Int64
 	authFailures atomic.Uint64
 	rejections   atomic.Uint64
+	policies     *policyMetrics
 
 	descs metricDescs
 }
@@ -31,7 +32,7 @@ func newMetrics(h *storeHandle) *metrics {
 	desc := func(name, help string) *prometheus.Desc {
 		return prometheus.NewDesc("caddy_sync_"+name, help, nil, nil)
 	}
-	return &metrics{handle: h, descs: metricDescs{
+	return &metrics{handle: h, policies: newPolicyMetrics(), descs: metricDescs{
 		commits:      desc("commits_total", "Transactions committed, each with one sync to disk."),
 		writes:       desc("document_writes_total", "Documents written."),
 		conflicts:    desc("document_conflicts_total", "Document writes refused because of a conflict."),
@@ -65,6 +66,9 @@ func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 	} {
 		to <- desc
 	}
+	for _, collector := range m.policies.collectors() {
+		collector.Describe(to)
+	}
 }
 
 // Collect implements prometheus.Collector.
@@ -80,6 +84,9 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	gauge(m.descs.requests, int64(s.Requests))
 	counter(m.descs.authFailures, s.AuthFailures)
 	counter(m.descs.rejections, s.Rejections)
+	for _, collector := range m.policies.collectors() {
+		collector.Collect(to)
+	}
 	if !open {
 		return
 	}

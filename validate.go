@@ -20,7 +20,7 @@ func (a *App) checkDatabases() error {
 			d = new(Database) // "notes": null means all defaults
 			a.Databases[name] = d
 		}
-		if err := d.validate(name); err != nil {
+		if err := d.check(name); err != nil {
 			return err
 		}
 		if d.Revisions != revisions {

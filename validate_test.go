@@ -56,6 +56,9 @@ func TestDecision8_OpenRegistrationIsRefused(t *testing.T) {
 	}{
 		"register and nothing else":    {" register\n", "", false},
 		"register and access in words": {" register\n", "access shared", true},
+		"another word":                 {" register\n", "access private", true},
+		"channels":                     {" register\n", "access channels", true},
+		"a function":                   {" register\n", "sync_function testdata/good.sync.js", true},
 		"register for some":            {" register\n require groups staff\n", "", true},
 		"no register":                  {"", "", true},
 	}

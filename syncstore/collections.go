@@ -40,6 +40,10 @@ func (c collectionID) valid() bool {
 	return (c.scope == defaultName || collectionName.MatchString(c.scope)) && collectionName.MatchString(c.name)
 }
 
+// ValidCollection reports whether a database may have a collection of these names beside
+// _default._default; "" stands for _default.
+func ValidCollection(scope, name string) bool { return newCollectionID(scope, name).valid() }
+
 // Collection returns a collection that the database has; "" stands for _default. It reads
 // no storage.
 func (d *Database) Collection(scope, name string) (*Collection, bool) {

@@ -55,6 +55,9 @@ type CollectionPolicy struct {
 	Try Try
 	// SyncFunction is the text of the sync function, "" if there is none.
 	SyncFunction string
+	// Closed: the configuration does not have the collection (any more). It is there for
+	// administrators only.
+	Closed bool
 }
 
 // Try judges the write that body, a JSON object {"doc","oldDoc","userCtx"}, describes, and
@@ -246,6 +249,9 @@ func (h *Handler) signInCollection(rq *request, to target, act action) error {
 	scope, name, ok := splitKeyspace(to.keyspace)
 	if ok {
 		rq.coll, ok = rq.db.Collection(scope, name)
+	}
+	if policy := h.Database(to.db); ok && !rq.principal.Admin && policy.Collection != nil {
+		ok = !policy.Collection(rq.coll.ScopeName(), rq.coll.Name()).Closed
 	}
 	if !ok {
 		return noKeyspace(to.keyspace)

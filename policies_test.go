@@ -1,0 +1,379 @@
+package caddysync
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddysync/caddy-sync/access"
+	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+)
+
+// accessSite serves all databases of a configuration, and has an administrator's site.
+type accessSite struct {
+	*authSite
+	store, log string
+	sessions   map[string]map[string]string // by database and user
+}
+
+func newAccessSite(t *testing.T) *accessSite {
+	t.Helper()
+	s := &accessSite{
+		authSite: &authSite{testSite: newTestSite(t)}, store: strings.ReplaceAll(t.Name(), "/", "_"),
+		log: filepath.Join(t.TempDir(), "log"), sessions: map[string]map[string]string{},
+	}
+	var config net.ListenConfig
+	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s.admin = l.Addr().String()
+	require.NoError(t, l.Close())
+	return s
+}
+
+// with is a configuration with these databases.
+func (s *accessSite) with(databases string) []byte {
+	s.t.Helper()
+	return adapt(s.t, fmt.Sprintf(`{
+	admin off
+	persist_config off
+	log {
+		output file %s
+		level DEBUG
+	}
+	sync {
+		store memory %s
+		%s
+	}
+}
+http://%s {
+	bind 127.0.0.1
+	sync *
+	respond 404
+}
+http://%s {
+	bind 127.0.0.1
+	sync * {
+		admin {
+			allow loopback
+		}
+	}
+}
+`, s.log, s.store, databases, s.addr, s.admin))
+}
+
+// as sends a request as a user of the database; "" is a guest.
+func (s *accessSite) as(user, method, path, body string) (int, string) {
+	s.t.Helper()
+	database, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	database, _, _ = strings.Cut(database, ".")
+	key := database + "/" + user
+	if user != "" && s.sessions[key] == nil {
+		_, text := s.do(http.MethodPost, s.admin, "/"+database+"/_session", `{"name":"`+user+`"}`, nil)
+		if !strings.Contains(text, "session_id") {
+			answer, made := s.do(http.MethodPut, s.admin, "/"+database+"/_user/"+user, `{}`, nil)
+			require.Less(s.t, answer.StatusCode, 300, made)
+			_, text = s.do(http.MethodPost, s.admin, "/"+database+"/_session", `{"name":"`+user+`"}`, nil)
+		}
+		var session struct {
+			ID     string `json:"session_id"`
+			Cookie string `json:"cookie_name"`
+		}
+		require.NoError(s.t, json.Unmarshal([]byte(text), &session))
+		s.sessions[key] = map[string]string{"Cookie": session.Cookie + "=" + session.ID}
+	}
+	answer, text := s.do(method, s.addr, path, body, s.sessions[key])
+	return answer.StatusCode, text
+}
+
+// give gives a user channels.
+func (s *accessSite) give(user, database, channels string) {
+	s.t.Helper()
+	answer, text := s.do(http.MethodPut, s.admin, "/"+database+"/_user/"+user, `{"admin_channels":`+channels+`}`, nil)
+	require.Less(s.t, answer.StatusCode, 300, text)
+}
+
+func (s *accessSite) writes(user, path, body string, status int, has ...string) {
+	s.t.Helper()
+	got, text := s.as(user, http.MethodPut, path, body)
+	require.Equal(s.t, status, got, text)
+	for _, part := range has {
+		require.Contains(s.t, text, part)
+	}
+}
+
+func (s *accessSite) reads(user, path string, status int) {
+	s.t.Helper()
+	got, text := s.as(user, http.MethodGet, path, "")
+	require.Equal(s.t, status, got, text)
+}
+
+func (s *accessSite) logged() string {
+	s.t.Helper()
+	text, err := os.ReadFile(s.log)
+	require.NoError(s.t, err)
+	return string(text)
+}
+
+func writeFunction(t *testing.T, path, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+}
+
+// lookAgain looks at the sync functions of the running configuration now, and not within
+// five seconds.
+func lookAgain(t *testing.T) {
+	t.Helper()
+	a := handles()[0].newest()
+	require.NotNil(t, a)
+	a.policies.each(func(p *collectionPolicy) {
+		if p.watch != nil {
+			p.watch.Check(0)
+		}
+	})
+}
+
+func TestEachPolicyDecidesWhoSeesWhat(t *testing.T) {
+	s := newAccessSite(t)
+	file := filepath.Join(t.TempDir(), "lists.sync.js")
+	writeFunction(t, file, `function (doc, oldDoc) {
+	requireUser((oldDoc || doc).owner);
+	channel('list:' + doc._id);
+	access(doc.members, 'list:' + doc._id);
+	console.log('judged', doc._id);
+}`)
+	require.NoError(t, s.load(s.with(`database usual
+		database everybody {
+			access shared
+		}
+		database mine {
+			access private
+		}
+		database teams {
+			access channels
+			guest {
+				channels news
+				read_only
+			}
+		}
+		database lists {
+			sync_function `+file+`
+		}`)))
+
+	for _, database := range []string{"/usual", "/everybody"} {
+		s.writes("alice", database+"/a", `{}`, 201)
+		s.reads("bob", database+"/a", 200)
+	}
+
+	s.writes("alice", "/mine/a", `{}`, 201)
+	s.reads("alice", "/mine/a", 200)
+	s.reads("bob", "/mine/a", 404)
+	s.writes("bob", "/mine/a", `{}`, 409)
+
+	s.writes("alice", "/teams/a", `{"channels":["red"]}`, 201)
+	s.writes("alice", "/teams/b", `{"channels":"news"}`, 201)
+	s.reads("bob", "/teams/a", 404)
+	s.give("bob", "teams", `["red"]`)
+	s.reads("bob", "/teams/a", 200)
+	s.reads("bob", "/teams/b", 404)
+	s.reads("", "/teams/a", 404)
+	s.reads("", "/teams/b", 200)
+	s.writes("", "/teams/c", `{"channels":"news"}`, 403, "Anonymous access is read-only.")
+	s.writes("", "/teams/_local/c", `{}`, 403)
+
+	s.writes("bob", "/lists/a", `{"owner":"alice"}`, 403, "sg wrong user")
+	s.writes("alice", "/lists/a", `{"owner":"alice","members":["alice","bob"]}`, 201)
+	s.reads("bob", "/lists/a", 200)
+	s.reads("carol", "/lists/a", 404)
+	_, session := s.as("bob", http.MethodGet, "/lists/_session", "")
+	require.Contains(t, session, `"list:a":`, "users are told what documents give")
+	require.Contains(t, s.logged(), `"logger":"sync.function"`)
+	require.Contains(t, s.logged(), `"text":"judged a"`)
+
+	registry := prometheus.NewRegistry()
+	require.NoError(t, handles()[0].metrics.register(registry))
+	labelled := labelledMetrics(t, registry)
+	require.InDelta(t, 1, labelled["caddy_sync_policy_rejections_total lists _default"], 0)
+	require.InDelta(t, 2, labelled["caddy_sync_function_seconds lists _default"], 0)
+	require.Contains(t, labelled, "caddy_sync_function_timeouts_total lists _default")
+	require.NotContains(t, labelled, "caddy_sync_function_timeouts_total mine _default")
+}
+
+// labelledMetrics are the metrics that have labels, by name and labels.
+func labelledMetrics(t *testing.T, registry *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	values := make(map[string]float64)
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			labels := map[string]string{}
+			for _, label := range metric.GetLabel() {
+				labels[label.GetName()] = label.GetValue()
+			}
+			if len(labels) > 0 {
+				name := family.GetName() + " " + labels["database"] + " " + labels["collection"]
+				values[name] = metric.GetCounter().GetValue() + float64(metric.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return values
+}
+
+func TestDecision17_SyncFunctionIsReadAgain(t *testing.T) {
+	s := newAccessSite(t)
+	file := filepath.Join(t.TempDir(), "notes.sync.js")
+	writeFunction(t, file, `function (doc) { throw({forbidden: 'closed for now'}); }`)
+	config := s.with("database notes {\n sync_function " + file + "\n}")
+	require.NoError(t, s.load(config))
+	s.writes("alice", "/notes/a", `{}`, 403, "closed for now")
+
+	writeFunction(t, file, "function (doc) {\n  channel('!');\n}")
+	lookAgain(t)
+	s.writes("alice", "/notes/a", `{}`, 201)
+	s.reads("bob", "/notes/a", 200)
+	require.NotContains(t, s.logged(), "_resync", "there was no document yet")
+
+	writeFunction(t, file, "function (doc) {\n  channel(;\n}")
+	lookAgain(t)
+	s.writes("alice", "/notes/b", `{}`, 201)
+	require.Contains(t, s.logged(), "has changed for the worse")
+	require.Contains(t, s.logged(), file+":2:11: ")
+
+	writeFunction(t, file, "(doc) => { channel('c') }")
+	lookAgain(t)
+	s.writes("alice", "/notes/c", `{}`, 201)
+	s.reads("alice", "/notes/c", 404)
+	require.Contains(t, s.logged(), "POST /notes/_resync on the administrator's site")
+
+	before := strings.Count(s.logged(), "POST /notes/_resync")
+	require.NoError(t, s.load(s.with("database notes {\n sync_function "+file+"\n session {\n lifetime 1h\n }\n}")))
+	require.Equal(t, before+1, strings.Count(s.logged(), "POST /notes/_resync"), "at each start until it is done")
+}
+
+func TestDatabasesMadeAtRunTimeHaveTheirPolicy(t *testing.T) {
+	s := newAccessSite(t)
+	require.NoError(t, s.load(s.with(`database * {
+			access private
+			collection items {
+				access channels
+			}
+			guest {
+				collection items open
+			}
+		}`)))
+	answer, text := s.do(http.MethodPut, s.admin, "/made", "", nil)
+	require.Equal(t, http.StatusCreated, answer.StatusCode, text)
+	s.writes("alice", "/made/a", `{}`, 201)
+	s.reads("bob", "/made/a", 404)
+
+	store := handles()[0].current().store
+	db, err := store.Database("made")
+	require.NoError(t, err)
+	items, ok := db.Collection("", "items")
+	require.True(t, ok)
+	require.Equal(t, access.Channels{}.Version(), items.Policy().Version)
+	held, err := db.Grants(t.Context(), "", false)
+	require.NoError(t, err)
+	require.Len(t, held, 1)
+	require.Equal(t, "open", held[0].Channel)
+	require.NotContains(t, s.logged(), "_resync")
+
+	require.NoError(t, s.load(s.with("database * {\n access private\n}")))
+	require.Equal(t, "closed", items.Policy().Version, "a collection that left the configuration")
+	held, err = db.Grants(t.Context(), "", false)
+	require.NoError(t, err)
+	require.Empty(t, held)
+	require.NotContains(t, s.logged(), "_resync", "the documents were judged by the same policy from the start")
+}
+
+// A store that is older than the index of grants, or than a collection, has users and roles
+// that were given what the index does not have.
+func TestTheIndexOfGrantsIsBroughtUpToDate(t *testing.T) {
+	s := newAccessSite(t)
+	require.NoError(t, s.load(s.with("database notes {\n access channels\n}")))
+	o := handles()[0].current()
+	db, err := o.store.Database("notes")
+	require.NoError(t, err)
+	_, err = o.state.PutUser(t.Context(), db.ID(), "alice", auth.UserUpdate{
+		AdminChannels: &[]string{"red"},
+		Collections:   auth.CollectionGrants{"_default": {"items": {"blue"}}},
+	})
+	require.NoError(t, err)
+	given := func() (channels []string) {
+		held, err := db.Grants(t.Context(), "alice", false)
+		require.NoError(t, err)
+		for _, grant := range held {
+			channels = append(channels, grant.Collection+" "+grant.Channel)
+		}
+		return channels
+	}
+	require.Equal(t, []string{"_default red"}, given())
+	seq := db.Info().Seq
+	require.NoError(t, s.load(s.with("database notes {\n access channels\n session {\n lifetime 1h\n }\n}")))
+	require.Equal(t, seq, db.Info().Seq)
+
+	require.NoError(t, s.load(s.with("database notes {\n access channels\n collection items\n}")))
+	require.ElementsMatch(t, []string{"_default red", "items blue"}, given())
+
+	require.NoError(t, o.store.Records().Update(t.Context(), func(tx syncstore.RecordTx) error {
+		tx.SetGrants(db.ID(), "alice", syncstore.GrantedByAdmin, nil)
+		tx.Delete(db.ID(), grantedRecord)
+		return nil
+	}))
+	require.Empty(t, given())
+	require.NoError(t, s.load(s.with("database notes {\n access channels\n}")))
+	require.ElementsMatch(t, []string{"_default red", "items blue"}, given())
+}
+
+func TestCollectionsHaveTheirOwnPolicy(t *testing.T) {
+	s := newAccessSite(t)
+	file := filepath.Join(t.TempDir(), "orders.sync.js")
+	writeFunction(t, file, "function (doc) {\n  requireUser(doc.by);\n  channel('orders');\n}")
+	config := s.with(`database notes {
+			access private
+			unreadable forbidden
+			collection photos
+			collection shop.orders {
+				sync_function ` + file + `
+			}
+		}`)
+	require.NoError(t, s.load(config))
+	s.writes("alice", "/notes/a", `{}`, 201)
+	s.reads("bob", "/notes/a", 403)
+	s.reads("bob", "/notes/nothing", 403)
+	s.writes("alice", "/notes._default.photos/a", `{}`, 201)
+	s.reads("alice", "/notes._default.photos/a", 200)
+	s.reads("bob", "/notes._default.photos/a", 403)
+	s.writes("alice", "/notes.shop.orders/a", `{"by":"bob"}`, 403, "sg wrong user")
+	s.writes("alice", "/notes.shop.orders/a", `{"by":"alice"}`, 201)
+	s.reads("alice", "/notes.shop.orders/a", 403)
+	s.reads("alice", "/notes.nothing/a", 404)
+
+	const attempt = `{"doc":{"_id":"a","by":"bob"},"userCtx":{"name":"alice"}}`
+	answer, text := s.do(http.MethodPost, s.admin, "/notes.shop.orders/_sync", attempt, nil)
+	require.Equal(t, http.StatusOK, answer.StatusCode, text)
+	require.JSONEq(t, `{"channels":[],"access":{},"roles":{},"status":403,"exception":"sg wrong user","log":[]}`, text)
+	_, text = s.do(http.MethodPost, s.admin, "/notes/_sync", `{"doc":{"_id":"a"},"userCtx":{"name":"alice"}}`, nil)
+	require.Contains(t, text, `"access":{"alice":[`, "words are judged too")
+	for _, bad := range []string{`{"doc":1}`, `{`, `{"document":{}}`, `{"doc":{"_rev":"x"}}`} {
+		answer, text = s.do(http.MethodPost, s.admin, "/notes.shop.orders/_sync", bad, nil)
+		require.Equal(t, http.StatusBadRequest, answer.StatusCode, text)
+	}
+	_, text = s.do(http.MethodGet, s.admin, "/notes.shop.orders/_config/sync", "", nil)
+	require.Contains(t, text, "requireUser(doc.by)")
+
+	require.NoError(t, s.load(s.with("database notes {\n access private\n}")))
+	s.reads("alice", "/notes._default.photos/a", 404)
+	answer, _ = s.do(http.MethodGet, s.admin, "/notes._default.photos/a", "", nil)
+	require.Equal(t, http.StatusOK, answer.StatusCode, "administrators reach what left the configuration")
+	require.NoError(t, s.load(config))
+	s.reads("alice", "/notes._default.photos/a", 200)
+}
