@@ -14,6 +14,7 @@ package caddysync
 import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
@@ -26,6 +27,8 @@ func init() {
 	caddy.RegisterModule(new(RequireHandler))
 	caddy.RegisterModule(Badger{})
 	caddy.RegisterModule(adminAPI{})
+
+	caddycmd.RegisterCommand(tryCommand())
 
 	httpcaddyfile.RegisterGlobalOption("sync", parseGlobalOption)
 	httpcaddyfile.RegisterDirective("sync", parseDirective)
