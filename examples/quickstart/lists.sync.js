@@ -1,0 +1,37 @@
+// Lists that their owner shares with members. A list says who they are; an item says in which
+// list it is:
+//
+//   list:shopping   {type: "list", name: "Shopping", owner: "alice", members: ["bob"]}
+//   item:milk       {type: "item", list: "list:shopping", text: "Milk"}
+//
+// A list and its items are in the channel that is called as the list's ID. The owner and the
+// members have that channel: they see the list and change its items. The owner alone changes
+// the list. Who is no longer among the members loses the channel, and with it all of the list.
+function (doc, oldDoc) {
+  const deny = reason => { throw ({ forbidden: reason }) }
+
+  // What was deleted is no revision to go on from, and a deletion says nothing itself.
+  const was = oldDoc && !oldDoc._deleted ? oldDoc : null
+  const is = doc._deleted ? was : doc
+  if (!is) return requireAdmin()
+  if (was && was.type !== is.type) deny('the type of a document never changes')
+
+  switch (is.type) {
+    case 'list':
+      if (!doc._id.startsWith('list:')) deny('begin the ID of a list with "list:"')
+      if (was && was.owner !== is.owner) deny('the owner of a list never changes')
+      if (oldDoc && !was) deny('a deleted list does not come back: choose another ID')
+      requireUser(is.owner)
+      channel(doc._id)
+      access([is.owner].concat(is.members || []), doc._id) // of a deleted one too: they hear of it
+      break
+    case 'item':
+      if (!String(is.list).startsWith('list:')) deny('list: write the ID of a list')
+      if (was) requireAccess(was.list)
+      requireAccess(is.list)
+      channel(is.list)
+      break
+    default:
+      deny('type: write "list" or "item"')
+  }
+}
