@@ -94,6 +94,7 @@ func (b *bench) whole(ctx context.Context) error {
 		{"start", b.startRows},
 		{"feeds", b.feedRows},
 		{"pouch", b.pouchRows},
+		{"access", b.accessRows},
 		{"accounts", b.accountsRows},
 	} {
 		if !b.wants(step.name) {
@@ -113,7 +114,7 @@ func (b *bench) whole(ctx context.Context) error {
 // wants reports whether a step was asked for; the store must be filled for any but that of
 // the accounts, which has one of its own.
 func (b *bench) wants(step string) bool {
-	if b.rows == "" || (step == "" || step == "load") && b.rows != "accounts" {
+	if b.rows == "" || (step == "" || step == "load") && b.rows != "accounts" && b.rows != "access" {
 		return true
 	}
 	for want := range strings.SplitSeq(b.rows, ",") {

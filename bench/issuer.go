@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"time"
@@ -68,12 +69,17 @@ func startIssuer() (*issuer, error) {
 func (i *issuer) close() { _ = i.server.Close() }
 
 // token is an ID token of a user.
-func (i *issuer) token(user string) (string, error) {
+func (i *issuer) token(user string) (string, error) { return i.tokenWith(user, nil) }
+
+// tokenWith is an ID token with further claims.
+func (i *issuer) tokenWith(user string, further map[string]any) (string, error) {
 	now := time.Now()
-	token, err := jwt.Signed(i.signer).Claims(map[string]any{
+	claims := map[string]any{
 		"iss": i.url, "sub": user, "aud": clientID, "name": "User " + user,
 		"iat": now.Unix(), "exp": now.Add(6 * time.Hour).Unix(),
-	}).Serialize()
+	}
+	maps.Copy(claims, further)
+	token, err := jwt.Signed(i.signer).Claims(claims).Serialize()
 	if err != nil {
 		return "", fmt.Errorf("signing a token: %w", err)
 	}
