@@ -64,8 +64,8 @@ func (b *bench) accessSettings() harness.Settings {
 
 func roomOf(i int) string { return fmt.Sprintf("room%05d", i%roomCount) }
 
-// fillRooms writes documents, each in a room.
-func (b *bench) fillRooms(database string, n int, room func(int) string) error {
+// fillRooms writes documents, each in a room. Their IDs begin with prefix.
+func (b *bench) fillRooms(database, prefix string, n int, room func(int) string) error {
 	return each(b.address(), fillConns, (n+fillBatch-1)/fillBatch, func(c *conn, batch int) error {
 		body := []byte(`{"docs":[`)
 		from, to := batch*fillBatch, min((batch+1)*fillBatch, n)
@@ -73,7 +73,7 @@ func (b *bench) fillRooms(database string, n int, room func(int) string) error {
 			if i > from {
 				body = append(body, ',')
 			}
-			body = fmt.Appendf(body, `{"_id":"%s-%s","channels":[%q],`, database, documentID(i), room(i))
+			body = fmt.Appendf(body, `{"_id":"%s-%s","channels":[%q],`, prefix, documentID(i), room(i))
 			body = append(appendMembers(body, i, bodySize-40), '}')
 		}
 		request := b.people[0].bearer(head(nil, http.MethodPost, "/"+database+"/_bulk_docs"))
@@ -102,10 +102,10 @@ func (b *bench) roomRow(ctx context.Context) error {
 	}
 	b.people = []person{writer}
 	began := time.Now()
-	if err := b.fillRooms("notes", b.docs, roomOf); err != nil {
+	if err := b.fillRooms("notes", "n", b.docs, roomOf); err != nil {
 		return err
 	}
-	if err := b.fillRooms("room", (b.docs+roomCount-1)/roomCount, func(int) string { return roomOf(42) }); err != nil {
+	if err := b.fillRooms("room", "r", (b.docs+roomCount-1)/roomCount, func(int) string { return roomOf(42) }); err != nil {
 		return err
 	}
 	b.say("loaded %s documents in %s channels in %s", thousands(float64(b.docs)), thousands(roomCount), time.Since(began).Round(time.Second))
@@ -115,8 +115,8 @@ func (b *bench) roomRow(ctx context.Context) error {
 	}
 	costs := map[string][]float64{}
 	for round := range b.rounds * 3 {
-		for _, database := range []string{"notes", "room"}[:] {
-			m, cost, err := b.costed(func() (measure, error) {
+		for _, database := range []string{"notes", "room"} {
+			_, cost, err := b.costed(func() (measure, error) {
 				return drive(ctx, b.address(), b.round/6, []exchange{&pageReader{reader: &reader, path: "/" + database + "/_changes"}})
 			})
 			if err != nil {
@@ -125,7 +125,6 @@ func (b *bench) roomRow(ctx context.Context) error {
 			if round > 0 { // the first finds nothing in any cache
 				costs[database] = append(costs[database], cost)
 			}
-			_ = m
 		}
 	}
 	all, one := median(costs["notes"]), median(costs["room"])
@@ -161,7 +160,7 @@ func (p *pageReader) answer(c *conn) error {
 // it again, while others write.
 func (b *bench) crowdRow(ctx context.Context) error {
 	big := min(100_000, max(1000, b.docs/10))
-	if err := b.fillRooms("room", big, func(int) string { return "big" }); err != nil {
+	if err := b.fillRooms("room", "big", big, func(int) string { return "big" }); err != nil {
 		return err
 	}
 	if err := b.putRole(ctx); err != nil {

@@ -113,7 +113,7 @@ func TestADocumentThatMovedIsNotLostBetweenPages(t *testing.T) {
 	}
 	f.in("moved", rev, "y")
 	for range 40 { // channels are read in random order
-		require.Equal(t, len(edits)+1, len(f.feedOf("alice", Cursor{}, FeedOptions{})))
+		require.Len(t, f.feedOf("alice", Cursor{}, FeedOptions{}), len(edits)+1)
 	}
 }
 
@@ -288,7 +288,7 @@ func TestAFeedOpensAChannelOnlyForWhatItHas(t *testing.T) {
 			f.store.engine = counted
 			f.Collection.SetPolicy(Policy{Evaluator: namedPolicy{}})
 			before := counted.scans.Load()
-			require.Equal(t, n, len(f.feedOf("alice", Cursor{}, FeedOptions{})))
+			require.Len(t, f.feedOf("alice", Cursor{}, FeedOptions{}), n)
 			require.Less(t, counted.scans.Load()-before, int64(2*n+100))
 		})
 	}
