@@ -171,7 +171,7 @@ func (b *bench) crowdRow(ctx context.Context) error {
 		return err
 	}
 	defer crowd.close()
-	idle, err := b.crowdWrites(ctx)
+	idle, err := b.crowdWrites(ctx, "idle")
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (b *bench) crowdRow(ctx context.Context) error {
 		if err := b.putRole(ctx, channels...); err != nil {
 			return err
 		}
-		busy, err := b.crowdWrites(ctx)
+		busy, err := b.crowdWrites(ctx, what)
 		if err != nil {
 			return err
 		}
@@ -233,12 +233,12 @@ func (b *bench) putRole(ctx context.Context, channels ...string) error {
 }
 
 // crowdWrites writes documents that nobody of the crowd sees.
-func (b *bench) crowdWrites(ctx context.Context) (measure, error) {
+func (b *bench) crowdWrites(ctx context.Context, name string) (measure, error) {
 	exchanges := make([]exchange, crowdWrite)
 	for i := range exchanges {
 		exchanges[i] = &roomWriter{writer: &b.people[0], number: i}
 	}
-	return drive(ctx, b.address(), crowdTime, exchanges)
+	return b.profiled(ctx, "crowd-"+name, crowdTime, exchanges)
 }
 
 // roomWriter writes new documents into a channel of its own.
