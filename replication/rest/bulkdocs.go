@@ -3,6 +3,7 @@ package rest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -293,7 +294,7 @@ func (w *bulkWriter) row(result *bulkResult) {
 		return
 	}
 	answer := asAnswer(result.err)
-	if answer.status >= http.StatusInternalServerError && w.failed == nil {
+	if answer.status >= http.StatusInternalServerError && w.failed == nil && !errors.Is(result.err, syncstore.ErrRejected) {
 		w.failed = result.err
 		w.h.logFailure(w.rq, answer, result.err)
 	}

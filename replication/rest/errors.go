@@ -252,11 +252,12 @@ func appendErrorMembers(b []byte, answer *answerError) []byte {
 	return appendQuoted(b, string(bytes.ToValidUTF8([]byte(answer.reason), []byte("\uFFFD"))))
 }
 
-// logFailure logs what an operator has to know: failures of the server. The request's
+// logFailure logs what an operator has to know: failures of the server, but not of a sync
+// function, which has a log of its own with a bound. The request's
 // path and query stay out of it, they may hold names and secrets (DECISIONS 15).
 func (h *Handler) logFailure(rq *request, answer *answerError, err error) {
 	switch {
-	case answer.status < http.StatusInternalServerError:
+	case answer.status < http.StatusInternalServerError, errors.Is(err, syncstore.ErrRejected):
 		return
 	case rq.r.Context().Err() != nil, errors.Is(err, context.Canceled), isConnectionError(err):
 		return
