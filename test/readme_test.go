@@ -50,8 +50,12 @@ func readReadme(t *testing.T) (text readme) {
 func quickstart(t *testing.T) string {
 	t.Helper()
 
+	root, err := harness.Root()
+	require.NoError(t, err)
+
 	return strings.NewReplacer(
 		":"+quickstartPort, ":{{.Port}}", ":"+quickstartAdmin, ":{{.AdminPort}}", ":"+quickstartControl, ":{{.ControlPort}}",
+		"lists.sync.js", filepath.Join(root, "examples", "quickstart", "lists.sync.js"),
 	).Replace(readFile(t, "examples", "quickstart", "Caddyfile"))
 }
 
@@ -86,7 +90,8 @@ func TestTheReadmesLinesWorkAsPrinted(t *testing.T) {
 	output := runShell(t, server, text.sh)
 	require.NotContains(t, output, `"error"`)
 	require.Contains(t, output, `"ok":true`)
-	require.Contains(t, output, `"_rev":"1-`, "the last line reads the document back")
+	require.Contains(t, output, `"_rev":"1-`, "the first block reads the document back")
+	require.Regexp(t, `"id":"list:shopping".*\n.*"id":"item:milk"`, output, "the last one sees what bob wrote")
 
 	for _, code := range text.js {
 		runJavaScript(t, server, code)

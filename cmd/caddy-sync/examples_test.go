@@ -52,6 +52,7 @@ var variables = map[string]string{
 
 // example is one example, adapted in its own folder.
 type example struct {
+	folder string
 	text   []byte
 	config caddy.Config
 	json   []byte
@@ -74,7 +75,7 @@ func eachExample(t *testing.T, test func(t *testing.T, e example)) {
 			for _, name := range regexp.MustCompile(`\{\$(\w+)|\{env\.(\w+)`).FindAllSubmatch(text, -1) {
 				require.Contains(t, variables, string(name[1])+string(name[2]), "set it in this test")
 			}
-			e := example{text: text}
+			e := example{folder: filepath.Dir(path), text: text}
 			adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt(text, map[string]any{"filename": path})
 			require.NoError(t, err)
 			require.Empty(t, warnings)
@@ -102,10 +103,27 @@ func TestDecision19_ExamplesProvision(t *testing.T) {
 		}
 		t.Setenv("XDG_DATA_HOME", t.TempDir())
 		t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+		functions := readFunctions(t, e)
 		t.Chdir(t.TempDir())
 		writeKeys(t, e.text)
+		for name, text := range functions {
+			require.NoError(t, os.WriteFile(name, text, 0o600))
+		}
 		require.NoError(t, caddy.Validate(&e.config))
 	})
+}
+
+// readFunctions reads the sync functions that an example names.
+func readFunctions(t *testing.T, e example) map[string][]byte {
+	t.Helper()
+	functions := make(map[string][]byte)
+	for _, name := range regexp.MustCompile(`(?m)^\s*sync_function (\S+)`).FindAllSubmatch(e.text, -1) {
+		require.Equal(t, filepath.Base(string(name[1])), string(name[1]), "it lies in the example's folder")
+		text, err := os.ReadFile(filepath.Join(e.folder, string(name[1])))
+		require.NoError(t, err)
+		functions[string(name[1])] = text
+	}
+	return functions
 }
 
 // writeKeys makes the key files that an example names, which its reader makes or downloads.

@@ -38,7 +38,10 @@ func startQuickstart(t *testing.T) *quickstart {
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	text, err := os.ReadFile(examples + "/quickstart/Caddyfile")
 	require.NoError(t, err)
+	function, err := os.ReadFile(examples + "/quickstart/lists.sync.js")
+	require.NoError(t, err)
 	t.Chdir(t.TempDir())
+	require.NoError(t, os.WriteFile("lists.sync.js", function, 0o600))
 	ports := freePorts(t, 3)
 	q.public, q.admin, q.api = "localhost:"+ports[0], "127.0.0.1:"+ports[1], "localhost:"+ports[2]
 	edited := strings.NewReplacer(
@@ -116,7 +119,7 @@ func TestQuickstart(t *testing.T) {
 		q := q.at(t)
 		status, text := q.do(http.MethodGet, "http://"+q.admin+"/_all_dbs", "")
 		require.Equal(t, http.StatusOK, status)
-		require.JSONEq(t, `["notes"]`, text)
+		require.JSONEq(t, `["lists","notes"]`, text)
 		status, _ = q.do(http.MethodGet, "http://"+q.public+"/_all_dbs", "", "Authorization", "Bearer "+q.token("alice"))
 		require.Equal(t, http.StatusNotFound, status)
 		status, _ = q.do(http.MethodGet, "http://"+q.admin+"/_all_dbs", "", "X-Forwarded-For", "127.0.0.1")
@@ -142,16 +145,56 @@ func TestQuickstart(t *testing.T) {
 		}
 		require.NoError(t, json.Unmarshal([]byte(text), &stats))
 		require.Len(t, stats.Stores, 1)
-		require.Equal(t, []string{"notes"}, stats.Stores[0].Databases)
-		require.EqualValues(t, 1, stats.Stores[0].Writes)
+		require.Equal(t, []string{"lists", "notes"}, stats.Stores[0].Databases)
+		require.EqualValues(t, 1, stats.Stores[0].Writes, "of all databases")
 		require.Positive(t, stats.Stores[0].DiskBytes)
+	})
+	t.Run("a list is its owner's and its members'", func(t *testing.T) {
+		q := q.at(t)
+		lists := "http://" + q.public + "/lists"
+		as := map[string][]string{}
+		for _, user := range []string{"alice", "bob", "carol"} {
+			as[user] = []string{"Authorization", "Bearer " + q.token(user), "Content-Type", "application/json"}
+		}
+		put := func(user, id, body string) (rev string) {
+			status, text := q.do(http.MethodPut, lists+"/"+id, body, as[user]...)
+			require.Equal(t, http.StatusCreated, status, text)
+			_, rev, _ = strings.Cut(text, `"rev":"`)
+			rev, _, _ = strings.Cut(rev, `"`)
+			return rev
+		}
+		feed := func(user, since string) string {
+			status, text := q.do(http.MethodGet, lists+"/_changes?revocations=true&since="+since, "", as[user]...)
+			require.Equal(t, http.StatusOK, status, text)
+			return text
+		}
+		first := put("alice", "list:shopping", `{"type":"list","owner":"alice","members":["bob"]}`)
+		milk := put("bob", "item:milk", `{"type":"item","list":"list:shopping","text":"Milk"}`)
+		status, text := q.do(http.MethodPut, lists+"/item:bread", `{"type":"item","list":"list:shopping"}`, as["carol"]...)
+		require.Equal(t, http.StatusForbidden, status, text)
+		require.Contains(t, text, "sg missing channel access")
+		status, text = q.do(http.MethodPut, lists+"/list:shopping?rev="+first, `{"type":"list","owner":"alice","members":["bob","carol"]}`, as["bob"]...)
+		require.Equal(t, http.StatusForbidden, status, text)
+		for _, user := range []string{"alice", "bob"} {
+			require.Contains(t, feed(user, "0"), `"item:milk"`, user)
+		}
+		require.NotContains(t, feed("carol", "0"), "milk")
+
+		_, seen, _ := strings.Cut(feed("bob", "0"), `"last_seq":"`)
+		seen, _, _ = strings.Cut(seen, `"`)
+		put("alice", "list:shopping?rev="+first, `{"type":"list","owner":"alice","members":["carol"]}`)
+		require.Contains(t, feed("carol", "0"), `"item:milk"`)
+		require.Equal(t, 2, strings.Count(feed("bob", seen), `"revoked":true`), "both leave bob's devices")
+		require.NotContains(t, feed("bob", "0"), "milk", "nor do they come to new ones")
+		status, _ = q.do(http.MethodPut, lists+"/item:milk?rev="+milk, `{"type":"item","list":"list:shopping"}`, as["bob"]...)
+		require.Equal(t, http.StatusForbidden, status)
 	})
 	t.Run("metrics survive a reload", func(t *testing.T) {
 		q := q.at(t)
 		require.NoError(t, caddy.Load(q.adapted, true))
 		status, text := q.do(http.MethodGet, "http://"+q.api+"/metrics", "")
 		require.Equal(t, http.StatusOK, status)
-		require.Contains(t, text, "caddy_sync_document_writes_total 1\n")
+		require.Contains(t, text, "caddy_sync_document_writes_total 4\n")
 		require.NotContains(t, text, "alice")
 	})
 }
