@@ -293,3 +293,30 @@ func TestAFeedOpensAChannelOnlyForWhatItHas(t *testing.T) {
 		})
 	}
 }
+
+// What a write costs does not grow with the square of its channels.
+func TestADocumentInManyChannelsIsNotStoredManyTimes(t *testing.T) {
+	t.Parallel()
+	f := newAccessFixture(t)
+	names := make([]string, 200)
+	for i := range names {
+		names[i] = fmt.Sprintf("%03d%s", i, strings.Repeat("x", 500))
+	}
+	f.give("alice", names[0]) // 1
+	f.in("d", Rev{}, names...)
+	f.in("few", Rev{}, "a", names[0])
+	size := 0
+	require.NoError(t, f.engine.View(t.Context(), func(r engine.Reader) error {
+		pairs, failed := r.Scan(engine.PrefixRange(f.scope.prefix(kindChannel, 0)))
+		for _, value := range pairs {
+			size += len(value)
+		}
+		return failed()
+	}))
+	require.Less(t, size, 64<<10)
+	f.give("alice", names[0], names[1], "a") // 4
+	require.Empty(t, f.feedOf("alice", At(3), FeedOptions{}), "it was seen before, by another channel")
+	f.give("bob", names[1]) // 5
+	f.give("bob", names[1], names[2])
+	require.Equal(t, []string{"5:2 d"}, f.feedOf("bob", Cursor{}, FeedOptions{}))
+}

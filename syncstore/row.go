@@ -8,7 +8,12 @@ const (
 	rowDeleted  = 1 << iota
 	rowRemoved  // in a channel's index: the document left the channel
 	rowChannels // the channels that the document is in follow
+	rowMany     // they are too many: the document says which
 )
+
+// maxRowChannels is how many bytes the names of channels may take in a row: it is stored once
+// for each of them.
+const maxRowChannels = 512
 
 // Change is a row of the feed: one a document, at the sequence of its last change.
 // Its memory is valid only until the callback that got it returns.
@@ -32,6 +37,7 @@ type Change struct {
 
 	left     bool     // in a channel's index: the document left the channel
 	channels [][]byte // in a channel's index, if there are several
+	many     bool     // there are several, and they are not in channels
 }
 
 // Cursor is the position after the change.
@@ -67,7 +73,11 @@ func encodeRow(id string, h *head, removed bool, channels []string) []byte {
 	if removed {
 		flags |= rowRemoved
 	}
-	if len(channels) > 1 {
+	switch {
+	case len(channels) <= 1:
+	case bytesOf(channels) > maxRowChannels:
+		flags |= rowMany
+	default:
 		flags |= rowChannels
 	}
 	e.byte(rowFormat)
@@ -85,13 +95,20 @@ func encodeRow(id string, h *head, removed bool, channels []string) []byte {
 		e.uvarint(uint64(len(l.Rev.Digest) + 1 + decimalLen(l.Rev.Gen)))
 		e.b = l.Rev.Append(e.b)
 	}
-	if len(channels) > 1 {
+	if flags&rowChannels != 0 {
 		e.uvarint(uint64(len(channels)))
 		for _, name := range channels {
 			e.text(name)
 		}
 	}
 	return e.b
+}
+
+func bytesOf(names []string) (n int) {
+	for _, name := range names {
+		n += len(name)
+	}
+	return n
 }
 
 // decode reads a row into c, which shares memory with record.
@@ -103,7 +120,7 @@ func (c *Change) decode(seq uint64, record []byte) error {
 	flags := d.byte()
 	c.Seq = seq
 	c.Deleted = flags&rowDeleted != 0
-	c.left = flags&rowRemoved != 0
+	c.left, c.many = flags&rowRemoved != 0, flags&rowMany != 0
 	c.Event, c.Removed, c.Revoked = 0, nil, false
 	c.Version = d.version()
 	c.ID = d.bytes()

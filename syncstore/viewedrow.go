@@ -62,7 +62,7 @@ func (f *viewedFeed) eventRows(event uint64, gathered []channelRow) ([]viewedRow
 			return true // it may be a row of either
 		}
 		row.drop = row.left || change.Deleted && f.had == 0 || row.seq >= event || f.seenBefore(change, event)
-		return everything || change.Deleted || len(change.Leaves) > 1
+		return everything || change.many || change.Deleted || len(change.Leaves) > 1
 	}, func(row *viewedRow) { f.decideEventRow(row, event, losses) })
 }
 
