@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -319,4 +320,51 @@ func TestADocumentInManyChannelsIsNotStoredManyTimes(t *testing.T) {
 	f.give("bob", names[1]) // 5
 	f.give("bob", names[1], names[2])
 	require.Equal(t, []string{"5:2 d"}, f.feedOf("bob", Cursor{}, FeedOptions{}))
+}
+
+// A feed of what is there tells nobody of what is gone, also where one event gave and took.
+func TestActiveOnlyTellsOfNoLoss(t *testing.T) {
+	t.Parallel()
+	f := newAccessFixture(t)
+	rev := f.in("d", Rev{}, "x", "y") // 1
+	f.give("alice", "x")              // 2
+	f.in("d", rev, "x")               // 3
+	f.give("alice", "y")              // 4
+	o := FeedOptions{Revocations: true}
+	require.Equal(t, []string{"4:3 d revoked"}, f.feedOf("alice", At(3), o))
+	o.ActiveOnly = true
+	require.Empty(t, f.feedOf("alice", At(3), o))
+}
+
+func TestDescendingFeedsOfViewersAreLimited(t *testing.T) {
+	t.Parallel()
+	f := newAccessFixture(t)
+	f.give("alice", "a")
+	const n = 1000
+	edits := make([]Edit, n)
+	for i := range edits {
+		edits[i] = Edit{ID: fmt.Sprint(i), Body: bodyIn(t, "a")}
+	}
+	for _, r := range f.Write(t.Context(), edits, WriteOptions{}) {
+		require.NoError(t, r.Err)
+	}
+	for _, limit := range []int{0, 1, 3, n - 1, n, n + 1, math.MaxInt} {
+		var ids []string
+		last, err := f.Changes(t.Context(), ChangesOptions{
+			FeedOptions: FeedOptions{Viewer: &Viewer{Name: "alice"}}, Limit: limit, Descending: true,
+		}, func(c *Change) error {
+			ids = append(ids, string(c.ID))
+			return nil
+		})
+		require.NoError(t, err)
+		want := n
+		if limit > 0 && limit < want {
+			want = limit
+			require.Equal(t, At(uint64(n+1-limit+1)), last)
+		}
+		require.Len(t, ids, want)
+		for i, id := range ids {
+			require.Equal(t, fmt.Sprint(n-1-i), id)
+		}
+	}
 }

@@ -68,7 +68,7 @@ func (c *Collection) changes(
 			cut, err = c.scanChanges(ctx, r, o, fn)
 		} else if seen, err = c.newViewedFeed(r, &counts, o.FeedOptions, had); err == nil {
 			if o.Descending {
-				descending, err = seen.collect(ctx, o.Since)
+				descending, err = seen.collect(ctx, o.Since, o.Limit)
 				return err
 			}
 			cut, err = seen.read(ctx, o.Since, o.Limit, fn)
@@ -107,12 +107,15 @@ func (c *Collection) inTurn(ctx context.Context, o FeedOptions, view func(engine
 	return c.store.engine.View(ctx, view)
 }
 
-// collect returns the changes after a position. The feed of a viewer is read backwards by
+// collect returns the changes after a position, of more than limit (> 0) the last ones and at
+// least one before them. The feed of a viewer is read backwards by
 // reading it: its order is not that of an index.
-func (f *viewedFeed) collect(ctx context.Context, since Cursor) ([]*Change, error) {
+func (f *viewedFeed) collect(ctx context.Context, since Cursor, limit int) ([]*Change, error) {
 	all := []*Change{}
 	_, err := f.read(ctx, since, 0, func(c *Change) error {
-		all = append(all, c.clone())
+		if all = append(all, c.clone()); limit > 0 && limit < (len(all)-viewedPage)/2 {
+			all = append(all[:0], all[len(all)-limit-1:]...)
+		}
 		return nil
 	})
 	return all, err

@@ -55,7 +55,7 @@ func (f *viewedFeed) changeRows(gathered []channelRow) ([]viewedRow, error) {
 // eventRows decides about the rows that an event brought or took.
 func (f *viewedFeed) eventRows(event uint64, gathered []channelRow) ([]viewedRow, error) {
 	_, everything := f.feed.held[AllChannel]
-	losses := f.o.Revocations && len(f.feed.lost[event]) > 0
+	losses := f.o.Revocations && !f.o.ActiveOnly && len(f.feed.lost[event]) > 0
 	return f.decide(gathered, func(row *viewedRow, change *Change) bool {
 		row.event = event
 		if losses {
