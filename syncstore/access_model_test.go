@@ -47,7 +47,13 @@ type accessModel struct {
 	log     []string
 }
 
+// accessDoc is a document: its winner, and its other leaves.
 type accessDoc struct {
+	accessLeaf
+	losers []accessLeaf
+}
+
+type accessLeaf struct {
 	body    namedBody
 	rev     Rev
 	deleted bool
@@ -55,12 +61,31 @@ type accessDoc struct {
 
 var errPiece = errors.New("piece is full")
 
+// choose makes the winner of the leaves.
+func (d *accessDoc) choose(leaves []accessLeaf) {
+	slices.SortFunc(leaves, func(a, b accessLeaf) int {
+		if a.deleted != b.deleted {
+			if a.deleted {
+				return 1
+			}
+			return -1
+		}
+		return b.rev.Compare(a.rev)
+	})
+	d.accessLeaf, d.losers = leaves[0], leaves[1:]
+}
+
 // modelClient replicates as a Couchbase Lite or PouchDB client with revocations does.
 type modelClient struct {
 	user   string
+	filter []string // channels that it asks for; nil: all
 	cursor Cursor
 	docs   map[string]string // ID → revision
 	live   *Feed
+}
+
+func (c *modelClient) options() FeedOptions {
+	return FeedOptions{Viewer: &Viewer{Name: c.user}, Channels: c.filter, Revocations: true}
 }
 
 var (
@@ -79,12 +104,40 @@ func newAccessModel(t *testing.T, seed uint64) *accessModel {
 	m.Collection.SetPolicy(Policy{Evaluator: namedPolicy{}})
 	for _, u := range modelUsers {
 		m.seen[u] = map[string]bool{}
-		m.clients = append(m.clients, m.client(u), m.client(u))
-		last := m.clients[len(m.clients)-1]
-		last.live = m.Follow(Cursor{}, FeedOptions{Viewer: &Viewer{Name: u}, Revocations: true})
-		t.Cleanup(last.live.Close)
+		for n := range 4 {
+			c := m.client(u)
+			if n >= 2 {
+				c.filter = append(m.some(modelChannels, 2), "a")
+			}
+			if n%2 == 1 {
+				m.open(c)
+			}
+			m.clients = append(m.clients, c)
+		}
 	}
 	return m
+}
+
+func (m *accessModel) open(c *modelClient) {
+	c.live = m.Follow(c.cursor, c.options())
+	m.t.Cleanup(c.live.Close)
+}
+
+// restart opens the store again, and the feeds where they were.
+func (m *accessModel) restart() {
+	for _, c := range m.clients {
+		if c.live != nil {
+			c.cursor = c.live.Cursor()
+			c.live.Close()
+		}
+	}
+	m.reopen()
+	m.Collection.SetPolicy(Policy{Evaluator: namedPolicy{}})
+	for _, c := range m.clients {
+		if c.live != nil {
+			m.open(c)
+		}
+	}
 }
 
 func (m *accessModel) client(user string) *modelClient {
@@ -135,8 +188,19 @@ func (m *accessModel) channelsOf(user string) map[string]bool {
 	return all
 }
 
-func (m *accessModel) visible(user string) map[string]string {
+func (m *accessModel) visible(user string, filter ...string) map[string]string {
 	channels := m.channelsOf(user)
+	if filter != nil {
+		maps.DeleteFunc(channels, func(name string, _ bool) bool {
+			return name != AllChannel && !slices.Contains(filter, name)
+		})
+		if channels[AllChannel] {
+			channels = map[string]bool{}
+			for _, name := range filter {
+				channels[name] = true
+			}
+		}
+	}
 	out := map[string]string{}
 	for id, d := range m.docs {
 		if channels[AllChannel] || slices.ContainsFunc(d.body.Channels, func(c string) bool { return channels[c] }) {
@@ -155,7 +219,9 @@ func (m *accessModel) note(format string, args ...any) {
 
 // step changes something at random.
 func (m *accessModel) step() {
-	switch n := m.rng.IntN(10); {
+	switch n := m.rng.IntN(11); {
+	case n == 10:
+		m.conflict()
 	case n < 5:
 		m.write()
 	case n < 8:
@@ -197,8 +263,83 @@ func (m *accessModel) write() {
 	}
 	r := m.Write(m.t.Context(), []Edit{e}, WriteOptions{})[0]
 	require.NoError(m.t, r.Err)
-	m.docs[id] = &accessDoc{body: body, rev: r.Rev, deleted: e.Deleted}
-	m.note("%d write %s %v %v deleted=%v", r.Seq, id, body.Channels, body.Grants, e.Deleted)
+	m.took(id, e, r, body)
+}
+
+// took takes up a leaf, which extends the winner if e has a parent.
+func (m *accessModel) took(id string, e Edit, r WriteResult, body namedBody) {
+	leaves := []accessLeaf{{body: body, rev: r.Rev, deleted: e.Deleted}}
+	if d := m.docs[id]; d != nil {
+		leaves = append(leaves, d.losers...)
+		if e.Parent.IsZero() {
+			leaves = append(leaves, d.accessLeaf)
+		}
+	}
+	m.docs[id] = &accessDoc{}
+	m.docs[id].choose(leaves)
+	m.note("%d write %s %s %v %v deleted=%v", r.Seq, id, r.Rev, body.Channels, body.Grants, e.Deleted)
+}
+
+// conflict pushes a revision that extends nothing, and does something in another collection.
+func (m *accessModel) conflict() {
+	id := modelIDs[m.rng.IntN(len(modelIDs))]
+	body := namedBody{Channels: m.some(modelChannels, 2), Grants: [][]string{{modelUsers[m.rng.IntN(3)], "d"}}}
+	e := Edit{ID: id, History: []Rev{{Gen: 1 + m.rng.Uint64N(3), Digest: fmt.Sprintf("%x", m.rng.Uint64())}}}
+	e.Body, _ = json.Marshal(body)
+	for _, c := range []*Collection{m.items(namedPolicy{}).Collection, m.Collection} {
+		r := c.Write(m.t.Context(), []Edit{e}, WriteOptions{})[0]
+		require.NoError(m.t, r.Err)
+		if c == m.Collection {
+			m.took(id, e, r, body)
+		}
+	}
+}
+
+// sees reports whether a user may see a leaf now.
+func (m *accessModel) sees(user string, l accessLeaf) bool {
+	channels := m.channelsOf(user)
+	return channels[AllChannel] || slices.ContainsFunc(l.body.Channels, func(c string) bool { return channels[c] })
+}
+
+// reads compares what every way of reading says with what a user may see.
+func (m *accessModel) reads(user string) {
+	viewer := &Viewer{Name: user}
+	want := m.visible(user)
+	got := map[string]string{}
+	require.NoError(m.t, m.AllDocs(m.t.Context(), AllDocsOptions{Viewer: viewer}, func(d *Document) error {
+		got[d.ID] = d.Rev.String()
+		return nil
+	}))
+	require.Equal(m.t, want, got)
+	var active, down []string
+	for _, descending := range []bool{false, true} {
+		_, err := m.Changes(m.t.Context(), ChangesOptions{
+			FeedOptions: FeedOptions{Viewer: viewer, ActiveOnly: true}, Descending: descending,
+		}, func(c *Change) error {
+			require.Equal(m.t, want[string(c.ID)], string(c.Leaves[0].Rev))
+			row := c.Cursor().String() + " " + string(c.ID)
+			if down = append(down, row); !descending {
+				active = append(active, row)
+			}
+			return nil
+		})
+		require.NoError(m.t, err)
+	}
+	require.Len(m.t, active, len(want))
+	down = down[len(active):]
+	slices.Reverse(down)
+	require.Equal(m.t, active, down)
+	for id, d := range m.docs {
+		for _, l := range append([]accessLeaf{d.accessLeaf}, d.losers...) {
+			doc, err := m.Get(m.t.Context(), id, GetOptions{Rev: l.rev, Viewer: viewer})
+			if m.sees(user, l) {
+				require.NoError(m.t, err)
+				require.False(m.t, doc.Removed)
+			} else if err == nil {
+				require.True(m.t, doc.Removed)
+			}
+		}
+	}
 }
 
 func (m *accessModel) give(principal string) {
@@ -242,6 +383,13 @@ func (c *modelClient) take(m *accessModel, ch *Change) error {
 		delete(c.docs, id)
 	default:
 		c.docs[id] = string(ch.Leaves[0].Rev)
+		if c.live != nil {
+			break // it may be of before
+		}
+		for _, l := range append([]accessLeaf{m.docs[id].accessLeaf}, m.docs[id].losers...) {
+			shown := slices.ContainsFunc(ch.Leaves, func(in ChangeLeaf) bool { return string(in.Rev) == l.rev.String() })
+			require.Equal(m.t, m.sees(c.user, l), shown, "leaf %s of %s", l.rev, id)
+		}
 	}
 	return nil
 }
@@ -253,7 +401,7 @@ func (c *modelClient) pull(m *accessModel, all bool) {
 		n := 0
 		var before Cursor
 		last, err := m.Changes(m.t.Context(), ChangesOptions{
-			FeedOptions: FeedOptions{Viewer: &Viewer{Name: c.user}, Revocations: true}, Since: c.cursor, Limit: limit,
+			FeedOptions: c.options(), Since: c.cursor, Limit: limit,
 		}, func(ch *Change) error {
 			n++
 			if before != (Cursor{}) {
@@ -275,7 +423,7 @@ func (c *modelClient) pull(m *accessModel, all bool) {
 
 // follow reads what a live feed has, until it has reached the database's sequence.
 func (c *modelClient) follow(m *accessModel) {
-	for deadline := time.After(10 * time.Second); ; {
+	for deadline := time.After(3 * time.Second); ; {
 		// As REST does it: a piece is full now and then, and the row is given again.
 		left := 1 + m.rng.IntN(4)
 		_, err := c.live.Read(m.t.Context(), 0, func(ch *Change) error {
@@ -289,16 +437,26 @@ func (c *modelClient) follow(m *accessModel) {
 		} else if m.rng.IntN(2) == 0 {
 			return // it goes on later
 		}
-		if maps.Equal(c.docs, m.visible(c.user)) {
+		if c.has(m.visible(c.user, c.filter...)) {
 			return
 		}
 		select {
 		case <-c.live.Ready():
 		case <-deadline:
 			m.fail("live feed of " + c.user)
-			require.Equal(m.t, m.visible(c.user), c.docs)
+			require.Equal(m.t, m.visible(c.user, c.filter...), c.docs)
 		}
 	}
+}
+
+// has reports whether the client has exactly what it may see. One that asks for some channels
+// may keep documents that the user lost in these while there still was another channel.
+func (c *modelClient) has(want map[string]string) bool {
+	docs := maps.Clone(c.docs)
+	if c.filter != nil {
+		maps.DeleteFunc(docs, func(id, _ string) bool { return want[id] == "" })
+	}
+	return maps.Equal(docs, want)
 }
 
 func (m *accessModel) fail(what string) {
@@ -306,7 +464,7 @@ func (m *accessModel) fail(what string) {
 }
 
 func (m *accessModel) check(c *modelClient, what string) {
-	if want := m.visible(c.user); !maps.Equal(want, c.docs) {
+	if want := m.visible(c.user, c.filter...); !c.has(want) {
 		m.fail(what)
 		require.Equal(m.t, want, c.docs, "%s of %s at %s", what, c.user, c.cursor)
 	}
@@ -325,7 +483,10 @@ func TestDecision34_ClientsEndWithWhatTheyMaySee(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			m := newAccessModel(t, uint64(seed))
-			for range 60 {
+			for n := range 60 {
+				if n == 30 && seed%4 == 0 {
+					m.restart()
+				}
 				m.step()
 				for _, c := range m.clients {
 					switch {
@@ -346,7 +507,9 @@ func TestDecision34_ClientsEndWithWhatTheyMaySee(t *testing.T) {
 				}
 				c.pull(m, true)
 				m.check(c, "client")
+				m.reads(c.user)
 				fresh := m.client(c.user)
+				fresh.filter = c.filter
 				fresh.pull(m, true)
 				m.check(fresh, "new client")
 			}
