@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// items is another collection of the fixture's database, and a fixture of its own.
 func (f *fixture) items(policy Evaluator) *fixture {
 	f.t.Helper()
 	c, err := f.db.OpenCollection(f.t.Context(), "shop", "items")
@@ -367,4 +368,30 @@ func TestDescendingFeedsOfViewersAreLimited(t *testing.T) {
 			require.Equal(t, fmt.Sprint(n-1-i), id)
 		}
 	}
+}
+
+// What gives too much is refused by itself, and what others write at the same time is not.
+func TestGrantsThatNoTransactionTakesAreRefusedAlone(t *testing.T) {
+	t.Parallel()
+	f := newAccessFixture(t)
+	give := func(principal string, n, size int) error {
+		given := make([]Given, n)
+		for i := range given {
+			given[i].Channel = fmt.Sprintf("%0*d", size, i)
+		}
+		return f.update(func(tx RecordTx) error {
+			tx.Put(f.db.ID(), []byte(principal), []byte("record"), time.Time{})
+			tx.SetGrants(f.db.ID(), principal, GrantedByAdmin, given)
+			return nil
+		})
+	}
+	require.ErrorIs(t, give("many", maxGivenKeys+1, 8), ErrTooLarge)
+	require.ErrorIs(t, give("long", 1, engine.MaxKeySize), ErrTooLarge)
+	require.Zero(t, f.keys(kindRecord), "all or nothing")
+	var all sync.WaitGroup
+	for n := range 8 {
+		all.Go(func() { require.NoError(t, give(fmt.Sprint(n), 1500, 8)) })
+	}
+	all.Wait()
+	require.Equal(t, 8*1500, f.keys(kindGrant))
 }

@@ -13,6 +13,7 @@ type group struct {
 	members []groupMember // every set taken, those that are not committed too
 	bytes   int
 	keys    int
+	given   int // keys that sets turn out to write for what was given
 	// moved are the principals, by key, whose access the group's sets are found to change
 	// only while it is written.
 	moved map[string]struct{}
@@ -71,11 +72,14 @@ func (g *group) writeSet(tx engine.Txn, set *changeSet, changed map[*Database]*c
 		if set.err != nil {
 			return nil //nolint:nilerr // the set is dropped, the group goes on
 		}
-		if err := o.flush(); err != nil {
-			return err
-		}
 		given, err := o.grantSets()
 		if err != nil {
+			return err
+		}
+		if set.err = g.admit(given); set.err != nil {
+			return nil //nolint:nilerr // the set is dropped, the group goes on
+		}
+		if err := o.flush(); err != nil {
 			return err
 		}
 		set.given = given
@@ -95,6 +99,26 @@ func (g *group) writeSet(tx engine.Txn, set *changeSet, changed map[*Database]*c
 		return err
 	}
 	return set.writeTo(tx)
+}
+
+// admit counts what a set turned out to write for what was given to principals. What no
+// transaction may take is ErrTooLarge, what this one has no room for is errStale.
+func (g *group) admit(given []*changeSet) error {
+	keys := 0
+	for _, one := range given {
+		if err := one.checkSizes(); err != nil {
+			return err
+		}
+		keys += len(one.ops)
+	}
+	switch {
+	case keys > maxGivenKeys:
+		return fmt.Errorf("grants: %w: they change %d keys, and at most %d at once", ErrTooLarge, keys, maxGivenKeys)
+	case g.given > 0 && g.given+keys > maxGroupKeys:
+		return errStale
+	}
+	g.given += keys
+	return nil
 }
 
 // number gives the set a sequence of its database, if it asks for one.

@@ -74,7 +74,12 @@ func (r *Records) Update(ctx context.Context, fn func(RecordTx) error) error {
 		}
 		return tx.err
 	}}
-	r.store.committer.commit(set)
+	// It has no room in a group with others that give much: it is applied anew in the next.
+	for r.store.committer.commit(set); errors.Is(set.err, errStale); r.store.committer.commit(set) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
 	return set.err
 }
 
