@@ -395,3 +395,23 @@ func TestGrantsThatNoTransactionTakesAreRefusedAlone(t *testing.T) {
 	all.Wait()
 	require.Equal(t, 8*1500, f.keys(kindGrant))
 }
+
+// A document that goes in and out of a channel does not grow with each turn, and who had it
+// before is told still.
+func TestADocumentThatTogglesAChannelStaysSmall(t *testing.T) {
+	t.Parallel()
+	f := newAccessFixture(t)
+	f.give("alice", "a")
+	rev := f.in("d", Rev{}, "a", "b") // 2
+	for range 100 {
+		rev = f.in("d", rev, "b")
+		rev = f.in("d", rev, "a", "b")
+	}
+	f.in("d", rev, "b") // 203
+	h, err := f.readHead(t.Context(), f.scope.head("d"))
+	require.NoError(t, err)
+	require.Less(t, len(h.Spans), 2*maxSpans)
+	require.Equal(t, []string{"203 d removed [a]"}, f.feedOf("alice", At(2), FeedOptions{}))
+	require.Empty(t, f.feedOf("alice", Cursor{}, FeedOptions{}))
+	require.Equal(t, []string{"203 d removed"}, f.channelRows("a"))
+}

@@ -42,6 +42,35 @@ func (p *preparation) writeChannels(next *head) {
 			}
 		}
 	}
+	next.Spans = joinSpans(next.Spans, now)
+}
+
+// maxSpans is how often it is remembered when a document was in one channel.
+const maxSpans = 16
+
+// joinSpans joins the two oldest times in a channel that the document came into, if there are
+// too many: each write stores them all. Who had the document in one of them is told still
+// that it is gone.
+func joinSpans(spans []span, channels []string) []span {
+	for _, name := range channels {
+		first, second, n := -1, -1, 0
+		for i := range spans {
+			if spans[i].Channel != name {
+				continue
+			}
+			switch n++; n {
+			case 1:
+				first = i
+			case 2:
+				second = i
+			}
+		}
+		if n > maxSpans {
+			spans[first].To = spans[second].To
+			spans = slices.Delete(spans, second, second+1)
+		}
+	}
+	return spans
 }
 
 // lastLeft returns the sequence at which the document last left a channel, where the
