@@ -162,7 +162,7 @@ func (m *accessModel) channelsOf(user string) map[string]bool {
 		}
 		for _, d := range m.docs {
 			for _, g := range d.body.Grants {
-				if !d.deleted && g[0] == principal {
+				if g[0] == principal {
 					all[g[1]] = true
 				}
 			}
@@ -244,8 +244,11 @@ func (m *accessModel) write() {
 	var body namedBody
 	if d != nil && !d.deleted && m.rng.IntN(5) == 0 {
 		e.Deleted = true
+		if m.rng.IntN(2) == 0 {
+			body.Grants = d.body.Grants // as a policy that keeps them for the tombstone
+		}
+		e.Body, _ = json.Marshal(body)
 		body.Channels = d.body.Channels // as the store keeps them
-		e.Body = []byte("{}")
 	} else {
 		body.Channels = m.some(modelChannels, 2)
 		for range m.rng.IntN(2) {

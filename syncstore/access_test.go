@@ -391,3 +391,24 @@ func TestLostGrantsAreForgottenInTime(t *testing.T) {
 	f.sweepNow()
 	require.Zero(t, f.keys(kindLostGrant))
 }
+
+// Who has a document's channel by the document alone still sees that it is deleted, if the
+// policy says so of the tombstone.
+func TestATombstoneGrantsWhatItsPolicySays(t *testing.T) {
+	t.Parallel()
+	f := newAccessFixture(t)
+	write := func(id string, parent Rev, deleted bool, body string) Rev {
+		r := f.Write(t.Context(), []Edit{{ID: id, Parent: parent, Deleted: deleted, Body: []byte(body)}}, WriteOptions{})[0]
+		require.NoError(t, r.Err)
+		return r.Rev
+	}
+	rev := write("d", Rev{}, false, `{"channels":["mine"],"grants":[["alice","mine"]]}`) // 1
+	rev = write("d", rev, true, `{"grants":[["alice","mine"]]}`)                         // 2
+	require.Equal(t, []string{"2 d deleted"}, f.feedOf("alice", At(1), FeedOptions{}))
+	doc, err := f.Get(t.Context(), "d", GetOptions{Rev: rev, Viewer: &Viewer{Name: "alice"}})
+	require.NoError(t, err)
+	require.True(t, doc.Deleted)
+	write("d", rev, true, `{}`) // 3
+	require.Empty(t, f.feedOf("alice", At(2), FeedOptions{}))
+	require.Equal(t, []string{"3:3 d deleted revoked"}, f.feedOf("alice", At(2), FeedOptions{Revocations: true}))
+}

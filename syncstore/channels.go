@@ -85,26 +85,26 @@ func lastLeft(spans []span, name string) uint64 {
 }
 
 // writeGrants keeps the index of what the document's winner grants, and a record of
-// what it no longer does.
+// what it no longer does. A tombstone grants what the policy says of it: otherwise who has
+// the document's channel by the document alone would not see that it was deleted.
 func (p *preparation) writeGrants(next *head) {
 	s := p.collection.scope
 	before := make(map[Grant]uint64)
-	if old := p.state.head; old != nil && !old.winner().Deleted {
+	if old := p.state.head; old != nil {
 		for _, held := range old.winner().Grants {
 			before[held.Grant] = held.From
 		}
 	}
 	changes := newGrantChanges(p.set, p.collection.store.options.Now().Unix())
-	if winner := next.winner(); !winner.Deleted {
-		winner.Grants = slices.Clone(winner.Grants)
-		for i := range winner.Grants {
-			held := &winner.Grants[i]
-			held.From = before[held.Grant]
-			if held.From == 0 {
-				changes.begin(s, s.madeBy(p.edit.ID, held.Grant))
-			}
-			delete(before, held.Grant)
+	winner := next.winner()
+	winner.Grants = slices.Clone(winner.Grants)
+	for i := range winner.Grants {
+		held := &winner.Grants[i]
+		held.From = before[held.Grant]
+		if held.From == 0 {
+			changes.begin(s, s.madeBy(p.edit.ID, held.Grant))
 		}
+		delete(before, held.Grant)
 	}
 	for grant, from := range before {
 		changes.end(s, s.madeBy(p.edit.ID, grant), from)

@@ -143,8 +143,11 @@ func TestDecision29ChannelsAndGrantsAreIndexedFromTheFirstDay(t *testing.T) {
 	require.Equal(t, []string{"4 a"}, f.channelRows("blue"), "it came back")
 	policy.outcome.Channels = []string{"red"}
 	require.NoError(t, f.judged(policy, Edit{ID: "a", History: revs(t, "5-e", "4-d"), Deleted: true}))
-	require.Zero(t, f.keys(kindGrant), "a tombstone grants nothing")
-	require.Equal(t, []string{"5 a"}, f.channelRows("red"), "those who saw the document see that it is gone")
+	require.Equal(t, 1, f.keys(kindGrant), "what the policy says of the tombstone")
+	policy.outcome.Grants = nil
+	require.NoError(t, f.judged(policy, Edit{ID: "a", History: revs(t, "6-f", "5-e"), Deleted: true}))
+	require.Zero(t, f.keys(kindGrant))
+	require.Equal(t, []string{"6 a"}, f.channelRows("red"), "those who saw the document see that it is gone")
 }
 
 func TestDecision29AccessSharedWritesNoChannelRows(t *testing.T) {
