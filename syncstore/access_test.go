@@ -412,3 +412,14 @@ func TestATombstoneGrantsWhatItsPolicySays(t *testing.T) {
 	require.Empty(t, f.feedOf("alice", At(2), FeedOptions{}))
 	require.Equal(t, []string{"3:3 d deleted revoked"}, f.feedOf("alice", At(2), FeedOptions{Revocations: true}))
 }
+
+// Who sees a document sees that its time has come, also where only the document gave it.
+func TestAnExpiredDocumentStaysWhereItWas(t *testing.T) {
+	t.Parallel()
+	f := newAccessFixture(t)
+	body := []byte(`{"channels":["mine"],"grants":[["alice","mine"]]}`)
+	require.NoError(t, f.Write(t.Context(), []Edit{{ID: "d", Body: body, Expires: f.clock.Now().Add(time.Hour)}}, WriteOptions{})[0].Err)
+	f.clock.advance(2 * time.Hour)
+	f.sweepNow()
+	require.Equal(t, []string{"2 d deleted"}, f.feedOf("alice", At(1), FeedOptions{}))
+}

@@ -115,6 +115,9 @@ type WriteOptions struct {
 	Viewer *Viewer
 	// policy judges instead of the collection's.
 	policy Evaluator
+	// expires makes tombstones of documents whose time has come: nobody is asked, and those
+	// who could see the document see that it is gone.
+	expires bool
 }
 
 // author is the name of the user who writes, "" for an administrator or a guest.

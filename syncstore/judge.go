@@ -11,6 +11,10 @@ import (
 
 // evaluate asks the policy about the written leaf (DECISIONS 25).
 func (p *preparation) evaluate(written *leaf, parent *leaf) error {
+	if p.options.expires && parent != nil {
+		written.Channels, written.Grants = parent.Channels, parent.Grants
+		return nil
+	}
 	if p.policy() == nil {
 		return nil
 	}

@@ -383,7 +383,7 @@ func (s *Store) expireDocument(ctx context.Context, db *Database, target []byte)
 		return nil
 	}
 	results := c.Write(ctx, []Edit{{ID: id, Parent: winner.Rev, Deleted: true}}, WriteOptions{
-		policy: keepChannels{channels: winner.Channels},
+		expires: true,
 	})
 	switch err := results[0].Err; {
 	case errors.Is(err, ErrConflict):
@@ -411,14 +411,4 @@ func (c *Collection) readHead(ctx context.Context, key []byte) (*head, error) {
 		return err
 	})
 	return h, err
-}
-
-// keepChannels is the policy of an expiry: those who could see the document see that it
-// is gone.
-type keepChannels struct {
-	channels []string
-}
-
-func (k keepChannels) Evaluate(context.Context, Evaluation) (Outcome, error) {
-	return Outcome{Channels: k.channels}, nil
 }
