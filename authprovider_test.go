@@ -70,18 +70,25 @@ http://%s {
 	return s
 }
 
-// do sends a request to a site.
+// do sends a request to a site, again if it got no byte of an answer, as after a reload
+// (DECISIONS 40).
 func (s *authSite) do(method, addr, path, body string, header map[string]string) (*http.Response, string) {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), method, "http://"+addr+path, strings.NewReader(body))
-	require.NoError(s.t, err)
-	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
+	send := func() (*http.Response, error) {
+		r, err := http.NewRequestWithContext(s.t.Context(), method, "http://"+addr+path, strings.NewReader(body))
+		require.NoError(s.t, err)
+		if body != "" {
+			r.Header.Set("Content-Type", "application/json")
+		}
+		for key, value := range header {
+			r.Header.Set(key, value)
+		}
+		return s.client.Do(r)
 	}
-	for key, value := range header {
-		r.Header.Set(key, value)
+	answer, err := send()
+	for retries := 0; err != nil && retries < 3; retries++ {
+		answer, err = send()
 	}
-	answer, err := s.client.Do(r)
 	require.NoError(s.t, err)
 	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(answer.Body)
