@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddysync/caddy-sync/access"
 	"github.com/caddysync/caddy-sync/auth"
@@ -371,9 +372,15 @@ func TestCollectionsHaveTheirOwnPolicy(t *testing.T) {
 	require.Contains(t, text, "requireUser(doc.by)")
 
 	require.NoError(t, s.load(s.with("database notes {\n access private\n}")))
-	s.reads("alice", "/notes._default.photos/a", 404)
+	require.Eventually(t, func() bool { // the old configuration may answer for a moment
+		status, _ := s.as("alice", http.MethodGet, "/notes._default.photos/a", "")
+		return status == http.StatusNotFound
+	}, 5*time.Second, 10*time.Millisecond)
 	answer, _ = s.do(http.MethodGet, s.admin, "/notes._default.photos/a", "", nil)
 	require.Equal(t, http.StatusOK, answer.StatusCode, "administrators reach what left the configuration")
 	require.NoError(t, s.load(config))
-	s.reads("alice", "/notes._default.photos/a", 200)
+	require.Eventually(t, func() bool {
+		status, _ := s.as("alice", http.MethodGet, "/notes._default.photos/a", "")
+		return status == http.StatusOK
+	}, 5*time.Second, 10*time.Millisecond)
 }
