@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -26,6 +27,7 @@ type metricDescs struct {
 	commits, writes, conflicts, retries       *prometheus.Desc
 	feeds, requests, authFailures, disk, free *prometheus.Desc
 	rejections                                *prometheus.Desc
+	resyncs, resynced, moved, refused         *prometheus.Desc
 }
 
 func newMetrics(h *storeHandle) *metrics {
@@ -42,6 +44,10 @@ func newMetrics(h *storeHandle) *metrics {
 		authFailures: desc("auth_failures_total", "Requests whose credentials were refused."),
 		rejections:   desc("document_rejections_total", "Document writes refused by a sync function or an access policy."),
 		disk:         desc("store_disk_bytes", "Space that the store's files take."),
+		resyncs:      desc("resyncs", "Resyncs that are running."),
+		resynced:     desc("resync_documents_total", "Documents that resyncs judged."),
+		moved:        desc("resync_changed_total", "Documents that are in other channels, or grant something else, after a resync."),
+		refused:      desc("resync_refused_total", "Documents that a policy refused in a resync."),
 		free:         desc("store_free_bytes", "Space left for the store."),
 	}}
 }
@@ -63,6 +69,7 @@ func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 	d := &m.descs
 	for _, desc := range []*prometheus.Desc{
 		d.commits, d.writes, d.conflicts, d.retries, d.feeds, d.requests, d.authFailures, d.rejections, d.disk, d.free,
+		d.resyncs, d.resynced, d.moved, d.refused,
 	} {
 		to <- desc
 	}
@@ -94,6 +101,10 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	counter(m.descs.writes, s.Writes)
 	counter(m.descs.conflicts, s.Conflicts)
 	counter(m.descs.retries, s.Retries)
+	gauge(m.descs.resyncs, s.resync.Resyncs)
+	counter(m.descs.resynced, s.resync.ResyncDocuments)
+	counter(m.descs.moved, s.resync.ResyncChanged)
+	counter(m.descs.refused, s.resync.ResyncRefused)
 	gauge(m.descs.disk, s.DiskBytes)
 	if s.FreeBytes >= 0 {
 		gauge(m.descs.free, s.FreeBytes)
@@ -115,6 +126,8 @@ type storeStats struct {
 	DiskBytes    int64    `json:"disk_bytes"`
 	// FreeBytes is -1 if unknown.
 	FreeBytes int64 `json:"free_bytes"`
+
+	resync syncstore.Stats
 }
 
 // stats returns the counters, and false if the store is not open.
@@ -130,6 +143,7 @@ func (h *storeHandle) stats() (storeStats, bool) {
 	documents, files := o.store.Stats(), o.engine.Stats()
 	s.Databases = o.store.Databases()
 	s.Commits, s.Writes = files.Commits, documents.Writes
+	s.resync = documents
 	s.Conflicts, s.Retries = documents.Conflicts, documents.Retries
 	s.DiskBytes, s.FreeBytes = files.DiskBytes, files.FreeBytes
 	return s, true

@@ -88,6 +88,19 @@ func (c *Collection) PolicyChanged(ctx context.Context) (bool, error) {
 	return state.Judged != version, err
 }
 
+// notePolicy notes that documents may be judged by several policies from now on, so that
+// coming back to an earlier one does not make all of them right.
+func (c *Collection) notePolicy() {
+	changed, err := c.PolicyChanged(c.store.ctx)
+	if err == nil && changed {
+		err = c.adoptPolicy("")
+	}
+	if err != nil && c.store.ctx.Err() == nil {
+		c.store.logger.Warn("a change of policy was not noted", zap.String("database", c.db.name),
+			zap.Stringer("collection", c.id), zap.Error(err))
+	}
+}
+
 // adoptPolicy notes the version by which documents are judged.
 func (c *Collection) adoptPolicy(version string) error {
 	c.resyncing.Lock()
@@ -127,6 +140,8 @@ func (c *Collection) runResync(state resyncState) {
 	c.store.start(func() {
 		defer close(run.done)
 		defer cancel()
+		c.store.stats.resyncs.Add(1)
+		defer c.store.stats.resyncs.Add(-1)
 		c.resyncAll(ctx, run, &state)
 		c.resyncing.Lock()
 		c.resync = nil
@@ -163,6 +178,9 @@ func (c *Collection) resyncAll(ctx context.Context, run *resyncRun, state *resyn
 			}
 		case err == nil && !more:
 			state.State, state.Judged = ResyncCompleted, state.Version
+			if c.policy.Load().Version != state.Version {
+				state.Judged = "" // it changed meanwhile
+			}
 			if err := c.saveResync(*state, true); err != nil {
 				state.State = ResyncRunning
 				continue
@@ -199,6 +217,7 @@ func (c *Collection) resyncDocuments(ctx context.Context, state *resyncState) (m
 		}
 	}
 	state.Processed += uint64(len(ids))
+	c.store.stats.resyncDocuments.Add(uint64(len(ids)))
 	state.Last = ids[len(ids)-1]
 	return true, nil
 }
@@ -253,6 +272,7 @@ func (c *Collection) rejudge(ctx context.Context, ids []string, state *resyncSta
 			return nil, err
 		case refused != nil:
 			state.Errors++
+			c.store.stats.resyncRefused.Add(1)
 			state.LastError = refused.Error()
 		}
 		if set != nil {
@@ -264,6 +284,7 @@ func (c *Collection) rejudge(ctx context.Context, ids []string, state *resyncSta
 		switch {
 		case set.err == nil:
 			state.Changed++
+			c.store.stats.resyncChanged.Add(1)
 		case errors.Is(set.err, errStale):
 			stale = append(stale, owners[i])
 		default:

@@ -69,6 +69,36 @@ func TestResyncJudgesAgainAndMovesOnlyWhatChanges(t *testing.T) {
 	require.Equal(t, 250, f.keys(kindSeq), "one row a document")
 }
 
+// Documents that were written in between are judged by another policy.
+func TestComingBackToAnEarlierPolicyIsAChange(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	set := func(version string) {
+		f.Collection.SetPolicy(Policy{Evaluator: switching{version}, Version: version})
+	}
+	changed := func() bool {
+		is, err := f.PolicyChanged(t.Context())
+		require.NoError(t, err)
+		return is
+	}
+	set("a")
+	require.False(t, changed())
+	f.put("d", `{}`, Rev{})
+	set("b")
+	require.True(t, changed())
+	require.Eventually(t, func() bool {
+		state, err := f.readResync(t.Context())
+		return err == nil && state.Judged == ""
+	}, waitFor, tick)
+	set("a")
+	require.True(t, changed())
+	require.NoError(t, f.StartResync(t.Context()))
+	f.resynced()
+	require.False(t, changed())
+	require.Equal(t, uint64(1), f.store.Stats().ResyncDocuments)
+	require.Zero(t, f.store.Stats().Resyncs)
+}
+
 func TestResyncGoesOnAfterARestart(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -97,6 +97,9 @@ type Store struct {
 
 type storeStats struct {
 	writes, conflicts, retries atomic.Uint64
+
+	resyncs                                       atomic.Int64
+	resyncDocuments, resyncChanged, resyncRefused atomic.Uint64
 }
 
 // Stats are counters since the store was opened.
@@ -106,6 +109,11 @@ type Stats struct {
 	// Writes counts documents written, Conflicts those refused as ErrConflict, and
 	// Retries how often a write had to be prepared again.
 	Writes, Conflicts, Retries uint64
+	// Resyncs are those that run now. ResyncDocuments counts documents that resyncs judged,
+	// ResyncChanged those that were elsewhere after it, ResyncRefused those that the policy
+	// refuses.
+	Resyncs                                       int64
+	ResyncDocuments, ResyncChanged, ResyncRefused uint64
 }
 
 // Stats returns the store's counters.
@@ -115,6 +123,11 @@ func (s *Store) Stats() Stats {
 		Writes:    s.stats.writes.Load(),
 		Conflicts: s.stats.conflicts.Load(),
 		Retries:   s.stats.retries.Load(),
+
+		Resyncs:         s.stats.resyncs.Load(),
+		ResyncDocuments: s.stats.resyncDocuments.Load(),
+		ResyncChanged:   s.stats.resyncChanged.Load(),
+		ResyncRefused:   s.stats.resyncRefused.Load(),
 	}
 }
 

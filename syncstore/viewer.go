@@ -45,7 +45,11 @@ const (
 // SetPolicy says how writes are judged from now on, and who sees what. A resync that a stop
 // interrupted goes on by the policy that is set first.
 func (c *Collection) SetPolicy(p Policy) {
-	if c.policy.Swap(&p) != nil && c.resumed.CompareAndSwap(false, true) {
+	before := c.policy.Swap(&p)
+	if before != nil && before.Version != p.Version && p.Version != "" {
+		c.store.start(c.notePolicy)
+	}
+	if before != nil && c.resumed.CompareAndSwap(false, true) {
 		c.store.start(c.resumeResync)
 	}
 }
