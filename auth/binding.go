@@ -55,12 +55,12 @@ func (s *State) marksOf(identity, sid identityKey, token tokenKey) marks {
 // identity, the provider's session or the token since before they were read, so that it
 // says what reading them now would say (DECISIONS 6). What time decides is not in it.
 type binding struct {
-	marks  marks
 	policy *policy // of one configuration
 	db     uint32
 	next   *binding
 	// principal is what the requests get: shared, and not to be changed.
 	principal *Principal
+	marks     marks
 }
 
 // bindings are those of one token or session: a list that is replaced, never changed. Nearly

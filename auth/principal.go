@@ -26,21 +26,21 @@ type Principal struct {
 	Name     string // user name in this database; "" for guest and administrator
 	Admin    bool
 	ReadOnly bool
-	Method   Method
+	// TokenGrants is whether what the newest token gave counts: whether the database takes
+	// tokens of the provider that it is from.
+	TokenGrants bool
+	Method      Method
+	db          Database
 	// Roles and Channels are what an administrator and the token gave. Shared: do not
 	// change.
 	Roles    []string
 	Channels []string
-	// TokenGrants is whether what the newest token gave counts: whether the database takes
-	// tokens of the provider that it is from.
-	TokenGrants bool
-	Provider    string
-	Issuer      string
-	Subject     string
+	Provider string
+	Issuer   string
+	Subject  string
 	// Expires is the token's or session's end, zero if none.
 	Expires time.Time
 
-	db         Database
 	identity   identityKey
 	sid        identityKey
 	verified   *verified

@@ -25,7 +25,15 @@ const sessionIDLength = 43
 // database decides by its own policy and users whether it is good there. One that a
 // password or an administrator made belongs to a user of one database (DECISIONS 2).
 type session struct {
-	Method      Method          `json:"method,omitempty"` // how its owner signed in; "" is bearer
+	// What every request looks at stands first, see verified.
+	used     atomic.Int64 // Unix milliseconds
+	written  atomic.Int64 // value of used that is stored, or about to be
+	bindings bindings
+	Method   Method `json:"method,omitempty"`    // how its owner signed in; "" is bearer
+	Created  int64  `json:"created"`             // Unix microseconds, as NotBefore
+	Expires  int64  `json:"expires"`             // Unix milliseconds; absolute
+	TokenEnd int64  `json:"token_end,omitempty"` // Unix milliseconds
+
 	Provider    string          `json:"provider,omitempty"`
 	Identity    Identity        `json:"identity,omitzero"`
 	DB          uint32          `json:"db,omitempty"`          // of User
@@ -37,12 +45,9 @@ type session struct {
 	Roles       []string        `json:"roles,omitempty"`
 	Channels    []string        `json:"channels,omitempty"`
 	Required    json.RawMessage `json:"required,omitempty"`     // claims of require rules
-	Created     int64           `json:"created"`                // Unix microseconds, as NotBefore
-	Expires     int64           `json:"expires"`                // Unix milliseconds; absolute
 	Token       []byte          `json:"token,omitempty"`        // tokenKey it was made from
 	TokenID     string          `json:"token_id,omitempty"`     // jti
 	TokenIssued int64           `json:"token_issued,omitempty"` // Unix seconds
-	TokenEnd    int64           `json:"token_end,omitempty"`    // Unix milliseconds
 	SID         string          `json:"sid,omitempty"`
 	Address     string          `json:"address,omitempty"`
 	UserAgent   string          `json:"user_agent,omitempty"`
@@ -54,10 +59,7 @@ type session struct {
 	identity identityKey // its owner: the identity, or the user by ownerOfUser
 	sid      identityKey
 	required claims
-	used     atomic.Int64 // Unix milliseconds
-	written  atomic.Int64 // value of used that is stored, or about to be
 	who      atomic.Pointer[applicant]
-	bindings bindings
 }
 
 const sessionPrefix, sessionOfPrefix = "auth/session/", "auth/session-of/"
