@@ -40,14 +40,14 @@ type ChangesOptions struct {
 // to go on from: that of the last change if Limit cut the read, else the database's in
 // the snapshot. An error of fn ends the read and is returned.
 func (c *Collection) Changes(ctx context.Context, o ChangesOptions, fn func(*Change) error) (last Cursor, err error) {
-	last, _, err = c.changes(ctx, o, o.Since, fn)
+	last, _, err = c.changes(ctx, o, c.store.viewers.first, fn)
 	return last, err
 }
 
-// changes is Changes for a client that began to read at had. It also returns what the viewer
-// had in the snapshot, nil if that was not looked at.
+// changes is Changes in a turn. It also returns what the viewer had in the snapshot, nil if
+// that was not looked at.
 func (c *Collection) changes(
-	ctx context.Context, o ChangesOptions, had Cursor, fn func(*Change) error,
+	ctx context.Context, o ChangesOptions, turn turnstile, fn func(*Change) error,
 ) (last Cursor, seen *viewedFeed, err error) {
 	if counts := c.db.counters.Load(); At(counts.Seq) == o.Since && !o.Descending && c.db.live.Load() {
 		// A client that has everything costs no snapshot.
@@ -60,13 +60,13 @@ func (c *Collection) changes(
 			return err
 		}
 		if o.Since.major() > counts.Seq {
-			o.Since, had = Cursor{}, Cursor{}
+			o.Since = Cursor{}
 		}
 		last = At(counts.Seq)
 		var cut Cursor
 		if c.showsAll(o.FeedOptions) {
 			cut, err = c.scanChanges(ctx, r, o, fn)
-		} else if seen, err = c.newViewedFeed(r, &counts, o.FeedOptions, had); err == nil {
+		} else if seen, err = c.newViewedFeed(r, &counts, o.FeedOptions, o.Since); err == nil {
 			if o.Descending {
 				descending, err = seen.collect(ctx, o.Since, o.Limit)
 				return err
@@ -78,7 +78,7 @@ func (c *Collection) changes(
 		}
 		return err
 	}
-	if err := c.inTurn(ctx, o.FeedOptions, view); err != nil || descending == nil {
+	if err := c.inTurn(ctx, o.FeedOptions, turn, view); err != nil || descending == nil {
 		return last, seen, err
 	}
 	for i, change := range slices.Backward(descending) {
@@ -97,12 +97,12 @@ func (c *Collection) changes(
 func (c *Collection) showsAll(o FeedOptions) bool { return c.seesAll(o.Viewer) && o.Channels == nil }
 
 // inTurn reads from a snapshot; feeds of viewers a few at a time.
-func (c *Collection) inTurn(ctx context.Context, o FeedOptions, view func(engine.Reader) error) error {
+func (c *Collection) inTurn(ctx context.Context, o FeedOptions, turn turnstile, view func(engine.Reader) error) error {
 	if !c.showsAll(o) {
-		if err := c.store.viewers.enter(ctx); err != nil {
+		if err := turn.enter(ctx); err != nil {
 			return err
 		}
-		defer c.store.viewers.leave()
+		defer turn.leave()
 	}
 	return c.store.engine.View(ctx, view)
 }

@@ -8,7 +8,7 @@ import (
 
 // A feed that is behind reads the index in pieces, first a small one: where thousands of feeds
 // have something to read, because a role was given a channel, each soon gets its first rows.
-const firstPiece, livePiece = 16, 4096
+const firstPiece, livePiece = 16, 1024
 
 // viewedLive is a live feed of a viewer. It is woken by what touches the viewer's channels,
 // takes the rows from the commit's own batch, and reads the index where that does not say
@@ -203,8 +203,9 @@ func (v *viewedLive) readable(change *Change) (bool, error) {
 // readIndex reads on from the cursor.
 func (v *viewedLive) readIndex(ctx context.Context, limit int, fn func(*Change) error) (n int, err error) {
 	c := v.feed.collection
+	turn := c.store.viewers.more
 	if v.piece = min(2*v.piece, livePiece); v.piece == 0 {
-		v.piece = firstPiece
+		v.piece, turn = firstPiece, c.store.viewers.first
 	}
 	if limit <= 0 || limit > v.piece {
 		limit = v.piece
@@ -213,7 +214,7 @@ func (v *viewedLive) readIndex(ctx context.Context, limit int, fn func(*Change) 
 	c.db.broadcast.concerning(v.subscription)
 	options := ChangesOptions{FeedOptions: v.o, Since: v.cursor, Limit: limit}
 	var failed error
-	last, seen, err := c.changes(ctx, options, v.cursor, func(change *Change) error {
+	last, seen, err := c.changes(ctx, options, turn, func(change *Change) error {
 		if failed = fn(change); failed != nil {
 			return failed
 		}

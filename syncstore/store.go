@@ -78,7 +78,7 @@ type Store struct {
 	committer *committer
 	notifier  *notifier
 	cache     *cache
-	viewers   turnstile // of reads of viewers' feeds
+	viewers   turnstiles // of reads of viewers' feeds
 	locks     *keyLocks
 	touched   *touches
 
@@ -139,7 +139,7 @@ func Open(ctx context.Context, eng engine.Engine, o Options) (*Store, error) {
 	s := &Store{
 		engine: eng, options: o, logger: o.Logger,
 		cache: newCache(o.Cache), notifier: newNotifier(), locks: newKeyLocks(), touched: newTouches(o.Now),
-		viewers:   newTurnstile(),
+		viewers:   newTurnstiles(),
 		wakeSweep: make(chan struct{}, 1), databases: make(map[string]*Database),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))

@@ -5,13 +5,25 @@ import (
 	"runtime"
 )
 
-// turnstile lets a few at a time read for viewers, in the order in which they came. When ten
+// turnstile lets some at a time read for viewers, in the order in which they came. When ten
 // thousand feeds have a hundred thousand rows to read, because a role was given a channel,
-// the others must not stand in the scheduler's queue before the writers.
+// they must not stand in the scheduler's queue before the writers.
 type turnstile chan struct{}
 
-// newTurnstile leaves a core to the rest of the server.
-func newTurnstile() turnstile { return make(turnstile, max(1, runtime.GOMAXPROCS(0)-1)) }
+// turnstiles are two, so that feeds that go on with much do not hold up those that want their
+// first rows.
+type turnstiles struct {
+	// first is for pages that somebody asks for, and for the first rows of a feed. Most who are
+	// in it wait for the commit that is under way, as every new snapshot does.
+	first turnstile
+	// more is for feeds that are behind and go on. It leaves the processors to the others.
+	more turnstile
+}
+
+func newTurnstiles() turnstiles {
+	cores := runtime.GOMAXPROCS(0)
+	return turnstiles{first: make(turnstile, 8*cores), more: make(turnstile, max(1, cores/2))}
+}
 
 func (t turnstile) enter(ctx context.Context) error {
 	select {
