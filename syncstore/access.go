@@ -24,7 +24,7 @@ type access struct {
 
 	own      grantsOf // of the user itself
 	roles    map[string]timeline
-	channels map[uint32]map[string]timeline // by collection; inEverything too
+	channels []channelTimes
 
 	mu   sync.Mutex
 	sets map[uint32]*channelSet
@@ -84,7 +84,7 @@ func readAccess(r engine.Reader, s scope, roles *roleCache, viewer Viewer, own *
 	}
 	a.own = *own
 	a.principals = append(a.principals, s.access(viewer.Name))
-	spans := own.channels.clone()
+	spans := slices.Clone(own.channels)
 	for _, role := range slices.Sorted(maps.Keys(own.roles)) {
 		a.principals = append(a.principals, s.access(RolePrincipal(role)))
 		has, err := g.role(role)
@@ -92,66 +92,32 @@ func readAccess(r engine.Reader, s scope, roles *roleCache, viewer Viewer, own *
 			return nil, err
 		}
 		a.roles[role] = merged(merged(own.roles[role]).and(has.exists)) // while there was the role
-		for in, channels := range has.channels {
-			for name, during := range channels {
-				spans.add(in, name, during.and(a.roles[role])...)
+		for _, c := range has.channels {
+			for _, during := range c.times.and(a.roles[role]) {
+				spans = append(spans, channelSpan{in: c.in, name: c.name, during: during})
 			}
 		}
 	}
-	a.channels = spans.timelines()
+	a.channels = timesOf(spans)
 	var err error
 	a.sequences, err = readSequences(r, a.principals)
 	return a, err
 }
 
-// grantsOf are one principal's, by collection and channel, and by role.
+// grantsOf are one principal's: of channels, and of roles.
 type grantsOf struct {
-	channels channelIntervals
+	channels []channelSpan
 	roles    map[string][]interval
 }
 
-type channelIntervals map[uint32]map[string][]interval
-
-func (c channelIntervals) add(in uint32, name string, during ...interval) {
-	if c[in] == nil {
-		c[in] = map[string][]interval{}
-	}
-	c[in][name] = append(c[in][name], during...)
-}
-
-func (c channelIntervals) clone() channelIntervals {
-	all := make(channelIntervals, len(c))
-	for in, channels := range c {
-		all[in] = make(map[string][]interval, len(channels))
-		for name, during := range channels {
-			all[in][name] = slices.Clone(during)
-		}
-	}
-	return all
-}
-
-// timelines are the channels that somebody had at all.
-func (c channelIntervals) timelines() map[uint32]map[string]timeline {
-	all := make(map[uint32]map[string]timeline, len(c))
-	for in, channels := range c {
-		all[in] = make(map[string]timeline, len(channels))
-		for name, during := range channels {
-			if t := merged(during); len(t) > 0 {
-				all[in][name] = t
-			}
-		}
-	}
-	return all
-}
-
 func (g *grantReader) own(principal string) (grantsOf, error) {
-	own := grantsOf{channels: channelIntervals{}, roles: map[string][]interval{}}
+	own := grantsOf{roles: map[string][]interval{}}
 	err := g.entries(principal, func(given granted, during interval) {
 		if given.in == inRoles {
 			own.roles[given.name] = append(own.roles[given.name], during)
 			return
 		}
-		own.channels.add(given.in, given.name, during)
+		own.channels = append(own.channels, channelSpan{in: given.in, name: given.name, during: during})
 	})
 	return own, err
 }
@@ -177,7 +143,7 @@ func (a *access) in(collection uint32) *channelSet {
 	defer a.mu.Unlock()
 	set, ok := a.sets[collection]
 	if !ok {
-		set = newChannelSet(a.channels[collection], a.channels[inEverything])
+		set = newChannelSet(inCollection(a.channels, collection), inCollection(a.channels, inEverything))
 		a.sets[collection] = set
 	}
 	return set

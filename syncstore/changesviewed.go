@@ -50,7 +50,7 @@ type viewedFeed struct {
 func (c *Collection) newViewedFeed(r engine.Reader, counts *counters, o FeedOptions, had Cursor) (*viewedFeed, error) {
 	f := &viewedFeed{collection: c, reader: r, o: o, had: had.major(), known: map[string]uint64{}}
 	if c.seesAll(o.Viewer) {
-		f.all = channelsDuring(map[string]timeline{AllChannel: always()})
+		f.all = everyChannel()
 	} else {
 		a, err := c.db.accessIn(r, counts, *o.Viewer)
 		if err != nil {

@@ -9,8 +9,9 @@ import (
 type channelSet struct {
 	// held are the channels that the user has, and since when.
 	held map[string]uint64
-	// times is when the user had which channel, those of before included.
-	times map[string]timeline
+	// past is when the user had which channel, of those that it did not have once and ever
+	// since.
+	past map[string]timeline
 	// gained are the channels by the sequence since when they are held; lost are those that
 	// were lost at a sequence, whether or not they came back.
 	gained, lost map[uint64][]string
@@ -18,32 +19,76 @@ type channelSet struct {
 	gains, losses []uint64
 }
 
-func newChannelSet(own, everywhere map[string]timeline) *channelSet {
-	times := maps.Clone(own)
-	if times == nil {
-		times = map[string]timeline{}
+// newChannelSet is what somebody has of a collection's own channels, and of those in all
+// collections.
+func newChannelSet(own, everywhere []channelTimes) *channelSet {
+	c := &channelSet{held: make(map[string]uint64, len(own)+len(everywhere)+1)}
+	c.add(PublicChannel, timeline{{1, forever}})
+	for _, o := range own {
+		times := o.times
+		if more := named(everywhere, o.name); more != nil {
+			times = merged(slices.Concat(times, more))
+		}
+		c.add(o.name, times)
 	}
-	for name, t := range everywhere {
-		times[name] = merged(append(slices.Clone([]interval(t)), times[name]...))
-	}
-	times[PublicChannel] = timeline{{1, forever}}
-	return channelsDuring(times)
-}
-
-func channelsDuring(times map[string]timeline) *channelSet {
-	c := &channelSet{held: map[string]uint64{}, times: times, gained: map[uint64][]string{}, lost: map[uint64][]string{}}
-	for name, t := range times {
-		for _, i := range t {
-			if i.to == forever {
-				c.held[name] = i.from
-				c.gained[i.from] = append(c.gained[i.from], name)
-			} else {
-				c.lost[i.to] = append(c.lost[i.to], name)
-			}
+	for _, e := range everywhere {
+		if named(own, e.name) == nil {
+			c.add(e.name, e.times)
 		}
 	}
+	return c.ordered()
+}
+
+// everyChannel is what somebody has who sees everything.
+func everyChannel() *channelSet {
+	c := &channelSet{held: map[string]uint64{}}
+	c.add(AllChannel, always())
+	return c.ordered()
+}
+
+// add takes up when a channel was had.
+func (c *channelSet) add(name string, times timeline) {
+	if _, known := c.held[name]; known || len(times) == 0 {
+		return // everybody has the public channel
+	}
+	for _, i := range times {
+		if i.to == forever {
+			c.held[name] = i.from
+			c.gained = noted(c.gained, i.from, name)
+		} else {
+			c.lost = noted(c.lost, i.to, name)
+		}
+	}
+	if len(times) > 1 || !times.open() {
+		if c.past == nil {
+			c.past = map[string]timeline{}
+		}
+		c.past[name] = times
+	}
+}
+
+func noted(at map[uint64][]string, seq uint64, name string) map[uint64][]string {
+	if at == nil {
+		at = map[uint64][]string{}
+	}
+	at[seq] = append(at[seq], name)
+	return at
+}
+
+func (c *channelSet) ordered() *channelSet {
 	c.gains, c.losses = slices.Sorted(maps.Keys(c.gained)), slices.Sorted(maps.Keys(c.lost))
 	return c
+}
+
+// times is when a channel was had.
+func (c *channelSet) times(name string) timeline {
+	if t, ok := c.past[name]; ok {
+		return t
+	}
+	if since, ok := c.held[name]; ok {
+		return timeline{{since, forever}}
+	}
+	return nil
 }
 
 // only is what is left of c in a feed of some channels. With AllChannel among them it is c.
@@ -52,14 +97,13 @@ func (c *channelSet) only(channels []string) *channelSet {
 	if slices.Contains(channels, AllChannel) {
 		return c
 	}
-	times := map[string]timeline{}
-	for _, name := range channels {
-		intervals := append(slices.Clone([]interval(c.times[name])), c.times[AllChannel]...)
-		if t := merged(intervals); len(t) > 0 {
-			times[name] = t
-		}
+	o := &channelSet{held: map[string]uint64{}}
+	channels = slices.Clone(channels)
+	slices.Sort(channels)
+	for _, name := range slices.Compact(channels) {
+		o.add(name, merged(slices.Concat(c.times(name), c.times(AllChannel))))
 	}
-	return channelsDuring(times)
+	return o.ordered()
 }
 
 // since reports since when documents of a channel can be seen.
@@ -107,11 +151,11 @@ func (c *channelSet) lostBy(h *head) (l loss, ok bool) {
 		if in.to == 0 {
 			in.to = forever
 		}
-		for _, times := range c.times[s.Channel] {
+		for _, times := range c.times(s.Channel) {
 			ok = l.consider(s.Channel, in, times) || ok
 		}
 	}
-	for _, times := range c.times[AllChannel] {
+	for _, times := range c.times(AllChannel) {
 		ok = l.consider(AllChannel, interval{h.Created, forever}, times) || ok
 	}
 	return l, ok

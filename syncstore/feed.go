@@ -217,6 +217,6 @@ func (f *Feed) skipRead() {
 func (f *Feed) Close() {
 	f.at = nil
 	if f.viewed != nil {
-		f.collection.db.broadcast.unsubscribe(f.viewed.subscription)
+		f.viewed.close()
 	}
 }

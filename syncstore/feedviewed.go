@@ -250,17 +250,42 @@ func (v *viewedLive) follow(ctx context.Context, seen *viewedFeed) (changed bool
 	if v.shown != nil && v.access == seen.access {
 		return false, nil
 	}
+	access, shown := v.access, v.shown
 	v.access, v.shown = seen.access, seen.feed
-	in := v.feed.collection.scope.collection
-	interests := make([]interest, 0, len(v.shown.held)+2)
-	for name := range v.shown.held {
-		interests = append(interests, interest{collection: in, name: name})
+	more := v.interests(v.access, v.shown, access, shown)
+	less := v.interests(access, shown, v.access, v.shown)
+	v.feed.collection.db.broadcast.subscribe(v.subscription, more, less)
+	return true, nil
+}
+
+// close gives up the subscription.
+func (v *viewedLive) close() {
+	v.feed.collection.db.broadcast.subscribe(v.subscription, nil, v.interests(v.access, v.shown, nil, nil))
+	v.access, v.shown = nil, nil
+}
+
+// interests are what a feed waits for that shows some channels by some access, and would not
+// wait for by another: a role that changes leaves most of it as it was.
+func (v *viewedLive) interests(of *access, shown *channelSet, by *access, other *channelSet) (all []interest) {
+	if shown == nil {
+		return nil
 	}
-	if v.access != nil {
-		for _, key := range v.access.principals {
-			interests = append(interests, interest{name: string(key), principal: true})
+	in := v.feed.collection.scope.collection
+	for name := range shown.held {
+		if other != nil {
+			if _, too := other.held[name]; too {
+				continue
+			}
+		}
+		all = append(all, interest{collection: in, name: name})
+	}
+	if of == nil {
+		return all
+	}
+	for _, key := range of.principals {
+		if by == nil || !by.concerns(string(key)) {
+			all = append(all, interest{name: string(key), principal: true})
 		}
 	}
-	v.feed.collection.db.broadcast.subscribe(v.subscription, interests)
-	return true, nil
+	return all
 }

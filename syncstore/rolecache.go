@@ -10,7 +10,7 @@ const maxRoles = 4096
 type roleAccess struct {
 	sequence uint64
 	exists   timeline // when there was the role
-	channels map[uint32]map[string]timeline
+	channels []channelTimes
 }
 
 // roleCache keeps what roles give: when a role of ten thousand members changes, the access of
@@ -60,7 +60,7 @@ func (g *grantReader) role(role string) (*roleAccess, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &roleAccess{sequence: sequences[0], exists: merged(has.roles[role]), channels: has.channels.timelines()}
+	r := &roleAccess{sequence: sequences[0], exists: merged(has.roles[role]), channels: timesOf(has.channels)}
 	g.roles.put(role, r)
 	return r, nil
 }

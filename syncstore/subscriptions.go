@@ -11,8 +11,7 @@ type interest struct {
 // subscription is a feed that waits for what concerns its viewer. Of ten thousand feeds a
 // commit wakes those whose channels it touched.
 type subscription struct {
-	wake      chan struct{} // receives a value when there is something
-	interests []interest
+	wake chan struct{} // receives a value when there is something
 	// first is the first batch that concerns the feed since it looked last.
 	first *batch
 }
@@ -20,13 +19,12 @@ type subscription struct {
 // subscriptions are kept under the broadcast's lock.
 type subscriptions map[interest]map[*subscription]struct{}
 
-// subscribe makes s wait for interests, instead of what it waited for before.
-func (b *broadcast) subscribe(s *subscription, interests []interest) {
+// subscribe makes s wait for more, and for some things not any more.
+func (b *broadcast) subscribe(s *subscription, more, less []interest) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.subscriptions.drop(s)
-	s.interests = interests
-	for _, i := range interests {
+	b.subscriptions.drop(s, less)
+	for _, i := range more {
 		if b.subscriptions[i] == nil {
 			b.subscriptions[i] = make(map[*subscription]struct{}, 1)
 		}
@@ -34,15 +32,8 @@ func (b *broadcast) subscribe(s *subscription, interests []interest) {
 	}
 }
 
-func (b *broadcast) unsubscribe(s *subscription) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.subscriptions.drop(s)
-	s.interests = nil
-}
-
-func (all subscriptions) drop(s *subscription) {
-	for _, i := range s.interests {
+func (all subscriptions) drop(s *subscription, interests []interest) {
+	for _, i := range interests {
 		delete(all[i], s)
 		if len(all[i]) == 0 {
 			delete(all, i)
