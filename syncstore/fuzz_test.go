@@ -53,7 +53,9 @@ func FuzzStoredRecords(f *testing.F) {
 		_, _ = decodeContent(record)
 		_, _, _ = decodeLocal(record)
 		_, _ = decodeDatabaseEntry(databaseKey(1), record)
-		_, _, _, _ = (&Database{}).parseBodyKey(record)
+		db := &Database{}
+		db.collections.Store(&map[collectionID]*Collection{})
+		_, _, _, _ = db.parseBodyKey(record)
 	})
 }
 
