@@ -102,11 +102,7 @@ func (p *collectionPolicy) provision(configured AccessPolicy) error {
 
 // find returns the policy of a collection, nil if the configuration has none for it.
 func (p policies) find(database string, key collectionKey) *collectionPolicy {
-	of, ok := p[database]
-	if !ok {
-		of = p[anyDatabase]
-	}
-	return of[key]
+	return p.of(database)[key]
 }
 
 // of is a database's, by collection; nil if the configuration does not know the database.

@@ -423,3 +423,38 @@ func TestAnExpiredDocumentStaysWhereItWas(t *testing.T) {
 	f.sweepNow()
 	require.Equal(t, []string{"2 d deleted"}, f.feedOf("alice", At(1), FeedOptions{}))
 }
+
+// What a feed waited for is forgotten when it waits for something else, and when it is closed.
+func TestFeedsLeaveNoSubscriptionsBehind(t *testing.T) {
+	t.Parallel()
+	f := newAccessFixture(t)
+	f.give("alice", "a", "b")
+	feed := f.Follow(Cursor{}, FeedOptions{Viewer: &Viewer{Name: "alice"}})
+	other := f.Follow(Cursor{}, FeedOptions{Viewer: &Viewer{Name: "bob"}})
+	read := func() {
+		for range 3 {
+			f.read(feed, 0)
+			f.read(other, 0)
+		}
+	}
+	waiting := func() int {
+		b := f.db.broadcast
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return len(b.subscriptions)
+	}
+	read()
+	require.Equal(t, 5, waiting(), "a, b, the public channel, alice and bob")
+	f.give("alice", "b", "c", "d")
+	read()
+	require.Equal(t, 6, waiting())
+	f.Collection.SetPolicy(Policy{}) // everybody sees everything
+	read()
+	require.Equal(t, 1, waiting())
+	f.Collection.SetPolicy(Policy{Evaluator: namedPolicy{}, Version: "2"})
+	read()
+	require.Equal(t, 6, waiting())
+	feed.Close()
+	other.Close()
+	require.Zero(t, waiting())
+}

@@ -3,6 +3,7 @@ package syncstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
@@ -52,9 +53,6 @@ func (c *accessCache) clear() {
 
 // accessIn returns what a viewer has in a snapshot whose counters are counts.
 func (d *Database) accessIn(r engine.Reader, counts *counters, v Viewer) (*access, error) {
-	if v.Name == "" {
-		v.TokenGrants = false
-	}
 	a := d.accesses.get(v)
 	if a != nil && a.checked.Load() == counts.Access {
 		return a, nil
@@ -65,7 +63,7 @@ func (d *Database) accessIn(r engine.Reader, counts *counters, v Viewer) (*acces
 		if err != nil {
 			return nil, err
 		}
-		if equalSequences(a.sequences, sequences) {
+		if slices.Equal(a.sequences, sequences) {
 			a.checked.Store(counts.Access)
 			return a, nil
 		}
@@ -82,20 +80,8 @@ func (d *Database) accessIn(r engine.Reader, counts *counters, v Viewer) (*acces
 	return a, nil
 }
 
-func equalSequences(a, b []uint64) bool {
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return len(a) == len(b)
-}
-
 // accessNow returns what a viewer has, as of the last commit or a later one.
 func (d *Database) accessNow(ctx context.Context, v Viewer) (*access, error) {
-	if v.Name == "" {
-		v.TokenGrants = false
-	}
 	if a := d.accesses.get(v); a != nil && a.checked.Load() == d.counters.Load().Access {
 		return a, nil
 	}

@@ -211,12 +211,7 @@ func (f *viewedFeed) changesPage(p place, size int) (rows []viewedRow, next plac
 func (f *viewedFeed) heads(rows []*viewedRow) error {
 	keys := make([][]byte, len(rows))
 	for i, row := range rows {
-		var c Change
-		if err := c.decode(row.seq, row.record); err != nil {
-			return err
-		}
-		row.id = string(c.ID)
-		keys[i] = f.collection.scope.head(row.id)
+		keys[i] = row.key
 	}
 	records, err := f.reader.GetMany(keys)
 	if err != nil {

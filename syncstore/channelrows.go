@@ -1,6 +1,7 @@
 package syncstore
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -70,15 +71,7 @@ func (c *channelRows) fullBefore(seq uint64) bool { return c.full() && seq > c.l
 // insert keeps a row in its place. Of two of a sequence, which are of one document, that
 // one counts that says the document is in its channel.
 func (c *channelRows) insert(seq uint64, record []byte) {
-	at, found := slices.BinarySearchFunc(c.rows, seq, func(r channelRow, seq uint64) int {
-		switch {
-		case r.seq < seq:
-			return -1
-		case r.seq > seq:
-			return 1
-		}
-		return 0
-	})
+	at, found := slices.BinarySearchFunc(c.rows, seq, func(r channelRow, seq uint64) int { return cmp.Compare(r.seq, seq) })
 	row := channelRow{seq: seq, left: len(record) > 1 && record[1]&rowRemoved != 0}
 	if found {
 		if c.rows[at].left && !row.left {

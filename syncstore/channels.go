@@ -88,15 +88,19 @@ func lastLeft(spans []span, name string) uint64 {
 // what it no longer does. A tombstone grants what the policy says of it: otherwise who has
 // the document's channel by the document alone would not see that it was deleted.
 func (p *preparation) writeGrants(next *head) {
-	s := p.collection.scope
-	before := make(map[Grant]uint64)
-	if old := p.state.head; old != nil {
-		for _, held := range old.winner().Grants {
-			before[held.Grant] = held.From
-		}
+	s, winner := p.collection.scope, next.winner()
+	var old []heldGrant
+	if p.state.head != nil {
+		old = p.state.head.winner().Grants
+	}
+	if len(old)+len(winner.Grants) == 0 {
+		return // as a rule
+	}
+	before := make(map[Grant]uint64, len(old))
+	for _, held := range old {
+		before[held.Grant] = held.From
 	}
 	changes := newGrantChanges(p.set, p.collection.store.options.Now().Unix())
-	winner := next.winner()
 	winner.Grants = slices.Clone(winner.Grants)
 	for i := range winner.Grants {
 		held := &winner.Grants[i]

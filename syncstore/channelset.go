@@ -15,7 +15,7 @@ type channelSet struct {
 	// gained are the channels by the sequence since when they are held; lost are those that
 	// were lost at a sequence, whether or not they came back.
 	gained, lost map[uint64][]string
-	// events are the sequences of gained and of lost, in order.
+	// gains and losses are the sequences of gained and of lost, in order.
 	gains, losses []uint64
 }
 

@@ -1,6 +1,7 @@
 package syncstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -140,15 +141,7 @@ func (f *Feed) step(ctx context.Context, limit int, fn func(*Change) error) (n i
 	if !f.collection.seesAll(f.o.Viewer) {
 		return 0, true, nil // the rows may be of after the policy: the next read obeys it
 	}
-	first, _ := slices.BinarySearchFunc(rows, f.seq+1, func(r row, seq uint64) int {
-		switch {
-		case r.seq < seq:
-			return -1
-		case r.seq > seq:
-			return 1
-		}
-		return 0
-	})
+	first, _ := slices.BinarySearchFunc(rows, f.seq+1, func(r row, seq uint64) int { return cmp.Compare(r.seq, seq) })
 	var change Change
 	for _, r := range rows[first:] {
 		if limit > 0 && n == limit {

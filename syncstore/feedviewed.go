@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"slices"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
 
 // A feed that is behind reads the index in pieces, first a small one: where thousands of feeds
@@ -21,7 +23,8 @@ type viewedLive struct {
 	behind       bool   // the index has to be read
 	piece        int    // how many rows of the index are read next, at most
 	subscription *subscription
-	// seen is what the viewer had when the index was read last.
+	// access and shown are what the viewer had when the index was read last, and what the feed
+	// shows of it. The subscription is to just that. shown is nil before the first read.
 	access *access
 	shown  *channelSet
 	closed chan struct{}
@@ -54,7 +57,8 @@ func (v *viewedLive) obeys() bool {
 // obey makes the feed begin anew where it does not.
 func (v *viewedLive) obey() {
 	if !v.obeys() {
-		v.access, v.shown, v.behind = nil, nil, true
+		v.close()
+		v.behind = true
 	}
 }
 
@@ -213,10 +217,9 @@ func (v *viewedLive) readIndex(ctx context.Context, limit int, fn func(*Change) 
 	// From now on commits are marked: what is not in the snapshot is told by them.
 	c.db.broadcast.concerning(v.subscription)
 	options := ChangesOptions{FeedOptions: v.o, Since: v.cursor, Limit: limit}
-	var failed error
 	last, seen, err := c.changes(ctx, options, turn, func(change *Change) error {
-		if failed = fn(change); failed != nil {
-			return failed
+		if err := fn(change); err != nil {
+			return err
 		}
 		v.cursor = change.Cursor()
 		n++
@@ -258,7 +261,19 @@ func (v *viewedLive) follow(ctx context.Context, seen *viewedFeed) (changed bool
 	return true, nil
 }
 
-// close gives up the subscription.
+// sightOf returns what a feed shows now.
+func (c *Collection) sightOf(ctx context.Context, o FeedOptions) (seen *viewedFeed, err error) {
+	err = c.store.engine.View(ctx, func(r engine.Reader) error {
+		counts, err := readCounters(r, c.scope)
+		if err == nil {
+			seen, err = c.newViewedFeed(r, &counts, o, Cursor{})
+		}
+		return err
+	})
+	return seen, err
+}
+
+// close gives up the subscription. A feed that is read after it begins anew.
 func (v *viewedLive) close() {
 	v.feed.collection.db.broadcast.subscribe(v.subscription, nil, v.interests(v.access, v.shown, nil, nil))
 	v.access, v.shown = nil, nil

@@ -37,7 +37,7 @@ func (s scope) grantedBy(id string) string {
 	return string(append(source, id...))
 }
 
-// db is the scope of what belongs to the database as a whole.
+// whole is the scope of what belongs to the database as a whole.
 func (s scope) whole() scope { return scope{db: s.db} }
 
 func (s scope) grants(kind byte, principal string) []byte {

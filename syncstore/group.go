@@ -67,38 +67,41 @@ func (g *group) writeSet(tx engine.Txn, set *changeSet, changed map[*Database]*c
 		}
 	}
 	if set.apply != nil {
-		o := newOverlay(tx)
-		set.err = set.apply(o)
-		if set.err != nil {
-			return nil //nolint:nilerr // the set is dropped, the group goes on
-		}
-		given, err := o.grantSets()
-		if err != nil {
-			return err
-		}
-		if set.err = g.admit(given); set.err != nil {
-			return nil //nolint:nilerr // the set is dropped, the group goes on
-		}
-		if err := o.flush(); err != nil {
-			return err
-		}
-		set.given = given
-		for _, one := range given {
-			for _, key := range one.principals {
-				g.moved[key] = struct{}{}
-			}
-			if err := one.number(tx, changed); err != nil {
-				return err
-			}
-			if err := one.writeTo(tx); err != nil {
-				return err
-			}
+		if err := g.applySet(tx, set, changed); err != nil || set.err != nil {
+			return err // a set that is refused is dropped, and the group goes on
 		}
 	}
-	if err := set.number(tx, changed); err != nil {
+	return set.numbered(tx, changed)
+}
+
+// applySet lets a set write what depends on the state at the time of the commit.
+func (g *group) applySet(tx engine.Txn, set *changeSet, changed map[*Database]*counters) error {
+	o := newOverlay(tx)
+	set.err = set.apply(o)
+	if set.err != nil {
+		return nil //nolint:nilerr // see writeSet
+	}
+	given, err := o.grantSets()
+	if err != nil {
 		return err
 	}
-	return set.writeTo(tx)
+	set.err = g.admit(given)
+	if set.err != nil {
+		return nil //nolint:nilerr // see writeSet
+	}
+	if err := o.flush(); err != nil {
+		return err
+	}
+	set.given = given
+	for _, one := range given {
+		for _, key := range one.principals {
+			g.moved[key] = struct{}{}
+		}
+		if err := one.numbered(tx, changed); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // admit counts what a set turned out to write for what was given to principals. What no
@@ -121,10 +124,10 @@ func (g *group) admit(given []*changeSet) error {
 	return nil
 }
 
-// number gives the set a sequence of its database, if it asks for one.
-func (c *changeSet) number(tx engine.Txn, changed map[*Database]*counters) error {
+// numbered writes the set, with a sequence of its database if it asks for one.
+func (c *changeSet) numbered(tx engine.Txn, changed map[*Database]*counters) error {
 	if c.row == nil && len(c.principals) == 0 {
-		return nil
+		return c.writeTo(tx)
 	}
 	counts, err := countersOf(tx, c.db, changed)
 	if err != nil {
@@ -137,7 +140,7 @@ func (c *changeSet) number(tx engine.Txn, changed map[*Database]*counters) error
 	}
 	c.stamp(counts.Seq)
 	c.db.shown.Store(max(c.db.shown.Load(), counts.Seq))
-	return nil
+	return c.writeTo(tx)
 }
 
 func countersOf(tx engine.Txn, db *Database, changed map[*Database]*counters) (*counters, error) {

@@ -268,9 +268,12 @@ func (c *Collection) rejudge(ctx context.Context, ids []string, state *resyncSta
 		case errors.Is(err, errStale):
 			stale = append(stale, ids[i])
 			continue
+		case errors.Is(err, ErrDamaged):
+			refused = err // it stays as it is: trying again would not help, and the others go on
 		case err != nil:
 			return nil, err
-		case refused != nil:
+		}
+		if refused != nil {
 			state.Errors++
 			c.store.stats.resyncRefused.Add(1)
 			state.LastError = refused.Error()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddysync/caddy-sync/syncstore/engine"
 	"github.com/stretchr/testify/require"
 )
 
@@ -165,4 +166,22 @@ func TestResyncIsStoppedAndOneRunsAtATime(t *testing.T) {
 	<-b.in
 	close(b.out)
 	require.Equal(t, ResyncCompleted, f.resynced().State)
+}
+
+// One document that cannot be read does not keep the others where they are.
+func TestResyncGoesOnPastADamagedDocument(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.pushed("a", `{}`, "1-b")
+	f.pushed("a", `{}`, "1-a")
+	f.put("z", `{}`, Rev{})
+	require.NoError(t, f.engine.Update(t.Context(), func(tx engine.Txn) error {
+		return tx.Delete(f.scope.body("a", Rev{1, "a"}))
+	}))
+	f.Collection.SetPolicy(Policy{Evaluator: switching{"new"}, Version: "1"})
+	require.NoError(t, f.StartResync(t.Context()))
+	status := f.resynced()
+	require.Equal(t, uint64(1), status.Errors)
+	require.Equal(t, uint64(1), status.Changed)
+	require.Contains(t, status.LastError, "1-a")
 }

@@ -68,7 +68,7 @@ func (all subscriptions) tell(filled *batch) {
 	}
 }
 
-// all wakes everybody.
+// tellAll wakes everybody.
 func (all subscriptions) tellAll(filled *batch) {
 	for _, waiting := range all {
 		for s := range waiting {

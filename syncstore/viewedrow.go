@@ -4,7 +4,7 @@ package syncstore
 type viewedRow struct {
 	channelRow
 	event   uint64
-	id      string // where head is set
+	key     []byte // of head
 	head    *head  // where the row alone does not say enough
 	removed []string
 	revoked bool
@@ -100,6 +100,7 @@ func (f *viewedFeed) decide(
 			return nil, err
 		}
 		if first(row, &change) && !row.drop {
+			row.key = f.collection.scope.head(string(change.ID))
 			open = append(open, row)
 		}
 	}

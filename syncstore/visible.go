@@ -40,18 +40,6 @@ func (c *Collection) sightIn(r engine.Reader, v *Viewer) (*sight, error) {
 	return &sight{a.in(c.scope.collection)}, nil
 }
 
-// sightOf returns what a feed shows now.
-func (c *Collection) sightOf(ctx context.Context, o FeedOptions) (seen *viewedFeed, err error) {
-	err = c.store.engine.View(ctx, func(r engine.Reader) error {
-		counts, err := readCounters(r, c.scope)
-		if err == nil {
-			seen, err = c.newViewedFeed(r, &counts, o, Cursor{})
-		}
-		return err
-	})
-	return seen, err
-}
-
 // leaf reports whether a revision may be seen.
 func (s *sight) leaf(l *leaf) bool {
 	if s == nil {

@@ -25,11 +25,7 @@ func (c channelLists) add(scope, collection, channel string) {
 // accessHistory answers GET /{db}/_user/{name}/_access_history: the channels that the user
 // had and lost. Devices are told of these losses when they come back.
 func (h *Handler) accessHistory(rq *request) error {
-	a, err := h.administration(rq)
-	if err != nil {
-		return err
-	}
-	if _, err := a.User(rq.item); err != nil {
+	if _, err := h.userInfo(rq); err != nil {
 		return err
 	}
 	lost, err := rq.db.AccessHistory(rq.r.Context(), rq.item)
@@ -114,11 +110,7 @@ type heldGrant struct {
 // and since which sequence it counts. What a token gave is in all collections, which are
 // "*". The channel ! is everybody's and not in it.
 func (h *Handler) allChannels(rq *request) error {
-	a, err := h.administration(rq)
-	if err != nil {
-		return err
-	}
-	info, err := a.User(rq.item)
+	info, err := h.userInfo(rq)
 	if err != nil {
 		return err
 	}

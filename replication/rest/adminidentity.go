@@ -24,36 +24,18 @@ func (h *Handler) listUserSessions(rq *request) error {
 
 // endUserSessions answers DELETE /{db}/_user/{name}/_session.
 func (h *Handler) endUserSessions(rq *request) error {
-	a, err := h.administration(rq)
-	if err != nil {
-		return err
-	}
-	if err := a.EndSessions(rq.item); err != nil {
-		return err
-	}
-	return rq.sendJSON(http.StatusOK, okBody)
+	return h.administer(rq, func(a *auth.Administration) error { return a.EndSessions(rq.item) })
 }
 
 // endUserSession answers DELETE /{db}/_user/{name}/_session/{id or handle}.
 func (h *Handler) endUserSession(rq *request) error {
-	a, err := h.administration(rq)
-	if err != nil {
-		return err
-	}
-	if err := a.EndSession(rq.item, rq.part); err != nil {
-		return err
-	}
-	return rq.sendJSON(http.StatusOK, okBody)
+	return h.administer(rq, func(a *auth.Administration) error { return a.EndSession(rq.item, rq.part) })
 }
 
 // listIdentities answers GET /{db}/_user/{name}/_identity: who at a provider signs in as
 // the user.
 func (h *Handler) listIdentities(rq *request) error {
-	a, err := h.administration(rq)
-	if err != nil {
-		return err
-	}
-	info, err := a.User(rq.item)
+	info, err := h.userInfo(rq)
 	if err != nil {
 		return err
 	}
@@ -93,12 +75,5 @@ func (h *Handler) changeIdentity(rq *request, change func(*auth.Administration, 
 		}
 		id = auth.Identity{Issuer: *issuer, Subject: *subject}
 	}
-	a, err := h.administration(rq)
-	if err != nil {
-		return err
-	}
-	if err := change(a, rq.item, id); err != nil {
-		return err
-	}
-	return rq.sendJSON(http.StatusOK, okBody)
+	return h.administer(rq, func(a *auth.Administration) error { return change(a, rq.item, id) })
 }

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"net/http"
 	"slices"
 
 	"github.com/caddysync/caddy-sync/auth"
@@ -130,12 +129,5 @@ func (h *Handler) deleteRole(rq *request) error {
 	if err != nil {
 		return err
 	}
-	a, err := h.administration(rq)
-	if err != nil {
-		return err
-	}
-	if err := a.DeleteRole(rq.item, purge); err != nil {
-		return err
-	}
-	return rq.sendJSON(http.StatusOK, okBody)
+	return h.administer(rq, func(a *auth.Administration) error { return a.DeleteRole(rq.item, purge) })
 }

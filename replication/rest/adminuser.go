@@ -25,6 +25,27 @@ func (h *Handler) administration(rq *request) (*auth.Administration, error) {
 	return h.auth.Administer(rq.r, rq.principal, auth.Database{Name: rq.dbName, ID: rq.db.ID()}), nil
 }
 
+// userInfo is the user that the path names, for an administrator.
+func (h *Handler) userInfo(rq *request) (auth.UserInfo, error) {
+	a, err := h.administration(rq)
+	if err != nil {
+		return auth.UserInfo{}, err
+	}
+	return a.User(rq.item)
+}
+
+// administer lets an administrator do something and answers that it is done.
+func (h *Handler) administer(rq *request, act func(*auth.Administration) error) error {
+	a, err := h.administration(rq)
+	if err != nil {
+		return err
+	}
+	if err := act(a); err != nil {
+		return err
+	}
+	return rq.sendJSON(http.StatusOK, okBody)
+}
+
 // sendValue writes v as the whole answer.
 func (rq *request) sendValue(v any) error {
 	text, err := json.Marshal(v)
@@ -130,11 +151,7 @@ func (h *Handler) sendList(rq *request, names []string, describe func(string) (a
 }
 
 func (h *Handler) getUser(rq *request) error {
-	a, err := h.administration(rq)
-	if err != nil {
-		return err
-	}
-	info, err := a.User(rq.item)
+	info, err := h.userInfo(rq)
 	if err != nil {
 		return err
 	}
@@ -195,12 +212,5 @@ func (h *Handler) storeUser(rq *request, name string, u *userBody) error {
 }
 
 func (h *Handler) deleteUser(rq *request) error {
-	a, err := h.administration(rq)
-	if err != nil {
-		return err
-	}
-	if err := a.DeleteUser(rq.item); err != nil {
-		return err
-	}
-	return rq.sendJSON(http.StatusOK, okBody)
+	return h.administer(rq, func(a *auth.Administration) error { return a.DeleteUser(rq.item) })
 }
