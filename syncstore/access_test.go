@@ -431,30 +431,25 @@ func TestFeedsLeaveNoSubscriptionsBehind(t *testing.T) {
 	f.give("alice", "a", "b")
 	feed := f.Follow(Cursor{}, FeedOptions{Viewer: &Viewer{Name: "alice"}})
 	other := f.Follow(Cursor{}, FeedOptions{Viewer: &Viewer{Name: "bob"}})
-	read := func() {
-		for range 3 {
+	// waits reads until what the feeds wait for is n things: a commit is told a moment later.
+	waits := func(n int) {
+		require.Eventually(t, func() bool {
 			f.read(feed, 0)
 			f.read(other, 0)
-		}
+			b := f.db.broadcast
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return len(b.subscriptions) == n
+		}, waitFor, tick, "%d", n)
 	}
-	waiting := func() int {
-		b := f.db.broadcast
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return len(b.subscriptions)
-	}
-	read()
-	require.Equal(t, 5, waiting(), "a, b, the public channel, alice and bob")
+	waits(5) // a, b, the public channel, alice and bob
 	f.give("alice", "b", "c", "d")
-	read()
-	require.Equal(t, 6, waiting())
+	waits(6)
 	f.Collection.SetPolicy(Policy{}) // everybody sees everything
-	read()
-	require.Equal(t, 1, waiting())
+	waits(1)
 	f.Collection.SetPolicy(Policy{Evaluator: namedPolicy{}, Version: "2"})
-	read()
-	require.Equal(t, 6, waiting())
+	waits(6)
 	feed.Close()
 	other.Close()
-	require.Zero(t, waiting())
+	require.Empty(t, f.db.broadcast.subscriptions)
 }
