@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"syscall"
 )
 
 // Retrying is one client with one connection kept open. It does what DECISIONS 40 grants
@@ -104,7 +106,7 @@ func (c *Retrying) once(ctx context.Context, method, path string, header http.He
 func (c *Retrying) dial(ctx context.Context) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.host)
 	if err != nil {
-		return fmt.Errorf("connecting: %w", err)
+		return connectError(err)
 	}
 
 	c.conn, c.fresh = conn, true
@@ -112,6 +114,18 @@ func (c *Retrying) dial(ctx context.Context) error {
 	c.buf = bufio.NewReader(c.in)
 
 	return nil
+}
+
+// connectError says what a failure to connect means. A listener that closes resets what
+// waits in its queue, and where the client has not yet seen its connection made, it sees
+// the reset at connect. That is the same loss as a reset right after: no request was
+// taken. A refused connection is not: it says that nobody listened.
+func connectError(err error) error {
+	if errors.Is(err, syscall.ECONNRESET) {
+		return fmt.Errorf("connecting: %w: %w", ErrNotTaken, err)
+	}
+
+	return fmt.Errorf("connecting: %w", err)
 }
 
 func (c *Retrying) exchange(ctx context.Context, method, path string, header http.Header, body []byte) (*Answer, error) {

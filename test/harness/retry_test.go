@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"net"
 	"net/http"
+	"os"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -100,4 +102,17 @@ func TestDecision40_NothingElseIsRetried(t *testing.T) {
 		require.Error(t, err)
 		require.Equal(t, 2, *requests)
 	})
+}
+
+// A closing listener's reset may come before connect returns; a refusal is never counted
+// as that.
+func TestDecision40_AResetWhileConnectingIsARequestNotTaken(t *testing.T) {
+	t.Parallel()
+
+	failed := func(errno syscall.Errno) error {
+		return connectError(&net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", errno)})
+	}
+
+	require.ErrorIs(t, failed(syscall.ECONNRESET), ErrNotTaken)
+	require.NotErrorIs(t, failed(syscall.ECONNREFUSED), ErrNotTaken)
 }
