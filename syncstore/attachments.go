@@ -39,7 +39,7 @@ func (p *preparation) attachments(gen uint64, parent *leaf) ([]Attachment, error
 			continue
 		}
 		p.collection.store.touched.touch(p.collection.db, edit.Content.SHA256)
-		all = append(all, edit.attachment(gen, len(p.edit.History) > 0))
+		all = append(all, edit.attachment(gen, p.edit.replicated()))
 	}
 	slices.SortFunc(all, func(a, b Attachment) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil

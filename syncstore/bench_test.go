@@ -92,6 +92,34 @@ func BenchmarkChanges1000(b *testing.B) {
 	}
 }
 
+// BenchmarkPropose200 is a batch of Couchbase Lite's: of new documents, and of edits.
+func BenchmarkPropose200(b *testing.B) {
+	c := benchCollection(b)
+	edits := make([]Edit, 200)
+	fresh, known := make([]Proposal, 200), make([]Proposal, 200)
+	for round := range 10 {
+		for i := range edits {
+			edits[i] = Edit{ID: fmt.Sprintf("doc%010d", 200*round+i), Body: benchBody}
+		}
+		for i, r := range c.Write(context.Background(), edits, WriteOptions{}) {
+			require.NoError(b, r.Err)
+			known[i] = Proposal{ID: r.ID, Rev: Rev{2, "ab"}, Parent: r.Rev}
+			fresh[i] = Proposal{ID: fmt.Sprintf("new%010d", i), Rev: Rev{1, "ab"}}
+		}
+	}
+	for name, proposals := range map[string][]Proposal{"new": fresh, "edits": known} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				answers, err := c.Propose(context.Background(), nil, proposals)
+				if err != nil || answers[0].Status != ProposalWanted {
+					b.Fatal(answers, err)
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkGetCached(b *testing.B) {
 	c := benchCollection(b)
 	c.Write(context.Background(), []Edit{{ID: "a", Body: benchBody}}, WriteOptions{})

@@ -23,16 +23,23 @@ type clock struct {
 	last   uint64
 }
 
-// next returns a version that is higher than all before it. If the wall clock has
-// fallen far behind what was handed out, a new source begins instead of times that run
-// ahead of everybody's clock.
-func (c *clock) next() Version {
+// next returns a version that is higher than all before it, and than what is said of its
+// source in the vector that it is to cover. If the wall clock has fallen far behind what was
+// handed out, a new source begins instead of times that run ahead of everybody's clock.
+func (c *clock) next(seen Vector) Version {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	wall := uint64(c.now().UnixNano())
+	c.last = max(c.last, seen.time(c.source))
 	c.renew(wall)
 	c.last = max(wall&^(1<<counterBits-1), c.last+1)
 	return Version{Time: c.last, Source: c.source}
+}
+
+// ahead reports whether a version lies too far in the future to be taken now (DECISIONS 24).
+// Encoded tree IDs are no times.
+func (c *clock) ahead(v Version) bool {
+	return v.Source != treeSource && v.Time > uint64(c.now().UnixNano())+uint64(clockTolerance)
 }
 
 // state returns the source and the last time, to be stored.

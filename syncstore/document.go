@@ -21,6 +21,13 @@ type Document struct {
 	Seq uint64
 	// Version is the current version of the document's vector; it describes the winner.
 	Version Version
+	// Vector is the whole version vector of the document; it describes the winner. Only with
+	// GetOptions.History. Shared: do not change.
+	Vector Vector
+	// Extra is a JSON object of the "_" members that Couchbase Lite wrote and this server
+	// gives no meaning to, nil if there are none: they are for Couchbase Lite alone
+	// (DECISIONS 26).
+	Extra []byte
 	// Removed says that the reader could see the document once and cannot any more: a
 	// revision that was asked for by its name comes without its body.
 	Removed bool
@@ -57,6 +64,9 @@ type Content struct {
 type GetOptions struct {
 	// Rev is the revision; zero means the winner.
 	Rev Rev
+	// Version, if not zero, names the revision instead of Rev: the winner, or one whose body
+	// is still kept and that was the winner with this version.
+	Version Version
 	// Latest reads, instead of Rev, the highest leaf that descends from it.
 	Latest bool
 	// History fills Document.History.
@@ -82,12 +92,27 @@ type Edit struct {
 	Body    []byte
 	Deleted bool
 	// Parent is the leaf that a new edit extends; zero for a new document or for one
-	// whose winner is a tombstone. Not used if History is set.
+	// whose winner is a tombstone. Not used if History or Vector is set.
 	Parent Rev
 	// History, if not empty, makes this a replicated revision (new_edits=false):
 	// History[0] is the revision, the rest its ancestors, newest first, with
-	// generations that fall by one.
-	History     []Rev
+	// generations that fall by one; with NoConflicts, that fall.
+	History []Rev
+	// NoConflicts refuses a replicated revision that would begin a branch: it must extend the
+	// winner, or a live leaf if it is a tombstone, or be the first that is known of a
+	// document that is new or whose winner is a tombstone (reference/blip.md 3.10). Otherwise
+	// ErrConflict.
+	NoConflicts bool
+	// Vector, if its Current is not zero, makes this a write of Couchbase Lite 4: it is taken
+	// only if the vector covers the document's (DECISIONS 23), else ErrConflict; the
+	// revision is named here. History then holds the revisions that the client names as
+	// ancestors by their tree IDs, newest first, and may be empty (reference/blip.md 5.5).
+	Vector Vector
+	// EncodeVersion gives a replicated revision the version that encodes its tree ID instead
+	// of one of the database's: Couchbase Lite 4 wrote it before it had versions.
+	EncodeVersion bool
+	// Extra is as in Document.
+	Extra       []byte
 	Attachments []AttachmentEdit
 	// Expires, if not zero, is when the document becomes a tombstone.
 	Expires time.Time
@@ -130,11 +155,13 @@ func (o *WriteOptions) author() string {
 
 // WriteResult answers one Edit.
 type WriteResult struct {
-	ID  string
+	ID string
+	// Rev is the revision that was written, or that was here already; of a version that is
+	// covered, the winner.
 	Rev Rev
 	// Seq is the sequence that the write got, 0 if it changed nothing.
 	Seq uint64
-	// Err is nil, ErrConflict, ErrBadID, ErrBadRevision, ErrBadHistory,
+	// Err is nil, ErrConflict, ErrBadID, ErrBadRevision, ErrBadHistory, ErrBadVersion, ErrClockAhead,
 	// ErrMissingStub, ErrTooLarge, an Evaluator's error, ErrInsufficientStorage,
 	// ErrUnavailable, or a damage; possibly wrapped.
 	Err error

@@ -187,12 +187,12 @@ func TestDecision26RevisionsAreNamedByWhatTheyAre(t *testing.T) {
 	f, g := newFixture(t), newFixture(t)
 	require.Equal(t, f.put("a", `{"n":1}`, Rev{}), g.put("b", `{"n":1}`, Rev{}), "the same edit, the same name")
 	require.NotEqual(t, f.put("c", `{"n": 1}`, Rev{}), g.put("c", `{"n":1}`, Rev{}), "bytes are not canonicalised")
-	first := f.put("d", `{}`, Rev{})
-	require.NotEqual(t, newRevision(first, true, []byte(`{}`), nil), newRevision(first, false, []byte(`{}`), nil))
-	require.NotEqual(t, newRevision(first, false, []byte(`{}`), []Attachment{{Name: "x"}}),
-		newRevision(first, false, []byte(`{}`), []Attachment{{Name: "y"}}))
-	require.NotEqual(t, newRevision(first, false, []byte(`{}`), []Attachment{{Name: "x"}}),
-		newRevision(first, false, []byte(`{}`), []Attachment{{Name: "x", Content: Content{SHA256: [32]byte{1}}}}))
+	first, body := f.put("d", `{}`, Rev{}), []byte(`{}`)
+	require.NotEqual(t, newRevision(first, &Edit{Deleted: true, Body: body}, nil), newRevision(first, &Edit{Body: body}, nil))
+	require.NotEqual(t, newRevision(first, &Edit{Body: body}, []Attachment{{Name: "x"}}),
+		newRevision(first, &Edit{Body: body}, []Attachment{{Name: "y"}}))
+	require.NotEqual(t, newRevision(first, &Edit{Body: body}, []Attachment{{Name: "x"}}),
+		newRevision(first, &Edit{Body: body}, []Attachment{{Name: "x", Content: Content{SHA256: [32]byte{1}}}}))
 }
 
 func TestDecision26BodiesComeBackByteForByte(t *testing.T) {
@@ -304,7 +304,7 @@ func TestAllDocs(t *testing.T) {
 func TestRepeatsOfAnIDInARequestBuildOnEachOther(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	first := newRevision(Rev{}, false, []byte(`{"n":1}`), nil)
+	first := newRevision(Rev{}, &Edit{Body: []byte(`{"n":1}`)}, nil)
 	results := f.Write(t.Context(), []Edit{
 		{ID: "a", Body: []byte(`{"n":1}`)},
 		{ID: "b", Body: []byte(`{}`)},

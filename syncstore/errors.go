@@ -41,10 +41,13 @@ var (
 	// ErrUnavailable: the store refuses writes for now, because a commit is in doubt
 	// or the store is closing. Try again later.
 	ErrUnavailable = errors.New("store unavailable")
-	// ErrVersionAhead: a version that came with a write lies too far in our future.
-	ErrVersionAhead = errors.New("version ahead of the clock")
 	// ErrFormat: the store was written in a format that this release does not know.
 	ErrFormat = errors.New("unknown store format")
 	// ErrDamaged: stored bytes cannot be decoded.
 	ErrDamaged = errors.New("damaged record")
+	// ErrBadVersion: text that is no version or version vector.
+	ErrBadVersion = errors.New("invalid version vector")
+	// ErrClockAhead: a version is more than a minute ahead of this server's clock; it can be
+	// written later (DECISIONS 24).
+	ErrClockAhead = errors.New("the version is ahead of the server's clock")
 )

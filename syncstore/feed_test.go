@@ -160,6 +160,7 @@ func TestASlowFeedReadsTheIndex(t *testing.T) {
 	}
 }
 
+// reference/blip.md 8.1 row 30: a commit wakes a feed that waits, and no ticker has to.
 func TestAFeedWaitsUntilSomethingHappens(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

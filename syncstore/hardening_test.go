@@ -626,7 +626,7 @@ func TestAnEditThatMakesAKnownRevisionConflicts(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	first := f.put("a", `{}`, Rev{})
-	second := newRevision(first, false, []byte(`{"n":2}`), nil) // as another server of this kind names the same edit
+	second := newRevision(first, &Edit{Body: []byte(`{"n":2}`)}, nil) // as another server of this kind names the same edit
 	require.NoError(t, f.write(Edit{ID: "a", Body: []byte(`{"n":3}`), History: []Rev{{3, "x"}, second}}).Err)
 	r := f.write(Edit{ID: "a", Body: []byte(`{"n":2}`), Parent: first})
 	t.Log(r.Rev, r.Err, f.leaves("a"))

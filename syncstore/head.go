@@ -45,6 +45,11 @@ type leaf struct {
 	Channels    []string
 	Grants      []heldGrant
 	Attachments []Attachment
+	// Extra is Document.Extra.
+	Extra []byte
+	// Version is that of a revision which was the winner, where its body is kept beside the
+	// head. Of the winner, Vector says it.
+	Version Version
 }
 
 // heldGrant is a grant and the sequence since which the document makes it as its
@@ -201,13 +206,23 @@ func (d *decoder) vector() Vector {
 	return v
 }
 
-const leafDeleted = 1
+const (
+	leafDeleted = 1 << iota
+	leafExtra   // Extra follows the rest
+	leafVersion // then Version
+)
 
 func (e *encoder) leaf(l *leaf) {
 	e.rev(l.Rev)
 	var flags byte
 	if l.Deleted {
 		flags |= leafDeleted
+	}
+	if len(l.Extra) > 0 {
+		flags |= leafExtra
+	}
+	if !l.Version.IsZero() {
+		flags |= leafVersion
 	}
 	e.byte(flags)
 	e.fixed64(l.Seq)
@@ -231,11 +246,18 @@ func (e *encoder) leaf(l *leaf) {
 	for i := range l.Attachments {
 		e.attachment(&l.Attachments[i])
 	}
+	if flags&leafExtra != 0 {
+		e.bytes(l.Extra)
+	}
+	if flags&leafVersion != 0 {
+		e.version(l.Version)
+	}
 }
 
 func (d *decoder) leaf() leaf {
 	l := leaf{Rev: d.rev()}
-	l.Deleted = d.byte()&leafDeleted != 0
+	flags := d.byte()
+	l.Deleted = flags&leafDeleted != 0
 	l.Seq = d.fixed64()
 	l.Author = d.text()
 	if expires := d.uvarint(); expires != 0 {
@@ -258,6 +280,12 @@ func (d *decoder) leaf() leaf {
 		for i := range l.Attachments {
 			l.Attachments[i] = d.attachment()
 		}
+	}
+	if flags&leafExtra != 0 {
+		l.Extra = d.bytes()
+	}
+	if flags&leafVersion != 0 {
+		l.Version = d.version()
 	}
 	return l
 }

@@ -152,7 +152,7 @@ func (p *preparation) judge(written, before *leaf) (Outcome, error) {
 }
 
 func (p *preparation) document(l *leaf, body []byte) *Document {
-	doc := &Document{ID: p.edit.ID, Rev: l.Rev, Deleted: l.Deleted, Body: body, Attachments: l.Attachments}
+	doc := &Document{ID: p.edit.ID, Rev: l.Rev, Deleted: l.Deleted, Body: body, Attachments: l.Attachments, Extra: l.Extra}
 	if p.state.head != nil {
 		doc.Creator = p.state.head.Creator
 	}

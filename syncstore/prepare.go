@@ -33,7 +33,10 @@ func (p *preparation) prepare() (*changeSet, Rev, error) {
 	p.set = &changeSet{
 		db: p.collection.db, collection: p.collection.scope.collection, key: string(p.state.key), base: p.state.base,
 	}
-	if len(p.edit.History) > 0 {
+	switch {
+	case !p.edit.Vector.Current.IsZero():
+		return p.prepareVersioned()
+	case len(p.edit.History) > 0:
 		return p.prepareReplicated()
 	}
 	return p.prepareEdit()
@@ -49,10 +52,10 @@ func (p *preparation) check() error {
 	if len(p.edit.Body) == 0 {
 		p.edit.Body = []byte("{}")
 	}
-	if int64(len(p.edit.Body)) > p.collection.store.options.MaxDocument {
+	if int64(len(p.edit.Body)+len(p.edit.Extra)) > p.collection.store.options.MaxDocument {
 		return fmt.Errorf("document: %w", ErrTooLarge)
 	}
-	return nil
+	return p.checkLite()
 }
 
 // prepareEdit makes a new revision on top of a leaf.
@@ -61,9 +64,19 @@ func (p *preparation) prepareEdit() (*changeSet, Rev, error) {
 	if err != nil {
 		return nil, Rev{}, err
 	}
-	var before Rev
+	var ancestors []Rev
 	if parent != nil {
-		before = parent.Rev
+		ancestors = []Rev{parent.Rev}
+	}
+	return p.prepareChild(ancestors, parent)
+}
+
+// prepareChild makes a new revision with the ancestors given, newest first. parent is the leaf
+// that the write extends, nil for a new document.
+func (p *preparation) prepareChild(ancestors []Rev, parent *leaf) (*changeSet, Rev, error) {
+	var before Rev
+	if len(ancestors) > 0 {
+		before = ancestors[0]
 	}
 	if before.Gen >= MaxGeneration {
 		return nil, Rev{}, fmt.Errorf("%w: no generation is left", ErrBadRevision)
@@ -72,15 +85,11 @@ func (p *preparation) prepareEdit() (*changeSet, Rev, error) {
 	if err != nil {
 		return nil, Rev{}, err
 	}
-	rev := newRevision(before, p.edit.Deleted, p.edit.Body, attachments)
+	rev := newRevision(before, p.edit, attachments)
 	if known, err := p.known(rev); err != nil || known {
 		return nil, rev, errors.Join(err, ErrConflict)
 	}
-	history := []Rev{rev}
-	if parent != nil {
-		history = append(history, before)
-	}
-	set, err := p.finish(rev, history, parent, attachments)
+	set, err := p.finish(rev, append([]Rev{rev}, ancestors...), parent, attachments)
 	return set, rev, err
 }
 
@@ -123,70 +132,25 @@ func (p *preparation) parent() (*leaf, error) {
 
 // newRevision names a revision made here: generation + 1 and an MD5 over what it is, so
 // that the same edit of the same parent has the same name everywhere (DECISIONS 26).
-func newRevision(parent Rev, deleted bool, body []byte, attachments []Attachment) Rev {
+func newRevision(parent Rev, edit *Edit, attachments []Attachment) Rev {
 	sum := md5.New() //nolint:gosec // see above
 	e := encoder{}
 	e.text(parent.String())
-	if deleted {
+	if edit.Deleted {
 		e.byte(1)
 	} else {
 		e.byte(0)
 	}
-	e.bytes(body)
+	e.bytes(edit.Body)
 	for i := range attachments {
 		e.text(attachments[i].Name)
 		e.raw(attachments[i].Content.SHA256[:])
 	}
+	if len(edit.Extra) > 0 {
+		e.bytes(edit.Extra)
+	}
 	_, _ = sum.Write(e.b) // a hash never fails
 	return Rev{Gen: parent.Gen + 1, Digest: hex.EncodeToString(sum.Sum(nil))}
-}
-
-// prepareReplicated takes in a revision that a peer made, with its ancestry.
-func (p *preparation) prepareReplicated() (*changeSet, Rev, error) {
-	history := p.edit.History
-	rev := history[0]
-	if err := checkHistory(history); err != nil {
-		return nil, rev, err
-	}
-	if p.state.head != nil && p.state.head.leaf(rev) != nil {
-		return nil, rev, nil
-	}
-	history = history[:min(len(history), p.collection.store.options.Revisions)]
-	var parent *leaf
-	if p.state.head != nil {
-		if err := p.loadTree(); err != nil {
-			return nil, rev, err
-		}
-		if p.tree.find(rev) >= 0 {
-			return nil, rev, nil
-		}
-		for _, ancestor := range history[1:] {
-			if parent = p.state.head.leaf(ancestor); parent != nil || p.tree.find(ancestor) >= 0 {
-				break
-			}
-		}
-	}
-	attachments, err := p.attachments(rev.Gen, parent)
-	if err != nil {
-		return nil, rev, err
-	}
-	set, err := p.finish(rev, history, parent, attachments)
-	return set, rev, err
-}
-
-func checkHistory(history []Rev) error {
-	for i, rev := range history {
-		if rev.Gen == 0 || rev.Gen > MaxGeneration {
-			return fmt.Errorf("%w: generation out of range", ErrBadRevision)
-		}
-		if err := rev.checkDigest(); err != nil {
-			return err
-		}
-		if i > 0 && rev.Gen != history[i-1].Gen-1 {
-			return fmt.Errorf("%w: generations must fall by one", ErrBadHistory)
-		}
-	}
-	return nil
 }
 
 func (p *preparation) loadTree() error {
@@ -214,6 +178,7 @@ func (p *preparation) finish(rev Rev, history []Rev, parent *leaf, attachments [
 	old := p.state.head
 	written := leaf{
 		Rev: rev, Deleted: p.edit.Deleted, Author: p.options.author(), Expires: p.edit.Expires, Attachments: attachments,
+		Extra: p.edit.Extra,
 	}
 	if err := p.evaluate(&written, parent); err != nil {
 		return nil, err
@@ -240,9 +205,7 @@ func (p *preparation) finish(rev Rev, history []Rev, parent *leaf, attachments [
 	if err := p.placeBodies(next, rev, ended); err != nil {
 		return nil, err
 	}
-	if old == nil || next.winner().Rev != old.winner().Rev {
-		next.Vector = next.Vector.Next(p.collection.db.clock.next())
-	}
+	p.advance(next, rev)
 	p.writeChannels(next)
 	p.writeGrants(next)
 	p.writeRow(next)
@@ -260,6 +223,9 @@ func (p *preparation) extendTree(rev Rev, history []Rev, parent *leaf) (ended []
 	key := p.collection.scope.tree(p.edit.ID)
 	limit := p.collection.store.options.Revisions
 	h := p.state.head
+	if h == nil && len(history) == 1 {
+		return nil, nil // a first revision has no ancestry to be stored
+	}
 	if h != nil && len(h.Leaves) == 1 && parent != nil && p.onlyExtends(history, parent.Rev) {
 		record := p.state.tree
 		if record == nil {
@@ -336,8 +302,9 @@ func (p *preparation) placeBodies(next *head, rev Rev, ended []Rev) error {
 			p.set.put(p.collection.scope.due(p.oldBodyDue(), p.collection.scope.body(p.edit.ID, gone)), nil)
 		}
 	}
-	if before := old.winner(); before.Rev != winner.Rev {
-		p.putBody(before, old.Body, slices.Contains(ended, before.Rev))
+	if before := *old.winner(); before.Rev != winner.Rev {
+		before.Version = old.Vector.Current
+		p.putBody(&before, old.Body, slices.Contains(ended, before.Rev))
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ func (c *Collection) Get(ctx context.Context, id string, o GetOptions) (*Documen
 	}
 	key := c.scope.head(id)
 	h, epoch := c.store.cache.get(key)
-	if h != nil && (o.Rev.IsZero() || o.Rev == h.winner().Rev && !o.Latest) && (!o.History || !h.hasTree()) {
+	if h != nil && o.ofWinner(h) && (!o.History || !h.hasTree()) {
 		doc, err := c.winner(ctx, id, h, o)
 		if !errors.Is(err, errStale) {
 			return doc, err
@@ -38,6 +38,18 @@ func (c *Collection) Get(ctx context.Context, id string, o GetOptions) (*Documen
 		return nil, err
 	}
 	return doc, nil
+}
+
+// ofWinner reports whether what is asked for is the winner.
+func (o *GetOptions) ofWinner(h *head) bool {
+	switch {
+	case !o.Version.IsZero():
+		return o.Version == h.Vector.Current && !o.Latest
+	case !o.Rev.IsZero():
+		return o.Rev == h.winner().Rev && !o.Latest
+	default:
+		return true
+	}
 }
 
 // winner answers from the head alone, which the cache has given. If the cache has it no more when
@@ -113,6 +125,12 @@ func (v *view) readHead(key []byte, epoch uint64, viewer *Viewer) error {
 
 func (v *view) get(o GetOptions) (*Document, error) {
 	rev := o.Rev
+	if !o.Version.IsZero() {
+		var err error
+		if rev, err = v.revOf(o.Version); err != nil {
+			return nil, err
+		}
+	}
 	if rev.IsZero() {
 		if !v.sight.leaf(v.head.winner()) {
 			return nil, ErrNotFound
@@ -144,6 +162,33 @@ func (v *view) get(o GetOptions) (*Document, error) {
 		v.addConflicts(doc)
 	}
 	return doc, nil
+}
+
+// revOf returns the revision that was the winner with a version: the winner, or one whose body
+// is kept.
+func (v *view) revOf(version Version) (Rev, error) {
+	if version == v.head.Vector.Current {
+		return v.head.winner().Rev, nil
+	}
+	if v.reader == nil {
+		return Rev{}, ErrNotFound
+	}
+	scan := engine.PrefixRange(v.collection.scope.bodies(v.id))
+	scan.Reverse = true // higher generations first
+	pairs, failed := v.reader.Scan(scan)
+	for _, record := range pairs {
+		stored, err := decodeStoredBody(record)
+		if err != nil {
+			return Rev{}, err
+		}
+		if stored.leaf.Version == version {
+			return stored.leaf.Rev, nil
+		}
+	}
+	if err := failed(); err != nil {
+		return Rev{}, fmt.Errorf("looking for a version: %w", err)
+	}
+	return Rev{}, ErrNotFound
 }
 
 func (v *view) revs(revs []Rev, latest, history bool) ([]RevResult, error) {
@@ -236,6 +281,7 @@ func (v *view) document(rev Rev) (*Document, error) {
 	}
 	if winner := h.winner(); rev == winner.Rev {
 		doc.Deleted, doc.Body, doc.Attachments = winner.Deleted, h.Body, winner.Attachments
+		doc.Extra = winner.Extra
 		return doc, nil
 	}
 	if v.reader == nil {
@@ -256,10 +302,12 @@ func (v *view) document(rev Rev) (*Document, error) {
 		return nil, ErrNotFound
 	}
 	doc.Deleted, doc.Body, doc.Attachments = stored.leaf.Deleted, stored.body, stored.leaf.Attachments
+	doc.Extra = stored.leaf.Extra
 	return doc, nil
 }
 
 func (v *view) addHistory(doc *Document) error {
+	doc.Vector = v.head.Vector
 	if err := v.readTree(); err != nil {
 		return err
 	}

@@ -40,6 +40,14 @@ func ParseRev(text string) (Rev, error) {
 	return rev, nil
 }
 
+// check refuses what ParseRev does not return.
+func (r Rev) check() error {
+	if r.Gen == 0 || r.Gen > MaxGeneration {
+		return fmt.Errorf("%w: generation out of range", ErrBadRevision)
+	}
+	return r.checkDigest()
+}
+
 func (r Rev) checkDigest() error {
 	if len(r.Digest) == 0 || len(r.Digest) > maxDigestSize {
 		return fmt.Errorf("%w: digest must have 1 to %d bytes", ErrBadRevision, maxDigestSize)

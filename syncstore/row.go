@@ -40,6 +40,10 @@ type Change struct {
 	many     bool     // there are several, and they are not in channels
 }
 
+// Left reports whether the document had left the channel by which the viewer had it: with
+// Revoked, before that channel was lost.
+func (c *Change) Left() bool { return c.left }
+
 // Cursor is the position after the change.
 func (c *Change) Cursor() Cursor { return Cursor{Event: c.Event, Seq: c.Seq} }
 

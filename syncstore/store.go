@@ -78,6 +78,7 @@ type Store struct {
 	committer *committer
 	notifier  *notifier
 	cache     *cache
+	absent    absent
 	viewers   turnstiles // of reads of viewers' feeds
 	locks     *keyLocks
 	touched   *touches

@@ -141,11 +141,15 @@ func (t *tree) leaves() []bool {
 	return leaf
 }
 
-// history returns rev and its ancestors, newest first, at most limit (<= 0: all);
-// nil if the tree does not have rev.
+// history returns rev and its ancestors, newest first, at most limit (<= 0: all), up to
+// where a generation is not known: CouchDB's form of it counts the generations down. nil if
+// the tree does not have rev.
 func (t *tree) history(rev Rev, limit int) []Rev {
 	var revs []Rev
 	for i := t.find(rev); i >= 0; i = t.nodes[i].parent {
+		if n := len(revs); n > 0 && t.nodes[i].gen+1 != revs[n-1].Gen {
+			break
+		}
 		revs = append(revs, t.rev(i))
 		if limit > 0 && len(revs) == limit {
 			break

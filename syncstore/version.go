@@ -2,6 +2,8 @@ package syncstore
 
 import (
 	"encoding/base64"
+	"iter"
+	"slices"
 	"strconv"
 )
 
@@ -40,19 +42,93 @@ type Vector struct {
 // which can at worst make a conflict out of what was none.
 const maxPrevious = 64
 
-// Covers reports whether the writer of v had seen other.
+// Covers reports whether the writer of v had seen other. An encoded tree ID is seen only if
+// it is there itself: a higher one may be of another branch.
 func (v Vector) Covers(other Version) bool {
-	if v.Current.Source == other.Source {
-		return v.Current.Time >= other.Time
+	if other.Source != treeSource {
+		return v.time(other.Source) >= other.Time
 	}
-	for _, list := range [][]Version{v.Merged, v.Previous} {
-		for _, known := range list {
-			if known.Source == other.Source {
-				return known.Time >= other.Time
+	return v.Current == other || slices.Contains(v.Merged, other) || slices.Contains(v.Previous, other)
+}
+
+// time is that of the newest version of a source in v, 0 if there is none.
+func (v Vector) time(source SourceID) uint64 {
+	var newest uint64
+	for known := range v.all() {
+		if known.Source == source {
+			newest = max(newest, known.Time)
+		}
+	}
+	return newest
+}
+
+// all are the versions in v.
+func (v Vector) all() iter.Seq[Version] {
+	return func(yield func(Version) bool) {
+		if v.Current.IsZero() || !yield(v.Current) {
+			return
+		}
+		for _, list := range [2][]Version{v.Merged, v.Previous} {
+			for _, known := range list {
+				if !yield(known) {
+					return
+				}
 			}
 		}
 	}
-	return false
+}
+
+// Join returns v, which is taken in the place of ours, with what ours knows and v does not. v
+// must not have an older version of its current source than ours.
+func (v Vector) Join(ours Vector) Vector {
+	joined := Vector{Current: v.Current, Merged: v.Merged, Previous: slices.Clone(v.Previous)}
+	if slices.ContainsFunc(v.Merged, func(merged Version) bool {
+		return merged.Source != v.Current.Source && ours.time(merged.Source) > merged.Time
+	}) {
+		joined.settleMerged()
+	}
+	for known := range ours.all() {
+		if joined.time(known.Source) >= known.Time {
+			continue
+		}
+		at := slices.IndexFunc(joined.Previous, func(previous Version) bool { return previous.Source == known.Source })
+		if at < 0 {
+			joined.Previous = append(joined.Previous, known)
+		} else {
+			joined.Previous[at].Time = known.Time
+		}
+	}
+	return joined.bounded()
+}
+
+// settleMerged makes previous versions of those that were merged.
+func (v *Vector) settleMerged() {
+	for _, merged := range v.Merged {
+		if merged.Source != v.Current.Source {
+			v.Previous = append(v.Previous, merged)
+		}
+	}
+	v.Merged = nil
+}
+
+// bounded returns v without the oldest entries, if there are too many. It owns Previous.
+func (v Vector) bounded() Vector {
+	if len(v.Merged) > maxPrevious {
+		v.settleMerged()
+	}
+	v.Previous = newest(v.Previous, maxPrevious)
+	return v
+}
+
+// alone reports whether v is a version that followed no other.
+func (v Vector) alone() bool { return len(v.Merged)+len(v.Previous) == 0 }
+
+// mergedTheSame reports whether both resolved the same conflict.
+func (v Vector) mergedTheSame(other Vector) bool {
+	if len(v.Merged) == 0 || len(v.Merged) != len(other.Merged) {
+		return false
+	}
+	return !slices.ContainsFunc(v.Merged, func(merged Version) bool { return !slices.Contains(other.Merged, merged) })
 }
 
 // Next returns the vector of a new version that was made with v in sight.
@@ -72,10 +148,7 @@ func (v Vector) Next(version Version) Vector {
 	for _, known := range v.Previous {
 		add(known)
 	}
-	if len(next.Previous) > maxPrevious {
-		next.Previous = newest(next.Previous, maxPrevious)
-	}
-	return next
+	return next.bounded()
 }
 
 func newest(versions []Version, n int) []Version {

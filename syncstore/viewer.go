@@ -27,6 +27,9 @@ type Policy struct {
 	// Evaluator judges writes and says who may see what. nil: everybody who may come in
 	// reads and writes everything ("access shared").
 	Evaluator Evaluator
+	// LiteIDs refuses documents that Couchbase Lite cannot hold (DECISIONS 27): with ErrBadID,
+	// or ErrBadHistory for the name of a revision.
+	LiteIDs bool
 	// Version names the policy: a document that was written under another one may be in
 	// the wrong channels until a resync.
 	Version string

@@ -101,7 +101,8 @@ func (c *Collection) attempt(
 		set, rev, err := p.prepare()
 		results[i].Rev, results[i].Err = rev, err
 		switch {
-		case errors.Is(err, errStale):
+		case errors.Is(err, errStale), err != nil && states[n].guessed:
+			// What the committer does not see it cannot find stale.
 			stale = append(stale, i)
 			continue
 		case err != nil:
@@ -130,7 +131,9 @@ type docState struct {
 	key []byte
 	// base is the last commit that the state surely includes.
 	base uint64
-	head *head // nil: there is no such document
+	// guessed: that there was no document was said some time ago.
+	guessed bool
+	head    *head // nil: there is no such document
 	// tree is the stored ancestry, nil if there is none.
 	tree []byte
 }
@@ -150,9 +153,14 @@ func (c *Collection) loadStates(ctx context.Context, edits []Edit, indexes []int
 		if !locked {
 			c.store.locks.wait(string(state.key))
 		}
-		if state.head, epochs[n] = c.store.cache.get(state.key); state.head == nil {
-			missing = append(missing, n)
+		if state.head, epochs[n] = c.store.cache.get(state.key); state.head != nil {
+			continue
 		}
+		if seen, ok := c.store.absent.take(state.key); ok && !locked {
+			state.base, state.guessed = seen, true
+			continue
+		}
+		missing = append(missing, n)
 	}
 	if !c.needsRead(states, missing) {
 		return states, nil
@@ -172,7 +180,7 @@ func (c *Collection) needsRead(states []docState, missing []int) bool {
 		return true
 	}
 	for i := range states {
-		if states[i].head.hasTree() {
+		if h := states[i].head; h != nil && h.hasTree() {
 			return true
 		}
 	}

@@ -142,7 +142,7 @@ func errorRules() []errorRule {
 		{syncstore.ErrUnavailable, func(err error) *answerError {
 			return unavailable("The store takes no writes at the moment. Try again.", err)
 		}},
-		{syncstore.ErrVersionAhead, func(err error) *answerError { return unavailable(err.Error(), err) }},
+		{syncstore.ErrClockAhead, func(err error) *answerError { return unavailable(err.Error(), err) }},
 		{jsondoc.ErrNotObject, fixed(badRequest("The body must be a JSON object."))},
 		{jsondoc.ErrNotArray, badJSON}, {jsondoc.ErrNotString, badJSON},
 		{jsondoc.ErrSyntax, badJSON}, {jsondoc.ErrDuplicate, badJSON},
