@@ -43,7 +43,7 @@ func TestSessionsThatWaitToBeWrittenAreBounded(t *testing.T) {
 	for n := range maxTouched {
 		w.state.touched.sessions[sessionKey{byte(n), byte(n >> 8), byte(n >> 16)}] = use{}
 	}
-	written, now := x.written.Load(), time.Now().Add(2*touchInterval)
+	written, now := x.written.Load(), time.Now().Add(2*maxTouchInterval)
 	w.state.touch(x, now)
 	require.Len(t, w.state.touched.sessions, maxTouched)
 	require.Equal(t, written, x.written.Load(), "is to be written still")

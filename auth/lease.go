@@ -190,7 +190,7 @@ func (h *leaseHub) planLocked(l *Lease, now time.Time) {
 	l.wake = l.end
 	if l.slides {
 		// A feed keeps its session in use for as long as it is open.
-		every := 10 * touchInterval
+		every := maxTouchInterval
 		if l.idle > 0 {
 			every = min(every, l.idle/3)
 		}

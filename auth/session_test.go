@@ -83,6 +83,21 @@ func TestDecision3_LastUseIsWrittenAtMostOnceAMinute(t *testing.T) {
 	})
 }
 
+// A minute more or less of a day does not matter; a write for each session and minute does.
+func TestLastUseIsWrittenAsOftenAsTheShortestIdleLimitNeeds(t *testing.T) {
+	t.Parallel()
+	for want, idles := range map[time.Duration][]time.Duration{
+		10 * time.Minute: {0, 24 * time.Hour}, 2 * time.Minute: {0, 24 * time.Hour, 2 * time.Hour}, time.Minute: {time.Hour, time.Minute},
+	} {
+		policies := make(map[string]*policy)
+		for i, idle := range idles {
+			policies[string(rune('a'+i))] = &policy{Policy: Policy{Session: SessionPolicy{Idle: idle}}}
+		}
+		require.Equal(t, want, touchEvery(policies))
+	}
+	require.Equal(t, 10*time.Minute, touchEvery(nil))
+}
+
 func TestDecision3_UntilTokenExpiry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -325,7 +340,7 @@ func TestDecision3_LastUseGoesWithItsSession(t *testing.T) {
 		}
 		_, found := lastUse()
 		require.False(t, found, "a session that was only made")
-		time.Sleep(2 * time.Minute)
+		time.Sleep(2 * maxTouchInterval)
 		used := time.Now()
 		w.in(cookie)
 		time.Sleep(touchDelay)
@@ -335,7 +350,7 @@ func TestDecision3_LastUseGoesWithItsSession(t *testing.T) {
 		require.Equal(t, used.UnixMilli(), ms)
 
 		// Used again, and ended before that was written.
-		time.Sleep(2 * time.Minute)
+		time.Sleep(2 * maxTouchInterval)
 		w.in(cookie)
 		require.NoError(t, w.state.EndAllSessions(t.Context(), notes.ID, "idp.example.com_alice"))
 		time.Sleep(time.Minute)

@@ -45,6 +45,7 @@ type State struct {
 	changes    *changes
 	seen       seenTokens
 	touched    touched
+	touchEvery atomic.Int64 // in milliseconds
 	leases     leaseHub
 	passwords  *passwords
 	basic      *basicCache

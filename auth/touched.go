@@ -14,8 +14,12 @@ import (
 
 const (
 	// touchInterval is the shortest time between two writes of a session's last use
-	// (DECISIONS 3).
-	touchInterval = time.Minute
+	// (DECISIONS 3), and maxTouchInterval the longest: where no idle limit is so short that
+	// more would matter. Only after a crash is the written one used.
+	touchInterval    = time.Minute
+	maxTouchInterval = 10 * touchInterval
+	// idleParts is how many times a last use may be written within the shortest idle limit.
+	idleParts = 60
 	// touchDelay gathers sessions into one transaction.
 	touchDelay = 5 * time.Second
 	// touchBatch is how many sessions one transaction writes.
@@ -50,7 +54,7 @@ func (s *State) touch(x *session, now time.Time) {
 	}
 	x.used.Store(ms)
 	written := x.written.Load()
-	if ms-written < touchInterval.Milliseconds() || !x.written.CompareAndSwap(written, ms) {
+	if ms-written < s.touchEvery.Load() || !x.written.CompareAndSwap(written, ms) {
 		return
 	}
 	t := &s.touched
@@ -74,6 +78,17 @@ func (s *State) touch(x *session, now time.Time) {
 			t.flush()
 		})
 	}
+}
+
+// touchEvery is how often a session's last use is written under these policies.
+func touchEvery(policies map[string]*policy) time.Duration {
+	every := maxTouchInterval
+	for _, p := range policies {
+		if idle := p.Session.Idle; idle > 0 {
+			every = min(every, idle/idleParts)
+		}
+	}
+	return max(every, touchInterval)
 }
 
 // use is a session's last use. It is stored beside the session, so that writing it, which
