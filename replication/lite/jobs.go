@@ -1,0 +1,102 @@
+package lite
+
+import "sync"
+
+// jobs runs a connection's requests, a few at once and the others in their order. It has
+// goroutines only while there is something to do: an idle replication costs none.
+type jobs struct {
+	mu      sync.Mutex
+	waiting []func()
+	running int
+	// unwanted is what the requests take that want no answer, and whose job is not over.
+	unwanted int
+	most     int
+	closed   bool
+	all      sync.WaitGroup
+	// recovered is deferred around each job.
+	recovered func()
+}
+
+const (
+	// maxUnwantedJobs bounds what requests take that want no answer, in bytes: the connection
+	// forgets of them as soon as they are here, and would take in any number.
+	maxUnwantedJobs = 8 << 20
+	// jobCost is what one is counted as besides its body.
+	jobCost = 512
+)
+
+// doUnwanted is do for a request that wants no answer, of so many bytes. It returns false,
+// and does not do it, if too many of them wait.
+func (j *jobs) doUnwanted(bytes int, job func()) bool {
+	bytes += jobCost
+	if !j.reserve(bytes) {
+		return false
+	}
+	j.do(func() {
+		defer j.reserve(-bytes)
+		job()
+	})
+	return true
+}
+
+func (j *jobs) reserve(bytes int) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if bytes > 0 && j.unwanted+bytes > maxUnwantedJobs {
+		return false
+	}
+	j.unwanted += bytes
+	return true
+}
+
+// do runs job soon. It does not wait; how many can be waiting is bounded by how many requests
+// a peer may have open.
+func (j *jobs) do(job func()) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return
+	}
+	if j.running == j.most {
+		j.waiting = append(j.waiting, job)
+		return
+	}
+	j.running++
+	j.all.Add(1)
+	go j.run(job)
+}
+
+func (j *jobs) run(job func()) {
+	defer j.all.Done()
+	for job != nil {
+		j.one(job)
+		job = j.next()
+	}
+}
+
+func (j *jobs) one(job func()) {
+	defer j.recovered()
+	job()
+}
+
+func (j *jobs) next() (job func()) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.waiting) == 0 || j.closed {
+		j.running--
+		return nil
+	}
+	job, j.waiting = j.waiting[0], j.waiting[1:]
+	if len(j.waiting) == 0 {
+		j.waiting = nil
+	}
+	return job
+}
+
+// close drops what waits and waits for what runs.
+func (j *jobs) close() {
+	j.mu.Lock()
+	j.closed, j.waiting = true, nil
+	j.mu.Unlock()
+	j.all.Wait()
+}

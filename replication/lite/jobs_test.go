@@ -1,0 +1,59 @@
+package lite
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestJobsRunAFewAtOnceAndNoneAfterClose(t *testing.T) {
+	t.Parallel()
+	j := jobs{most: 2, recovered: func() {}}
+	var running, most, done atomic.Int64
+	for range 100 {
+		j.do(func() {
+			most.Store(max(most.Load(), running.Add(1)))
+			running.Add(-1)
+			done.Add(1)
+		})
+	}
+	require.Eventually(t, func() bool { return done.Load() == 100 }, waitFor, time.Millisecond)
+	require.LessOrEqual(t, most.Load(), int64(2))
+	j.close()
+	j.do(func() { done.Add(1) })
+	j.close()
+	require.Equal(t, int64(100), done.Load())
+}
+
+func TestAJobThatPanicsDoesNotStopTheOthers(t *testing.T) {
+	t.Parallel()
+	var recovered, done atomic.Int64
+	j := jobs{most: 1, recovered: func() {
+		if recover() != nil {
+			recovered.Add(1)
+		}
+	}}
+	j.do(func() { panic("fault") })
+	j.do(func() { done.Add(1) })
+	require.Eventually(t, func() bool { return done.Load() == 1 }, waitFor, time.Millisecond)
+	require.Equal(t, int64(1), recovered.Load())
+	j.close()
+}
+
+// The connection does not count requests that want no answer, however long they take.
+func TestRequestsThatWantNoAnswerAreBounded(t *testing.T) {
+	t.Parallel()
+	j := jobs{most: 1, recovered: func() {}}
+	release := make(chan struct{})
+	taken := 0
+	for j.doUnwanted(64<<10, func() { <-release }) {
+		taken++
+	}
+	require.Less(t, taken, 200)
+	require.Greater(t, taken, 100)
+	close(release)
+	require.Eventually(t, func() bool { return j.doUnwanted(maxUnwantedJobs-jobCost, func() {}) }, waitFor, time.Millisecond)
+	j.close()
+}

@@ -1,0 +1,125 @@
+package lite
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddysync/caddy-sync/replication/blip"
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/engine/memory"
+	"github.com/stretchr/testify/require"
+)
+
+// Many revisions that come at once are all written, those of one document in their order.
+func TestManyRevsAreWrittenInOrder_row43_row48(t *testing.T) {
+	t.Parallel()
+	l := newLoopback(t, nil)
+	c := l.connect(protocol3)
+	const docs, gens = 100, 10
+	var answered sync.WaitGroup
+	for gen := 1; gen <= gens; gen++ {
+		for i := range docs {
+			history := ""
+			if gen > 1 {
+				history = treeRev(gen-1, "a")
+			}
+			answered.Add(1)
+			m := message("rev", fmt.Sprintf(`{"gen":%d}`, gen), "id", fmt.Sprint(i), "rev", treeRev(gen, "a"), "history", history)
+			require.NoError(t, c.conn.Start(c.ctx, m, func(_ *blip.Response, err error) {
+				if err != nil {
+					t.Error(err)
+				}
+				answered.Done()
+			}))
+		}
+	}
+	answered.Wait()
+	for i := range docs {
+		doc := l.get(fmt.Sprint(i))
+		require.Len(t, doc.History, gens)
+		require.Equal(t, `{"gen":10}`, string(doc.Body))
+	}
+	require.EqualValues(t, docs*gens, l.counters.DocumentsPushed.Load())
+}
+
+func TestRevsOfSeveralCollectionsAtOnce_row16(t *testing.T) {
+	t.Parallel()
+	l := newLoopback(t, nil)
+	_, err := l.db.OpenCollection(l.ctx, "s", "one")
+	require.NoError(t, err)
+	_, err = l.db.OpenCollection(l.ctx, "s", "two")
+	require.NoError(t, err)
+	c := l.connect(protocol3)
+	c.must("getCollections", `{"checkpoint_ids":["a","b"],"collections":["s.one","s.two"]}`)
+	var answered sync.WaitGroup
+	for i := range 200 {
+		answered.Add(1)
+		m := message("rev", fmt.Sprintf(`{"n":%d}`, i), "id", fmt.Sprint(i/2), "rev", treeRev(1, "a"), "collection", fmt.Sprint(i%2))
+		require.NoError(t, c.conn.Start(c.ctx, m, func(_ *blip.Response, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			answered.Done()
+		}))
+	}
+	answered.Wait()
+	for i, name := range []string{"one", "two"} {
+		coll, _ := l.db.Collection("s", name)
+		doc, err := coll.Get(l.ctx, "50", syncstore.GetOptions{})
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprintf(`{"n":%d}`, 100+i), string(doc.Body))
+	}
+}
+
+// A peer that sends revisions and wants no answers is held to a bound of its own.
+func TestRevsThatWantNoAnswerAreBounded(t *testing.T) {
+	t.Parallel()
+	l := newLoopback(t, nil)
+	release := make(chan struct{})
+	l.coll().SetPolicy(syncstore.Policy{Version: "1", Evaluator: evaluator(func(context.Context, syncstore.Evaluation) (syncstore.Outcome, error) {
+		<-release
+		return syncstore.Outcome{}, nil
+	})})
+	c := l.connect(protocol3)
+	for range maxUnwanted + 10 {
+		if c.conn.Send(c.ctx, message("rev", `{}`, "id", "doc", "rev", treeRev(1, "a"))) != nil {
+			break
+		}
+	}
+	select {
+	case <-c.conn.Done():
+	case <-time.After(waitFor):
+		require.Fail(t, "the connection goes on")
+	}
+	close(release)
+}
+
+func TestADamagedDocumentDoesNotHoldUpThePushOfOthers(t *testing.T) {
+	t.Parallel()
+	eng := &failing{Engine: memory.New()}
+	l := newLoopbackOn(t, eng, nil)
+	l.edit("bad", `{}`, l.edit("bad", `{}`, "")) // has an ancestry, which is read for each write
+	damage := func(_, value []byte) ([]byte, error) { return value[:len(value)-1], nil }
+	eng.get.Store(&damage)
+	c := l.connect(protocol3)
+	row := func(id string) string { return `["` + id + `","` + treeRev(1, "a") + `"]` }
+	require.Equal(t, "[]", string(c.must("proposeChanges", `[`+row("bad")+`,`+row("a")+`]`).Body))
+	answers := make(chan error, 3)
+	for _, id := range []string{"a", "bad", "b"} {
+		m := message("rev", `{}`, "id", id, "rev", treeRev(1, "a"))
+		require.NoError(t, c.conn.Start(c.ctx, m, func(_ *blip.Response, err error) { answers <- err }))
+	}
+	refused := 0
+	for range 3 {
+		if err := <-answers; err != nil {
+			var refusal *blip.PeerError
+			require.ErrorAs(t, err, &refusal)
+			require.Equal(t, 503, refusal.Code)
+			refused++
+		}
+	}
+	require.Equal(t, 1, refused)
+}
