@@ -16,6 +16,8 @@ import "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 //	    password_auth
 //	    session { … }
 //	    limits { … }
+//	    lite_ids
+//	    delta_sync on|off
 //	    revisions <n>
 //	}
 func (a *App) parseDatabase(d *caddyfile.Dispenser) error {
@@ -65,6 +67,10 @@ func (d *Database) word(word string) parseWord {
 	case "limits":
 		d.Limits = new(Limits)
 		return d.Limits.parse
+	case "lite_ids":
+		return flag(&d.LiteIDs)
+	case "delta_sync":
+		return onOff(&d.DeltaSync)
 	case "revisions":
 		return number(&d.Revisions)
 	}

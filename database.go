@@ -63,6 +63,15 @@ type Database struct {
 	// How much clients may send.
 	Limits *Limits `json:"limits,omitempty"`
 
+	// Whether documents are refused that Couchbase Lite cannot hold: an ID over 240 bytes, or
+	// a revision whose digest is not 16 to 20 bytes in lower-case hex. Otherwise they are
+	// stored, and left out of what Couchbase Lite gets, with a warning. Default: false.
+	LiteIDs bool `json:"lite_ids,omitempty"`
+
+	// Whether Couchbase Lite may send and get the difference between two revisions instead
+	// of the whole document. Default: true.
+	DeltaSync *bool `json:"delta_sync,omitempty"`
+
 	// How many generations of a document's ancestry are kept. All databases of a store
 	// have the same number. Default: 1000.
 	Revisions int `json:"revisions,omitempty"`

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/replication/lite"
 	"github.com/caddysync/caddy-sync/replication/rest"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"go.uber.org/zap"
@@ -44,6 +45,7 @@ type Handler struct {
 
 	// Set by start, before the app is ready.
 	rest *rest.Handler
+	lite *lite.Server
 	// feeds serve _changes: each ends its feeds at another moment.
 	feeds    [streamGroups]*rest.Handler
 	nextFeed atomic.Uint32
@@ -125,7 +127,7 @@ func (h *Handler) newREST(store *syncstore.Store, streams <-chan struct{}) (*res
 		Store: store, Auth: h.app.auth, Site: h.site, Databases: h.Databases,
 		CreateDatabase: h.app.createDatabase, Database: h.app.restPolicy, Logger: h.logger, CORS: h.CORS.config(),
 		PathPrefix: h.PathPrefix, Version: version(), Streams: streams,
-		Rejected: func() { h.app.handle.metrics.rejections.Add(1) },
+		Rejected: func() { h.app.handle.metrics.rejections.Add(1) }, Replicate: h.replicate,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("site of %s: %w", strings.Join(h.Databases, " "), err)
@@ -147,6 +149,7 @@ func (a *App) restPolicy(name string) rest.Policy {
 // start prepares the site for the open store.
 func (h *Handler) start(opened *openStore) error {
 	var err error
+	h.lite = h.newLite()
 	if h.rest, err = h.newREST(opened.store, nil); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/caddysync/caddy-sync/replication/lite"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -19,6 +20,7 @@ type metrics struct {
 	authFailures atomic.Uint64
 	rejections   atomic.Uint64
 	policies     *policyMetrics
+	lite         lite.Counters
 
 	descs metricDescs
 }
@@ -76,6 +78,7 @@ func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, collector := range m.policies.collectors() {
 		collector.Describe(to)
 	}
+	describeLite(to)
 }
 
 // Collect implements prometheus.Collector.
@@ -94,6 +97,7 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	for _, collector := range m.policies.collectors() {
 		collector.Collect(to)
 	}
+	collectLite(&m.lite, to)
 	if !open {
 		return
 	}

@@ -36,6 +36,7 @@ func TestMetricsAreRegisteredAgainForEachConfiguration(t *testing.T) {
 		require.NoError(t, h.metrics.register(registry), "twice is no error")
 		require.Equal(t, map[string]float64{
 			"caddy_sync_auth_failures_total": 3, "caddy_sync_feeds": 0, "caddy_sync_requests": 0, "caddy_sync_document_rejections_total": 2,
+			"caddy_sync_lite_replications": 0, "caddy_sync_lite_caught_up_total": 0, "caddy_sync_lite_unfit_documents_total": 0,
 		}, gathered(t, registry), "a store that is not open has no counters of documents")
 	}
 }
@@ -65,4 +66,30 @@ func TestRefusedCredentialsAreCounted(t *testing.T) {
 	require.False(t, refused(http.Header{}))
 	require.False(t, refused(http.Header{"Www-Authenticate": {`Bearer realm="caddy-sync"`}}), "no credentials")
 	require.True(t, refused(http.Header{"Www-Authenticate": {`Bearer realm="caddy-sync", error="invalid_token"`}}))
+}
+
+func TestMetricsOfCouchbaseLite(t *testing.T) {
+	t.Parallel()
+	h := newStoreHandle("litemetrics")
+	h.metrics.lite.Active.Add(2)
+	h.metrics.lite.MessagesIn.Add(3)
+	h.metrics.lite.BytesOut.Add(5)
+	registry := prometheus.NewRegistry()
+	require.NoError(t, h.metrics.register(registry))
+	require.InDelta(t, 2, gathered(t, registry)["caddy_sync_lite_replications"], 0)
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	directed := make(map[string]float64)
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			for _, label := range metric.GetLabel() {
+				if label.GetName() == "direction" {
+					directed[family.GetName()+" "+label.GetValue()] = metric.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	require.InDelta(t, 3, directed["caddy_sync_lite_messages_total in"], 0)
+	require.InDelta(t, 0, directed["caddy_sync_lite_messages_total out"], 0)
+	require.InDelta(t, 5, directed["caddy_sync_lite_bytes_total out"], 0)
 }

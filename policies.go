@@ -129,8 +129,12 @@ func (a *App) policyOf(database, scope, collection string) syncstore.Policy {
 		return syncstore.Policy{Evaluator: closed{}, Version: "closed"}
 	}
 	current := p.current.Load()
-	if current.evaluator == nil {
-		return syncstore.Policy{Version: current.version}
+	policy := syncstore.Policy{Version: current.version}
+	if d, ok := a.database(database); ok {
+		policy.LiteIDs = d.LiteIDs
 	}
-	return syncstore.Policy{Evaluator: a.handle.metrics.policies.measured(p, current), Version: current.version}
+	if current.evaluator != nil {
+		policy.Evaluator = a.handle.metrics.policies.measured(p, current)
+	}
+	return policy
 }

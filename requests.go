@@ -41,7 +41,8 @@ func newRequests() *requests {
 	return r
 }
 
-// begin counts a request; cancel must end it. It returns false if the store is closing.
+// begin counts a request; cancel must end it. writer is nil if that is enough to wake what the
+// request waits for. It returns false if the store is closing.
 func (r *requests) begin(w http.ResponseWriter, cancel context.CancelFunc) (*activeRequest, bool) {
 	s := &r.shards[r.next.Add(1)%requestShards]
 	a := &activeRequest{shard: s, owner: r, cancel: cancel, writer: w}
@@ -117,6 +118,9 @@ func (r *requests) cancel() {
 		s.mu.Lock()
 		for a := range s.active {
 			a.cancel()
+			if a.writer == nil {
+				continue
+			}
 			control := http.NewResponseController(a.writer)
 			past := time.Unix(1, 0)
 			_ = control.SetReadDeadline(past) // not every writer can

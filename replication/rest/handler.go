@@ -37,6 +37,9 @@ type Config struct {
 	// Rejected is called for each document that a policy refused to be written. Default:
 	// nothing is.
 	Rejected func()
+	// Replicate answers a handshake of Couchbase Lite. An error before anything was answered
+	// is a *HandshakeError. nil: there is no such replication.
+	Replicate func(http.ResponseWriter, *http.Request, Handshake) error
 }
 
 // Policy is what a database's configuration means for REST.
@@ -248,10 +251,7 @@ func (h *Handler) signInCollection(rq *request, to target, act action) error {
 	}
 	scope, name, ok := splitKeyspace(to.keyspace)
 	if ok {
-		rq.coll, ok = rq.db.Collection(scope, name)
-	}
-	if policy := h.Database(to.db); ok && !rq.principal.Admin && policy.Collection != nil {
-		ok = !policy.Collection(rq.coll.ScopeName(), rq.coll.Name()).Closed
+		rq.coll, ok = h.collections(rq.db, to.db, rq.principal)(scope, name)
 	}
 	if !ok {
 		return noKeyspace(to.keyspace)

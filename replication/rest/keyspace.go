@@ -48,7 +48,7 @@ func (k kind) ofDatabase(method string) bool {
 	switch k {
 	case kindDatabase:
 		return method == http.MethodPut || method == http.MethodDelete
-	case kindSession, kindSessionHandle, kindUsers, kindUser, kindUserSessions, kindUserSession, kindUserIdentities,
+	case kindBlipSync, kindSession, kindSessionHandle, kindUsers, kindUser, kindUserSessions, kindUserSession, kindUserIdentities,
 		kindRoles, kindRole, kindAccessHistory, kindAccessHistoryCompact, kindAllChannels:
 		return true
 	}

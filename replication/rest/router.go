@@ -24,6 +24,7 @@ const (
 	kindOIDCLogout
 	kindOIDCBackchannelLogout
 	kindChanges
+	kindBlipSync
 	kindAllDocs
 	kindBulkDocs
 	kindBulkGet
@@ -103,6 +104,8 @@ func table(k kind) actions {
 		}
 	case kindChanges:
 		return actions{get: action{do: (*Handler).changes}, post: action{do: (*Handler).changes}}
+	case kindBlipSync:
+		return actions{get: action{do: (*Handler).blipSync}}
 	case kindAllDocs:
 		return actions{get: action{do: (*Handler).allDocs}, post: action{do: (*Handler).allDocs}}
 	case kindBulkDocs:
@@ -339,6 +342,8 @@ func databaseEndpoint(name string) (kind, bool) {
 		return kindOIDCBackchannelLogout, true
 	case "_changes":
 		return kindChanges, true
+	case "_blipsync":
+		return kindBlipSync, true
 	case "_all_docs":
 		return kindAllDocs, true
 	case "_bulk_docs":

@@ -1,0 +1,58 @@
+package caddysync
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/caddysync/caddy-sync/replication/lite"
+	"github.com/caddysync/caddy-sync/replication/rest"
+)
+
+// replicate answers a handshake of Couchbase Lite. The connection lives on after the request:
+// it is counted as one that uses the store by itself, and ends with a group of the
+// configuration's streams, as feeds do.
+func (h *Handler) replicate(w http.ResponseWriter, r *http.Request, handshake rest.Handshake) error {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	active, ok := h.app.handle.requests.begin(nil, cancel)
+	if !ok {
+		cancel()
+		handshake.Lease.Close()
+		return &rest.HandshakeError{Status: http.StatusServiceUnavailable, Reason: ErrClosed.Error()}
+	}
+	accepted, err := h.lite.Accept(w, r, h.litePeer(&handshake))
+	if err != nil {
+		active.end()
+		cancel()
+		if refused, ok := errors.AsType[*lite.HandshakeError](err); ok {
+			return &rest.HandshakeError{Status: refused.Status, Reason: refused.Reason}
+		}
+		return err
+	}
+	go func() {
+		defer cancel()
+		defer active.end()
+		accepted.Run(ctx)
+	}()
+	return nil
+}
+
+// litePeer is who replicates, as replication/lite takes it.
+func (h *Handler) litePeer(handshake *rest.Handshake) lite.Peer {
+	peer := lite.Peer{
+		Database: handshake.Database, Collection: handshake.Collection, Viewer: handshake.Viewer,
+		ReadOnly: handshake.Principal.ReadOnly, Lease: handshake.Lease,
+		MaxDocument: handshake.Limits.Document, MaxAttachment: handshake.Limits.Attachment,
+		Stop:     h.app.streams.groups[h.nextFeed.Add(1)%streamGroups],
+		Rejected: func() { h.app.handle.metrics.rejections.Add(1) },
+	}
+	if d, ok := h.app.database(handshake.DatabaseName); ok {
+		peer.NoDeltas = d.DeltaSync != nil && !*d.DeltaSync
+	}
+	return peer
+}
+
+// newLite makes what serves Couchbase Lite on the site.
+func (h *Handler) newLite() *lite.Server {
+	return lite.New(lite.Config{Logger: h.logger, Counters: &h.app.handle.metrics.lite})
+}
