@@ -82,32 +82,38 @@ func TestPouchDBSyncsBelowAPathPrefix(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, ask(t, server, request{url: "/notes"}).status)
 }
 
-func TestCookiesAndFeedsOverTLSAndHTTP2(t *testing.T) {
-	t.Parallel()
+// newTLSSite is a server with a site over TLS, and how to reach it.
+func newTLSSite(t *testing.T) (server *harness.Server, base string, config *tls.Config) {
+	t.Helper()
 
 	port, err := harness.FreePort()
 	require.NoError(t, err)
 
-	server := harness.New(t, harness.Options{Settings: harness.Settings{
+	server = harness.New(t, harness.Options{Settings: harness.Settings{
 		Global: "auto_https disable_redirects\nskip_install_trust",
 		Extra:  fmt.Sprintf("https://localhost:%d {\nbind 127.0.0.1\ntls internal\nsync notes\nrespond 404\n}", port),
 	}})
-	base := fmt.Sprintf("https://localhost:%d", port)
-	transport := &http.Transport{
-		ForceAttemptHTTP2: true,
-		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // Caddy's internal authority is the test's own
-	}
-	t.Cleanup(transport.CloseIdleConnections)
+	config = &tls.Config{InsecureSkipVerify: true} // Caddy's internal authority is the test's own
 
 	// Caddy issues the certificate beside its start.
 	eventually(t, 20*time.Second, func() bool {
-		conn, err := tls.Dial("tcp", strings.TrimPrefix(base, "https://"), transport.TLSClientConfig)
+		conn, err := tls.Dial("tcp", fmt.Sprintf("localhost:%d", port), config)
 		if err == nil {
 			_ = conn.Close()
 		}
 
 		return err == nil
 	})
+
+	return server, fmt.Sprintf("https://localhost:%d", port), config
+}
+
+func TestCookiesAndFeedsOverTLSAndHTTP2(t *testing.T) {
+	t.Parallel()
+
+	server, base, config := newTLSSite(t)
+	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: config}
+	t.Cleanup(transport.CloseIdleConnections)
 
 	do := func(method, path string, header map[string]string) *http.Response {
 		req, err := http.NewRequestWithContext(t.Context(), method, base+path, nil)

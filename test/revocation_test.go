@@ -25,7 +25,8 @@ type revocation struct {
 	// fresh signs the same user in anew.
 	fresh func(t *testing.T, m *matrix) map[string]string
 
-	feeds []*watchedFeed
+	feeds   []*watchedFeed
+	sockets []*watchedSocket
 }
 
 // matrix is the server of the test.
@@ -197,8 +198,9 @@ func byToken(user string) func(*testing.T, *matrix) map[string]string {
 }
 
 // TestLiveRevocation is the matrix of issue 3: whatever ends a sign-in ends all that it
-// has open within a second, of every kind of feed, with a whole body; and a client that
-// signs in anew goes on where it was.
+// has open within a second: every kind of feed, with a whole body, and replications of
+// Couchbase Lite of every version, without a close frame; and a client that signs in anew
+// goes on where it was.
 func TestLiveRevocation(t *testing.T) {
 	t.Parallel()
 
@@ -209,7 +211,8 @@ func TestLiveRevocation(t *testing.T) {
 	// What expires by itself is last signed in and first looked at.
 	causes := append([]*revocation{m.sessionDeleted(t), m.backchannelLogout(t)}, m.userCauses(t)...)
 	causes = append(causes, m.providerRemoved(t))
-	others := m.openAll(t, "notes", []map[string]string{bearer(t, m.Server, "carol")})
+	carol := []map[string]string{bearer(t, m.Server, "carol")}
+	others, otherSockets := m.openAll(t, "notes", carol), m.openSockets(t, "notes", carol)
 	expiries := m.expiries(t)
 	causes = append(expiries, causes...)
 
@@ -218,6 +221,7 @@ func TestLiveRevocation(t *testing.T) {
 			r.database = "notes"
 		}
 
+		r.sockets = m.openSockets(t, r.database, r.headers)
 		r.feeds = m.openAll(t, r.database, r.headers)
 	}
 
@@ -235,6 +239,10 @@ func TestLiveRevocation(t *testing.T) {
 			require.FailNow(t, "the feed of somebody else ended: "+feed.body)
 		default:
 		}
+	}
+
+	for _, socket := range otherSockets {
+		requireOpen(t, socket.Lite)
 	}
 
 	// Not before all have ended: a longpoll ends by any change.
@@ -255,6 +263,10 @@ func (r *revocation) requireEnded(t *testing.T, m *matrix) {
 		feed.since = feed.requireEnded(t, from)
 	}
 
+	for _, socket := range r.sockets {
+		socket.requireEnded(t, m, r.database, from)
+	}
+
 	for _, header := range r.headers {
 		got := askAfterReload(t, m.Server, request{url: "/" + r.database, header: header})
 		require.Equal(t, http.StatusUnauthorized, got.status, "the old credentials: %s", got.body)
@@ -271,5 +283,9 @@ func (r *revocation) requireResumed(t *testing.T, m *matrix) {
 		require.Equal(t, http.StatusOK, got.status, got.body)
 		require.Contains(t, got.body, `"id":"after"`)
 		require.NotContains(t, got.body, `"id":"before"`, "a resumed feed begins where it ended")
+	}
+
+	for _, socket := range r.sockets {
+		socket.requireResumed(t, m, r.database, fresh)
 	}
 }

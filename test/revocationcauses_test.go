@@ -106,6 +106,7 @@ func (m *matrix) userCauses(t *testing.T) []*revocation {
 			},
 		},
 		{
+			// Also row 5 of reference/blip.md 8.1: requireEnded has the sockets dropped.
 			cause: "user deleted", headers: both("deleted"),
 			end: func(t *testing.T, m *matrix) time.Time {
 				t.Helper()

@@ -115,6 +115,7 @@ func (p *planted) send(t *testing.T, server *harness.Server) {
 
 	p.sendFlow(t, server)
 	p.sendAdministrator(t, server, token)
+	p.sendLite(t, server)
 }
 
 // sendFlow sends secrets to the endpoints of sign-in by browser, in bodies and, where they do
