@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddysync/caddy-sync/test/harness"
@@ -44,6 +45,7 @@ type bench struct {
 	people      []person
 	revs        []string // of the documents, by number
 	next        int      // the number of the next new document
+	fresh       atomic.Int64
 	table       []row
 }
 
@@ -94,6 +96,10 @@ func (b *bench) whole(ctx context.Context) error {
 		{"start", b.startRows},
 		{"feeds", b.feedRows},
 		{"pouch", b.pouchRows},
+		{"lite-push", b.litePushRow},
+		{"lite-pull", b.litePullRow},
+		{"lite-sockets", b.liteSocketRows},
+		{"lite-blob", b.liteAttachmentRow},
 		{"access", b.accessRows},
 		{"accounts", b.accountsRows},
 	} {
@@ -162,7 +168,7 @@ func (b *bench) settings() harness.Settings {
 		Sync: fmt.Sprintf("oidc bench {\nissuer %s\nclient_id %s\nusername_claim sub\nregister\n}\n", b.issuer.url, clientID) +
 			"database pulled {\noidc bench\naccess shared\nguest\n}\n" +
 			"database pushed {\noidc bench\naccess shared\nguest\n}\n",
-		Database:  "oidc bench\naccess shared\nguest\nsession {\nlifetime 12h\n}",
+		Database:  "oidc bench\naccess shared\nguest\nsession {\nlifetime 12h\n}\nlimits {\nattachment 2GiB\n}",
 		Databases: "notes pulled pushed",
 		Extra: fmt.Sprintf("http://localhost:%d {\nbind 127.0.0.1\nheader Content-Type application/json\nrespond `%s`\n}\n",
 			b.respondPort, b.respondBody),

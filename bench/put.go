@@ -234,3 +234,21 @@ func (b *bench) againstEngine(ctx context.Context, update bool, write func() (wr
 // aloneDocs is how many documents a round writes to the engine alone: about as long as a
 // round of the server takes.
 func (b *bench) aloneDocs() int { return int(b.put.Seconds()) / b.rounds * 8000 }
+
+// putNew writes a new document on a connection of its own.
+func (b *bench) putNew() error {
+	c, err := dial(b.address())
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	n := int(b.fresh.Add(1))
+	request := withBody(b.people[0].cookie(head(nil, http.MethodPut, fmt.Sprintf("/notes/n%d-%d", time.Now().UnixNano(), n))), appendBody(nil, n))
+	if err := c.do(request); err != nil {
+		return err
+	}
+	if c.status != http.StatusCreated {
+		return c.unexpected()
+	}
+	return nil
+}
