@@ -3,6 +3,7 @@ package blip
 import (
 	"net"
 	"sync"
+	"time"
 )
 
 const (
@@ -76,6 +77,23 @@ func (k *cork) let() error {
 	err := k.write()
 	k.gathered = nil
 	return err
+}
+
+// settleTimeout is how long the last write of a connection may take.
+const settleTimeout = 200 * time.Millisecond
+
+// Close implements net.Conn. What was gathered is written first, because the WebSocket's answer to
+// a close frame may be the last of it. It does not wait for the goroutine that writes, nor long
+// for a peer that does not read.
+func (k *cork) Close() error {
+	if k.mu.TryLock() {
+		if len(k.gathered) > 0 {
+			_ = k.SetWriteDeadline(time.Now().Add(settleTimeout)) // one that cannot does not wait
+			_ = k.write()                                         // a last try
+		}
+		k.mu.Unlock()
+	}
+	return k.Conn.Close()
 }
 
 // write writes what was gathered. k.mu is held.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -11,8 +12,40 @@ import (
 // recorded is a connection that keeps each write by itself.
 type recorded struct {
 	net.Conn
-	writes [][]byte
-	err    error
+	writes   [][]byte
+	err      error
+	deadline time.Time
+	closed   bool
+}
+
+func (r *recorded) SetWriteDeadline(t time.Time) error {
+	r.deadline = t
+	return nil
+}
+
+func (r *recorded) Close() error {
+	r.closed = true
+	return nil
+}
+
+// The answer to a close frame is written while the goroutine that writes still gathers.
+func TestWhatWasGatheredIsWrittenBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	r := new(recorded)
+	k := &cork{Conn: r}
+	k.gather(nil)
+	_, err := k.Write([]byte("close frame"))
+	require.NoError(t, err)
+	require.NoError(t, k.Close())
+	require.Equal(t, [][]byte{[]byte("close frame")}, r.writes)
+	require.True(t, r.closed)
+	require.WithinDuration(t, time.Now().Add(settleTimeout), r.deadline, settleTimeout)
+	require.NoError(t, k.let())
+	require.Len(t, r.writes, 1)
+
+	stuck := &cork{Conn: new(recorded)}
+	stuck.mu.Lock() // a write that does not end
+	require.NoError(t, stuck.Close())
 }
 
 func (r *recorded) Write(p []byte) (int, error) {
