@@ -249,7 +249,10 @@ func (m *mixed) apply(who int, edits []mixedEdit) {
 				m.done.deleted++
 			}
 		case "attach":
-			c.SetBlob(e.ID, "file", "application/octet-stream", m.content(e.Bytes))
+			// Each with a name of its own. PouchDB 9 asks for an attachment of a losing branch
+			// without saying of which revision (getDocAttachmentsFromTargetOrSource in
+			// lib/index.js), and so gets the winner's, if that has one of the name.
+			c.SetBlob(e.ID, fmt.Sprintf("file%d", e.N), "application/octet-stream", m.content(e.Bytes))
 			m.done.attached++
 		case "fresh":
 			c.Put(e.ID, fmt.Sprintf(`{"fresh":%d}`, e.N))

@@ -38,7 +38,7 @@ function changed(doc, { id, what, n, bytes }) {
       return { ...head, fresh: n }
     case 'attach': {
       const note = { content_type: 'text/plain', data: content(n, bytes) }
-      return { ...doc, ...head, n, by: 'pouch', _attachments: { ...doc?._attachments, 'note.txt': note } }
+      return { ...doc, ...head, n, by: 'pouch', _attachments: { ...doc?._attachments, [`note${n}.txt`]: note } }
     }
     default:
       // The long member stays as it is, so that deltas are worth it.
