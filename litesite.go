@@ -13,7 +13,9 @@ import (
 // it is counted as one that uses the store by itself, and ends with a group of the
 // configuration's streams, as feeds do.
 func (h *Handler) replicate(w http.ResponseWriter, r *http.Request, handshake rest.Handshake) error {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	// Not the request's context: that would keep the request, and what Caddy put into it, for as
+	// long as the connection lives.
+	ctx, cancel := context.WithCancel(context.Background())
 	active, ok := h.app.handle.requests.begin(nil, cancel)
 	if !ok {
 		cancel()
