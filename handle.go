@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/query/design"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 	"go.uber.org/zap"
@@ -39,6 +40,7 @@ type storeHandle struct {
 	logger   *zap.Logger
 	requests *requests
 	metrics  *metrics
+	design   *design.Functions
 
 	// turn is held while a configuration enters or leaves, or a database is made: these
 	// wait for the store, which nobody who holds mu does.
@@ -70,7 +72,7 @@ type storeSettings struct {
 }
 
 func newStoreHandle(key string) *storeHandle {
-	h := &storeHandle{key: key, requests: newRequests(), ending: make(map[*streams]struct{})}
+	h := &storeHandle{key: key, requests: newRequests(), design: design.NewFunctions(), ending: make(map[*streams]struct{})}
 	h.logger = h.log.logger()
 	h.metrics = newMetrics(h)
 	return h

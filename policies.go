@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddysync/caddy-sync/access"
 	"github.com/caddysync/caddy-sync/filewatch"
+	"github.com/caddysync/caddy-sync/query/design"
 	"github.com/caddysync/caddy-sync/script"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"go.uber.org/zap"
@@ -38,6 +39,7 @@ type judge struct {
 
 // provisionPolicies reads the sync functions. A bad one is an error.
 func (a *App) provisionPolicies() error {
+	a.validations = access.NewValidations(design.Check, access.Options{})
 	a.policies = make(policies, len(a.Databases))
 	for _, name := range sortedKeys(a.Databases) {
 		all, err := a.Databases[name].collections()
@@ -129,12 +131,15 @@ func (a *App) policyOf(database, scope, collection string) syncstore.Policy {
 		return syncstore.Policy{Evaluator: closed{}, Version: "closed"}
 	}
 	current := p.current.Load()
-	policy := syncstore.Policy{Version: current.version}
+	policy := syncstore.Policy{
+		Version:   current.version,
+		Validator: a.validations.For(collectionKey{scope, collection}.keyspace(database), p.logger),
+	}
 	if d, ok := a.database(database); ok {
 		policy.LiteIDs = d.LiteIDs
 	}
 	if current.evaluator != nil {
-		policy.Evaluator = a.handle.metrics.policies.measured(p, current)
+		policy.Evaluator = access.Designs{Evaluator: a.handle.metrics.policies.measured(p, current)}
 	}
 	return policy
 }

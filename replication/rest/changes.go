@@ -22,6 +22,9 @@ func (h *Handler) changes(rq *request) error {
 	if err != nil {
 		return err
 	}
+	if err := h.prepareFunction(rq, p, options.filter.function); err != nil {
+		return err
+	}
 	rq.query = nil // a feed may be open for hours
 	if rq.r.Method == http.MethodHead {
 		return h.changesHead(rq, options.feed)

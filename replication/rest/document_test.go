@@ -47,7 +47,7 @@ func TestEmptyBodiesKeepTheirBraces(t *testing.T) {
 
 func TestDocumentIDs(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newSite(t, adminSite)
 	for path, id := range map[string]string{
 		"a%2Fb":           `a/b`,
 		"_design/x":       `_design/x`,

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/query/design"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"go.uber.org/zap"
 )
@@ -34,6 +35,8 @@ type Config struct {
 	Version string // of the server
 	// Streams ends long responses: it is closed when the server stops.
 	Streams <-chan struct{}
+	// Design runs the functions of design documents. Default: one of the handler's own.
+	Design *design.Functions
 	// Rejected is called for each document that a policy refused to be written. Default:
 	// nothing is.
 	Rejected func()
@@ -144,6 +147,9 @@ func newHandler(c Config, a authenticator) (*Handler, error) {
 	}
 	if c.Database == nil {
 		c.Database = func(string) Policy { return Policy{} }
+	}
+	if c.Design == nil {
+		c.Design = design.NewFunctions()
 	}
 	h := &Handler{Config: c, auth: a}
 	h.take = func(rq *request) (heldLease, error) { return h.lease(rq) }
