@@ -60,6 +60,8 @@ type Collection struct {
 
 	// designVersion counts the commits that changed a design document.
 	designVersion atomic.Uint64
+	indexing      sync.Mutex
+	indexes       map[IndexID]*Index
 	designs       atomic.Pointer[designSet] // nil: not read yet
 
 	resumed   atomic.Bool // a resync that was interrupted, if there was one

@@ -142,7 +142,7 @@ func checkReduce(place, text string) error {
 	case text == "":
 		return nil
 	case strings.HasPrefix(text, "_"):
-		if !BuiltIn(text) {
+		if _, ok := BuiltIn(text); !ok {
 			return fmt.Errorf("%s is no built-in reduce function; there are %s", text, strings.Join(builtIns, ", "))
 		}
 		return nil
@@ -153,5 +153,12 @@ func checkReduce(place, text string) error {
 // builtIns are the reduce functions that are not written in JavaScript.
 var builtIns = []string{"_sum", "_count", "_stats", "_approx_count_distinct"}
 
-// BuiltIn reports whether a reduce function is one that is built in.
-func BuiltIn(reduce string) bool { return slices.Contains(builtIns, reduce) }
+// BuiltIn returns the name of a reduce function that is built in, and false for others. What
+// follows the name is ignored, as in CouchDB.
+func BuiltIn(reduce string) (string, bool) {
+	name := reduce
+	if end := strings.IndexFunc(reduce, func(r rune) bool { return (r < 'a' || r > 'z') && r != '_' }); end >= 0 {
+		name = reduce[:end]
+	}
+	return name, slices.Contains(builtIns, name)
+}

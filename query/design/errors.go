@@ -18,7 +18,7 @@ const (
 	ErrorSignIn      = "unauthorized"
 	ErrorFunction    = "internal_server_error"
 	ErrorReduce      = "builtin_reduce_error"
-	ErrorOverflow    = "reduce_overflow_error"
+	ErrorParse       = "query_parse_error"
 )
 
 // Error is what is wrong with a design document, or what a function of one did. It counts as a
@@ -52,7 +52,7 @@ func (e *Error) Status() int {
 		return http.StatusForbidden
 	case ErrorSignIn:
 		return http.StatusUnauthorized
-	case ErrorInvalid:
+	case ErrorInvalid, ErrorParse:
 		return http.StatusBadRequest
 	}
 	return http.StatusInternalServerError
