@@ -28,6 +28,8 @@ type collectionPolicy struct {
 	logger   *zap.Logger
 	watch    *filewatch.Watch // of the sync function, nil without one
 	current  atomic.Pointer[judge]
+	// userViews are the views that users may query.
+	userViews []string
 }
 
 // judge is what judges writes at one time.
@@ -60,16 +62,21 @@ func (a *App) provisionPolicies() error {
 }
 
 // functionLogger is the log of a sync function. What clients write decides how often it says
-// something, so there is a bound for each second: so many entries of a text, then a few.
+// something, so there is a bound for each second.
 func (a *App) functionLogger(database string, key collectionKey) *zap.Logger {
+	return bounded(a.logger.Named("function")).With(zap.String("keyspace", key.keyspace(database)))
+}
+
+// bounded writes so many entries of a text in a second, then a few.
+func bounded(logger *zap.Logger) *zap.Logger {
 	const first, thereafter = 100, 1000
-	bounded := zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(core, time.Second, first, thereafter)
-	})
-	return a.logger.Named("function").WithOptions(bounded).With(zap.String("keyspace", key.keyspace(database)))
+	}))
 }
 
 func (p *collectionPolicy) provision(configured AccessPolicy) error {
+	p.userViews = configured.UserViews
 	switch configured.Access {
 	case accessPrivate:
 		p.current.Store(&judge{evaluator: access.Private{}, version: access.Private{}.Version()})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddysync/caddy-sync/auth"
 	"github.com/caddysync/caddy-sync/query/design"
+	"github.com/caddysync/caddy-sync/query/view"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"go.uber.org/zap"
 )
@@ -37,6 +38,8 @@ type Config struct {
 	Streams <-chan struct{}
 	// Design runs the functions of design documents. Default: one of the handler's own.
 	Design *design.Functions
+	// Views answers queries of views. Default: one of the handler's own.
+	Views *view.Views
 	// Rejected is called for each document that a policy refused to be written. Default:
 	// nothing is.
 	Rejected func()
@@ -61,6 +64,8 @@ type CollectionPolicy struct {
 	Try Try
 	// SyncFunction is the text of the sync function, "" if there is none.
 	SyncFunction string
+	// UserView reports whether users may query a view, and not only administrators; nil: none.
+	UserView func(design, view string) bool
 	// Closed: the configuration does not have the collection (any more). It is there for
 	// administrators only.
 	Closed bool
@@ -150,6 +155,9 @@ func newHandler(c Config, a authenticator) (*Handler, error) {
 	}
 	if c.Design == nil {
 		c.Design = design.NewFunctions()
+	}
+	if c.Views == nil {
+		c.Views = view.New(c.Design, c.Logger)
 	}
 	h := &Handler{Config: c, auth: a}
 	h.take = func(rq *request) (heldLease, error) { return h.lease(rq) }

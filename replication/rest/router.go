@@ -50,6 +50,10 @@ const (
 	kindResync
 	kindTry
 	kindSyncFunction
+	kindView
+	kindViewQueries
+	kindViewCleanup
+	kindDesignInfo
 	kindUnknown // an underscore name that is no endpoint
 	kinds
 )
@@ -127,6 +131,9 @@ func table(k kind) actions {
 		return a
 	}
 	if a, ok := accessActions(k); ok {
+		return a
+	}
+	if a, ok := designActions(k); ok {
 		return a
 	}
 	return documentActions(k)
@@ -348,6 +355,8 @@ func databaseEndpoint(name string) (kind, bool) {
 		return kindAllDocs, true
 	case "_bulk_docs":
 		return kindBulkDocs, true
+	case "_view_cleanup":
+		return kindViewCleanup, true
 	case "_bulk_get":
 		return kindBulkGet, true
 	case "_revs_diff":
@@ -375,6 +384,9 @@ func routePrefixed(k kind, prefix, path string) target {
 func routeDocument(k kind, id, rest string, deeper bool) target {
 	if !deeper || rest == "" {
 		return target{kind: k, doc: id}
+	}
+	if to, ok := routeDesign(id, rest); ok && k == kindDocument {
+		return to
 	}
 	name, err := unescape(rest)
 	if err != nil {
