@@ -22,9 +22,8 @@ const maxDatabaseName = 238
 // clearAgain is how long clearing a deleted database pauses after a failure.
 const clearAgain = time.Second
 
-// databaseName is CouchDB's rule for names of databases, without the slash, which would
-// need escaping in every URL.
-var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_$()+-]*$`)
+// databaseName is CouchDB's rule for names of databases. A slash is escaped in URLs (%2F).
+var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_$()+/-]*$`)
 
 // Database is one database of a store: documents in collections, with one sequence for
 // all of them.
@@ -47,6 +46,7 @@ type Database struct {
 	collections atomic.Pointer[map[collectionID]*Collection]
 	accesses    accessCache
 	tops        channelTops
+	compaction  compaction
 }
 
 // Collection holds the documents of one collection of a database.

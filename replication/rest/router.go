@@ -50,6 +50,8 @@ const (
 	kindResync
 	kindTry
 	kindSyncFunction
+	kindCompact
+	kindViewCleanup
 	kindUnknown // an underscore name that is no endpoint
 	kinds
 )
@@ -84,7 +86,7 @@ type actions struct {
 // table says who answers what.
 func table(k kind) actions {
 	for _, concept := range [...]func(kind) (actions, bool){
-		documentActions, databaseActions, rootActions, managementActions, accessActions,
+		documentActions, databaseActions, rootActions, managementActions, accessActions, maintenanceActions,
 	} {
 		if a, ok := concept(k); ok {
 			return a
