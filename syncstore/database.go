@@ -310,8 +310,11 @@ type Info struct {
 	// Docs counts live documents, DeletedDocs tombstones.
 	Docs, DeletedDocs uint64
 	// Seq is the sequence of the last change.
-	Seq     uint64
-	Created time.Time
+	Seq uint64
+	// FirstSeq is where the sequences of the database begin: the first change has FirstSeq+1
+	// (DECISIONS 35).
+	FirstSeq uint64
+	Created  time.Time
 }
 
 // Info is the database's, with the numbers of the collection's own documents.
@@ -331,6 +334,6 @@ func (d *Database) Info() Info {
 func (d *Database) info(counts *counters) Info {
 	return Info{
 		Name: d.name, UUID: d.UUID(), Created: counts.Created,
-		Docs: uint64(max(counts.Docs, 0)), DeletedDocs: uint64(max(counts.Deleted, 0)), Seq: counts.Seq,
+		Docs: uint64(max(counts.Docs, 0)), DeletedDocs: uint64(max(counts.Deleted, 0)), Seq: counts.Seq, FirstSeq: counts.FirstSeq,
 	}
 }

@@ -99,8 +99,8 @@ func (l *listing) run(ctx context.Context) error {
 	}
 	if l.o.updateSeq {
 		b = append(b, `"update_seq":`...)
-		b = strconv.AppendUint(b, info.Seq, 10)
-		b = append(b, ',')
+		seqs := sequencesOf(&info)
+		b = append(seqs.appendJSON(b, syncstore.At(info.Seq)), ',')
 	}
 	l.out.keep(append(b, `"rows":[`...))
 	switch {

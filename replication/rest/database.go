@@ -27,7 +27,8 @@ func (h *Handler) databaseInfo(rq *request) error {
 		b = strconv.AppendUint(b, info.DeletedDocs, 10)
 	}
 	b = append(b, `,"update_seq":"`...)
-	b = strconv.AppendUint(b, info.Seq, 10)
+	seqs := sequencesOf(&info)
+	b = seqs.append(b, syncstore.At(info.Seq))
 	b = append(b, `","purge_seq":"0","compact_running":`...)
 	b = strconv.AppendBool(b, rq.db.Compacting())
 	b = append(b, `,"uuid":`...)
