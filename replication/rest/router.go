@@ -50,8 +50,22 @@ const (
 	kindResync
 	kindTry
 	kindSyncFunction
+	kindMissingRevs
+	kindAllDocsQueries
+	kindDesignDocs
+	kindDesignDocsQueries
+	kindLocalDocs
+	kindSecurity
+	kindRevsLimit
+	kindPurgedInfosLimit
 	kindCompact
 	kindViewCleanup
+	kindPurge
+	kindDBsInfo
+	kindUUIDs
+	kindActiveTasks
+	kindRootNotImplemented
+	kindNotImplemented
 	kindUnknown // an underscore name that is no endpoint
 	kinds
 )
