@@ -359,7 +359,7 @@ func (v *view) readTree() error {
 		}
 	}
 	if len(v.head.Leaves) != 1 {
-		return fmt.Errorf("%w: a document with conflicts has no ancestry", ErrDamaged)
+		return fmt.Errorf("%w: with conflicts, it has no ancestry", ErrDamagedDocument)
 	}
 	v.tree = soleLeafTree(v.head.winner().Rev)
 	return nil

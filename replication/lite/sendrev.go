@@ -42,7 +42,7 @@ func (f *feed) send(ctx context.Context, w *wanted) error {
 		return f.sendRev(ctx, w, &syncstore.Document{ID: w.id, Removed: true, Deleted: w.flags&rowDeleted != 0}, w.rev)
 	case errors.Is(err, syncstore.ErrNotFound):
 		return f.sendNoRev(ctx, w, http.StatusNotFound, "missing")
-	case errors.Is(err, syncstore.ErrDamaged):
+	case errors.Is(err, syncstore.ErrDamagedDocument):
 		// It will not heal. If the feed stopped at it, the client would get nothing any more.
 		f.ks.r.logger.Error("a document cannot be replicated", zap.Error(err))
 		return f.sendNoRev(ctx, w, http.StatusInternalServerError, "The document is damaged.")
