@@ -73,7 +73,7 @@ func newReplication(s *Server, p Peer, version protocol, id string) *replication
 }
 
 func (r *replication) options() blip.Options {
-	return blip.Options{Handle: r.handle, Limits: r.limits(), Counters: &r.server.counters.Counters}
+	return blip.Options{Handle: r.handle, Recover: r.recovered, Limits: r.limits(), Counters: &r.server.counters.Counters}
 }
 
 func (r *replication) limits() blip.Limits {
