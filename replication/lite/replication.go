@@ -58,6 +58,8 @@ type replication struct {
 	// unfit is for the warning of the first document that is left out.
 	unfit sync.Once
 	push  pushQueue
+	// subscriptions are requests that begin or end a feed. For the goroutine that reads alone.
+	subscriptions line
 }
 
 // newReplication makes a replication, of which the connection is to be set.
