@@ -18,6 +18,9 @@ func (h *Handler) changes(rq *request) error {
 	if err != nil {
 		return err
 	}
+	if feed, err := p.text("feed"); err == nil && feed == "websocket" && rq.r.Method != http.MethodHead {
+		return h.changesSocket(rq)
+	}
 	options, err := parseChangesOptions(p, rq.r.Header.Get("Last-Event-ID"))
 	if err != nil {
 		return err

@@ -40,6 +40,9 @@ type Config struct {
 	// Replicate answers a handshake of Couchbase Lite. An error before anything was answered
 	// is a *HandshakeError. nil: there is no such replication.
 	Replicate func(http.ResponseWriter, *http.Request, Handshake) error
+	// Detach runs what goes on after its request is over, a feed on a WebSocket, with a context
+	// of its own; an error says that it is too late for that. Default: a goroutine.
+	Detach func(run func(context.Context)) error
 }
 
 // Policy is what a database's configuration means for REST.
