@@ -33,9 +33,12 @@ func (g *gzipFrames) pack(message []byte) ([]byte, error) {
 		g.begun = true
 	}
 	if n := len(message); n <= smallMessage {
-		// A stored block that is not the last (RFC 1951 section 3.2.4).
+		// A stored block that is not the last (RFC 1951 section 3.2.4), and an empty one, at
+		// which a flush is known.
+		out.Grow(n + 10)
 		out.Write([]byte{0, byte(n), byte(n >> 8), ^byte(n), ^byte(n >> 8)})
 		out.Write(message)
+		out.Write([]byte{0, 0, 0, 0xff, 0xff})
 		return out.Bytes(), nil
 	}
 	out.Grow(len(message)/4 + 64)
