@@ -41,10 +41,12 @@ func (h *Handler) changesSocket(rq *request) error {
 		lease.Close() // it has answered
 		return nil    //nolint:nilerr // likewise
 	}
-	// Nothing of the request is kept, which Caddy has put much into.
+	// Nothing of the request is kept, which Caddy has put much into. What its options may refer
+	// to is, until they have come.
 	feed := &socketFeed{
 		h: h, socket: socket, lease: lease,
 		rq: &request{
+			r:         &http.Request{Method: rq.r.Method, URL: rq.r.URL, Header: rq.r.Header.Clone()},
 			principal: rq.principal, db: rq.db, dbName: rq.dbName, keyspace: rq.keyspace, coll: rq.coll,
 			query: rq.query, started: rq.started,
 		},
@@ -97,7 +99,7 @@ func (h *Handler) detach(run func(context.Context)) error {
 // socketFeed is a feed on a WebSocket.
 type socketFeed struct {
 	h      *Handler
-	rq     *request // without what belongs to HTTP
+	rq     *request // with what the options may refer to, until they have come
 	socket *feedSocket
 	lease  heldLease
 }
@@ -147,8 +149,9 @@ func (s *socketFeed) options(ctx context.Context, lease *feedLease) (changesOpti
 	if err != nil {
 		return changesOptions{}, err
 	}
-	s.rq.query = nil // a feed may be open for hours
-	o, err := parseChangesOptions(p, "")
+	s.rq.r = s.rq.r.WithContext(ctx)
+	o, err := s.h.feedOptions(s.rq, p)
+	s.rq.r, s.rq.query = nil, nil // a feed may be open for hours
 	if err == nil && o.docs.attachments {
 		err = badRequest("attachments=true is not for feed=websocket: read the documents.")
 	}

@@ -179,6 +179,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next http.Ha
 	}
 	rq := &request{w: w, r: r, docID: to.doc, attName: to.att, item: to.item, part: to.part, started: time.Now()}
 	h.commonHeaders(rq)
+	h.lite1Headers(rq)
 	h.corsHeaders(rq)
 	if r.Method == http.MethodOptions {
 		h.preflight(rq, to)
@@ -221,6 +222,9 @@ func (h *Handler) signIn(rq *request, to target, act action) error {
 	}
 	rq.dbName, rq.keyspace = to.db, to.keyspace
 	rq.db = db
+	if to.kind == kindUnknown && formerSignIn(to.doc) {
+		return errFormerSignIn
+	}
 	if to.collection() {
 		return h.signInCollection(rq, to, act)
 	}
