@@ -121,6 +121,19 @@ func TestSocketFollowsChangesOfAccess(t *testing.T) {
 	require.Equal(t, []string{"5:1 old"}, again.rows(), "a compound sequence, as Couchbase Lite sends it back")
 }
 
+func TestSocketLeavesTombstonesOutOfTheCatchUpOnly(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	g.give("alice", "a")
+	kept := g.store("kept", "", "a")
+	g.remove(g.store("gone", "", "a"))
+	s := newWire(t, g.Handler).open("alice", `{"active_only":true}`)
+	require.Equal(t, []string{"2 kept"}, s.rows())
+	require.Equal(t, "[]", s.next())
+	g.remove(kept)
+	require.Equal(t, []string{"5 kept deleted"}, s.rows())
+}
+
 // The messages of a large feed are pieces of one gzip stream, none of them too long for
 // Couchbase Lite for .NET, which takes 128 KiB of each.
 func TestSocketSendsPieces(t *testing.T) {
