@@ -27,9 +27,6 @@ func (e Edition) accept() string {
 	return "multipart/related, application/json"
 }
 
-// sockets reports whether continuous pulls come by WebSocket.
-func (e Edition) sockets() bool { return e != Java }
-
 // bulk is how many revisions are asked for at once.
 func (e Edition) bulk() int {
 	if e == IOS {

@@ -93,3 +93,18 @@ func TestEndedSessionIsA401AndSignsInAgain(t *testing.T) {
 		}, d.Requests()[:4], "its refresh token is refused in a URL, and it signs in anew")
 	})
 }
+
+// Whoever signs out has no feed any more, and no session.
+func TestSignOutEndsTheFeed(t *testing.T) {
+	t.Parallel()
+	eachEdition(t, func(t *testing.T, e Edition) {
+		s := newSite(t)
+		d := NewDevice(t, e)
+		c := Config{URL: s.url, Login: s.idp.login("carol")}
+		pull := d.Start(c)
+		pull.AwaitIdle(1)
+		d.SignOut(c)
+		require.Equal(t, http.StatusUnauthorized, StatusOf(pull.AwaitError()))
+		require.Equal(t, http.StatusUnauthorized, StatusOf(d.TrySync(Config{URL: s.url})))
+	})
+}

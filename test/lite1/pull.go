@@ -30,7 +30,7 @@ type pull struct {
 func (p *pull) run(ctx context.Context) error {
 	p.last = p.at.last
 	initial := p.last == "" && p.device.empty()
-	if p.config.continuous && p.device.edition.sockets() {
+	if p.socketed() {
 		return p.follow(ctx, initial)
 	}
 	// One-shot first, whatever comes after.
@@ -51,6 +51,13 @@ func (p *pull) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// socketed reports whether the pull comes by WebSocket. The edition for .NET tries it with
+// every server.
+func (p *pull) socketed() bool {
+	e := p.device.edition
+	return p.config.continuous && (e == NET || e == IOS && p.gateway("0.91"))
 }
 
 // follow pulls by WebSocket.
@@ -148,7 +155,7 @@ func (d *Device) missing(rows []row) []wantedRev {
 // are not deleted first.
 func (p *pull) fetch(ctx context.Context, all []wantedRev) error {
 	bulk, single := []wantedRev{}, []wantedRev{}
-	gateway := p.gateway("0.81") || p.config.continuous && p.device.edition.sockets()
+	gateway := p.gateway("0.81") || p.socketed()
 	for _, w := range all {
 		if gateway || generation(w.rev) == 1 && !w.deleted && !w.conflicted {
 			bulk = append(bulk, w)

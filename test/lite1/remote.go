@@ -131,7 +131,7 @@ func (r *remote) send(q *http.Request) (*http.Response, []byte, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading an answer: %w", err)
 	}
-	if r.server == "" {
+	if r.server == "" && !r.config.CouchDB {
 		r.server = answer.Header.Get("Server")
 	}
 	if answer.StatusCode < http.StatusMultipleChoices {

@@ -25,6 +25,10 @@ type Config struct {
 	User, Password string
 	Login          func(address string) (back string, err error)
 
+	// CouchDB has the device pay no heed to what the server calls itself: so 1.x speaks with a
+	// server that is not Sync Gateway, or is behind a proxy that hides it.
+	CouchDB bool
+
 	continuous bool
 	state      *state
 }

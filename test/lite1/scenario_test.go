@@ -232,6 +232,53 @@ func TestChannelsAndDocumentsThatAreAskedFor(t *testing.T) {
 	})
 }
 
+// To a server that does not call itself Sync Gateway 1.x speaks as to a CouchDB.
+func TestAsWithACouchDB(t *testing.T) {
+	t.Parallel()
+	eachEdition(t, func(t *testing.T, e Edition) {
+		s := newSite(t)
+		one, two := NewDevice(t, e), NewDevice(t, e)
+		push, pull := s.push("alice"), s.as("alice")
+		push.CouchDB, pull.CouchDB = true, true
+		for i := range 60 {
+			one.Put(fmt.Sprintf("d%02d", i), `{"channels":["alice"]}`)
+		}
+		one.Attach("d00", "a", "text/plain", strings.Repeat("x", 5000), false)
+		one.Sync(push)
+		two.Sync(pull)
+		require.Equal(t, one.Holds(), two.Holds())
+		require.Contains(t, two.Requests(), "POST /notes/_all_docs?include_docs=true")
+		two.Delete("d01")
+		two.Sync(push)
+		live := one.Start(pull)
+		live.AwaitIdle(1)
+		require.Empty(t, one.Body("d01"))
+		s.put("new", `{"channels":["alice"]}`)
+		one.Await("what comes", func() bool { return one.Body("new") != "" })
+	})
+}
+
+// A device keeps twenty generations, and asks for no more.
+func TestLongHistories(t *testing.T) {
+	t.Parallel()
+	eachEdition(t, func(t *testing.T, e Edition) {
+		s := newSite(t)
+		one, two := NewDevice(t, e), NewDevice(t, e)
+		for n := range 40 {
+			one.Put("d", fmt.Sprintf(`{"channels":["alice"],"n":%d}`, n))
+		}
+		one.Sync(s.push("alice"))
+		two.Sync(s.as("alice"))
+		require.Equal(t, one.Holds(), two.Holds())
+		require.Len(t, two.docs["d"].revs, maxRevTreeDepth)
+		two.Put("d", `{"channels":["alice"],"n":"two"}`)
+		two.Sync(s.push("alice"))
+		one.Sync(s.as("alice"))
+		require.Equal(t, one.Holds(), two.Holds())
+		require.Len(t, one.Conflicts("d"), 1)
+	})
+}
+
 func ids(d *Device) []string {
 	all := []string{}
 	for id := range d.Holds() {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+
+	"github.com/stretchr/testify/require"
 )
 
 var (
@@ -89,4 +91,11 @@ func (r *remote) finish(ctx context.Context, path string) error {
 		r.bearer = got.IDToken
 	}
 	return nil
+}
+
+// SignOut ends the session, as an app does, and forgets the refresh token.
+func (d *Device) SignOut(c Config) {
+	d.t.Helper()
+	require.NoError(d.t, newRemote(d, &c).json(d.t.Context(), http.MethodDelete, "_session", nil, nil))
+	d.refresh = ""
 }
