@@ -55,6 +55,13 @@ type docRow struct {
 
 func (h *Handler) newChangeFeed(rq *request, source changeSource, o changesOptions) *changeFeed {
 	lease := newFeedLease(rq, func() (heldLease, error) { return h.take(rq) })
+	if o.live() {
+		lease.stopping, lease.gone = h.Streams, source.Done()
+	}
+	return newFeed(h, rq, source, lease, o)
+}
+
+func newFeed(h *Handler, rq *request, source changeSource, lease *feedLease, o changesOptions) *changeFeed {
 	o.access.Viewer = rq.viewer()
 	f := &changeFeed{
 		o: o, source: source, lease: lease, at: o.since, left: o.limit,
@@ -66,9 +73,6 @@ func (h *Handler) newChangeFeed(rq *request, source changeSource, o changesOptio
 	}
 	if o.docs.include {
 		f.docs = &docWriter{source: source, viewer: rq.viewer(), out: f.out, o: o.docs, oneLine: o.feed.lines()}
-	}
-	if o.live() {
-		lease.stopping, lease.gone = h.Streams, source.Done()
 	}
 	return f
 }
