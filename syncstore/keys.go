@@ -27,12 +27,14 @@ const (
 	kindAccess    = 0x1f // principal → sequence of the last change of what it has
 	kindNames     = 0x20 // → names and numbers of collections
 	kindResync    = 0x21 // → state of a collection's resync
+	kindIndex     = 0x30 // index, what of it → see index.go
 )
 
 // databaseKinds are the kinds that go when a database is deleted.
 var databaseKinds = []byte{
 	kindHead, kindTree, kindBody, kindSeq, kindChannel, kindGrant, kindLostGrant, kindContent,
-	kindChunk, kindReference, kindLocal, kindRecord, kindDue, kindAccess, kindNames, kindResync, kindCounters,
+	kindChunk, kindReference, kindLocal, kindRecord, kindDue, kindAccess, kindNames, kindResync, kindIndex,
+	kindCounters,
 }
 
 // Counters of the store, by name.
