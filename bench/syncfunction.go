@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/caddysync/caddy-sync/test/harness"
+
 	"github.com/caddysync/caddy-sync/access"
 	"github.com/caddysync/caddy-sync/syncstore"
 )
@@ -35,6 +37,7 @@ type member struct{}
 
 func (member) Name() string           { return "alice" }
 func (member) HasRole(string) bool    { return true }
+func (member) Roles() []string        { return nil }
 func (member) HasChannel(string) bool { return true }
 
 // syncFunctionRow measures a sync function on a document of 1 KB, in this process: the
@@ -81,7 +84,7 @@ func (b *bench) syncFunctionRow(ctx context.Context) error {
 func (b *bench) cpuOf(call func() error) (time.Duration, error) {
 	var costs []time.Duration
 	for range b.rounds * 4 {
-		before, err := cpuTime(os.Getpid())
+		before, err := harness.CPUTime(os.Getpid())
 		if err != nil {
 			return 0, err
 		}
@@ -90,7 +93,7 @@ func (b *bench) cpuOf(call func() error) (time.Duration, error) {
 				return 0, err
 			}
 		}
-		after, err := cpuTime(os.Getpid())
+		after, err := harness.CPUTime(os.Getpid())
 		if err != nil {
 			return 0, err
 		}

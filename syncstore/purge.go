@@ -114,6 +114,9 @@ func (p *purger) prepare(ctx context.Context) (*changeSet, error) {
 	}
 	p.set = &changeSet{db: c.db, collection: c.scope.collection, key: string(p.state.key), base: p.state.base, counted: true}
 	p.set.apply = p.count
+	if IsDesign(p.what.ID) {
+		p.set.designs = c
+	}
 	work := &preparation{ctx: ctx, collection: c, edit: &edits[0], options: &WriteOptions{}, state: p.state, set: p.set}
 	if len(p.left) == 0 {
 		p.removeAll(work)

@@ -52,10 +52,20 @@ type docRow struct {
 	rev  string
 	lost bool // the reader cannot see the document any more
 	text []byte
+	// change and leaves are kept for a function that is asked about all leaves.
+	change *syncstore.Change
+	leaves []string
 }
 
 func (h *Handler) newChangeFeed(rq *request, source changeSource, o changesOptions) *changeFeed {
 	lease := newFeedLease(rq, func() (heldLease, error) { return h.take(rq) })
+	if o.live() {
+		lease.stopping, lease.gone = h.Streams, source.Done()
+	}
+	return newFeed(h, rq, source, lease, o)
+}
+
+func newFeed(h *Handler, rq *request, source changeSource, lease *feedLease, o changesOptions) *changeFeed {
 	o.access.Viewer = rq.viewer()
 	info := source.Info()
 	seqs := sequencesOf(&info)
@@ -69,9 +79,6 @@ func (h *Handler) newChangeFeed(rq *request, source changeSource, o changesOptio
 	}
 	if o.docs.include {
 		f.docs = &docWriter{source: source, viewer: rq.viewer(), out: f.out, o: o.docs, oneLine: o.feed.lines()}
-	}
-	if o.live() {
-		lease.stopping, lease.gone = h.Streams, source.Done()
 	}
 	return f
 }
@@ -214,7 +221,7 @@ func (f *changeFeed) take(ctx context.Context, c *syncstore.Change) error {
 	if !f.o.filter.matches(c.ID) {
 		return nil
 	}
-	selecting := f.o.filter.selector != nil
+	selecting := f.o.filter.reads()
 	if f.left > 0 && !selecting { // sift counts those that it leaves
 		f.left--
 	}
@@ -223,6 +230,9 @@ func (f *changeFeed) take(ctx context.Context, c *syncstore.Change) error {
 			at: c.Cursor(), id: string(c.ID), rev: string(c.Leaves[0].Rev), lost: c.Revoked || len(c.Removed) > 0,
 			text: f.seqs.appendChange(nil, c, f.o.allLeaves),
 		})
+		if f.o.filter.function != nil && f.o.allLeaves && len(c.Leaves) > 1 {
+			f.rows[len(f.rows)-1].keepChange(c)
+		}
 		return nil
 	}
 	feed := f.o.feed
@@ -234,9 +244,9 @@ func (f *changeFeed) take(ctx context.Context, c *syncstore.Change) error {
 }
 
 // drain reads the documents of the rows that wait for them, and sends what is enough
-// for a piece. With a selector, only the rows that it matches are left then.
+// for a piece. With a selector or a function, only the rows that pass are left then.
 func (f *changeFeed) drain(ctx context.Context) error {
-	if f.o.filter.selector != nil {
+	if f.o.filter.reads() {
 		if err := f.sift(ctx); err != nil {
 			f.rows = nil
 			return err

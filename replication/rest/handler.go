@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/query/design"
+	"github.com/caddysync/caddy-sync/query/view"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"go.uber.org/zap"
 )
@@ -34,12 +36,19 @@ type Config struct {
 	Version string // of the server
 	// Streams ends long responses: it is closed when the server stops.
 	Streams <-chan struct{}
+	// Design runs the functions of design documents. Default: one of the handler's own.
+	Design *design.Functions
+	// Views answers queries of views. Default: one of the handler's own.
+	Views *view.Views
 	// Rejected is called for each document that a policy refused to be written. Default:
 	// nothing is.
 	Rejected func()
 	// Replicate answers a handshake of Couchbase Lite. An error before anything was answered
 	// is a *HandshakeError. nil: there is no such replication.
 	Replicate func(http.ResponseWriter, *http.Request, Handshake) error
+	// Detach runs what goes on after its request is over, a feed on a WebSocket, with a context
+	// of its own; an error says that it is too late for that. Default: a goroutine.
+	Detach func(run func(context.Context)) error
 }
 
 // Policy is what a database's configuration means for REST.
@@ -58,6 +67,8 @@ type CollectionPolicy struct {
 	Try Try
 	// SyncFunction is the text of the sync function, "" if there is none.
 	SyncFunction string
+	// UserView reports whether users may query a view, and not only administrators; nil: none.
+	UserView func(design, view string) bool
 	// Closed: the configuration does not have the collection (any more). It is there for
 	// administrators only.
 	Closed bool
@@ -145,6 +156,12 @@ func newHandler(c Config, a authenticator) (*Handler, error) {
 	if c.Database == nil {
 		c.Database = func(string) Policy { return Policy{} }
 	}
+	if c.Design == nil {
+		c.Design = design.NewFunctions()
+	}
+	if c.Views == nil {
+		c.Views = view.New(c.Design, c.Logger)
+	}
 	h := &Handler{Config: c, auth: a}
 	h.take = func(rq *request) (heldLease, error) { return h.lease(rq) }
 	if len(c.Databases) != 1 || c.Databases[0] != "*" {
@@ -176,6 +193,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next http.Ha
 	}
 	rq := &request{w: w, r: r, docID: to.doc, attName: to.att, item: to.item, part: to.part, started: time.Now()}
 	h.commonHeaders(rq)
+	h.lite1Headers(rq)
 	h.corsHeaders(rq)
 	if r.Method == http.MethodOptions {
 		h.preflight(rq, to)
@@ -218,6 +236,9 @@ func (h *Handler) signIn(rq *request, to target, act action) error {
 	}
 	rq.dbName, rq.keyspace = to.db, to.keyspace
 	rq.db = db
+	if to.kind == kindUnknown && formerSignIn(to.doc) {
+		return errFormerSignIn
+	}
 	if to.collection() {
 		return h.signInCollection(rq, to, act)
 	}

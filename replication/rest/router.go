@@ -66,6 +66,9 @@ const (
 	kindActiveTasks
 	kindRootNotImplemented
 	kindNotImplemented
+	kindView
+	kindViewQueries
+	kindDesignInfo
 	kindUnknown // an underscore name that is no endpoint
 	kinds
 )
@@ -100,7 +103,7 @@ type actions struct {
 // table says who answers what.
 func table(k kind) actions {
 	for _, concept := range [...]func(kind) (actions, bool){
-		documentActions, databaseActions, rootActions, managementActions, accessActions, maintenanceActions,
+		documentActions, databaseActions, rootActions, managementActions, accessActions, designActions, maintenanceActions,
 	} {
 		if a, ok := concept(k); ok {
 			return a

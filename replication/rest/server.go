@@ -110,7 +110,7 @@ func (h *Handler) activeTasks(rq *request) error {
 	if _, err := h.auth.AuthenticateAdmin(rq.r, &h.Site); err != nil {
 		return err
 	}
-	tasks := []activeTask{}
+	tasks := []any{}
 	now := time.Now().Unix()
 	for _, name := range h.Store.Databases() {
 		db, err := h.Store.Database(name)
@@ -131,6 +131,11 @@ func (h *Handler) activeTasks(rq *request) error {
 					StartedOn: s.Started.Unix(), UpdatedOn: now,
 				})
 			}
+		}
+	}
+	if h.Views != nil {
+		for _, task := range h.Views.Tasks() {
+			tasks = append(tasks, task)
 		}
 	}
 	return rq.sendValue(tasks)
