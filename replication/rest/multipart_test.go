@@ -190,7 +190,7 @@ func FuzzMultipartRelated(f *testing.F) {
 		r.Header["Content-Type"] = []string{contentType}
 		r.Header.Set("Authorization", "Bearer alice")
 		w := httptest.NewRecorder()
-		s.ServeHTTP(w, r, http.NotFoundHandler())
+		serveNoted(s.Handler, w, r, http.NotFoundHandler())
 		if w.Code >= 500 {
 			t.Fatalf("%d: %s", w.Code, w.Body)
 		}
