@@ -96,6 +96,10 @@ func (b *apiBook) note(h *Handler, r *http.Request, seen *seenWriter) {
 		if !slices.Contains(b.others[to.kind][method], status) {
 			b.record.Problem("x-other-paths: %s %s answered %d", method, r.URL.Path, status)
 		}
+	case to.kind == kindTry && status == http.StatusOK:
+		// Who judges here is a fake; what access.Trial has is held against the description elsewhere.
+		seen.answer.Partial = true
+		b.record.Add(b.operations[to.kind][method], &seen.answer)
 	case !real && status == http.StatusOK && to.kind.judgesItself():
 		// What a fake signs in is no answer of the server's.
 	case b.operations[to.kind][method] == nil:
