@@ -34,8 +34,8 @@ type Operation struct {
 	// Query names the parameters of the query, Ignored those that the code reads and the
 	// operation makes nothing of.
 	Query, Ignored []string
-	// Body names the members of the JSON body.
-	Body []string
+	// Body names the members of the JSON body, Form those of the form.
+	Body, Form []string
 	// Responses are those that are listed by their status.
 	Responses map[int]*Response
 	// Otherwise are the statuses that default stands for.
@@ -190,12 +190,13 @@ func (a *API) body(o *Operation, v any) error {
 	if err != nil {
 		return err
 	}
-	schema := object(object(object(body["content"])["application/json"])["schema"])
-	names := map[string]bool{}
-	if err := a.members(schema, names); err != nil {
-		return err
+	for media, into := range map[string]*[]string{"application/json": &o.Body, "application/x-www-form-urlencoded": &o.Form} {
+		names := map[string]bool{}
+		if err := a.members(object(object(object(body["content"])[media])["schema"]), names); err != nil {
+			return err
+		}
+		*into = slices.Sorted(maps.Keys(names))
 	}
-	o.Body = slices.Sorted(maps.Keys(names))
 	return nil
 }
 
@@ -246,8 +247,19 @@ func (a *API) responses(o *Operation, all map[string]any, answeredBy string) err
 }
 
 // Schema returns a schema of the components.
-func (a *API) Schema(name string) (any, error) {
+func (a *API) Schema(name string) (map[string]any, error) {
 	return a.resolve(map[string]any{"$ref": "#/components/schemas/" + name})
+}
+
+// Members names the properties of a schema of the components, sorted.
+func (a *API) Members(name string) ([]string, error) {
+	schema, err := a.Schema(name)
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	err = a.members(schema, names)
+	return slices.Sorted(maps.Keys(names)), err
 }
 
 // resolve follows a $ref, if v is one.
