@@ -245,8 +245,9 @@ func (h *Handler) logFields(r *http.Request) {
 	if !ok {
 		return
 	}
-	keyspace, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, h.PathPrefix), "/"), "/")
-	name, _, _ := strings.Cut(keyspace, ".")
+	keyspace, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(r.URL.EscapedPath(), h.PathPrefix), "/"), "/")
+	escaped, _, _ := strings.Cut(keyspace, ".")
+	name, _ := url.PathUnescape(escaped) // malformed: no name
 	if databaseName.MatchString(name) {
 		extra.Add(zap.String("sync_db", name))
 	}

@@ -22,8 +22,9 @@ type Rev struct {
 	Digest string
 }
 
-// ParseRev parses "generation-digest" as CouchDB writes it. The digest is 1-64
-// bytes of any printable ASCII without quotes. The error wraps ErrBadRevision.
+// ParseRev parses "generation-digest" as CouchDB writes it. The digest is up to 64
+// bytes of any printable ASCII without quotes; a peer's may be empty ("1-"). The error wraps
+// ErrBadRevision.
 func ParseRev(text string) (Rev, error) {
 	gen, digest, ok := strings.Cut(text, "-")
 	if !ok {
@@ -49,8 +50,8 @@ func (r Rev) check() error {
 }
 
 func (r Rev) checkDigest() error {
-	if len(r.Digest) == 0 || len(r.Digest) > maxDigestSize {
-		return fmt.Errorf("%w: digest must have 1 to %d bytes", ErrBadRevision, maxDigestSize)
+	if len(r.Digest) > maxDigestSize {
+		return fmt.Errorf("%w: digest must have at most %d bytes", ErrBadRevision, maxDigestSize)
 	}
 	for i := range len(r.Digest) {
 		if c := r.Digest[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == ',' || c == ';' || c == '@' {

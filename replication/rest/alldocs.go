@@ -98,9 +98,9 @@ func (l *listing) run(ctx context.Context) error {
 		b = append(l.appendCounts(b, info.Docs), ',')
 	}
 	if l.o.updateSeq {
-		b = append(b, `"update_seq":"`...)
-		b = strconv.AppendUint(b, info.Seq, 10)
-		b = append(b, `",`...)
+		b = append(b, `"update_seq":`...)
+		seqs := sequencesOf(&info)
+		b = append(seqs.appendJSON(b, syncstore.At(info.Seq)), ',')
 	}
 	l.out.keep(append(b, `"rows":[`...))
 	switch {

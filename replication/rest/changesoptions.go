@@ -32,7 +32,7 @@ const (
 type changesOptions struct {
 	feed feedKind
 	// since is the position to go on from. With now, the current one is taken.
-	since syncstore.Cursor
+	since feedPosition
 	now   bool
 	// limit is how many rows go out at most, -1 if any number. CouchDB reads 0 as 1,
 	// and so do we.

@@ -27,8 +27,11 @@ func (h *Handler) databaseInfo(rq *request) error {
 		b = strconv.AppendUint(b, info.DeletedDocs, 10)
 	}
 	b = append(b, `,"update_seq":"`...)
-	b = strconv.AppendUint(b, info.Seq, 10)
-	b = append(b, `","purge_seq":"0","compact_running":false,"uuid":`...)
+	seqs := sequencesOf(&info)
+	b = seqs.append(b, syncstore.At(info.Seq))
+	b = append(b, `","purge_seq":"0","compact_running":`...)
+	b = strconv.AppendBool(b, rq.db.Compacting())
+	b = append(b, `,"uuid":`...)
 	b = appendQuoted(b, info.UUID)
 	b = append(b, `,"instance_start_time":`...)
 	b = append(b, instanceStart(&info)...)

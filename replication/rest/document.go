@@ -96,6 +96,7 @@ type shape struct {
 	conflicts        bool
 	deletedConflicts bool
 	localSeq         bool
+	seqs             sequences // with localSeq
 	// attachments: their content goes with the document, for those attached after
 	// generation since.
 	attachments bool
@@ -138,6 +139,10 @@ func parseReadOptions(rq *request) (readOptions, error) {
 	o.packed = headerHas(rq.r.Header["X-Accept-Part-Encoding"], gzipEncoding)
 	if err := o.parseQuery(rq); err != nil {
 		return o, err
+	}
+	if o.localSeq {
+		info := rq.coll.Info()
+		o.seqs = sequencesOf(&info)
 	}
 	if text := rq.query.Get("rev"); text != "" {
 		if o.rev, err = parseRev(text); err != nil {
@@ -246,7 +251,7 @@ func appendHead(b []byte, doc *syncstore.Document, s shape) []byte {
 	}
 	if s.localSeq {
 		b = append(b, `,"_local_seq":`...)
-		b = strconv.AppendUint(b, doc.Seq, 10)
+		b = s.seqs.appendJSON(b, syncstore.At(doc.Seq))
 	}
 	if s.revs && len(doc.History) > 0 {
 		b = append(b, `,"_revisions":{"start":`...)

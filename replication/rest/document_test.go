@@ -69,7 +69,7 @@ func TestDocumentIDs(t *testing.T) {
 		put("escaped underscore", "/notes/%5Ffoo"),
 		put("nothing", "/notes//att"),
 		put("design without a name", "/notes/_design/"),
-		put("too long", "/notes/"+strings.Repeat("x", 1025)),
+		put("too long", "/notes/"+strings.Repeat("x", 2049)),
 		put("control character", "/notes/a%00b"),
 		put("not UTF-8", "/notes/a%ffb"),
 		{name: "unknown endpoint", path: "/notes/_nothing", status: 404},

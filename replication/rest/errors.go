@@ -135,7 +135,7 @@ func errorRules() []errorRule {
 		{syncstore.ErrNoDatabase, fixed(errNoDatabaseFile)},
 		{syncstore.ErrBadDatabaseName, fixed(&answerError{
 			status: http.StatusBadRequest, name: "illegal_database_name",
-			reason: "A database name begins with a-z and has only a-z, 0-9 and _$()+- after that.",
+			reason: "A database name begins with a-z and has only a-z, 0-9 and _$()+-/ after that.",
 		})},
 		{syncstore.ErrInsufficientStorage, insufficientStorage},
 		{syscall.ENOSPC, insufficientStorage},

@@ -145,8 +145,7 @@ func (in *incomingLocal) member(name string, value []byte) (err error) {
 			return docValidation("_deleted must be true or false.")
 		}
 		in.deleted = string(value) == "true"
-	case "_attachments":
-		return badRequest("_local documents do not accept attachments.")
+	case "_attachments": // dropped, as CouchDB does: a _local document has none
 	case "_revisions", "_revs_info", "_conflicts", "_deleted_conflicts", "_local_seq":
 	default:
 		return docValidation("Bad special document member: " + name)
