@@ -128,6 +128,7 @@ func (h *Handler) newREST(store *syncstore.Store, streams <-chan struct{}) (*res
 		CreateDatabase: h.app.createDatabase, Database: h.app.restPolicy, Logger: h.logger, CORS: h.CORS.config(),
 		PathPrefix: h.PathPrefix, Version: version(), Streams: streams,
 		Rejected: func() { h.app.handle.metrics.rejections.Add(1) }, Replicate: h.replicate,
+		Detach: h.detach,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("site of %s: %w", strings.Join(h.Databases, " "), err)

@@ -300,7 +300,7 @@ func (b *bench) collected(ctx context.Context) (memory, error) {
 	}
 	time.Sleep(2 * time.Second) // for the scavenger, which gives memory back
 	var err error
-	m.resident, err = anonymous(b.server.PID())
+	m.resident, err = harness.Anonymous(b.server.PID())
 	return m, err
 }
 

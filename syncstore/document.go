@@ -34,6 +34,10 @@ type Document struct {
 	// History is the ancestry, newest first, this revision included. Only with
 	// GetOptions.History.
 	History []Rev
+	// Aside says that the document has gone another way: the winner, or what wins of the
+	// leaves that the reader may see, does not descend from this revision. Only with
+	// GetOptions.History.
+	Aside bool
 	// Conflicts and DeletedConflicts are the other leaves, highest first. Only with
 	// GetOptions.Conflicts.
 	Conflicts, DeletedConflicts []Rev

@@ -159,7 +159,7 @@ func (p *preparation) loadTree() error {
 	}
 	if p.state.tree == nil {
 		if len(p.state.head.Leaves) != 1 {
-			return fmt.Errorf("%w: a document with conflicts has no ancestry", ErrDamaged)
+			return fmt.Errorf("%w: with conflicts, it has no ancestry", ErrDamagedDocument)
 		}
 		p.tree = soleLeafTree(p.state.head.winner().Rev)
 		return nil

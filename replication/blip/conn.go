@@ -17,6 +17,10 @@ type Options struct {
 	// for Limits until it is answered, or, if it wants no answer, until Handle returns.
 	// Without it all are refused.
 	Handle func(*Request)
+	// Recover, if not nil, is deferred in goroutines of the connection's own. It is to recover, and to
+	// drop the connection: what panics there, the stream of a message as it is read, would else end
+	// the process. A panic of Handle is one of Run.
+	Recover func()
 	// Limits bound what the peer may send.
 	Limits Limits
 	// Counters, if not nil, are counted up.
@@ -54,6 +58,7 @@ type Conn struct {
 	ws       socket
 	cork     *cork // below ws; nil for one that was not accepted here: then ws sends pongs by itself
 	handle   func(*Request)
+	recovers func()
 	limits   Limits
 	counters *Counters
 
@@ -96,6 +101,7 @@ func newConn(ws socket, o Options) *Conn {
 	c := &Conn{
 		ws:       ws,
 		handle:   o.Handle,
+		recovers: o.Recover,
 		limits:   o.Limits.withDefaults(),
 		counters: o.Counters,
 		ended:    make(chan struct{}),
@@ -103,6 +109,9 @@ func newConn(ws socket, o Options) *Conn {
 	}
 	if c.handle == nil {
 		c.handle = noHandler
+	}
+	if c.recovers == nil {
+		c.recovers = func() {}
 	}
 	c.reading, c.stopReading = context.WithCancel(context.Background())
 	return c

@@ -46,6 +46,13 @@ func (c *Conn) idle() bool {
 // write sends until there is nothing to send, or the connection has ended.
 func (c *Conn) write() {
 	defer c.goroutines.Done()
+	var t turn
+	defer func() { // only a panic leaves a message
+		if t.message != nil {
+			t.message.close()
+		}
+	}()
+	defer c.recovers()
 	out, content, gathered := getBuffer(), getBuffer(), getBuffer()
 	defer out.put()
 	defer content.put()
@@ -65,8 +72,8 @@ func (c *Conn) write() {
 				c.abort(err)
 			}
 		}
-		t, ok := c.nextTurn()
-		if !ok {
+		var ok bool
+		if t, ok = c.nextTurn(); !ok {
 			return
 		}
 		counted, last, err := 0, false, error(nil)
@@ -84,6 +91,7 @@ func (c *Conn) write() {
 			timer.Stop()
 		}
 		c.afterTurn(t, counted, last, err)
+		t = turn{}
 	}
 }
 

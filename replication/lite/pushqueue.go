@@ -184,7 +184,7 @@ func (u *pushQueue) writeEdits(coll *syncstore.Collection, edits []syncstore.Edi
 	o := syncstore.WriteOptions{Viewer: u.r.peer.Viewer}
 	results := coll.Write(u.r.ctx, edits, o)
 	for i := range results {
-		if len(edits) > 1 && errors.Is(results[i].Err, syncstore.ErrDamaged) {
+		if len(edits) > 1 && errors.Is(results[i].Err, syncstore.ErrDamagedDocument) {
 			results[i] = coll.Write(u.r.ctx, edits[i:i+1], o)[0]
 		}
 	}

@@ -18,7 +18,10 @@ func (h *Handler) changes(rq *request) error {
 	if err != nil {
 		return err
 	}
-	options, err := parseChangesOptions(p, rq.r.Header.Get("Last-Event-ID"))
+	if feed, err := p.text("feed"); err == nil && feed == "websocket" && rq.r.Method != http.MethodHead {
+		return h.changesSocket(rq)
+	}
+	options, err := h.feedOptions(rq, p)
 	if err != nil {
 		return err
 	}
@@ -29,6 +32,11 @@ func (h *Handler) changes(rq *request) error {
 	f := h.newChangeFeed(rq, collectionChanges{rq.coll, rq.db}, options)
 	defer f.close()
 	return f.run(rq.r.Context())
+}
+
+// feedOptions reads the options of a feed, also of one on a WebSocket.
+func (h *Handler) feedOptions(rq *request, p params) (changesOptions, error) {
+	return parseChangesOptions(p, rq.r.Header.Get("Last-Event-ID"))
 }
 
 // changesHead answers without a body, and so without waiting.

@@ -14,6 +14,7 @@ const (
 	feedLongpoll
 	feedContinuous
 	feedEventSource
+	feedWebSocket
 )
 
 const (
@@ -84,8 +85,10 @@ func (o *changesOptions) parseFeed(p params) error {
 		o.feed = feedContinuous
 	case "eventsource":
 		o.feed = feedEventSource
+	case "websocket":
+		o.feed = feedWebSocket
 	default:
-		return badRequest("Unknown feed; try normal, longpoll, continuous or eventsource.")
+		return badRequest("Unknown feed; try normal, longpoll, continuous, eventsource or websocket.")
 	}
 	return nil
 }

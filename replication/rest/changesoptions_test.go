@@ -92,7 +92,6 @@ func TestLastEventIDGoesBeforeSinceForEventSourcesOnly(t *testing.T) {
 func TestChangesOptionsThatMeanNothingAreRefused(t *testing.T) {
 	t.Parallel()
 	for query, status := range map[string]int{
-		"feed=websocket":               400,
 		"feed=Normal":                  400,
 		"style=none":                   400,
 		"since=-5":                     400,

@@ -105,6 +105,9 @@ type shape struct {
 	follows bool
 	// info is the value of _revs_info, nil for none.
 	info []byte
+	// packed: a document that is a part of its own may be compressed.
+	packed bool
+	ancestry
 }
 
 // readOptions are the query parameters of a read.
@@ -132,6 +135,10 @@ func parseReadOptions(rq *request) (readOptions, error) {
 	}
 	if meta {
 		o.conflicts, o.deletedConflicts, o.revsInfo = true, true, true
+	}
+	o.packed = headerHas(rq.r.Header["X-Accept-Part-Encoding"], gzipEncoding)
+	if err := o.parseQuery(rq); err != nil {
+		return o, err
 	}
 	if o.localSeq {
 		info := rq.coll.Info()
@@ -216,11 +223,10 @@ func appendStubs(b []byte, doc *syncstore.Document, s shape) []byte {
 			b = append(b, ',')
 		}
 		a := &doc.Attachments[i]
-		b = appendAttachmentLength(appendAttachmentHead(b, a), a)
 		if s.sends(a) {
-			b = append(b, `,"follows":true}`...)
+			b = append(appendAttachmentLength(appendAttachmentHead(b, a, contentDigest(a)), a), `,"follows":true}`...)
 		} else {
-			b = append(b, `,"stub":true}`...)
+			b = append(appendAttachmentLength(appendAttachmentHead(b, a, a.Digest), a), `,"stub":true}`...)
 		}
 	}
 	return append(b, '}')
@@ -251,7 +257,7 @@ func appendHead(b []byte, doc *syncstore.Document, s shape) []byte {
 		b = append(b, `,"_revisions":{"start":`...)
 		b = strconv.AppendUint(b, doc.History[0].Gen, 10)
 		b = append(b, `,"ids":[`...)
-		for i, rev := range doc.History {
+		for i, rev := range s.cut(doc.History) {
 			if i > 0 {
 				b = append(b, ',')
 			}
@@ -276,14 +282,14 @@ func appendHead(b []byte, doc *syncstore.Document, s shape) []byte {
 
 // appendAttachmentHead appends "name":{… without how the content comes, and its length,
 // which does not stand beside the content itself.
-func appendAttachmentHead(b []byte, a *syncstore.Attachment) []byte {
+func appendAttachmentHead(b []byte, a *syncstore.Attachment, digest string) []byte {
 	b = appendQuoted(b, a.Name)
 	b = append(b, `:{"content_type":`...)
 	b = appendQuoted(b, contentType(a))
 	b = append(b, `,"revpos":`...)
 	b = strconv.AppendUint(b, a.RevPos, 10)
 	b = append(b, `,"digest":`...)
-	return appendQuoted(b, a.Digest)
+	return appendQuoted(b, digest)
 }
 
 func appendAttachmentLength(b []byte, a *syncstore.Attachment) []byte {
@@ -300,7 +306,7 @@ func contentType(a *syncstore.Attachment) string {
 
 // writeDocument writes a document with the content of its attachments in base64.
 func (h *Handler) writeDocument(rq *request, out *stream, doc *syncstore.Document, s shape) error {
-	if !s.attachments || s.follows || len(doc.Attachments) == 0 {
+	if !s.attachments || s.follows && allFollow(doc, &s) || len(doc.Attachments) == 0 {
 		*out.buf = appendDocument(*out.buf, doc, s)
 		return out.drain()
 	}
@@ -310,11 +316,15 @@ func (h *Handler) writeDocument(rq *request, out *stream, doc *syncstore.Documen
 		if i > 0 {
 			*out.buf = append(*out.buf, ',')
 		}
-		if !s.sends(a) {
-			*out.buf = append(appendAttachmentLength(appendAttachmentHead(*out.buf, a), a), `,"stub":true}`...)
+		switch {
+		case !s.sends(a):
+			*out.buf = append(appendAttachmentLength(appendAttachmentHead(*out.buf, a, a.Digest), a), `,"stub":true}`...)
+			continue
+		case s.follows && nameable(a):
+			*out.buf = append(appendAttachmentLength(appendAttachmentHead(*out.buf, a, contentDigest(a)), a), `,"follows":true}`...)
 			continue
 		}
-		*out.buf = append(appendAttachmentHead(*out.buf, a), `,"data":"`...)
+		*out.buf = append(appendAttachmentHead(*out.buf, a, a.Digest), `,"data":"`...)
 		if err := h.writeBase64(rq, out, a); err != nil {
 			return err
 		}

@@ -252,6 +252,12 @@ func appendErrorMembers(b []byte, answer *answerError) []byte {
 	return appendQuoted(b, string(bytes.ToValidUTF8([]byte(answer.reason), []byte("\uFFFD"))))
 }
 
+// appendStatus appends the status of a document's failure among others, as Sync Gateway
+// does: Couchbase Lite 1 knows few of the names.
+func appendStatus(b []byte, answer *answerError) []byte {
+	return strconv.AppendInt(append(b, `,"status":`...), int64(answer.status), 10)
+}
+
 // logFailure logs what an operator has to know: failures of the server, but not of a sync
 // function, which has a log of its own with a bound. The request's
 // path and query stay out of it, they may hold names and secrets (DECISIONS 15).

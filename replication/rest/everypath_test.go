@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddysync/caddy-sync/auth"
 	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 )
 
@@ -21,6 +22,7 @@ import (
 type gate struct {
 	*site
 	admin *Handler
+	wires map[*Handler]*wire // for WebSockets, made when they are needed
 }
 
 func newGate(tb testing.TB, options ...siteOption) *gate {
@@ -120,6 +122,8 @@ type readPath struct {
 	// list: the document is found, not named: it is not in the answer at all if it may not
 	// be read.
 	list bool
+	// socket: the path is a feed on a WebSocket, and body its options.
+	socket bool
 }
 
 func readPaths() []readPath {
@@ -162,7 +166,43 @@ func readPaths() []readPath {
 			readPath{name: feed + " backwards", path: path + "&descending=true&include_docs=true", has: "body", list: true},
 			readPath{name: feed + " by POST", method: http.MethodPost, path: path, body: `{"include_docs":true,"active_only":true,"revocations":true}`, has: "body", list: true})
 	}
-	return paths
+	return append(paths,
+		readPath{name: "websocket", path: "_changes?feed=websocket", body: `{}`, has: "id", list: true, socket: true},
+		readPath{
+			name: "websocket with documents", path: "_changes?feed=websocket", socket: true,
+			body: `{"include_docs":true,"conflicts":true,"style":"all_docs","accept_encoding":"gzip"}`, has: "body", list: true,
+		},
+		readPath{
+			name: "websocket by channel", path: "_changes?feed=websocket", socket: true,
+			body: `{"filter":"sync_gateway/bychannel","channels":"*","revocations":true}`, has: "id", list: true,
+		})
+}
+
+// listen reads a feed on a WebSocket until it has caught up.
+func (g *gate) listen(who, path, options string) string {
+	g.t.Helper()
+	h := g.Handler
+	if who == "admin" {
+		h, who = g.admin, ""
+	}
+	if g.wires == nil {
+		g.wires = map[*Handler]*wire{}
+	}
+	if g.wires[h] == nil {
+		g.wires[h] = newWire(g.t, h)
+	}
+	s, _, err := g.wires[h].dial(who, path)
+	require.NoError(g.t, err)
+	require.NoError(g.t, s.ws.Write(g.t.Context(), websocket.MessageText, []byte(options)))
+	var all strings.Builder
+	for {
+		message := s.next()
+		if message == "[]" {
+			require.NoError(g.t, s.ws.CloseNow())
+			return all.String()
+		}
+		all.WriteString(message)
+	}
 }
 
 // try takes a path to a document; the answer has the ID and the revision by their words.
@@ -182,6 +222,10 @@ func (g *gate) try(who string, p readPath, doc stored) (status int, answer strin
 	header := []string{}
 	if p.accept != "" {
 		header = []string{"Accept", p.accept}
+	}
+	if p.socket {
+		answer := g.listen(who, "/notes/"+path, p.body)
+		return http.StatusOK, strings.NewReplacer(doc.id, "ID", doc.rev, "REV").Replace(answer)
 	}
 	w := g.as(who, method, "/notes/"+path, fill.Replace(p.body), header...)
 	var all bytes.Buffer

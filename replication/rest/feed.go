@@ -56,6 +56,13 @@ type docRow struct {
 
 func (h *Handler) newChangeFeed(rq *request, source changeSource, o changesOptions) *changeFeed {
 	lease := newFeedLease(rq, func() (heldLease, error) { return h.take(rq) })
+	if o.live() {
+		lease.stopping, lease.gone = h.Streams, source.Done()
+	}
+	return newFeed(h, rq, source, lease, o)
+}
+
+func newFeed(h *Handler, rq *request, source changeSource, lease *feedLease, o changesOptions) *changeFeed {
 	o.access.Viewer = rq.viewer()
 	info := source.Info()
 	seqs := sequencesOf(&info)
@@ -69,9 +76,6 @@ func (h *Handler) newChangeFeed(rq *request, source changeSource, o changesOptio
 	}
 	if o.docs.include {
 		f.docs = &docWriter{source: source, viewer: rq.viewer(), out: f.out, o: o.docs, oneLine: o.feed.lines()}
-	}
-	if o.live() {
-		lease.stopping, lease.gone = h.Streams, source.Done()
 	}
 	return f
 }

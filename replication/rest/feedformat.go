@@ -39,6 +39,8 @@ func (k feedKind) appendBefore(b []byte, first bool) []byte {
 	switch {
 	case k == feedEventSource:
 		return append(b, "data: "...)
+	case k == feedWebSocket:
+		return append(b, ',') // of the first of a message, its opening bracket is made
 	case k == feedContinuous:
 		return b
 	case first:

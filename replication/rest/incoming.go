@@ -290,14 +290,4 @@ func checkAttachmentName(name string) error {
 }
 
 // validContentType reports whether text can stand in a header.
-func validContentType(text string) bool {
-	if len(text) > 255 {
-		return false
-	}
-	for i := range len(text) {
-		if c := text[i]; c < ' ' || c >= 0x7f {
-			return false
-		}
-	}
-	return true
-}
+func validContentType(text string) bool { return syncstore.FitsHeader(text) }
