@@ -36,6 +36,9 @@ type changeSet struct {
 	// a row, they ask for a sequence too.
 	principals []string
 
+	// counted asks for a sequence without a row.
+	counted bool
+
 	// policy and reads are what the set was judged under: it is stale if the collection has
 	// another policy, or if a commit after base changed the access of one of reads
 	// (DECISIONS 33).

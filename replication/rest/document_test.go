@@ -32,7 +32,7 @@ func TestDocumentRoundTrip(t *testing.T) {
 		{name: "odd flag", path: "/notes/doc1?revs=maybe", status: 400},
 		{name: "malformed query", path: "/notes/doc1?rev=%zz", status: 400, has: []string{"query"}},
 		{name: "method", method: http.MethodPatch, path: "/notes/doc1", status: 405, headers: map[string]string{
-			"Allow": "GET, HEAD, PUT, DELETE, OPTIONS",
+			"Allow": "GET, HEAD, PUT, DELETE, COPY, OPTIONS",
 		}},
 	})
 }

@@ -44,6 +44,7 @@ func documentActions(k kind) (actions, bool) {
 			get:    action{do: (*Handler).getDocument},
 			put:    action{do: (*Handler).putDocument, write: true},
 			delete: action{do: (*Handler).deleteDocument, write: true},
+			copy:   action{do: (*Handler).copyDocument, write: true},
 		}, true
 	case kindAttachment:
 		return actions{

@@ -83,7 +83,7 @@ type action struct {
 
 // actions are the methods of a kind of target; HEAD goes with GET.
 type actions struct {
-	get, put, post, delete action
+	get, put, post, delete, copy action
 }
 
 // table says who answers what.
@@ -115,6 +115,8 @@ func (t target) action(method string) (action, error) {
 		found = all.post
 	case http.MethodDelete:
 		found = all.delete
+	case methodCopy:
+		found = all.copy
 	}
 	if found.do == nil {
 		return action{}, methodNotAllowed(all.allow())
@@ -136,6 +138,9 @@ func (a actions) allow() string {
 	}
 	if a.delete.do != nil {
 		allowed = append(allowed, http.MethodDelete)
+	}
+	if a.copy.do != nil {
+		allowed = append(allowed, methodCopy)
 	}
 	return strings.Join(append(allowed, http.MethodOptions), ", ")
 }
