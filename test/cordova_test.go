@@ -67,7 +67,7 @@ func useHybridApp(t *testing.T, server *harness.Server, app, cookies string) {
 	t.Helper()
 
 	script := harness.NewScript(t, harness.Script{Path: "scenarios/cordova.mjs", Env: map[string]string{
-		"SYNC_URL": server.URL, "ADMIN_URL": server.AdminURL, "APP": app, "CHROMIUM": chromium(t), "COOKIES": cookies,
+		"SYNC_URL": server.URL, "ADMIN_URL": server.AdminURL, "APP": app, "CHROMIUM": chromium(t), "COOKIES": cookies, "SCRATCH": t.TempDir(),
 	}})
 	finish(t, script)
 

@@ -3,6 +3,7 @@
 // own that opens the app when a page leads to the app's scheme.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { launchProfile } from './chromium.mjs'
 
 const origin = 'https://localhost' // cordova-android's
 const types = { html: 'text/html', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' }
@@ -38,10 +39,11 @@ export class Phone {
   answers = [] // URLs of the app's scheme
   #waiting
 
-  // make puts the app in folder on a new phone. Ports and scheme are the app's own.
-  static async make(browser, folder, scheme) {
+  // make puts the app in folder on a new phone. scheme is the app's; profile a new folder
+  // for what the WebView keeps.
+  static async make(browser, { folder, scheme, profile }) {
     const phone = new Phone()
-    phone.webview = await browser.newContext({ viewport: { width: 390, height: 800 }, hasTouch: true })
+    phone.webview = await launchProfile(profile, { viewport: { width: 390, height: 800 }, hasTouch: true })
     phone.browser = await browser.newContext()
     phone.webview.setDefaultTimeout(10_000)
     phone.browser.setDefaultTimeout(10_000)
@@ -97,6 +99,10 @@ export class Phone {
       const data = { ...Object.fromEntries(new URL(url).searchParams), oauth_callback_url: url }
       window.dispatchEvent(new MessageEvent('message', { data: `oauth::${JSON.stringify(data)}` }))
     }, url)
+  }
+
+  turnOff() {
+    return this.webview.close()
   }
 
   offline(is) {

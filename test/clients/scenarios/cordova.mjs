@@ -2,10 +2,12 @@
 // browser. APP is the folder of the app's files, COOKIES what the WebView does with the
 // session's cookie: "kept" or "dropped".
 import assert from 'node:assert/strict'
+import { mkdtempSync } from 'node:fs'
+import { join } from 'node:path'
 import { launch } from '../lib/chromium.mjs'
 import { Phone, Screen } from '../lib/phone.mjs'
 import { databaseURL } from '../lib/session.mjs'
-import { emit, need, run, until, within } from '../lib/talk.mjs'
+import { emit, need, run, until } from '../lib/talk.mjs'
 
 const site = need('SYNC_URL')
 const admin = `${need('ADMIN_URL')}/notes`
@@ -123,8 +125,9 @@ async function expires(phone, alice, bob) {
 
 await run(async () => {
   const browser = await launch()
+  let phone
   try {
-    const phone = await Phone.make(browser, need('APP'), 'com.example.notes')
+    phone = await Phone.make(browser, { folder: need('APP'), scheme: 'com.example.notes', profile: mkdtempSync(join(need('SCRATCH'), 'phone-')) })
     const alice = new Screen(phone.app)
     await phone.signIn('Sign in', 'alice')
     await alice.reads('Up to date')
@@ -155,6 +158,7 @@ await run(async () => {
     emit('secrets', { secrets: [...phone.answers.map((url) => new URL(url).searchParams.get('code')), ...Object.values(JSON.parse(tokens ?? '{}')).map(String)] })
     emit('console', { lines: phone.console })
   } finally {
+    await phone?.turnOff()
     await browser.close()
   }
 })
