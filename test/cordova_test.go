@@ -80,7 +80,7 @@ func useHybridApp(t *testing.T, server *harness.Server, app, cookies string) {
 
 			require.NoError(t, e.Into(&ended))
 			t.Logf("the app said so %d ms after %s", ended.MS, ended.What)
-			require.Less(t, ended.MS, 2000, ended.What)
+			require.Less(t, ended.MS, 3000, ended.What)
 		}
 	}
 

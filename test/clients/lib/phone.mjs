@@ -3,7 +3,7 @@
 // own that opens the app when a page leads to the app's scheme.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { launchProfile } from './chromium.mjs'
+import { launch } from './chromium.mjs'
 
 const origin = 'https://localhost' // cordova-android's
 const types = { html: 'text/html', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' }
@@ -41,12 +41,10 @@ export class Phone {
 
   // make puts the app in folder on a new phone. scheme is the app's; profile a new folder
   // for what the WebView keeps.
-  static async make(browser, { folder, scheme, profile }) {
+  static async make({ folder, scheme, profile }) {
     const phone = new Phone()
-    phone.webview = await launchProfile(profile, { viewport: { width: 390, height: 800 }, hasTouch: true })
-    phone.browser = await browser.newContext()
-    phone.webview.setDefaultTimeout(10_000)
-    phone.browser.setDefaultTimeout(10_000)
+    phone.webview = await launch(profile, { viewport: { width: 390, height: 800 }, hasTouch: true })
+    phone.browser = await phone.webview.browser().newContext()
     // Chromium asks before a page reaches for this machine; here that is where the server is.
     await phone.webview.grantPermissions(['local-network-access'], { origin })
     await phone.webview.route(`${origin}/**`, async (route) => {
@@ -83,10 +81,12 @@ export class Phone {
     await this.app.getByRole('button', { name: button, exact: true }).click()
     const url = await asked
     const page = await this.browser.newPage()
-    const answered = page.waitForEvent('request', (request) => request.url().startsWith(`${this.scheme}:`))
     await page.goto(url)
-    await page.getByRole('button', { name: user }).click()
-    const answer = (await answered).url()
+    const [request] = await Promise.all([
+      page.waitForEvent('request', (request) => request.url().startsWith(`${this.scheme}:`)),
+      page.getByRole('button', { name: user }).click(),
+    ])
+    const answer = request.url()
     await page.close()
     await meanwhile()
     this.answers.push(answer)
@@ -99,6 +99,11 @@ export class Phone {
       const data = { ...Object.fromEntries(new URL(url).searchParams), oauth_callback_url: url }
       window.dispatchEvent(new MessageEvent('message', { data: `oauth::${JSON.stringify(data)}` }))
     }, url)
+  }
+
+  // other is a browser somewhere else, with a page of its own.
+  async other(options) {
+    return (await this.webview.browser().newContext(options)).newPage()
   }
 
   turnOff() {
@@ -117,7 +122,7 @@ export class Screen {
   }
 
   // reads waits until the text is there.
-  async reads(text, ms = 10_000) {
+  async reads(text, ms = 30_000) {
     await this.page.getByText(text).first().waitFor({ timeout: ms })
   }
 
@@ -133,7 +138,7 @@ export class Screen {
 
   async edit(from, to) {
     await this.page.getByRole('button', { name: `Edit: ${from}` }).click()
-    await this.page.getByLabel('Text of the note').fill(to)
+    await this.page.getByRole('textbox', { name: 'Text of the note' }).fill(to)
     await this.page.keyboard.press('Control+Enter')
     await this.page.getByRole('listitem').getByText(to, { exact: true }).waitFor()
   }
