@@ -92,7 +92,7 @@ async function revoked(phone, alice, bob) {
 async function disabled(phone, alice, bob) {
   await ended(alice, 'an administrator disabled the user', () => administrator('PUT', '/_user/alice', { disabled: true }))
   await phone.signIn('Sign in again', 'alice')
-  await alice.reads('disabled')
+  await alice.reads(/^Not signed in: .*disabled/)
   await administrator('PUT', '/_user/alice', { disabled: false })
   await bob.write('from bob')
   await alice.lacks('from bob')

@@ -69,7 +69,7 @@ export class Session {
   async #ask(method, headers) {
     const response = await fetch(`${this.#database}/_session`, { method, headers, credentials: 'include' })
     const answer = await response.json()
-    if (!response.ok) throw new SignInError(answer.reason ?? `the server answered ${response.status}`)
+    if (!response.ok) throw new SignInError(`Not signed in: ${answer.reason ?? response.status}`)
     return answer
   }
 
