@@ -84,7 +84,10 @@ func useHybridApp(t *testing.T, server *harness.Server, app, cookies string) {
 		}
 	}
 
-	written := server.Log() + strings.Join(event[struct{ Lines []string }](t, script, "console").Lines, "\n")
+	console := strings.Join(event[struct{ Lines []string }](t, script, "console").Lines, "\n")
+	require.NotContains(t, console, "error: ", "an error of the page")
+
+	written := server.Log() + console
 	secrets := event[struct{ Secrets []string }](t, script, "secrets").Secrets
 	require.NotEmpty(t, secrets)
 

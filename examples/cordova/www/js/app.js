@@ -12,7 +12,7 @@ const states = {
   syncing: 'Sending and receiving…',
   current: 'Up to date',
   offline: 'Offline. Changes are kept on this device.',
-  ended: 'Signed out. Changes are kept on this device.',
+  ended: 'Signed out',
   refused: 'Not in sync',
   failed: 'Not in sync',
 }
@@ -67,11 +67,12 @@ function open(name) {
   show('leave', true)
 }
 
-function close() {
+async function close({ destroy = false } = {}) {
+  const left = notes
   sync?.stop()
-  notes?.close()
   user = notes = sync = undefined
   list([])
+  await (destroy ? left?.destroy() : left?.close())
 }
 
 // changed is told by the sync.
@@ -94,8 +95,7 @@ async function leave() {
     throw new Error('Not signed out: the server has to hear of it, and cannot be reached.')
   }
   localStorage.removeItem('user')
-  if ($('clear').checked) await notes.destroy()
-  close()
+  await close({ destroy: $('clear').checked })
   $('state').textContent = ''
   for (const id of ['notes', 'leave', 'ended']) show(id, false)
   show('welcome', true)
@@ -104,8 +104,12 @@ async function leave() {
 
 async function render() {
   const shown = notes
-  const all = await shown.all()
-  if (shown === notes) list(all, act)
+  try {
+    const all = await shown.all()
+    if (shown === notes) list(all, act)
+  } catch (err) {
+    if (shown === notes) problem(err.message) // else it was closed meanwhile
+  }
 }
 
 const act = {
