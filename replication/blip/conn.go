@@ -52,17 +52,17 @@ type socket interface {
 // Conn is one connection.
 type Conn struct {
 	ws       socket
-	cork     *cork // below ws; nil for one that was not accepted here: then ws sends pongs by itself
+	cork     *cork // below ws; nil if only the WebSocket is known
 	handle   func(*Request)
 	limits   Limits
 	counters *Counters
 
-	reading     context.Context // of reads; its end closes the WebSocket even in a closing handshake
-	stopReading context.CancelFunc
-	ended       chan struct{}  // closed when nothing is sent or received any more
-	done        chan struct{}  // closed when Run is over
-	goroutines  sync.WaitGroup // of this connection, besides Run
-	buffered    atomic.Int64   // bytes of messages in memory
+	reading     context.Context // of reads
+	stopReading func()          // ends reads, even in a closing handshake
+	ended       chan struct{}   // closed when nothing is sent or received any more
+	done        chan struct{}   // closed when Run is over
+	goroutines  sync.WaitGroup  // of this connection, besides Run
+	buffered    atomic.Int64    // bytes of messages in memory
 
 	// Only the goroutine that reads uses these.
 	decoder  decoder

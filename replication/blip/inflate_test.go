@@ -64,7 +64,7 @@ func TestWhatDeflatersMakeIsRead(t *testing.T) {
 	var b bytes.Buffer
 	for name, w := range makes(t, &b) {
 		var i inflater
-		for n := range 150 {
+		for n := range 30 {
 			for kind, make := range contents {
 				content := make(rng, rng.IntN([]int{10, 2000, 100_000}[n%3]))
 				b.Reset()
