@@ -75,6 +75,7 @@ type Conn struct {
 	mu        sync.Mutex
 	cause     error // why the connection has ended; nil before
 	writing   bool
+	together  int // calls of Together
 	queue     sendQueue
 	acks      []ack
 	pong      []byte                   // what a ping had that is to be answered; nil if none
