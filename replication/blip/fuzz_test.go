@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+	kflate "github.com/klauspost/compress/flate"
 )
 
 func FuzzFrame(f *testing.F) {
@@ -44,7 +45,8 @@ func FuzzProperties(f *testing.F) {
 	})
 }
 
-// FuzzInflate compares with one reader of the standard library that reads on over two frames.
+// FuzzInflate compares with a reader of the standard library, and one of klauspost/compress, that
+// read on over two frames.
 func FuzzInflate(f *testing.F) {
 	d := getDeflater()
 	for _, s := range []string{"", "one", "one one one one"} {
@@ -75,9 +77,12 @@ func FuzzInflate(f *testing.F) {
 				all = append(append(all, b...), flushEnd...)
 			}
 		}
-		want, err := io.ReadAll(flate.NewReader(bytes.NewReader(append(all, "\x01\x00\x00\xff\xff"...))))
-		if err != nil || !bytes.Equal(want, got) {
-			t.Fatalf("%q, not %q: %v", got, want, err)
+		all = append(all, "\x01\x00\x00\xff\xff"...)
+		for _, r := range []io.Reader{flate.NewReader(bytes.NewReader(all)), kflate.NewReader(bytes.NewReader(all))} {
+			want, err := io.ReadAll(r)
+			if err != nil || !bytes.Equal(want, got) {
+				t.Fatalf("%T: %q, not %q: %v", r, got, want, err)
+			}
 		}
 	})
 }

@@ -79,7 +79,7 @@ func TestWhatDeflatersMakeIsRead(t *testing.T) {
 	}
 }
 
-// cut off at any byte, a frame is an error or says less, and is never read beyond its end.
+// Cut off at any byte, a frame is an error or says less, and is never read beyond its end.
 func TestAFrameThatIsCutOffSaysNothingElse(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))
