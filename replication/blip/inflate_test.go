@@ -65,8 +65,8 @@ func TestWhatDeflatersMakeIsRead(t *testing.T) {
 	for name, w := range makes(t, &b) {
 		var i inflater
 		for n := range 30 {
-			for kind, make := range contents {
-				content := make(rng, rng.IntN([]int{10, 2000, 100_000}[n%3]))
+			for kind, fill := range contents {
+				content := fill(rng, rng.IntN([]int{10, 2000, 100_000}[n%3]))
 				b.Reset()
 				_, err := w.Write(content)
 				require.NoError(t, err)
@@ -85,8 +85,8 @@ func TestAFrameThatIsCutOffSaysNothingElse(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var b bytes.Buffer
 	for name, w := range makes(t, &b) {
-		for _, make := range contents {
-			content := make(rng, 700)
+		for _, fill := range contents {
+			content := fill(rng, 700)
 			b.Reset()
 			_, err := w.Write(content)
 			require.NoError(t, err)
