@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -53,6 +54,12 @@ func (b *bench) litePushRound(ctx context.Context, d time.Duration, counter *ato
 	}
 	b.profile(ctx, "lite-push", d)
 	var times []time.Duration
+	stop := b.profileOwn("lite-push")
+	defer stop()
+	own, err := cpuTime(os.Getpid())
+	if err != nil {
+		return written{}, err
+	}
 	m, cpu, err := b.costed(func() (measure, error) {
 		began := time.Now()
 		errs := make([]error, len(pushers))
@@ -71,9 +78,14 @@ func (b *bench) litePushRound(ctx context.Context, d time.Duration, counter *ato
 	if err != nil {
 		return written{}, err
 	}
+	ownAfter, err := cpuTime(os.Getpid())
+	if err != nil {
+		return written{}, err
+	}
 	after, err := b.counters(ctx)
 	slices.Sort(times)
 	return written{
+		clients:   float64((ownAfter - own).Microseconds()) / float64(m.requests),
 		perSecond: m.perSecond(), syncs: float64(after.Commits-before.Commits) / m.took.Seconds(), p99: times[len(times)*99/100], cost: cpu,
 	}, err
 }
