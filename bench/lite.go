@@ -56,7 +56,7 @@ func (b *bench) litePushRound(ctx context.Context, d time.Duration, counter *ato
 	var times []time.Duration
 	stop := b.profileOwn("lite-push")
 	defer stop()
-	own, err := cpuTime(os.Getpid())
+	own, err := harness.CPUTime(os.Getpid())
 	if err != nil {
 		return written{}, err
 	}
@@ -78,7 +78,7 @@ func (b *bench) litePushRound(ctx context.Context, d time.Duration, counter *ato
 	if err != nil {
 		return written{}, err
 	}
-	ownAfter, err := cpuTime(os.Getpid())
+	ownAfter, err := harness.CPUTime(os.Getpid())
 	if err != nil {
 		return written{}, err
 	}

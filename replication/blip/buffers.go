@@ -9,7 +9,7 @@ const readLimit = 64 << 10
 // idle connection has none.
 type buffer struct{ b []byte }
 
-var buffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, 0, readLimit)} }}
+var buffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, 0, readLimit+len(deflateTail))} }}
 
 func getBuffer() *buffer { return buffers.Get().(*buffer) }
 

@@ -24,9 +24,6 @@ import (
 //go:embed testdata/zlib.frames
 var zlibFrames []byte
 
-// flushEnd is the end of a flush, which frames leave out (blip.md 2.5).
-const flushEnd = "\x00\x00\xff\xff"
-
 func splitFrames(b []byte) (frames [][]byte) {
 	for len(b) > 0 {
 		n := 4 + binary.BigEndian.Uint32(b)
@@ -210,7 +207,7 @@ func deflatedZeros(tb testing.TB, size int) []byte {
 	defer d.put()
 	deflated, err := d.deflate(nil, make([]byte, part))
 	require.NoError(tb, err)
-	deflated = append(deflated, flushEnd...) // flushed, it may be repeated
+	deflated = append(deflated, deflateTail[:4]...) // flushed, it may be repeated
 	rest, err := d.deflate(nil, make([]byte, size%part))
 	require.NoError(tb, err)
 	return append(bytes.Repeat(deflated, size/part), rest...)

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
-	kflate "github.com/klauspost/compress/flate"
 )
 
 func FuzzFrame(f *testing.F) {
@@ -45,8 +44,7 @@ func FuzzProperties(f *testing.F) {
 	})
 }
 
-// FuzzInflate compares with a reader of the standard library, and one of klauspost/compress, that
-// read on over two frames.
+// FuzzInflate compares with one reader of the standard library that reads on over two frames.
 func FuzzInflate(f *testing.F) {
 	d := getDeflater()
 	for _, s := range []string{"", "one", "one one one one"} {
@@ -74,15 +72,12 @@ func FuzzInflate(f *testing.F) {
 		var all []byte
 		for _, b := range [][]byte{first, second} {
 			if len(b) > 0 {
-				all = append(append(all, b...), flushEnd...)
+				all = append(append(all, b...), deflateTail[:4]...)
 			}
 		}
-		all = append(all, "\x01\x00\x00\xff\xff"...)
-		for _, r := range []io.Reader{flate.NewReader(bytes.NewReader(all)), kflate.NewReader(bytes.NewReader(all))} {
-			want, err := io.ReadAll(r)
-			if err != nil || !bytes.Equal(want, got) {
-				t.Fatalf("%T: %q, not %q: %v", r, got, want, err)
-			}
+		want, err := io.ReadAll(flate.NewReader(bytes.NewReader(append(all, deflateTail[4:]...))))
+		if err != nil || !bytes.Equal(want, got) {
+			t.Fatalf("%q, not %q: %v", got, want, err)
 		}
 	})
 }
@@ -143,7 +138,7 @@ func feed(t *testing.T, c *Conn, b []byte) {
 	defer e.release()
 	for len(b) > 0 {
 		n := min(int(b[0]), len(b)-1)
-		frame := bytes.Clone(b[1 : 1+n])
+		frame := append(make([]byte, 0, n+len(deflateTail)), b[1:1+n]...)
 		b = b[1+n:]
 		if n%2 == 1 && n >= 2 {
 			frame, _, _ = e.encode(nil, uint64(frame[0]), frame[1], frame[2:])

@@ -1,6 +1,14 @@
 package blip
 
-import "fmt"
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/klauspost/compress/flate"
+)
 
 const (
 	// windowSize is how far back deflated data may refer.
@@ -12,6 +20,10 @@ const (
 	maxInflated = 20 << 20
 )
 
+// deflateTail stands for what the sender left out, the end of a flush, and then a last empty
+// block, so that the reader ends with io.EOF just there (blip.md 2.5).
+var deflateTail = [...]byte{0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff}
+
 var errInflate = fmt.Errorf("%w: a frame that cannot be inflated", ErrProtocol)
 
 // inflater reads the deflated frames of one direction: one stream, cut into frames. Between
@@ -20,33 +32,63 @@ type inflater struct {
 	window []byte // the end of what deflated frames had; raw frames do not enter it
 }
 
-// inflate hands to take what payload inflates to: all at once, or in pieces of about readLimit
-// if it is more, so that a zip bomb ends at the limit of its message and is never in memory.
+type inflateReader struct {
+	in bytes.Reader
+	r  io.ReadCloser // also a flate.Resetter
+}
+
+var inflateReaders = sync.Pool{New: func() any {
+	r := new(inflateReader)
+	r.r = flate.NewReader(&r.in)
+	return r
+}}
+
+// inflate hands to take what payload inflates to: all at once, or in pieces of readLimit if
+// it is more, so that a zip bomb ends at the limit of its message and is never in memory. It
+// writes behind payload, where the frame had its checksum.
 func (i *inflater) inflate(payload []byte, out *buffer, take func([]byte) error) error {
 	if len(payload) == 0 {
 		return nil
 	}
-	f := inflatings.Get().(*inflating)
+	r := inflateReaders.Get().(*inflateReader)
 	defer func() {
-		f.in = nil
-		inflatings.Put(f)
+		r.in.Reset(nil)
+		inflateReaders.Put(r)
 	}()
-	f.begin(payload)
-	for all, over := 0, false; !over; {
-		var n int
-		var err error
-		if n, over, err = f.fill(i.window, out.b[:readLimit]); err != nil {
-			return err
+	r.in.Reset(append(payload, deflateTail[:]...))
+	if err := r.r.(flate.Resetter).Reset(&r.in, i.dictionary()); err != nil {
+		return errInflate
+	}
+	for all, end := 0, false; !end; {
+		piece, err := readPiece(out.b[:0], r.r)
+		end = errors.Is(err, io.EOF)
+		if err != nil && !end {
+			return errInflate
 		}
-		if all += n; all > maxInflated {
+		if all += len(piece); all > maxInflated {
 			return fmt.Errorf("%w: a frame inflates to more than %d bytes", ErrLimit, maxInflated)
 		}
-		i.keep(out.b[:n])
-		if err := take(out.b[:n]); err != nil {
+		i.keep(piece)
+		if err := take(piece); err != nil {
 			return err
 		}
 	}
+	if r.in.Len() != 0 { // a last block of the peer's own, which would end the stream
+		return fmt.Errorf("%w: deflated data end within a frame", ErrProtocol)
+	}
 	return nil
+}
+
+// readPiece reads until b is as long as a piece, or an error, which io.EOF is as well.
+func readPiece(b []byte, r io.Reader) ([]byte, error) {
+	for len(b) < readLimit {
+		n, err := r.Read(b[len(b):readLimit])
+		b = b[:len(b)+n]
+		if err != nil {
+			return b, err
+		}
+	}
+	return b, nil
 }
 
 // keep moves the window over what was inflated. It has some room to spare, so that not every
@@ -64,3 +106,6 @@ func (i *inflater) keep(out []byte) {
 		i.window = append(make([]byte, 0, windowSize+windowSlack), i.window...)
 	}
 }
+
+// dictionary is what deflated data may refer to.
+func (i *inflater) dictionary() []byte { return i.window[max(0, len(i.window)-windowSize):] }
