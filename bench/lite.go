@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/caddysync/caddy-sync/replication/blip"
+
+	"github.com/caddysync/caddy-sync/test/harness"
 )
 
 const (
