@@ -182,7 +182,7 @@ func FuzzBulkDocsBody(f *testing.F) {
 		r.Header.Set("Authorization", "Bearer alice")
 		before := s.db.Info().Seq
 		w := httptest.NewRecorder()
-		s.ServeHTTP(w, r, http.NotFoundHandler())
+		serveNoted(s.Handler, w, r, http.NotFoundHandler())
 		switch {
 		case w.Code >= 500:
 			t.Fatalf("%d: %s", w.Code, w.Body)

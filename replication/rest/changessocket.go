@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -61,10 +62,17 @@ func (h *Handler) changesSocket(rq *request) error {
 
 // checkUpgrade refuses a request for a WebSocket feed that does not ask for a WebSocket.
 func checkUpgrade(rq *request) error {
+	asks := rq.r.ProtoMajor == 1 && headerHas(rq.r.Header["Connection"], "upgrade") && headerHas(rq.r.Header["Upgrade"], "websocket")
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rq.r.Header.Get("Sec-Websocket-Key")))
 	switch {
 	case rq.r.Method == http.MethodPost:
 		return badRequest("A WebSocket is opened by GET; its first message has the options.")
-	case rq.r.ProtoMajor == 1 && headerHas(rq.r.Header["Connection"], "upgrade") && headerHas(rq.r.Header["Upgrade"], "websocket"):
+	case asks && rq.r.Header.Get("Sec-Websocket-Version") != "13":
+		rq.set("Sec-Websocket-Version", "13") // RFC 6455 section 4.4
+		return badRequest("The WebSocket version must be 13.")
+	case asks && (err != nil || len(key) != 16 || len(rq.r.Header["Sec-Websocket-Key"]) != 1):
+		return badRequest("Sec-WebSocket-Key must be 16 bytes in base64, once.")
+	case asks:
 		return nil
 	}
 	rq.set("Upgrade", "websocket") // RFC 9110 section 15.5.22
@@ -106,8 +114,6 @@ type socketFeed struct {
 
 // run serves the feed until it ends.
 func (s *socketFeed) run(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	defer s.recovered()
 	s.socket.ctx = ctx
 	lease := &feedLease{

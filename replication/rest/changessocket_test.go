@@ -279,6 +279,19 @@ func TestHostileSockets(t *testing.T) {
 	}
 }
 
+func TestSocketsOfClientsThatGoAwayEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		lease := newFakeLease()
+		g := newGate(t)
+		g.Handler.take = func(*request) (heldLease, error) { return lease, nil }
+		s := newWire(t, g.Handler).open("alice", `{}`)
+		require.Equal(t, "[]", s.next())
+		require.NoError(t, s.ws.CloseNow())
+		<-lease.closed
+	})
+}
+
 func TestSocketsWithoutPatience(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string]string{"options that never come": "", "a client that never reads": `{}`} {
@@ -304,6 +317,14 @@ func TestSocketHandshakes(t *testing.T) {
 	s := newSite(t)
 	s.runAll([]scenario{
 		{name: "no upgrade", path: "/notes/_changes?feed=websocket", status: 426, headers: map[string]string{"Upgrade": "websocket", "Connection": "Upgrade"}},
+		{
+			name: "another version", path: "/notes/_changes?feed=websocket", status: 400, headers: map[string]string{"Sec-WebSocket-Version": "13"},
+			header: map[string]string{"Connection": "keep-alive, Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "8", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="},
+		},
+		{
+			name: "no key", path: "/notes/_changes?feed=websocket", status: 400, has: []string{"Sec-WebSocket-Key"},
+			header: map[string]string{"Connection": "upgrade", "Upgrade": "WebSocket", "Sec-WebSocket-Version": "13"},
+		},
 		{name: "POST", method: http.MethodPost, path: "/notes/_changes", body: `{"feed":"websocket"}`, status: 400, has: []string{"opened by GET"}},
 		{name: "nobody", path: "/notes/_changes?feed=websocket", header: map[string]string{"Authorization": ""}, status: 401},
 		{name: "HEAD", method: http.MethodHead, path: "/notes/_changes?feed=websocket"},

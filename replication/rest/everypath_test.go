@@ -74,7 +74,7 @@ func (g *gate) as(who, method, path, body string, header ...string) *httptest.Re
 		r.Header.Set("Authorization", "Bearer "+who)
 	}
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r, http.NotFoundHandler())
+	serveNoted(h, w, r, http.NotFoundHandler())
 	return w
 }
 

@@ -410,7 +410,7 @@ func (m *leakModel) listen(ctx context.Context, user, feed string) *answer {
 				panic(cut)
 			}
 		}()
-		m.ServeHTTP(a, r, http.NotFoundHandler())
+		serveNoted(m.Handler, a, r, http.NotFoundHandler())
 	}()
 	return a
 }

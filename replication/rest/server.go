@@ -105,7 +105,7 @@ type activeTask struct {
 	UpdatedOn int64  `json:"updated_on"`
 }
 
-// activeTasks answers GET /_active_tasks: compactions and resyncs that are running.
+// activeTasks answers GET /_active_tasks: compactions, resyncs and builds of indexes that are running.
 func (h *Handler) activeTasks(rq *request) error {
 	if _, err := h.auth.AuthenticateAdmin(rq.r, &h.Site); err != nil {
 		return err
@@ -133,8 +133,8 @@ func (h *Handler) activeTasks(rq *request) error {
 			}
 		}
 	}
-	if h.Views != nil {
-		for _, task := range h.Views.Tasks() {
+	for _, task := range h.Views.Tasks() {
+		if _, ours := h.mountedKeyspace(task.Database); ours {
 			tasks = append(tasks, task)
 		}
 	}

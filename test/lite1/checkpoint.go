@@ -2,7 +2,7 @@ package lite1
 
 import (
 	"context"
-	"crypto/sha1" //nolint:gosec // the name of a checkpoint
+	"crypto/sha1"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -25,7 +25,7 @@ func newCheckpoint(r *remote) *checkpoint {
 		"localUUID": r.device.uuid, "push": c.Push, "continuous": c.continuous,
 		"channels": c.Channels, "docids": c.DocIDs, "remoteURL": c.URL,
 	})
-	sum := sha1.Sum(spec) //nolint:gosec // see imports
+	sum := sha1.Sum(spec)
 	return &checkpoint{remote: r, id: hex.EncodeToString(sum[:])}
 }
 

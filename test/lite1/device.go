@@ -59,8 +59,8 @@ func (d *Device) tell() {
 	d.changed = make(chan struct{})
 }
 
-// edit extends the winner of a document with a revision that make makes of it.
-func (d *Device) edit(id string, make func(parent *revision) *revision) string {
+// edit extends the winner of a document with a revision that build makes of it.
+func (d *Device) edit(id string, build func(parent *revision) *revision) string {
 	d.t.Helper()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -73,7 +73,7 @@ func (d *Device) edit(id string, make func(parent *revision) *revision) string {
 	if leaves := doc.leaves(); len(leaves) > 0 {
 		parent = leaves[0]
 	}
-	return d.add(doc, make(parent), parent.id)
+	return d.add(doc, build(parent), parent.id)
 }
 
 // add puts a revision that was made here into a document. mu is held.
@@ -202,22 +202,23 @@ func describe(tb testing.TB, r *revision) string {
 	if r.removed {
 		return r.id + " removed"
 	}
-	text := r.id
+	var text strings.Builder
+	text.WriteString(r.id)
 	if r.deleted {
-		text += " deleted"
+		text.WriteString(" deleted")
 	}
 	body, err := json.Marshal(r.body)
 	require.NoError(tb, err)
 	if len(r.body) > 0 {
-		text += " " + string(body)
+		text.WriteString(" " + string(body))
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.files)) {
 		f := r.files[name]
 		content, err := f.unpacked()
 		require.NoError(tb, err)
-		text += fmt.Sprintf(" %s (%s) %s", name, f.contentType, sha1Digest(content))
+		fmt.Fprintf(&text, " %s (%s) %s", name, f.contentType, sha1Digest(content))
 	}
-	return text
+	return text.String()
 }
 
 // Await waits until something is so.

@@ -10,8 +10,8 @@ import (
 // A continuous pull follows, by longpoll or by WebSocket.
 func TestContinuousPullFollows(t *testing.T) {
 	t.Parallel()
-	eachEdition(t, func(t *testing.T, e Edition) {
-		s := newSite(t)
+	eachEdition(t, func(s *site, e Edition) {
+		t := s.t
 		s.put("before", `{"channels":["alice"]}`)
 		d := NewDevice(t, e)
 		d.Start(s.as("alice")).AwaitIdle(1)
@@ -27,8 +27,8 @@ func TestContinuousPullFollows(t *testing.T) {
 // Two devices that push and pull all the time hold the same at the end.
 func TestContinuousBothWays(t *testing.T) {
 	t.Parallel()
-	eachEdition(t, func(t *testing.T, e Edition) {
-		s := newSite(t)
+	eachEdition(t, func(s *site, e Edition) {
+		t := s.t
 		one, two := NewDevice(t, e), NewDevice(t, Java)
 		for _, d := range []*Device{one, two} {
 			d.Start(s.push("alice")).AwaitIdle(1)
@@ -51,8 +51,8 @@ func TestContinuousBothWays(t *testing.T) {
 // After a stop the checkpoint is where it goes on, also in the middle of what a grant gave.
 func TestContinuousPullResumes(t *testing.T) {
 	t.Parallel()
-	eachEdition(t, func(t *testing.T, e Edition) {
-		s := newSite(t)
+	eachEdition(t, func(s *site, e Edition) {
+		t := s.t
 		for _, id := range []string{"a", "b", "c"} {
 			s.put(id, `{"channels":["later"]}`)
 		}
@@ -73,8 +73,8 @@ func TestContinuousPullResumes(t *testing.T) {
 // A session that ends ends the feed, the client comes back and learns why.
 func TestEndedSessionIsA401AndSignsInAgain(t *testing.T) {
 	t.Parallel()
-	eachEdition(t, func(t *testing.T, e Edition) {
-		s := newSite(t)
+	eachEdition(t, func(s *site, e Edition) {
+		t := s.t
 		s.give("carol", "carol")
 		d := NewDevice(t, e)
 		c := Config{URL: s.url, Login: s.idp.login("carol")}
@@ -97,8 +97,8 @@ func TestEndedSessionIsA401AndSignsInAgain(t *testing.T) {
 // Whoever signs out has no feed any more, and no session.
 func TestSignOutEndsTheFeed(t *testing.T) {
 	t.Parallel()
-	eachEdition(t, func(t *testing.T, e Edition) {
-		s := newSite(t)
+	eachEdition(t, func(s *site, e Edition) {
+		t := s.t
 		d := NewDevice(t, e)
 		c := Config{URL: s.url, Login: s.idp.login("carol")}
 		pull := d.Start(c)

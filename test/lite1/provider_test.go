@@ -54,6 +54,13 @@ func newProvider(tb testing.TB) *provider {
 	return p
 }
 
+// check tells the test of a failure; the handler goes on.
+func (p *provider) check(err error) {
+	if err != nil {
+		p.t.Error(err)
+	}
+}
+
 func answerJSON(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(body)
@@ -111,10 +118,10 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 		claims["nonce"] = nonce
 	}
 	text, err := json.Marshal(claims)
-	require.NoError(p.t, err)
+	p.check(err)
 	signed, err := p.signer.Sign(text)
-	require.NoError(p.t, err)
+	p.check(err)
 	compact, err := signed.CompactSerialize()
-	require.NoError(p.t, err)
+	p.check(err)
 	answerJSON(w, map[string]any{"id_token": compact, "access_token": "a", "token_type": "Bearer", "refresh_token": refresh, "expires_in": 600})
 }

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
@@ -184,41 +184,12 @@ func (p *push) document(one local, ancestors []string) (doc map[string]any, foll
 
 // multipart pushes a revision whose content follows it.
 func (p *push) multipart(ctx context.Context, one local, doc map[string]any) error {
-	var body bytes.Buffer
-	w := multipart.NewWriter(&body)
-	text, err := json.Marshal(doc)
+	parts, err := p.parts(one, doc)
 	if err != nil {
 		return err
 	}
-	header := textproto.MIMEHeader{"Content-Type": {"application/json; charset=utf-8"}}
-	if p.device.edition == IOS && p.gateway("0.92") && len(text) >= packFrom {
-		header.Set("Content-Encoding", "gzip")
-		text = packed(text)
-	}
-	parts := []struct {
-		header  textproto.MIMEHeader
-		content []byte
-	}{{header, text}}
-	entries, _ := doc["_attachments"].(map[string]*attachmentEntry)
-	for _, name := range slices.Sorted(keysOf(entries)) { // in the order of the JSON
-		if !entries[name].Follows {
-			continue
-		}
-		quoted := name // Java's and .NET's are not
-		if p.device.edition == IOS {
-			quoted = strconv.Quote(name)
-		}
-		header := textproto.MIMEHeader{
-			"Content-Disposition": {"attachment; filename=" + quoted}, "Content-Type": {entries[name].ContentType},
-		}
-		if entries[name].Encoding != "" {
-			header.Set("Content-Encoding", entries[name].Encoding)
-		}
-		parts = append(parts, struct {
-			header  textproto.MIMEHeader
-			content []byte
-		}{header, one.files[name].content})
-	}
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
 	for _, part := range parts {
 		to, err := w.CreatePart(part.header)
 		if err == nil {
@@ -241,8 +212,43 @@ func (p *push) multipart(ctx context.Context, one local, doc map[string]any) err
 		q.ContentLength = -1 // chunked
 	}
 	_, _, err = p.send(q)
-	if errors.Is(err, context.Canceled) {
-		return ctx.Err()
-	}
 	return err
+}
+
+// sentPart is a part of a body.
+type sentPart struct {
+	header  textproto.MIMEHeader
+	content []byte
+}
+
+// parts are the document and the content that follows it, in the order of the JSON.
+func (p *push) parts(one local, doc map[string]any) ([]sentPart, error) {
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return nil, err
+	}
+	header := textproto.MIMEHeader{"Content-Type": {"application/json; charset=utf-8"}}
+	if p.device.edition == IOS && p.gateway("0.92") && len(text) >= packFrom {
+		header.Set("Content-Encoding", "gzip")
+		text = packed(text)
+	}
+	parts := []sentPart{{header, text}}
+	entries, _ := doc["_attachments"].(map[string]*attachmentEntry)
+	for _, name := range slices.Sorted(maps.Keys(entries)) {
+		if !entries[name].Follows {
+			continue
+		}
+		quoted := name // Java's and .NET's are not
+		if p.device.edition == IOS {
+			quoted = strconv.Quote(name)
+		}
+		header := textproto.MIMEHeader{
+			"Content-Disposition": {"attachment; filename=" + quoted}, "Content-Type": {entries[name].ContentType},
+		}
+		if entries[name].Encoding != "" {
+			header.Set("Content-Encoding", entries[name].Encoding)
+		}
+		parts = append(parts, sentPart{header, one.files[name].content})
+	}
+	return parts, nil
 }

@@ -3,8 +3,6 @@ package lite1
 import (
 	"context"
 	"fmt"
-	"iter"
-	"maps"
 	"sync"
 
 	"github.com/coder/websocket"
@@ -166,8 +164,6 @@ func (r *Replication) AwaitClosed() []websocket.StatusCode {
 
 // StatusOf is the status of an answer that a replication failed with, 0 for other errors.
 func StatusOf(err error) int { return statusOf(err) }
-
-func keysOf[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
 
 func (d *Device) empty() bool {
 	d.mu.Lock()

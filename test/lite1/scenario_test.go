@@ -10,12 +10,12 @@ import (
 )
 
 // eachEdition runs a test with the Couchbase Lite of each platform.
-func eachEdition(t *testing.T, run func(t *testing.T, e Edition)) {
+func eachEdition(t *testing.T, run func(s *site, e Edition)) {
 	t.Helper()
 	for _, e := range Editions() {
 		t.Run(e.String(), func(t *testing.T) {
 			t.Parallel()
-			run(t, e)
+			run(newSite(t), e)
 		})
 	}
 }
@@ -23,8 +23,8 @@ func eachEdition(t *testing.T, run func(t *testing.T, e Edition)) {
 // The requests of a first push and a first pull, one by one.
 func TestRequestsOfAReplication(t *testing.T) {
 	t.Parallel()
-	eachEdition(t, func(t *testing.T, e Edition) {
-		s := newSite(t)
+	eachEdition(t, func(s *site, e Edition) {
+		t := s.t
 		one := NewDevice(t, e)
 		one.Put("a", `{"channels":["alice"],"n":1}`)
 		one.Put("b", `{"channels":["alice"],"n":2}`)
@@ -55,8 +55,8 @@ func TestRequestsOfAReplication(t *testing.T) {
 
 func TestManyDocumentsBothWays(t *testing.T) {
 	t.Parallel()
-	eachEdition(t, func(t *testing.T, e Edition) {
-		s := newSite(t)
+	eachEdition(t, func(s *site, e Edition) {
+		t := s.t
 		one, two := NewDevice(t, e), NewDevice(t, e)
 		for i := range 250 {
 			one.Put(fmt.Sprintf("one-%03d", i), fmt.Sprintf(`{"channels":["alice"],"text":%q}`, strings.Repeat("word ", i)))
@@ -86,8 +86,8 @@ func TestManyDocumentsBothWays(t *testing.T) {
 // not go at all; some of it compressed, which the server stores decoded.
 func TestAttachmentsBothWays(t *testing.T) {
 	t.Parallel()
-	eachEdition(t, func(t *testing.T, e Edition) {
-		s := newSite(t)
+	eachEdition(t, func(s *site, e Edition) {
+		t := s.t
 		one, two := NewDevice(t, e), NewDevice(t, Java)
 		large := strings.Repeat("large content ", 1000)
 		one.Put("d", `{"channels":["alice"],"n":1}`)
@@ -123,8 +123,8 @@ func TestAttachmentsBothWays(t *testing.T) {
 
 func TestConflictsAreBranchesUntilTheyAreResolved(t *testing.T) {
 	t.Parallel()
-	eachEdition(t, func(t *testing.T, e Edition) {
-		s := newSite(t)
+	eachEdition(t, func(s *site, e Edition) {
+		t := s.t
 		one, two := NewDevice(t, e), NewDevice(t, e)
 		one.Put("d", `{"channels":["alice"],"v":0}`)
 		one.Attach("d", "a", "text/plain", "kept", false)
@@ -156,8 +156,8 @@ func TestConflictsAreBranchesUntilTheyAreResolved(t *testing.T) {
 
 func TestDeletionsReachTheOtherSide(t *testing.T) {
 	t.Parallel()
-	eachEdition(t, func(t *testing.T, e Edition) {
-		s := newSite(t)
+	eachEdition(t, func(s *site, e Edition) {
+		t := s.t
 		one, two := NewDevice(t, e), NewDevice(t, e)
 		for _, id := range []string{"a", "b", "c"} {
 			one.Put(id, `{"channels":["alice"]}`)
@@ -189,8 +189,8 @@ func TestDeletionsReachTheOtherSide(t *testing.T) {
 // What the policy refuses is done with, and keeps nothing else back.
 func TestRefusedRevisionsKeepNothingBack(t *testing.T) {
 	t.Parallel()
-	eachEdition(t, func(t *testing.T, e Edition) {
-		s := newSite(t)
+	eachEdition(t, func(s *site, e Edition) {
+		t := s.t
 		one := NewDevice(t, e)
 		one.Put("bad", `{"bad":true}`)
 		one.Put("bad too", `{"bad":true}`)
@@ -206,8 +206,8 @@ func TestRefusedRevisionsKeepNothingBack(t *testing.T) {
 
 func TestChannelsAndDocumentsThatAreAskedFor(t *testing.T) {
 	t.Parallel()
-	eachEdition(t, func(t *testing.T, e Edition) {
-		s := newSite(t)
+	eachEdition(t, func(s *site, e Edition) {
+		t := s.t
 		s.give("alice", "a", "b")
 		for id, channel := range map[string]string{"in a": "a", "in b": "b", "in c": "c"} {
 			s.put(id, `{"channels":["`+channel+`"]}`)
@@ -235,8 +235,8 @@ func TestChannelsAndDocumentsThatAreAskedFor(t *testing.T) {
 // To a server that does not call itself Sync Gateway 1.x speaks as to a CouchDB.
 func TestAsWithACouchDB(t *testing.T) {
 	t.Parallel()
-	eachEdition(t, func(t *testing.T, e Edition) {
-		s := newSite(t)
+	eachEdition(t, func(s *site, e Edition) {
+		t := s.t
 		one, two := NewDevice(t, e), NewDevice(t, e)
 		push, pull := s.push("alice"), s.as("alice")
 		push.CouchDB, pull.CouchDB = true, true
@@ -261,8 +261,8 @@ func TestAsWithACouchDB(t *testing.T) {
 // A device keeps twenty generations, and asks for no more.
 func TestLongHistories(t *testing.T) {
 	t.Parallel()
-	eachEdition(t, func(t *testing.T, e Edition) {
-		s := newSite(t)
+	eachEdition(t, func(s *site, e Edition) {
+		t := s.t
 		one, two := NewDevice(t, e), NewDevice(t, e)
 		for n := range 40 {
 			one.Put("d", fmt.Sprintf(`{"channels":["alice"],"n":%d}`, n))
