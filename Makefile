@@ -90,6 +90,8 @@ fuzz:
 lint:
 	@for m in $(MODULES); do echo "== golangci-lint: $$m"; \
 		(cd $$m && $(GOLANGCI) run --config "$(CURDIR)/.golangci.yml" ./...) || exit 1; done
+	@echo '== golangci-lint: test/kivik'
+	cd test/kivik && GOWORK=off $(GOLANGCI) run --config "$(CURDIR)/.golangci.yml" ./...
 
 # Each module builds by its own go.mod alone, which must be complete (DECISIONS 18).
 isolated:

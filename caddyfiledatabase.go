@@ -29,7 +29,7 @@ func (a *App) parseDatabase(d *caddyfile.Dispenser) error {
 		return d.Errf("database %s is defined twice", name)
 	}
 	if name != anyDatabase && !databaseName.MatchString(name) {
-		return d.Errf("database %q: a name begins with a letter a-z and has a-z, 0-9 and _$()+- only", name)
+		return d.Errf("database %q: a name begins with a letter a-z and has a-z, 0-9 and _$()+-/ only", name)
 	}
 	db := new(Database)
 	if a.Databases == nil {

@@ -16,8 +16,8 @@ import (
 // for all databases.
 const anyDatabase = "*"
 
-// databaseName is CouchDB's rule for names of databases, without the slash.
-var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_$()+-]{0,237}$`)
+// databaseName is CouchDB's rule for names of databases. A slash is escaped in URLs (%2F).
+var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_$()+/-]{0,237}$`)
 
 // Database is the policy of a database: who may sign in, for how long, and how much they
 // may send. A database that is named in the configuration is made when Caddy starts.
@@ -135,7 +135,7 @@ var sameSites = map[string]http.SameSite{
 
 func (d *Database) check(name string) error {
 	if name != anyDatabase && !databaseName.MatchString(name) {
-		return fmt.Errorf("database %q: a name begins with a letter a-z and has a-z, 0-9 and _$()+- only, at most 238", name)
+		return fmt.Errorf("database %q: a name begins with a letter a-z and has a-z, 0-9 and _$()+-/ only, at most 238", name)
 	}
 	if err := d.validateAccess(); err != nil {
 		return fmt.Errorf("database %s: %w", name, err)

@@ -128,6 +128,7 @@ func (h *Handler) newREST(store *syncstore.Store, streams <-chan struct{}) (*res
 		CreateDatabase: h.app.createDatabase, Database: h.app.restPolicy, Logger: h.logger, CORS: h.CORS.config(),
 		PathPrefix: h.PathPrefix, Version: version(), Streams: streams,
 		Rejected: func() { h.app.handle.metrics.rejections.Add(1) }, Replicate: h.replicate,
+		Detach: h.detach,
 		Design: h.app.handle.design, Views: h.app.handle.views,
 	})
 	if err != nil {
@@ -245,8 +246,9 @@ func (h *Handler) logFields(r *http.Request) {
 	if !ok {
 		return
 	}
-	keyspace, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, h.PathPrefix), "/"), "/")
-	name, _, _ := strings.Cut(keyspace, ".")
+	keyspace, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(r.URL.EscapedPath(), h.PathPrefix), "/"), "/")
+	escaped, _, _ := strings.Cut(keyspace, ".")
+	name, _ := url.PathUnescape(escaped) // malformed: no name
 	if databaseName.MatchString(name) {
 		extra.Add(zap.String("sync_db", name))
 	}

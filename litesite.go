@@ -13,30 +13,53 @@ import (
 // it is counted as one that uses the store by itself, and ends with a group of the
 // configuration's streams, as feeds do.
 func (h *Handler) replicate(w http.ResponseWriter, r *http.Request, handshake rest.Handshake) error {
-	// Not the request's context: that would keep the request, and what Caddy put into it, for as
-	// long as the connection lives.
-	ctx, cancel := context.WithCancel(context.Background())
-	active, ok := h.app.handle.requests.begin(nil, cancel)
+	ctx, end, ok := h.outlive()
 	if !ok {
-		cancel()
 		handshake.Lease.Close()
 		return &rest.HandshakeError{Status: http.StatusServiceUnavailable, Reason: ErrClosed.Error()}
 	}
 	accepted, err := h.lite.Accept(w, r, h.litePeer(&handshake))
 	if err != nil {
-		active.end()
-		cancel()
+		end()
 		if refused, ok := errors.AsType[*lite.HandshakeError](err); ok {
 			return &rest.HandshakeError{Status: refused.Status, Reason: refused.Reason}
 		}
 		return err
 	}
 	go func() {
-		defer cancel()
-		defer active.end()
+		defer end()
 		accepted.Run(ctx)
 	}()
 	return nil
+}
+
+// detach runs a feed on a WebSocket, which outlives its request likewise.
+func (h *Handler) detach(run func(context.Context)) error {
+	ctx, end, ok := h.outlive()
+	if !ok {
+		return ErrClosed
+	}
+	feeds := &h.app.handle.metrics.feeds
+	feeds.Add(1)
+	go func() {
+		defer end()
+		defer feeds.Add(-1)
+		run(ctx)
+	}()
+	return nil
+}
+
+// outlive counts what goes on after its request is over as something that uses the store;
+// false if the store is closing. Its context is not the request's: that would keep the
+// request, and what Caddy put into it, for as long as a connection lives.
+func (h *Handler) outlive() (context.Context, func(), bool) {
+	ctx, cancel := context.WithCancel(context.Background())
+	active, ok := h.app.handle.requests.begin(nil, cancel)
+	if !ok {
+		cancel()
+		return nil, nil, false
+	}
+	return ctx, func() { active.end(); cancel() }, true
 }
 
 // litePeer is who replicates, as replication/lite takes it.

@@ -111,7 +111,7 @@ func TestAdministratorsAreToldWhatDocumentsGive(t *testing.T) {
 	// GET /{db}/_session/{id} says it of the session's user.
 	resp, _ := w.session(request(http.MethodPost, "/notes/_session", "", bearer(w.issuer.token("alice"))), &notes)
 	rec := httptest.NewRecorder()
-	w.service.ServeSessionHandle(rec, fromHere(request(http.MethodGet, "/notes/_session/x", "")), &Site{Admin: &AdminRule{Loopback: true}}, &notes, nil, resp.Cookies()[0].Value)
+	serveSessionHandle(w.service, rec, fromHere(request(http.MethodGet, "/notes/_session/x", "")), &Site{Admin: &AdminRule{Loopback: true}}, &notes, nil, resp.Cookies()[0].Value)
 	require.Equal(t, http.StatusOK, rec.Code)
 	var body struct{ UserCtx map[string]any }
 	require.NoError(t, json.Unmarshal(rec.Body.Bytes(), &body))

@@ -189,7 +189,7 @@ func TestRequestsBeforeStartAreToldToWait(t *testing.T) {
 	_, err = s.Lease(context.Background(), &Principal{})
 	require.Equal(t, 503, asError(t, err).Status)
 	rec := httptest.NewRecorder()
-	s.ServeSession(rec, get(), nil, &notes, nil)
+	serveSession(s, rec, get(), nil, &notes, nil)
 	require.Equal(t, 503, rec.Code)
 	require.Equal(t, "1", rec.Header().Get("Retry-After"))
 	s.Stop()

@@ -6,13 +6,15 @@ import "go.uber.org/zap"
 // log has it beside what auth does itself.
 type AdminEvent string
 
-// What administrators do to channels, and to how writes are judged.
+// What administrators do to databases, to channels, and to how writes are judged.
 const (
 	AccessHistoryCompacted AdminEvent = "access_history_compacted" // about a user
 	ResyncStarted          AdminEvent = "resync_started"           // about a keyspace, as the others
 	ResyncStopped          AdminEvent = "resync_stopped"
 	SyncFunctionRead       AdminEvent = "sync_function_read"
 	SyncFunctionTried      AdminEvent = "sync_function_tried"
+	Compacted              AdminEvent = "compacted"
+	Purged                 AdminEvent = "purged"
 )
 
 // Note writes an entry of the audit log about a user or a keyspace.

@@ -68,7 +68,7 @@ func TestAttack_HeadersSmuggledInRefusals(t *testing.T) {
 				r.Header["Cookie"] = []string{"SyncGatewaySession=" + text}
 				r.Header["User-Agent"] = []string{text}
 				rec := httptest.NewRecorder()
-				w.service.ServeSession(rec, r, w.site, &notes, nil)
+				serveSession(w.service, rec, r, w.site, &notes, nil)
 				require.GreaterOrEqual(t, rec.Code, 400)
 				for name, values := range rec.Header() {
 					for _, value := range values {

@@ -191,7 +191,7 @@ func (b *browser) do(r *http.Request, endpoint OIDCEndpoint) *http.Response {
 	r.Host = b.host
 	r = r.WithContext(WithClient(r.Context(), Client{Addr: netip.MustParseAddr("192.0.2.1"), Host: b.host, Secure: b.secure}))
 	rec := httptest.NewRecorder()
-	b.w.service.ServeOIDC(rec, r, b.w.site, notes, endpoint)
+	serveOIDC(b.w.service, rec, r, b.w.site, notes, endpoint)
 	resp := rec.Result()
 	for _, c := range resp.Cookies() {
 		if c.MaxAge < 0 {

@@ -226,6 +226,6 @@ func TestLoginOfAnotherDatabase(t *testing.T) {
 	}
 	r = r.WithContext(WithClient(context.Background(), Client{Host: "example.com", Secure: true}))
 	rec := newRecorder()
-	f.service.ServeOIDC(rec, r, f.site, Database{Name: "lists", ID: 8}, OIDCCallback)
+	serveOIDC(f.service, rec, r, f.site, Database{Name: "lists", ID: 8}, OIDCCallback)
 	answered(t, rec.Result(), 400, "State mismatch")
 }

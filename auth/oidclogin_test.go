@@ -68,7 +68,7 @@ func TestF2_CallbackURLIsOfTheDatabase(t *testing.T) {
 	f := newFlow(t)
 	r := request(http.MethodGet, "/notes.scope.collection/_oidc", "")
 	rec := newRecorder()
-	f.service.ServeOIDC(rec, r, f.site, notes, OIDCLogin)
+	serveOIDC(f.service, rec, r, f.site, notes, OIDCLogin)
 	require.Contains(t, rec.Result().Header.Get("Location"), url.QueryEscape("http://example.com/notes/_oidc_callback"))
 }
 

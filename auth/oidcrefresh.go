@@ -24,8 +24,10 @@ func (c *oidcCall) refresh() {
 		return
 	}
 	if inURL := c.r.URL.Query().Has("refresh_token"); inURL && !p.RefreshByQuery {
-		// DECISIONS 15: it stands in access logs by now, ours and others'.
-		e := errFlow(http.StatusBadRequest, "a refresh token does not belong into a URL, which logs keep: "+
+		// DECISIONS 15: it stands in access logs by now, ours and others'. 401, as for one that
+		// the provider refuses: Couchbase Lite 1, which sends it so, then begins a new sign-in,
+		// and after any other error none.
+		e := errFlow(http.StatusUnauthorized, "a refresh token does not belong into a URL, which logs keep: "+
 			"POST it in the body, as JSON or as a form (refresh_by_query on the provider allows the URL)", "")
 		e.audit = true
 		c.refuse(e)

@@ -64,9 +64,9 @@ func TestDecision15_RefreshTokensInURLs(t *testing.T) {
 	f := newFlow(t)
 	f.idp.refresh["r"] = "alice"
 	b := f.browser()
-	answered(t, b.open(OIDCRefresh, "refresh_token=r"), 400, "POST it in the body")
+	answered(t, b.open(OIDCRefresh, "refresh_token=r"), 401, "POST it in the body")
 	r := request(http.MethodPost, "/notes/_oidc_refresh?refresh_token=r", `{"refresh_token":"r"}`)
-	answered(t, b.do(r, OIDCRefresh), 400, "POST it in the body")
+	answered(t, b.do(r, OIDCRefresh), 401, "POST it in the body")
 	require.Empty(t, f.idp.asked, "it does not reach the provider")
 	require.Empty(t, b.jar)
 

@@ -148,7 +148,7 @@ func TestF86_UnknownWrongAndDisabledReadTheSame(t *testing.T) {
 			computed.Store(0)
 			began := time.Now()
 			rec := httptest.NewRecorder()
-			w.service.ServeSession(rec, r, w.site, &notes, nil)
+			serveSession(w.service, rec, r, w.site, &notes, nil)
 			return answer{rec.Code, rec.Body.String(), rec.Header(), time.Since(began), computed.Load()}
 		}
 		for _, c := range []struct{ name, password, true string }{

@@ -119,7 +119,7 @@ func detail(err error) string {
 func (w *world) session(r *http.Request, db *Database, names ...Database) (*http.Response, map[string]any) {
 	w.t.Helper()
 	rec := httptest.NewRecorder()
-	w.service.ServeSession(rec, r, w.site, db, names)
+	serveSession(w.service, rec, r, w.site, db, names)
 	resp := rec.Result()
 	require.Equal(w.t, "no-store", resp.Header.Get("Cache-Control"), "DECISIONS 13")
 	require.Equal(w.t, "nosniff", resp.Header.Get("X-Content-Type-Options"))

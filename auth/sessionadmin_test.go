@@ -18,9 +18,9 @@ func (w *world) backend(method, id, body string) (int, map[string]any) {
 	rec := httptest.NewRecorder()
 	r := fromHere(request(method, "/notes/_session", body))
 	if id == "" {
-		w.service.ServeSession(rec, r, site, &notes, nil)
+		serveSession(w.service, rec, r, site, &notes, nil)
 	} else {
-		w.service.ServeSessionHandle(rec, r, site, &notes, nil, id)
+		serveSessionHandle(w.service, rec, r, site, &notes, nil, id)
 	}
 	got := map[string]any{}
 	require.NoError(w.t, json.Unmarshal(rec.Body.Bytes(), &got))

@@ -15,7 +15,7 @@ import (
 func (w *world) handle(method, handle string, credentials ...string) (int, map[string]any, string) {
 	w.t.Helper()
 	rec := httptest.NewRecorder()
-	w.service.ServeSessionHandle(rec, request(method, "/notes/_session/"+handle, "", credentials...), w.site, &notes, nil, handle)
+	serveSessionHandle(w.service, rec, request(method, "/notes/_session/"+handle, "", credentials...), w.site, &notes, nil, handle)
 	body := map[string]any{}
 	require.NoError(w.t, json.Unmarshal(rec.Body.Bytes(), &body))
 	require.Equal(w.t, "no-store", rec.Header().Get("Cache-Control"))

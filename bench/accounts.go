@@ -34,7 +34,7 @@ func (b *bench) accountsRows(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, full.server.Close()) }()
-	stop := peak(full.server.PID())
+	stop := harness.PeakAnonymous(full.server.PID())
 	notes, err := full.crowded(ctx, b.crowd)
 	if err == nil {
 		var cost row

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/pprof"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -268,6 +269,25 @@ func (b *bench) profile(ctx context.Context, name string, d time.Duration) {
 	}()
 }
 
+// profileOwn saves a CPU profile of the bench itself until stop, if profiles are wanted.
+func (b *bench) profileOwn(name string) (stop func()) {
+	if b.profiles == "" {
+		return func() {}
+	}
+	file, err := os.Create(filepath.Join(b.profiles, name+"-clients.pprof"))
+	if err == nil {
+		err = pprof.StartCPUProfile(file)
+	}
+	if err != nil {
+		b.say("no profile of the clients of %s: %v", name, err)
+		return func() {}
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = file.Close() // a profile that is cut short is seen when it is read
+	}
+}
+
 // memory is what a server takes.
 type memory struct {
 	resident int64 // anonymous
@@ -300,7 +320,7 @@ func (b *bench) collected(ctx context.Context) (memory, error) {
 	}
 	time.Sleep(2 * time.Second) // for the scavenger, which gives memory back
 	var err error
-	m.resident, err = anonymous(b.server.PID())
+	m.resident, err = harness.Anonymous(b.server.PID())
 	return m, err
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/caddysync/caddy-sync/test/harness"
 )
 
 const (
@@ -58,7 +60,7 @@ func (b *bench) changesRow(ctx context.Context) error {
 	defer c.close()
 	var rates, costs []float64
 	for range b.rounds {
-		cpu, err := cpuTime(b.server.PID())
+		cpu, err := harness.CPUTime(b.server.PID())
 		if err != nil {
 			return err
 		}
@@ -68,7 +70,7 @@ func (b *bench) changesRow(ctx context.Context) error {
 			return err
 		}
 		took := time.Since(began)
-		after, err := cpuTime(b.server.PID())
+		after, err := harness.CPUTime(b.server.PID())
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/caddysync/caddy-sync/test/harness"
 )
 
 const (
@@ -27,7 +29,7 @@ func (b *bench) fill(ctx context.Context) error {
 		return nil
 	}
 	b.say("loading %d documents of 1 KB at memory %s", b.docs, loadMemory)
-	stop := peak(b.server.PID())
+	stop := harness.PeakAnonymous(b.server.PID())
 	began := time.Now()
 	batches := (b.docs + fillBatch - 1) / fillBatch
 	err = each(b.address(), fillConns, batches, func(c *conn, i int) error {

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"github.com/caddysync/caddy-sync/test/harness"
 )
 
 const (
@@ -119,7 +121,7 @@ func (b *bench) getRows(ctx context.Context) error {
 
 // costed measures and tells the server's CPU time for each request, in µs.
 func (b *bench) costed(do func() (measure, error)) (measure, float64, error) {
-	before, err := cpuTime(b.server.PID())
+	before, err := harness.CPUTime(b.server.PID())
 	if err != nil {
 		return measure{}, 0, err
 	}
@@ -127,7 +129,7 @@ func (b *bench) costed(do func() (measure, error)) (measure, float64, error) {
 	if err != nil {
 		return m, 0, err
 	}
-	after, err := cpuTime(b.server.PID())
+	after, err := harness.CPUTime(b.server.PID())
 	return m, float64((after - before).Microseconds()) / float64(m.requests), err
 }
 

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddysync/caddy-sync/test/harness"
+
 	"github.com/caddysync/caddy-sync/replication/blip"
 )
 
@@ -58,7 +60,7 @@ func (b *bench) liteAttachmentRow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stop := peak(b.server.PID())
+	stop := harness.PeakAnonymous(b.server.PID())
 	over := make(chan struct{})
 	var pushed error
 	began := time.Now()

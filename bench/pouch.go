@@ -65,7 +65,7 @@ func (b *bench) pouchRow(ctx context.Context, script, mode, database string, bar
 	if _, err := node.Await(ctx, "ready"); err != nil {
 		return row{}, err
 	}
-	before, err := cpuTime(b.server.PID())
+	before, err := harness.CPUTime(b.server.PID())
 	if err != nil {
 		return row{}, err
 	}
@@ -78,7 +78,7 @@ func (b *bench) pouchRow(ctx context.Context, script, mode, database string, bar
 		return row{}, err
 	}
 	took := time.Since(began)
-	after, err := cpuTime(b.server.PID())
+	after, err := harness.CPUTime(b.server.PID())
 	if err != nil {
 		return row{}, err
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/caddysync/caddy-sync/test/harness"
+
 	"github.com/caddysync/caddy-sync/access"
 	"github.com/caddysync/caddy-sync/syncstore"
 )
@@ -82,7 +84,7 @@ func (b *bench) syncFunctionRow(ctx context.Context) error {
 func (b *bench) cpuOf(call func() error) (time.Duration, error) {
 	var costs []time.Duration
 	for range b.rounds * 4 {
-		before, err := cpuTime(os.Getpid())
+		before, err := harness.CPUTime(os.Getpid())
 		if err != nil {
 			return 0, err
 		}
@@ -91,7 +93,7 @@ func (b *bench) cpuOf(call func() error) (time.Duration, error) {
 				return 0, err
 			}
 		}
-		after, err := cpuTime(os.Getpid())
+		after, err := harness.CPUTime(os.Getpid())
 		if err != nil {
 			return 0, err
 		}

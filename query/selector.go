@@ -56,7 +56,7 @@ func Parse(text []byte) (*Selector, error) {
 	s := &Selector{text: bytes.Clone(bytes.TrimSpace(text)), collation: NewCollation()}
 	p := parser{selector: s}
 	if kindOf(s.text) != kindObject {
-		return nil, fmt.Errorf(`%w: it must be a JSON object, such as {"type": "note"}`, ErrSelector)
+		return nil, fmt.Errorf(`%w: expected a JSON object, such as {"type": "note"}`, ErrSelector)
 	}
 	root, err := p.members(s.text, nil, place{root: true})
 	if err != nil {

@@ -151,7 +151,7 @@ func TestModuloTakesNumbersOfAnyLength(t *testing.T) {
 func TestSelectorsThatMeanNothingSayWhatToWrite(t *testing.T) {
 	t.Parallel()
 	for selector, want := range map[string]string{
-		`[]`:                              `must be a JSON object, such as {"type": "note"}`,
+		`[]`:                              `expected a JSON object, such as {"type": "note"}`,
 		`{"a":{"$foo":1}}`:                `a.$foo: there is no such operator; there are $lt, `,
 		`{"a":{"$text":"x"}}`:             `a.$text: it needs an index of texts`,
 		`{"$gt":1}`:                       `$gt: the operator has no field; write {"field": {"$operator": …}}`,

@@ -20,6 +20,20 @@ func (c Content) HasDigest(text string) bool {
 	return text == c.MD5Digest() || text == c.SHA1Digest()
 }
 
+// FitsHeader reports whether a content type can be given back in a header of HTTP: printable ASCII,
+// at most 255 bytes. AttachmentEdit.ContentType is not checked by a write.
+func FitsHeader(text string) bool {
+	if len(text) > 255 {
+		return false
+	}
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
 // attachments returns what the written revision of generation gen has attached, in
 // order of names.
 func (p *preparation) attachments(gen uint64, parent *leaf) ([]Attachment, error) {

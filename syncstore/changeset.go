@@ -12,6 +12,8 @@ const (
 	// maxBackgroundKeys bounds a change set of background work (DECISIONS 30).
 	maxBackgroundKeys = 1000
 	noSeq             = -1
+	// usualOps is how many keys most documents write at most.
+	usualOps = 4
 )
 
 // changeSet is what one document, or one record, wants written: everything or
@@ -35,6 +37,9 @@ type changeSet struct {
 	// principals are those whose access the set changes, by their keys of kindAccess. Without
 	// a row, they ask for a sequence too.
 	principals []string
+
+	// counted asks for a sequence without a row.
+	counted bool
 
 	// policy and reads are what the set was judged under: it is stale if the collection has
 	// another policy, or if a commit after base changed the access of one of reads

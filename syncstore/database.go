@@ -22,9 +22,8 @@ const maxDatabaseName = 238
 // clearAgain is how long clearing a deleted database pauses after a failure.
 const clearAgain = time.Second
 
-// databaseName is CouchDB's rule for names of databases, without the slash, which would
-// need escaping in every URL.
-var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_$()+-]*$`)
+// databaseName is CouchDB's rule for names of databases. A slash is escaped in URLs (%2F).
+var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_$()+/-]*$`)
 
 // Database is one database of a store: documents in collections, with one sequence for
 // all of them.
@@ -47,6 +46,7 @@ type Database struct {
 	collections atomic.Pointer[map[collectionID]*Collection]
 	accesses    accessCache
 	tops        channelTops
+	compaction  compaction
 }
 
 // Collection holds the documents of one collection of a database.
@@ -316,8 +316,11 @@ type Info struct {
 	// Docs counts live documents, DeletedDocs tombstones.
 	Docs, DeletedDocs uint64
 	// Seq is the sequence of the last change.
-	Seq     uint64
-	Created time.Time
+	Seq uint64
+	// FirstSeq is where the sequences of the database begin: the first change has FirstSeq+1
+	// (DECISIONS 35).
+	FirstSeq uint64
+	Created  time.Time
 }
 
 // Info is the database's, with the numbers of the collection's own documents.
@@ -337,6 +340,6 @@ func (d *Database) Info() Info {
 func (d *Database) info(counts *counters) Info {
 	return Info{
 		Name: d.name, UUID: d.UUID(), Created: counts.Created,
-		Docs: uint64(max(counts.Docs, 0)), DeletedDocs: uint64(max(counts.Deleted, 0)), Seq: counts.Seq,
+		Docs: uint64(max(counts.Docs, 0)), DeletedDocs: uint64(max(counts.Deleted, 0)), Seq: counts.Seq, FirstSeq: counts.FirstSeq,
 	}
 }

@@ -15,6 +15,8 @@ type Document struct {
 	// shared with a cache: do not write to it.
 	Body        []byte
 	Attachments []Attachment
+	// Expires is when the revision becomes a tombstone if it is the winner then; zero: never.
+	Expires time.Time
 	// Creator is the name of the user who made the document, "" if none.
 	Creator string
 	// Seq is the sequence of the document's last change.
@@ -34,6 +36,10 @@ type Document struct {
 	// History is the ancestry, newest first, this revision included. Only with
 	// GetOptions.History.
 	History []Rev
+	// Aside says that the document has gone another way: the winner, or what wins of the
+	// leaves that the reader may see, does not descend from this revision. Only with
+	// GetOptions.History.
+	Aside bool
 	// Conflicts and DeletedConflicts are the other leaves, highest first. Only with
 	// GetOptions.Conflicts.
 	Conflicts, DeletedConflicts []Rev

@@ -146,16 +146,14 @@ func TestHistoriesThatContradictThemselvesAreRefused(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	for name, history := range map[string][]Rev{
-		"a generation is left out":  {{3, "c"}, {1, "a"}},
-		"generations rise":          {{1, "a"}, {2, "b"}},
-		"generations stay":          {{2, "b"}, {2, "a"}},
-		"generation zero":           {{1, "a"}, {0, "b"}},
-		"generation out of range":   {{math.MaxUint64, "a"}},
-		"generation just too high":  {{MaxGeneration + 1, "a"}},
-		"digest too long":           {{1, strings.Repeat("a", 65)}},
-		"digest empty":              {{1, ""}},
-		"digest with a quote":       {{1, `a"b`}},
-		"ancestor without a digest": {{2, "b"}, {1, ""}},
+		"a generation is left out": {{3, "c"}, {1, "a"}},
+		"generations rise":         {{1, "a"}, {2, "b"}},
+		"generations stay":         {{2, "b"}, {2, "a"}},
+		"generation zero":          {{1, "a"}, {0, "b"}},
+		"generation out of range":  {{math.MaxUint64, "a"}},
+		"generation just too high": {{MaxGeneration + 1, "a"}},
+		"digest too long":          {{1, strings.Repeat("a", 65)}},
+		"digest with a quote":      {{1, `a"b`}},
 	} {
 		err := f.write(Edit{ID: "a", History: history}).Err
 		require.Error(t, err, name)
@@ -215,12 +213,12 @@ func TestDecision26BodiesComeBackByteForByte(t *testing.T) {
 func TestDecision27DocumentIDs(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	for _, id := range []string{"", strings.Repeat("x", 1025), "a\x00b", "a\nb", "\xff", "a\u0085b", "a\x7f"} {
+	for _, id := range []string{"", strings.Repeat("x", 2049), "a\x00b", "a\nb", "\xff", "a\u0085b", "a\x7f"} {
 		require.ErrorIs(t, f.write(Edit{ID: id}).Err, ErrBadID, "%q", id)
 		_, err := f.Get(t.Context(), id, GetOptions{})
 		require.ErrorIs(t, err, ErrBadID, "%q", id)
 	}
-	for _, id := range []string{"a", strings.Repeat("x", 1024), "ü/ 漢字", "_design/x", "a b", "%2F", "🎉"} {
+	for _, id := range []string{"a", strings.Repeat("x", 2048), "ü/ 漢字", "_design/x", "a b", "%2F", "🎉"} {
 		f.put(id, `{}`, Rev{})
 		require.Equal(t, id, f.get(id, GetOptions{}).ID)
 	}
@@ -332,13 +330,13 @@ func TestDocumentsOverTheLimitAreRefused(t *testing.T) {
 func TestParseRev(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		"", "-", "1", "1-", "-a", "0-a", "01-a", "+1-a", "x-a", "1-a b", "1-é", `1-"`, "99999999999999999999-a",
+		"", "-", "1", "-a", "0-a", "01-a", "+1-a", "x-a", "1-a b", "1-é", `1-"`, "99999999999999999999-a",
 		"2147483648-a", "1-" + strings.Repeat("a", 65), "-1-a", "1-a,b", "1-a@b",
 	} {
 		_, err := ParseRev(text)
 		require.ErrorIs(t, err, ErrBadRevision, "%q", text)
 	}
-	for _, text := range []string{"1-a", "2147483647-967a00dff5e02add41819138abb3284d", "3-" + strings.Repeat("Z", 64), "1-a-b"} {
+	for _, text := range []string{"1-a", "2147483647-967a00dff5e02add41819138abb3284d", "3-" + strings.Repeat("Z", 64), "1-a-b", "1-"} {
 		rev, err := ParseRev(text)
 		require.NoError(t, err)
 		require.Equal(t, text, rev.String())

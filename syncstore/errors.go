@@ -1,6 +1,9 @@
 package syncstore
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 var (
 	// ErrNotFound: there is no such document, revision, attachment or local document.
@@ -45,6 +48,9 @@ var (
 	ErrFormat = errors.New("unknown store format")
 	// ErrDamaged: stored bytes cannot be decoded.
 	ErrDamaged = errors.New("damaged record")
+	// ErrDamagedDocument is an ErrDamaged that concerns one document alone: its head, its
+	// ancestry or a body.
+	ErrDamagedDocument = fmt.Errorf("%w of a document", ErrDamaged)
 	// ErrBadVersion: text that is no version or version vector.
 	ErrBadVersion = errors.New("invalid version vector")
 	// ErrClockAhead: a version is more than a minute ahead of this server's clock; it can be

@@ -126,7 +126,7 @@ func (g *group) admit(given []*changeSet) error {
 
 // numbered writes the set, with a sequence of its database if it asks for one.
 func (c *changeSet) numbered(tx engine.Txn, changed map[*Database]*counters) error {
-	if c.row == nil && len(c.principals) == 0 {
+	if c.row == nil && len(c.principals) == 0 && !c.counted {
 		return c.writeTo(tx)
 	}
 	counts, err := countersOf(tx, c.db, changed)

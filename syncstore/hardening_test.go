@@ -433,7 +433,7 @@ func TestAnUploadThatFinishedMeanwhileIsNotSwept(t *testing.T) {
 	f.clock.advance(61 * time.Minute)
 	listed := engine.PrefixRange(f.scope.prefix(kindDue, 0))
 	listed.Limit, listed.KeysOnly = maxBackgroundKeys, true
-	keys, err := f.store.dueKeys(t.Context(), listed) // the sweeper's listing
+	keys, _, err := f.store.dueKeys(t.Context(), listed, nil) // the sweeper's listing
 	require.NoError(t, err)
 	require.Len(t, keys, 1)
 	c, err := u.Commit(t.Context()) // comes back meanwhile

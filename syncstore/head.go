@@ -127,7 +127,7 @@ func decodeHead(record []byte) (*head, error) {
 	d := decoder{b: record}
 	format := d.byte()
 	if format != 1 && format != headFormat && d.err == nil {
-		return nil, fmt.Errorf("%w: head format %d", ErrDamaged, format)
+		return nil, fmt.Errorf("%w: head format %d", ErrDamagedDocument, format)
 	}
 	h := &head{Seq: d.fixed64(), size: len(record)}
 	h.Vector = d.vector()
@@ -147,10 +147,10 @@ func decodeHead(record []byte) (*head, error) {
 	}
 	h.Body = d.bytes()
 	if err := d.end(); err != nil {
-		return nil, fmt.Errorf("reading a head: %w", err)
+		return nil, fmt.Errorf("%w: reading a head: %w", ErrDamagedDocument, err)
 	}
 	if len(h.Leaves) == 0 {
-		return nil, fmt.Errorf("%w: head without a leaf", ErrDamaged)
+		return nil, fmt.Errorf("%w: head without a leaf", ErrDamagedDocument)
 	}
 	h.settle(h.Seq)
 	return h, nil
@@ -338,11 +338,11 @@ func (s *storedBody) encode() []byte {
 func decodeStoredBody(record []byte) (*storedBody, error) {
 	d := decoder{b: record}
 	if format := d.byte(); format != bodyFormat && d.err == nil {
-		return nil, fmt.Errorf("%w: body format %d", ErrDamaged, format)
+		return nil, fmt.Errorf("%w: body format %d", ErrDamagedDocument, format)
 	}
 	s := &storedBody{leaf: d.leaf(), body: d.bytes()}
 	if err := d.end(); err != nil {
-		return nil, fmt.Errorf("reading a body: %w", err)
+		return nil, fmt.Errorf("%w: reading a body: %w", ErrDamagedDocument, err)
 	}
 	return s, nil
 }

@@ -204,7 +204,7 @@ func (p *preparation) storedBody(rev Rev) (*storedBody, error) {
 			if current, err := decodeHead(records[1]); err != nil || current.Seq != p.state.head.Seq {
 				return errStale
 			}
-			return fmt.Errorf("%w: revision %s has no body", ErrDamaged, rev)
+			return fmt.Errorf("%w: revision %s has no body", ErrDamagedDocument, rev)
 		}
 		stored, err = decodeStoredBody(records[0])
 		return err

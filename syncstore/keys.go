@@ -27,13 +27,14 @@ const (
 	kindAccess    = 0x1f // principal → sequence of the last change of what it has
 	kindNames     = 0x20 // → names and numbers of collections
 	kindResync    = 0x21 // → state of a collection's resync
+	kindPurges    = 0x22 // → how often something of a collection was purged
 	kindIndex     = 0x30 // index, what of it → see index.go
 )
 
 // databaseKinds are the kinds that go when a database is deleted.
 var databaseKinds = []byte{
 	kindHead, kindTree, kindBody, kindSeq, kindChannel, kindGrant, kindLostGrant, kindContent,
-	kindChunk, kindReference, kindLocal, kindRecord, kindDue, kindAccess, kindNames, kindResync, kindIndex,
+	kindChunk, kindReference, kindLocal, kindRecord, kindDue, kindAccess, kindNames, kindResync, kindPurges, kindIndex,
 	kindCounters,
 }
 
@@ -106,6 +107,8 @@ func (s scope) reference(sha256 [32]byte, id string) []byte {
 func (s scope) local(owner, id string) []byte {
 	return append(appendTerminated(s.prefix(kindLocal, len(owner)+2+len(id)), owner), id...)
 }
+
+func (s scope) purges() []byte { return s.prefix(kindPurges, 0) }
 
 func (s scope) record(key []byte) []byte {
 	return append(s.prefix(kindRecord, len(key)), key...)

@@ -31,7 +31,8 @@ func (p *preparation) prepare() (*changeSet, Rev, error) {
 		return nil, Rev{}, err
 	}
 	p.set = &changeSet{
-		db: p.collection.db, collection: p.collection.scope.collection, key: string(p.state.key), base: p.state.base,
+		db: p.collection.db, collection: p.collection.scope.collection, key: p.state.name, base: p.state.base,
+		ops: make([]op, 0, usualOps),
 	}
 	switch {
 	case !p.edit.Vector.Current.IsZero():
@@ -162,7 +163,7 @@ func (p *preparation) loadTree() error {
 	}
 	if p.state.tree == nil {
 		if len(p.state.head.Leaves) != 1 {
-			return fmt.Errorf("%w: a document with conflicts has no ancestry", ErrDamaged)
+			return fmt.Errorf("%w: with conflicts, it has no ancestry", ErrDamagedDocument)
 		}
 		p.tree = soleLeafTree(p.state.head.winner().Rev)
 		return nil

@@ -281,7 +281,7 @@ func (v *view) document(rev Rev) (*Document, error) {
 	}
 	if winner := h.winner(); rev == winner.Rev {
 		doc.Deleted, doc.Body, doc.Attachments = winner.Deleted, h.Body, winner.Attachments
-		doc.Extra = winner.Extra
+		doc.Extra, doc.Expires = winner.Extra, winner.Expires
 		return doc, nil
 	}
 	if v.reader == nil {
@@ -302,7 +302,7 @@ func (v *view) document(rev Rev) (*Document, error) {
 		return nil, ErrNotFound
 	}
 	doc.Deleted, doc.Body, doc.Attachments = stored.leaf.Deleted, stored.body, stored.leaf.Attachments
-	doc.Extra = stored.leaf.Extra
+	doc.Extra, doc.Expires = stored.leaf.Extra, stored.leaf.Expires
 	return doc, nil
 }
 
@@ -315,7 +315,20 @@ func (v *view) addHistory(doc *Document) error {
 	if doc.History == nil {
 		doc.History = []Rev{doc.Rev}
 	}
+	doc.Aside = !doc.Removed && v.aside(doc.Rev)
 	return nil
+}
+
+// aside reports whether what wins of the leaves that the viewer may see is neither a revision nor
+// descends from it.
+func (v *view) aside(rev Rev) bool {
+	for i := range v.head.Leaves {
+		if l := &v.head.Leaves[i]; v.sight.leaf(l) {
+			ancestor := v.tree.find(rev)
+			return l.Rev != rev && (ancestor < 0 || !v.tree.descends(v.tree.find(l.Rev), ancestor))
+		}
+	}
+	return false
 }
 
 func (v *view) addConflicts(doc *Document) {
@@ -346,7 +359,7 @@ func (v *view) readTree() error {
 		}
 	}
 	if len(v.head.Leaves) != 1 {
-		return fmt.Errorf("%w: a document with conflicts has no ancestry", ErrDamaged)
+		return fmt.Errorf("%w: with conflicts, it has no ancestry", ErrDamagedDocument)
 	}
 	v.tree = soleLeafTree(v.head.winner().Rev)
 	return nil

@@ -75,36 +75,51 @@ func (s *Store) sweepScope(ctx context.Context, db *Database) (int, error) {
 		Start: where.prefix(kindDue, 0), End: where.due(s.options.Now().Unix()+1, nil), KeysOnly: true,
 		Limit: maxBackgroundKeys,
 	}
-	total := 0
+	done, _, err := s.sweepRange(ctx, db, scan, nil)
+	return done, err
+}
+
+// sweepRange does what the due keys of a range ask for, page by page; of those keys only
+// that want has, unless it is nil. It returns how many things it did, and how many keys it
+// found.
+func (s *Store) sweepRange(ctx context.Context, db *Database, scan engine.Range, want func(target []byte) bool) (done, found int, err error) {
 	for {
-		keys, err := s.dueKeys(ctx, scan)
-		if err != nil || len(keys) == 0 {
-			return total, err
+		keys, last, err := s.dueKeys(ctx, scan, want)
+		if err != nil || last == nil {
+			return done, found, err
 		}
 		n, err := s.sweepPage(ctx, db, keys)
-		total += n
+		done += n
+		found += len(keys)
 		if err != nil {
-			return total, err
+			return done, found, err
 		}
-		scan.Start = append(keys[len(keys)-1], 0)
+		scan.Start = append(last, 0)
 	}
 }
 
-func (s *Store) dueKeys(ctx context.Context, scan engine.Range) (keys [][]byte, err error) {
+// dueKeys returns those of the next keys of a range that are wanted, and the last that it
+// looked at, nil if there was none.
+func (s *Store) dueKeys(ctx context.Context, scan engine.Range, want func(target []byte) bool) (keys [][]byte, last []byte, err error) {
 	err = s.engine.View(ctx, func(r engine.Reader) error {
 		pairs, failed := r.Scan(scan)
+		seen := 0
 		for key := range pairs {
-			if len(keys) == scan.Limit {
+			if seen == scan.Limit {
 				break
 			}
-			keys = append(keys, append([]byte(nil), key...))
+			seen++
+			last = append(last[:0], key...)
+			if want == nil || (len(key) > prefixSize+8 && want(key[prefixSize+8:])) {
+				keys = append(keys, append([]byte(nil), key...))
+			}
 		}
 		return failed()
 	})
 	if err != nil {
-		return nil, fmt.Errorf("looking for what is due: %w", err)
+		return nil, nil, fmt.Errorf("looking for what is due: %w", err)
 	}
-	return keys, nil
+	return keys, last, nil
 }
 
 // sweepPage does what some due keys ask for and returns how many it did. Things that do

@@ -222,14 +222,14 @@ func (t *tree) encode() []byte {
 func decodeTree(record []byte) (*tree, error) {
 	d := decoder{b: record}
 	if format := d.byte(); format != treeFormat && d.err == nil {
-		return nil, fmt.Errorf("%w: tree format %d", ErrDamaged, format)
+		return nil, fmt.Errorf("%w: tree format %d", ErrDamagedDocument, format)
 	}
 	var count int
 	if header := d.raw(4); header != nil {
 		count = int(binary.BigEndian.Uint32(header))
 	}
 	if count > len(d.b)/2 {
-		return nil, fmt.Errorf("%w: tree is cut short", ErrDamaged)
+		return nil, fmt.Errorf("%w: tree is cut short", ErrDamagedDocument)
 	}
 	t := &tree{nodes: make([]node, 0, count+1), index: make(map[treeKey]int, count+1)}
 	for i := range count {
@@ -255,7 +255,7 @@ func decodeTree(record []byte) (*tree, error) {
 		t.add(n.gen, digest, n.parent)
 	}
 	if err := d.end(); err != nil {
-		return nil, fmt.Errorf("reading a tree: %w", err)
+		return nil, fmt.Errorf("%w: reading a tree: %w", ErrDamagedDocument, err)
 	}
 	return t, nil
 }

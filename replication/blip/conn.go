@@ -17,6 +17,10 @@ type Options struct {
 	// for Limits until it is answered, or, if it wants no answer, until Handle returns.
 	// Without it all are refused.
 	Handle func(*Request)
+	// Recover, if not nil, is deferred in goroutines of the connection's own. It is to recover, and to
+	// drop the connection: what panics there, the stream of a message as it is read, would else end
+	// the process. A panic of Handle is one of Run.
+	Recover func()
 	// Limits bound what the peer may send.
 	Limits Limits
 	// Counters, if not nil, are counted up.
@@ -52,17 +56,18 @@ type socket interface {
 // Conn is one connection.
 type Conn struct {
 	ws       socket
-	cork     *cork // below ws; nil for one that was not accepted here: then ws sends pongs by itself
+	cork     *cork // below ws; nil if only the WebSocket is known
 	handle   func(*Request)
+	recovers func()
 	limits   Limits
 	counters *Counters
 
-	reading     context.Context // of reads; its end closes the WebSocket even in a closing handshake
-	stopReading context.CancelFunc
-	ended       chan struct{}  // closed when nothing is sent or received any more
-	done        chan struct{}  // closed when Run is over
-	goroutines  sync.WaitGroup // of this connection, besides Run
-	buffered    atomic.Int64   // bytes of messages in memory
+	reading     context.Context // of reads
+	stopReading func()          // ends reads, even in a closing handshake
+	ended       chan struct{}   // closed when nothing is sent or received any more
+	done        chan struct{}   // closed when Run is over
+	goroutines  sync.WaitGroup  // of this connection, besides Run
+	buffered    atomic.Int64    // bytes of messages in memory
 
 	// Only the goroutine that reads uses these.
 	decoder  decoder
@@ -75,6 +80,7 @@ type Conn struct {
 	mu        sync.Mutex
 	cause     error // why the connection has ended; nil before
 	writing   bool
+	together  int // calls of Together
 	queue     sendQueue
 	acks      []ack
 	pong      []byte                   // what a ping had that is to be answered; nil if none
@@ -96,6 +102,7 @@ func newConn(ws socket, o Options) *Conn {
 	c := &Conn{
 		ws:       ws,
 		handle:   o.Handle,
+		recovers: o.Recover,
 		limits:   o.Limits.withDefaults(),
 		counters: o.Counters,
 		ended:    make(chan struct{}),
@@ -103,6 +110,9 @@ func newConn(ws socket, o Options) *Conn {
 	}
 	if c.handle == nil {
 		c.handle = noHandler
+	}
+	if c.recovers == nil {
+		c.recovers = func() {}
 	}
 	c.reading, c.stopReading = context.WithCancel(context.Background())
 	return c

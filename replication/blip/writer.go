@@ -27,10 +27,26 @@ type turn struct {
 	size    int // how much of the message the frame may have
 }
 
+// Together calls do, and begins to send what that queues when it returns. One after the other,
+// small answers cost a goroutine and a write to the network each. Nothing else is sent meanwhile,
+// so that do must not wait for anybody.
+func (c *Conn) Together(do func()) {
+	c.mu.Lock()
+	c.together++
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.together--
+		c.kick()
+	}()
+	do()
+}
+
 // kick starts the goroutine that writes, if there is something to write and none runs. An
 // idle connection has none. c.mu is held.
 func (c *Conn) kick() {
-	if c.writing || c.cause != nil || c.idle() {
+	if c.writing || c.together > 0 || c.cause != nil || c.idle() {
 		return
 	}
 	c.writing = true
@@ -46,6 +62,13 @@ func (c *Conn) idle() bool {
 // write sends until there is nothing to send, or the connection has ended.
 func (c *Conn) write() {
 	defer c.goroutines.Done()
+	var t turn
+	defer func() { // only a panic leaves a message
+		if t.message != nil {
+			t.message.close()
+		}
+	}()
+	defer c.recovers()
 	out, content, gathered := getBuffer(), getBuffer(), getBuffer()
 	defer out.put()
 	defer content.put()
@@ -65,8 +88,8 @@ func (c *Conn) write() {
 				c.abort(err)
 			}
 		}
-		t, ok := c.nextTurn()
-		if !ok {
+		var ok bool
+		if t, ok = c.nextTurn(); !ok {
 			return
 		}
 		counted, last, err := 0, false, error(nil)
@@ -84,6 +107,7 @@ func (c *Conn) write() {
 			timer.Stop()
 		}
 		c.afterTurn(t, counted, last, err)
+		t = turn{}
 	}
 }
 

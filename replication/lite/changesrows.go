@@ -2,12 +2,11 @@ package lite
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
 // What a row of changes says about a document, as a sum (reference/blip.md 3.5).
@@ -179,8 +178,8 @@ func (p protocol) appendRows(b []byte, rows []row) []byte {
 			b = append(b, ',')
 		}
 		b = append(appendSequence(append(b, '['), rows[i].at), ',')
-		b = append(appendQuoted(b, rows[i].id), ',')
-		b = appendQuoted(b, rows[i].rev)
+		b = append(jsondoc.AppendString(b, rows[i].id), ',')
+		b = jsondoc.AppendString(b, rows[i].rev)
 		switch flags := rows[i].flags; {
 		case p >= protocol3 && flags != 0:
 			b = strconv.AppendInt(append(b, ','), int64(flags), 10)
@@ -199,17 +198,4 @@ func appendSequence(b []byte, at syncstore.Cursor) []byte {
 		return at.Append(b)
 	}
 	return append(at.Append(append(b, '"')), '"')
-}
-
-// appendQuoted appends a string in JSON.
-func appendQuoted(b []byte, s string) []byte {
-	plain := utf8.ValidString(s)
-	for i := 0; plain && i < len(s); i++ {
-		plain = s[i] >= ' ' && s[i] != '"' && s[i] != '\\'
-	}
-	if !plain {
-		text, _ := json.Marshal(s) // a string always has one
-		return append(b, text...)
-	}
-	return append(append(append(b, '"'), s...), '"')
 }

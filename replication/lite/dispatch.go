@@ -46,7 +46,7 @@ func profile(name string) (act action, ofCollection, known bool) {
 }
 
 // handle takes a request from the connection. It runs on the goroutine that reads, and hands
-// everything on. Revisions keep their order; the other requests need none.
+// everything on. Revisions keep their order, and so do subscriptions; the other requests need none.
 func (r *replication) handle(q *blip.Request) {
 	act, ofCollection, known := profile(q.Profile())
 	if !known {
@@ -66,6 +66,9 @@ func (r *replication) handle(q *blip.Request) {
 		if err := act(r, ks, q); err != nil {
 			r.refuse(q, asRefusal(err))
 		}
+	}
+	if q.Profile() == "subChanges" || q.Profile() == "unsubChanges" {
+		do = r.subscriptions.behind(r.ctx, do)
 	}
 	switch {
 	case ordered(q.Profile()):

@@ -31,7 +31,7 @@ func (f *feed) lookUp(ctx context.Context) (from syncstore.Cursor, err error) {
 	for range lookupTries {
 		last := coll.Info().Seq
 		changes, err := f.lookUpOnce(ctx)
-		if errors.Is(err, syncstore.ErrDamaged) {
+		if errors.Is(err, syncstore.ErrDamagedDocument) {
 			return f.o.since, nil // the changes name it, and send says what is the matter
 		}
 		if err != nil {

@@ -65,10 +65,10 @@ func TestDocumentIDsOf255And256Bytes(t *testing.T) {
 	t.Parallel()
 	l := newLoopback(t, nil)
 	c := l.connect(protocol3)
-	for _, n := range []int{240, 241, 255, 256, 1024} {
+	for _, n := range []int{240, 241, 255, 256, 2048} {
 		c.push(strings.Repeat("i", n), treeRev(1, "a"), `{}`)
 	}
-	c.refused(400, "rev", `{}`, "id", strings.Repeat("i", 1025), "rev", treeRev(1, "a"))
+	c.refused(400, "rev", `{}`, "id", strings.Repeat("i", 2049), "rev", treeRev(1, "a"))
 	c.push("after", treeRev(1, "a"), `{}`)
 	require.Equal(t, []string{strings.Repeat("i", 240), "after"}, c.pull(nil, "").ids())
 	require.EqualValues(t, 4, l.counters.Unfit.Load())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/caddysync/caddy-sync/replication/blip"
@@ -56,6 +57,10 @@ type feed struct {
 	answered []*batch
 	// again are revisions that the client did not take as deltas.
 	again []*wanted
+	// open are the rows that the client is not done with, by document. held is the document whose
+	// next row waits for that.
+	open map[string]*openRow
+	held string
 }
 
 // errClient: a feed fails by what the client does.
@@ -146,7 +151,7 @@ func (f *feed) next() (t todo, err error) {
 	case f.caught && !f.told && f.unanswered == 0:
 		// Before that, nothing new: else a busy collection would never have been caught up with.
 		t.tell = true
-	case following && f.more && f.caught == f.told && !f.sending && f.unanswered < maxUnanswered && len(f.answered) < maxWaiting:
+	case following && f.readable() && f.caught == f.told && f.unanswered < maxUnanswered && len(f.answered) < maxWaiting:
 		t.announce = true
 	case len(f.again) > 0:
 		t.again, f.again = f.again[0], f.again[1:]
@@ -159,6 +164,11 @@ func (f *feed) next() (t todo, err error) {
 		t.end = true
 	}
 	return t, nil
+}
+
+// readable reports whether there may be changes to tell of now. f.mu is held.
+func (f *feed) readable() bool {
+	return (f.more || len(f.found) > 0) && f.held == "" && !f.sending
 }
 
 func (f *feed) loop(ctx context.Context) error {
@@ -206,6 +216,10 @@ func (f *feed) announce(ctx context.Context) error {
 	rows, err := f.gather(ctx)
 	if err != nil {
 		return fmt.Errorf("reading changes: %w", err)
+	}
+	rows, later := f.admit(ctx, rows)
+	if len(later) > 0 {
+		f.found = slices.Concat(later, f.found)
 	}
 	if len(f.found) == 0 && (!f.more || f.live.Cursor().Compare(syncstore.At(f.began)) >= 0) {
 		f.caught = true
@@ -279,12 +293,13 @@ func (f *feed) deliver(ctx context.Context, b *batch) error {
 	if err != nil {
 		return err
 	}
-	for i, known := range answer.known {
-		if known == nil {
+	for i := range b.rows {
+		if i >= len(answer.known) || answer.known[i] == nil {
+			f.done(b.rows[i].id)
 			continue
 		}
 		w := &wanted{
-			row: b.rows[i], known: known, history: answer.history,
+			row: b.rows[i], known: answer.known[i], history: answer.history,
 			replace: answer.replacements || f.o.replacements, full: !f.ks.takesDeltas(),
 		}
 		if err := f.send(ctx, w); err != nil {
@@ -331,5 +346,8 @@ func (f *feed) replied(w *wanted, delta bool, err error) {
 		f.again = append(f.again, w)
 	}
 	f.mu.Unlock()
+	if !again {
+		f.done(w.id)
+	}
 	f.signal()
 }

@@ -1,6 +1,9 @@
 package lite
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // jobs runs a connection's requests, a few at once and the others in their order. It has
 // goroutines only while there is something to do: an idle replication costs none.
@@ -91,6 +94,29 @@ func (j *jobs) next() (job func()) {
 		j.waiting = nil
 	}
 	return job
+}
+
+// line has jobs done one after the other, though they run beside each other.
+type line struct {
+	// last is closed when the last job is over, nil if there was none.
+	last chan struct{}
+}
+
+// behind is job, to be begun in this order, which waits for those before.
+func (l *line) behind(ctx context.Context, job func()) func() {
+	before, over := l.last, make(chan struct{})
+	l.last = over
+	return func() {
+		defer close(over)
+		if before != nil {
+			select {
+			case <-before:
+			case <-ctx.Done():
+				return
+			}
+		}
+		job()
+	}
 }
 
 // close drops what waits and waits for what runs.

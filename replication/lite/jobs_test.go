@@ -42,6 +42,21 @@ func TestAJobThatPanicsDoesNotStopTheOthers(t *testing.T) {
 	j.close()
 }
 
+func TestJobsOfALineWaitForThoseBefore(t *testing.T) {
+	t.Parallel()
+	j := jobs{most: 3, recovered: func() { _ = recover() }}
+	var l line
+	var done []int // without a lock: they do not overlap
+	release, over := make(chan struct{}), make(chan struct{})
+	j.do(l.behind(t.Context(), func() { <-release; done = append(done, 1); panic("fault") }))
+	j.do(l.behind(t.Context(), func() { done = append(done, 2) }))
+	j.do(l.behind(t.Context(), func() { done = append(done, 3); close(over) }))
+	close(release)
+	<-over
+	require.Equal(t, []int{1, 2, 3}, done)
+	j.close()
+}
+
 // The connection does not count requests that want no answer, however long they take.
 func TestRequestsThatWantNoAnswerAreBounded(t *testing.T) {
 	t.Parallel()

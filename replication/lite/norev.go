@@ -14,5 +14,7 @@ func (f *feed) sendNoRev(ctx context.Context, w *wanted, code int, reason string
 		blip.Property{Name: "id", Value: w.id}, blip.Property{Name: "rev", Value: w.rev},
 		blip.Property{Name: "sequence", Value: string(appendSequence(nil, w.at))},
 		blip.Property{Name: "error", Value: strconv.Itoa(code)}, blip.Property{Name: "reason", Value: reason})
-	return f.ks.r.conn.Send(ctx, &blip.Message{Properties: p, NoReply: true})
+	err := f.ks.r.conn.Send(ctx, &blip.Message{Properties: p, NoReply: true})
+	f.done(w.id)
+	return err
 }

@@ -101,7 +101,7 @@ func TestProposeChangesRefusesRowsNotLists(t *testing.T) {
 	t.Parallel()
 	l := newLoopback(t, nil)
 	c := l.connect(protocol3)
-	rows := `[[],["a"],[1,2],"a",null,{},["","1-aa"],["a",""],["a","1-"],["a","0-aa"],["a","x"],["a","1-aa",7],["a","1-aa","x"],` +
+	rows := `[[],["a"],[1,2],"a",null,{},["","1-aa"],["a",""],["a","1-a b"],["a","0-aa"],["a","x"],["a","1-aa",7],["a","1-aa","x"],` +
 		`["a","` + versionAt(1, sourceX) + `"],["a","1-aa","` + versionAt(1, sourceX) + `"],["a","1-aa"]]`
 	require.Equal(t, "["+strings.TrimSuffix(strings.Repeat("400,", 15), ",")+"]", string(c.must("proposeChanges", rows).Body))
 	c.refused(400, "proposeChanges", `{}`)

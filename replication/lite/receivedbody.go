@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
@@ -68,7 +69,7 @@ func appendMember(object []byte, m jsondoc.Member) []byte {
 	} else {
 		object = append(object, ',')
 	}
-	object = appendQuoted(object, m.Name)
+	object = jsondoc.AppendString(object, m.Name)
 	object = append(object, ':')
 	return append(object, m.Value...)
 }
@@ -170,22 +171,9 @@ func readAttachment(name string, text []byte) (attachment, error) {
 	case a.digest == "" && a.data == nil:
 		return a, refuse(http.StatusBadRequest, "The attachment "+strconv.Quote(name)+" has neither a digest nor data.")
 	}
-	if !fitsHeader(a.contentType) {
+	if !syncstore.FitsHeader(a.contentType) {
 		// What an app wrote there is no reason to refuse its document.
 		a.contentType = ""
 	}
 	return a, nil
-}
-
-// fitsHeader reports whether a content type can be given back in a header.
-func fitsHeader(text string) bool {
-	if len(text) > 255 {
-		return false
-	}
-	for i := range len(text) {
-		if c := text[i]; c < ' ' || c >= 0x7f {
-			return false
-		}
-	}
-	return true
 }

@@ -83,6 +83,9 @@ func asRefusal(err error) *refusal {
 		refused := later("The server's disk is full.", err)
 		refused.drop = dropLater
 		return refused
+	case errors.Is(err, syncstore.ErrDamagedDocument):
+		// It will not heal: the client is to report it, and to go on with the others.
+		return &refusal{domain: domainHTTP, code: http.StatusInternalServerError, text: "The document is damaged.", cause: err}
 	case errors.Is(err, syncstore.ErrUnavailable), errors.Is(err, syncstore.ErrNoDatabase):
 		return later("The server takes no writes at the moment.", err)
 	}

@@ -22,8 +22,9 @@ func TestErrorsAsClientsUnderstandThem(t *testing.T) {
 		syncstore.ErrBadVersion: 422, syncstore.ErrBadID: 400, syncstore.ErrBadRevision: 400, syncstore.ErrBadHistory: 400,
 		syncstore.ErrMissingStub: 400, jsondoc.ErrSyntax: 400, jsondoc.ErrDuplicate: 400, jsondoc.ErrUTF8: 400, jsondoc.ErrDepth: 400,
 		jsondoc.ErrNotObject: 400, jsondoc.ErrNotArray: 400, jsondoc.ErrNotString: 400, syncstore.ErrUnavailable: 503,
-		syncstore.ErrInsufficientStorage: 503, syncstore.ErrNoDatabase: 503, syncstore.ErrDamaged: 503, syncstore.ErrUploadExpired: 503,
-		errors.New("anything"): 503, syncstore.ErrClockAhead: 503, syncstore.ErrRejected: 403,
+		syncstore.ErrInsufficientStorage: 503, syncstore.ErrNoDatabase: 503, syncstore.ErrDamaged: 503, syncstore.ErrDamagedDocument: 500,
+		syncstore.ErrUploadExpired: 503,
+		errors.New("anything"):     503, syncstore.ErrClockAhead: 503, syncstore.ErrRejected: 403,
 		&access.RejectionError{Status: 403, Reason: "no"}: 403, &access.RejectionError{Status: 401, Reason: "no"}: 403,
 		&access.RejectionError{Status: 500, Reason: "Exception in JS sync function"}: 503,
 	} {
@@ -33,6 +34,7 @@ func TestErrorsAsClientsUnderstandThem(t *testing.T) {
 		require.NotEmpty(t, refusal.text)
 	}
 	require.Zero(t, asRefusal(&access.RejectionError{Status: 500}).drop, "it would fail at once again")
+	require.Zero(t, asRefusal(syncstore.ErrDamagedDocument).drop, "it will not heal")
 	require.Equal(t, dropAfter, asRefusal(syncstore.ErrUnavailable).drop, "a client sends it again only by a new connection")
 	require.Equal(t, dropLater, asRefusal(syncstore.ErrClockAhead).drop)
 }

@@ -58,6 +58,8 @@ type replication struct {
 	// unfit is for the warning of the first document that is left out.
 	unfit sync.Once
 	push  pushQueue
+	// subscriptions are requests that begin or end a feed. For the goroutine that reads alone.
+	subscriptions line
 }
 
 // newReplication makes a replication, of which the connection is to be set.
@@ -73,7 +75,7 @@ func newReplication(s *Server, p Peer, version protocol, id string) *replication
 }
 
 func (r *replication) options() blip.Options {
-	return blip.Options{Handle: r.handle, Limits: r.limits(), Counters: &r.server.counters.Counters}
+	return blip.Options{Handle: r.handle, Recover: r.recovered, Limits: r.limits(), Counters: &r.server.counters.Counters}
 }
 
 func (r *replication) limits() blip.Limits {

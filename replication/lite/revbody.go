@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
 // removedBody says to a client that the document is not its user's any more: it purges it.
@@ -54,9 +55,9 @@ func appendAttachments(b []byte, attachments []syncstore.Attachment) []byte {
 		} else {
 			b = append(b, ',')
 		}
-		b = append(appendQuoted(b, a.Name), ":{"...)
+		b = append(jsondoc.AppendString(b, a.Name), ":{"...)
 		if a.ContentType != "" {
-			b = append(appendQuoted(append(b, `"content_type":`...), a.ContentType), ',')
+			b = append(jsondoc.AppendString(append(b, `"content_type":`...), a.ContentType), ',')
 		}
 		b = append(append(append(b, `"digest":"`...), a.Content.SHA1Digest()...), `","length":`...)
 		b = strconv.AppendInt(b, a.Content.Length, 10)

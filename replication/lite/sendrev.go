@@ -42,7 +42,7 @@ func (f *feed) send(ctx context.Context, w *wanted) error {
 		return f.sendRev(ctx, w, &syncstore.Document{ID: w.id, Removed: true, Deleted: w.flags&rowDeleted != 0}, w.rev)
 	case errors.Is(err, syncstore.ErrNotFound):
 		return f.sendNoRev(ctx, w, http.StatusNotFound, "missing")
-	case errors.Is(err, syncstore.ErrDamaged):
+	case errors.Is(err, syncstore.ErrDamagedDocument):
 		// It will not heal. If the feed stopped at it, the client would get nothing any more.
 		f.ks.r.logger.Error("a document cannot be replicated", zap.Error(err))
 		return f.sendNoRev(ctx, w, http.StatusInternalServerError, "The document is damaged.")
@@ -58,12 +58,19 @@ func (f *feed) requested(ctx context.Context, w *wanted) (*syncstore.Document, e
 	}
 	o.Viewer, o.History = f.ks.r.peer.Viewer, true
 	doc, err := f.ks.coll.Get(ctx, w.id, o)
-	if err == nil && doc.Vector.Current != o.Version && !o.Version.IsZero() {
+	switch {
+	case err != nil:
+		return nil, err
+	case doc.Vector.Current != o.Version && !o.Version.IsZero():
 		// The document's vector is that of a later version: what this one had seen is not
 		// known, and without that the client would take it for a conflict.
 		return nil, syncstore.ErrNotFound
+	case doc.Aside:
+		// The client may have the current one, which it has pushed meanwhile, and would take
+		// this one for news.
+		return nil, syncstore.ErrNotFound
 	}
-	return doc, err
+	return doc, nil
 }
 
 // nameRev says how to read the revision that a client names: by a version, or a tree ID.
@@ -141,7 +148,10 @@ func (f *feed) sendRev(ctx context.Context, w *wanted, doc *syncstore.Document, 
 	if len(attachments) == 0 && delta == nil {
 		m.NoReply = true
 		r.server.counters.DocumentsPulled.Add(1)
-		return r.conn.Send(ctx, m)
+		queued := f.untilSent(m, w.id)
+		err := r.conn.Send(ctx, m)
+		queued()
+		return err
 	}
 	if err := f.begins(ctx); err != nil {
 		return err

@@ -130,6 +130,25 @@ func TestUnsubChangesEndsAFeedAndIsNeverAnError(t *testing.T) { // row 22
 	require.Equal(t, []string{"b0", "b1"}, p.ids())
 }
 
+// The client does not wait for the answer to the one before it sends the other, and the first takes
+// its time to be read.
+func TestSubscriptionsAreTakenInTheirOrder(t *testing.T) {
+	t.Parallel()
+	l := newLoopback(t, nil)
+	ids := `{"docIDs":["x"` + strings.Repeat(`,"y"`, 2000) + "]}" // in one frame
+	for range 20 {
+		c := l.connect(protocol3)
+		answers := make(chan error, 2)
+		for _, m := range []*blip.Message{message("subChanges", ids, "continuous", "true"), message("unsubChanges", "")} {
+			require.NoError(t, c.conn.Start(c.ctx, m, func(_ *blip.Response, err error) { answers <- err }))
+		}
+		require.NoError(t, <-answers)
+		require.NoError(t, <-answers)
+		c.must("subChanges", "", "continuous", "true") // else it is followed already
+		c.close()
+	}
+}
+
 func TestUnansweredFeedsAreBounded(t *testing.T) {
 	t.Parallel()
 	l := newLoopback(t, nil)

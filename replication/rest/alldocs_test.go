@@ -14,7 +14,7 @@ import (
 type allDocsPage struct {
 	Total     int    `json:"total_rows"`
 	Offset    int    `json:"offset"`
-	UpdateSeq string `json:"update_seq"`
+	UpdateSeq uint64 `json:"update_seq"`
 	Rows      []struct {
 		ID    string          `json:"id"`
 		Key   json.RawMessage `json:"key"`
@@ -51,7 +51,7 @@ func TestAllDocsListsLiveDocumentsByTheBytesOfTheirIDs(t *testing.T) {
 	require.Equal(t, "B _design/x a b é ～ 😀", page.keys(), "UTF-16 would put the last two the other way")
 	require.Equal(t, 7, page.Total)
 	require.Zero(t, page.Offset)
-	require.Equal(t, "9", page.UpdateSeq)
+	require.Equal(t, uint64(9), page.UpdateSeq)
 	require.Equal(t, revs[3].String(), page.Rows[0].Value.Rev)
 	require.Nil(t, page.Rows[0].Doc)
 }

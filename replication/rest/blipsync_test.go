@@ -18,7 +18,7 @@ func blipSite(t *testing.T, refuse error, options ...siteOption) (*site, *[]Hand
 				return refuse
 			}
 			taken = append(taken, h)
-			w.WriteHeader(http.StatusAccepted)
+			w.WriteHeader(http.StatusSwitchingProtocols)
 			return nil
 		}
 	})...)
@@ -30,8 +30,8 @@ func TestHandshakeKnowsWhoAsks(t *testing.T) {
 	t.Parallel()
 	s, taken := blipSite(t, nil, allDatabases)
 	s.runAll([]scenario{
-		{name: "signed in", path: "/notes/_blipsync", status: 202},
-		{name: "read-only", path: "/notes/_blipsync", header: map[string]string{"Authorization": "Bearer reader"}, status: 202},
+		{name: "signed in", path: "/notes/_blipsync", status: 101},
+		{name: "read-only", path: "/notes/_blipsync", header: map[string]string{"Authorization": "Bearer reader"}, status: 101},
 		{name: "nobody", path: "/notes/_blipsync", header: map[string]string{"Authorization": ""}, status: 401, has: []string{"Login required"}},
 		{name: "names do not leak", path: "/none/_blipsync", status: 401},
 		{name: "of the database, not of a collection", path: "/notes._default.items/_blipsync", status: 404},
@@ -51,7 +51,7 @@ func TestHandshakeKnowsWhoAsks(t *testing.T) {
 	require.True(t, (*taken)[1].Principal.ReadOnly)
 
 	office, taken := blipSite(t, nil, adminSite)
-	office.run(scenario{name: "an administrator sees everything", path: "/notes/_blipsync", status: 202})
+	office.run(scenario{name: "an administrator sees everything", path: "/notes/_blipsync", status: 101})
 	require.Nil(t, (*taken)[0].Viewer)
 	newSite(t).run(scenario{name: "where nobody replicates", path: "/notes/_blipsync", status: 404})
 }
@@ -79,10 +79,10 @@ func TestDecision12_HandshakesOfOtherOrigins(t *testing.T) {
 	s.runAll([]scenario{
 		{name: "cookie, from elsewhere", path: "/notes/_blipsync", header: evil, status: 403},
 		{name: "cookie, from elsewhere, old browser", path: "/notes/_blipsync", header: old, status: 403},
-		{name: "cookie, from the app", path: "/notes/_blipsync", header: app, status: 202},
-		{name: "cookie, no browser", path: "/notes/_blipsync", header: map[string]string{"Authorization": "", "Cookie": "s=alice"}, status: 202},
+		{name: "cookie, from the app", path: "/notes/_blipsync", header: app, status: 101},
+		{name: "cookie, no browser", path: "/notes/_blipsync", header: map[string]string{"Authorization": "", "Cookie": "s=alice"}, status: 101},
 		{name: "guest, from elsewhere", path: "/notes/_blipsync", header: map[string]string{"Authorization": "", "Origin": "https://evil.example"}, status: 403},
-		{name: "bearer", path: "/notes/_blipsync", header: map[string]string{"Origin": "https://evil.example"}, status: 202},
+		{name: "bearer", path: "/notes/_blipsync", header: map[string]string{"Origin": "https://evil.example"}, status: 101},
 	})
 }
 
@@ -103,7 +103,7 @@ func TestHandshakeDoesNotReachClosedCollections(t *testing.T) {
 		var opened *syncstore.Collection
 		opened, err := s.db.OpenCollection(t.Context(), "_default", "gone")
 		require.NoError(t, err)
-		s.run(scenario{path: "/notes/_blipsync", status: 202})
+		s.run(scenario{path: "/notes/_blipsync", status: 101})
 		c, ok := (*taken)[0].Collection("_default", "gone")
 		require.Equal(t, admin, ok)
 		if admin {

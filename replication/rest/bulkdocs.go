@@ -305,6 +305,5 @@ func (w *bulkWriter) row(result *bulkResult) {
 		b = appendQuoted(b, result.rev)
 	}
 	b = append(b, ',')
-	b = appendErrorMembers(b, answer)
-	*w.out.buf = append(b, '}')
+	*w.out.buf = append(appendStatus(appendErrorMembers(b, answer), answer), '}')
 }

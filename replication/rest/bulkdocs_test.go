@@ -30,7 +30,7 @@ func TestBulkDocs(t *testing.T) {
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &rows))
 	require.Len(t, rows, 7)
 	require.Equal(t, map[string]any{"ok": true, "id": "new", "rev": rows[0]["rev"]}, rows[0])
-	require.Equal(t, map[string]any{"id": "old", "error": "conflict", "reason": "Document update conflict."}, rows[1])
+	require.Equal(t, map[string]any{"id": "old", "error": "conflict", "reason": "Document update conflict.", "status": 409.0}, rows[1])
 	require.Regexp(t, `^[0-9a-f]{32}$`, rows[2]["id"])
 	require.Equal(t, true, rows[3]["ok"])
 	require.Equal(t, "0-1", rows[4]["rev"])
@@ -152,7 +152,7 @@ func TestEvaluatorRefusals(t *testing.T) {
 	s.db.Default().SetPolicy(syncstore.Policy{Evaluator: evaluator})
 	s.runAll([]scenario{
 		{method: http.MethodPut, path: "/notes/x", body: `{}`, status: 403, has: []string{`{"error":"forbidden","reason":"not yours"}`}},
-		bulkScenario("row", `{"docs":[{"_id":"x"}]}`, 201, `{"id":"x","error":"forbidden","reason":"not yours"}`),
+		bulkScenario("row", `{"docs":[{"_id":"x"}]}`, 201, `{"id":"x","error":"forbidden","reason":"not yours","status":403}`),
 	})
 	require.Equal(t, int64(2), evaluator.calls.Load())
 }
@@ -182,7 +182,7 @@ func FuzzBulkDocsBody(f *testing.F) {
 		r.Header.Set("Authorization", "Bearer alice")
 		before := s.db.Info().Seq
 		w := httptest.NewRecorder()
-		s.ServeHTTP(w, r, http.NotFoundHandler())
+		serveNoted(s.Handler, w, r, http.NotFoundHandler())
 		switch {
 		case w.Code >= 500:
 			t.Fatalf("%d: %s", w.Code, w.Body)

@@ -16,7 +16,8 @@ type wanted struct {
 	rev       syncstore.Rev // zero: all leaves
 	revText   string
 	attsSince []syncstore.Rev
-	err       *answerError // the entry is malformed; the others are answered
+	ancestry
+	err *answerError // the entry is malformed; the others are answered
 }
 
 // bulkGet answers POST /{db}/_bulk_get, in JSON or, if Accept asks for it, in parts.
@@ -100,6 +101,10 @@ func parseWanted(text []byte) (wanted, error) {
 			if errors.Is(err, errBadRev) {
 				entry.err, err = errBadRev, nil
 			}
+		case "revs_limit", "revs_from":
+			if err = entry.parseMember(name, value); errors.Is(err, errBadRev) {
+				entry.err, err = errBadRev, nil
+			}
 		default:
 			err = jsondoc.Check(value)
 		}
@@ -148,6 +153,7 @@ func (g *bulkGetter) missing() *answerError {
 func (g *bulkGetter) shapeFor(entry *wanted, doc *syncstore.Document) shape {
 	s := g.o.shape
 	s.conflicts, s.deletedConflicts = false, false
+	s.ancestry = entry.or(s.ancestry)
 	if entry.attsSince != nil {
 		s.attachments = true
 		s.since = newestAncestor(doc.History, entry.attsSince)
@@ -244,7 +250,8 @@ func (g *bulkGetter) mixedEntry(out *stream, parts boundary, entry *wanted) erro
 	fail := func(rev string, answer *answerError) {
 		b := parts.appendBoundary(*out.buf)
 		b = append(b, "Content-Type: application/json; error=\"true\"\r\n\r\n"...)
-		*out.buf = appendGetFailure(b, entry, rev, answer)
+		b = appendGetFailure(b, entry, rev, answer)
+		*out.buf = append(appendStatus(b[:len(b)-1], answer), '}')
 	}
 	if refused != nil {
 		fail(entry.revText, refused)

@@ -18,11 +18,11 @@ func (h *Handler) changes(rq *request) error {
 	if err != nil {
 		return err
 	}
-	options, err := parseChangesOptions(p, rq.r.Header.Get("Last-Event-ID"))
-	if err != nil {
-		return err
+	if feed, err := p.text("feed"); err == nil && feed == "websocket" && rq.r.Method != http.MethodHead {
+		return h.changesSocket(rq)
 	}
-	if err := h.prepareFunction(rq, p, options.filter.function); err != nil {
+	options, err := h.feedOptions(rq, p)
+	if err != nil {
 		return err
 	}
 	rq.query = nil // a feed may be open for hours
@@ -32,6 +32,15 @@ func (h *Handler) changes(rq *request) error {
 	f := h.newChangeFeed(rq, collectionChanges{rq.coll, rq.db}, options)
 	defer f.close()
 	return f.run(rq.r.Context())
+}
+
+// feedOptions reads the options of a feed, also of one on a WebSocket.
+func (h *Handler) feedOptions(rq *request, p params) (changesOptions, error) {
+	options, err := parseChangesOptions(p, rq.r.Header.Get("Last-Event-ID"))
+	if err != nil {
+		return changesOptions{}, err
+	}
+	return options, h.prepareFunction(rq, p, options.filter.function)
 }
 
 // changesHead answers without a body, and so without waiting.

@@ -129,7 +129,7 @@ func (w *docWriter) appendAttachments(ctx context.Context, attachments []syncsto
 		if i > 0 {
 			b = append(b, ',')
 		}
-		w.out.keep(append(appendAttachmentHead(b, &attachments[i]), `,"data":"`...))
+		w.out.keep(append(appendAttachmentHead(b, &attachments[i], attachments[i].Digest), `,"data":"`...))
 		if err := w.appendContent(ctx, attachments[i].Content); err != nil {
 			return fmt.Errorf("reading attachment content: %w", err)
 		}

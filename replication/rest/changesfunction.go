@@ -181,13 +181,13 @@ func (f *changeFeed) passes(ctx context.Context, row *docRow) (bool, error) {
 		some = some || passed[i]
 	}
 	if some && row.leaves != nil {
-		row.keepLeaves(passed)
+		row.keepLeaves(&f.seqs, passed)
 	}
 	return some, nil
 }
 
 // keepLeaves writes the row anew, with the leaves that passed.
-func (r *docRow) keepLeaves(passed []bool) {
+func (r *docRow) keepLeaves(seqs *sequences, passed []bool) {
 	c := *r.change
 	c.Leaves = nil
 	for i, leaf := range r.change.Leaves {
@@ -195,7 +195,7 @@ func (r *docRow) keepLeaves(passed []bool) {
 			c.Leaves = append(c.Leaves, leaf)
 		}
 	}
-	r.text = appendChange(r.text[:0], &c, true)
+	r.text = seqs.appendChange(r.text[:0], &c, true)
 }
 
 // keepChange keeps what passes needs to ask about each leaf.

@@ -14,6 +14,7 @@ const (
 	feedLongpoll
 	feedContinuous
 	feedEventSource
+	feedWebSocket
 )
 
 const (
@@ -31,7 +32,7 @@ const (
 type changesOptions struct {
 	feed feedKind
 	// since is the position to go on from. With now, the current one is taken.
-	since syncstore.Cursor
+	since feedPosition
 	now   bool
 	// limit is how many rows go out at most, -1 if any number. CouchDB reads 0 as 1,
 	// and so do we.
@@ -84,8 +85,10 @@ func (o *changesOptions) parseFeed(p params) error {
 		o.feed = feedContinuous
 	case "eventsource":
 		o.feed = feedEventSource
+	case "websocket":
+		o.feed = feedWebSocket
 	default:
-		return badRequest("Unknown feed; try normal, longpoll, continuous or eventsource.")
+		return badRequest("Unknown feed; try normal, longpoll, continuous, eventsource or websocket.")
 	}
 	return nil
 }

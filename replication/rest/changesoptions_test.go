@@ -32,7 +32,7 @@ func TestChangesOptionsHaveDefaults(t *testing.T) {
 func TestChangesOptionsComeFromQueryAndBody(t *testing.T) {
 	t.Parallel()
 	want := changesOptions{
-		feed: feedLongpoll, since: syncstore.At(7), limit: 25, descending: false, allLeaves: true,
+		feed: feedLongpoll, since: feedPosition{at: syncstore.At(7)}, limit: 25, descending: false, allLeaves: true,
 		docs: docOptions{include: true, conflicts: true, attachments: true}, heartbeat: 10 * time.Second, timeout: 5 * time.Second,
 	}
 	inQuery, err := optionsOf(t,
@@ -47,7 +47,7 @@ func TestChangesOptionsComeFromQueryAndBody(t *testing.T) {
 
 	both, err := optionsOf(t, "since=9&limit=3", `{"since":7,"limit":25,"feed":"continuous"}`)
 	require.NoError(t, err)
-	require.Equal(t, syncstore.At(9), both.since, "the query goes before the body")
+	require.Equal(t, syncstore.At(9), both.since.at, "the query goes before the body")
 	require.Equal(t, 3, both.limit)
 	require.Equal(t, feedContinuous, both.feed)
 }
@@ -69,7 +69,7 @@ func TestChangesOptionsAreBounded(t *testing.T) {
 		{"timeout=0", func(o *changesOptions) any { return o.timeout }, time.Duration(0)},
 		{"timeout=99999999999999999999999", func(o *changesOptions) any { return o.timeout }, 15 * time.Minute},
 		{"since=now", func(o *changesOptions) any { return o.now }, true},
-		{"since=5&descending=true", func(o *changesOptions) any { return o.since }, syncstore.Cursor{}},
+		{"since=5&descending=true", func(o *changesOptions) any { return o.since.at }, syncstore.Cursor{}},
 	} {
 		o, err := optionsOf(t, test.query, "")
 		require.NoError(t, err, test.query)
@@ -83,7 +83,7 @@ func TestLastEventIDGoesBeforeSinceForEventSourcesOnly(t *testing.T) {
 	for feed, want := range map[string]syncstore.Cursor{"eventsource": syncstore.At(12), "continuous": syncstore.At(3)} {
 		o, err := parseChangesOptions(params{query: url.Values{"feed": {feed}, "since": {"3"}}}, "12")
 		require.NoError(t, err)
-		require.Equal(t, want, o.since, feed)
+		require.Equal(t, want, o.since.at, feed)
 	}
 	_, err := parseChangesOptions(params{query: url.Values{"feed": {"eventsource"}}}, "x")
 	require.Error(t, err)
@@ -92,7 +92,6 @@ func TestLastEventIDGoesBeforeSinceForEventSourcesOnly(t *testing.T) {
 func TestChangesOptionsThatMeanNothingAreRefused(t *testing.T) {
 	t.Parallel()
 	for query, status := range map[string]int{
-		"feed=websocket":               400,
 		"feed=Normal":                  400,
 		"style=none":                   400,
 		"since=-5":                     400,

@@ -21,7 +21,7 @@ func TestRowsAreJSONWhateverTheID(t *testing.T) {
 			{Rev: []byte("2-b")}, {Rev: []byte("1-a"), Deleted: true},
 		}}
 		for _, all := range []bool{false, true} {
-			text := append(appendChange(nil, change, all), '}')
+			text := append((&sequences{}).appendChange(nil, change, all), '}')
 			var row struct {
 				Seq     uint64
 				ID      string
@@ -49,7 +49,7 @@ func TestDecision34_RowsOfAnAccessEventNameIt(t *testing.T) {
 		`{"seq":7,"id":"d","changes":[{"rev":"1-a"}],"deleted":true,"removed":["a"]}`: {Seq: 7, Deleted: true, Removed: []string{"a"}},
 	} {
 		change.ID, change.Leaves = []byte("d"), leaves
-		require.Equal(t, want, string(append(appendChange(nil, &change, false), '}')))
+		require.Equal(t, want, string(append((&sequences{}).appendChange(nil, &change, false), '}')))
 	}
 }
 
@@ -61,7 +61,7 @@ func BenchmarkAppendChange(b *testing.B) {
 	buf := make([]byte, 0, 256)
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = append(appendChange(buf[:0], change, true), '}')
+		buf = append((&sequences{}).appendChange(buf[:0], change, true), '}')
 	}
 }
 
@@ -86,7 +86,7 @@ func BenchmarkChangesPage(b *testing.B) {
 			w: w, r: httptest.NewRequest(http.MethodGet, "/", nil), db: db, coll: db.Default(),
 			principal: &auth.Principal{}, started: time.Now(),
 		}
-		o := changesOptions{since: syncstore.At(uint64(rows % 4000)), limit: 1000, allLeaves: true}
+		o := changesOptions{since: feedPosition{at: syncstore.At(uint64(rows % 4000))}, limit: 1000, allLeaves: true}
 		f := h.newChangeFeed(rq, collectionChanges{rq.coll, rq.db}, o)
 		if err := f.run(b.Context()); err != nil {
 			b.Fatal(err)

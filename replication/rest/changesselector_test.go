@@ -40,7 +40,7 @@ func TestSelectorByPOSTAsPouchDBSendsIt(t *testing.T) {
 		{name: "without the name of the filter", method: "POST", path: "_changes", body: `{"selector":{"_id":"b"}}`,
 			want: []string{`"id":"b"`}, not: []string{`"id":"a"`}},
 		{name: "missing", method: "POST", path: path, body: `{}`, status: 400, want: []string{`needs the option selector`}},
-		{name: "no object", method: "POST", path: path, body: `{"selector":["a"]}`, status: 400, want: []string{`must be a JSON object`}},
+		{name: "no object", method: "POST", path: path, body: `{"selector":["a"]}`, status: 400, want: []string{`expected a JSON object`}},
 		{name: "unknown operator", method: "POST", path: path, body: `{"selector":{"a":{"$like":"x"}}}`, status: 400,
 			want: []string{`"error":"bad_request"`, `a.$like: there is no such operator; there are $lt,`}},
 		{name: "wrong argument", method: "POST", path: path, body: `{"selector":{"a":{"$in":"x"}}}`, status: 400,

@@ -12,34 +12,31 @@ import (
 // sinceNow is what a client asks for that wants only what comes.
 const sinceNow = "now"
 
-// parseSince reads where a client wants to go on (DECISIONS 34): "S" and "E:S" as we write
-// them, what Sync Gateway writes beside these, and CouchDB's "N-…", whose tail means
-// nothing here. A number that no sequence can reach is as good as any above the current
-// one.
-func parseSince(text string) (syncstore.Cursor, error) {
+// parseSince reads where a client wants to go on (DECISIONS 34): "S" and "E:S" with or
+// without a tail, as we write them, what Sync Gateway writes beside these, and CouchDB's
+// "N-…". A number that no sequence can reach is as good as any above the current one.
+func parseSince(text string) (feedPosition, error) {
 	if text == "" {
-		return syncstore.Cursor{}, nil
+		return feedPosition{}, nil
 	}
 	sequence := text
 	if text[0] == '"' {
 		if json.Unmarshal([]byte(text), &sequence) != nil {
-			return syncstore.Cursor{}, badSince(text)
+			return feedPosition{}, badSince(text)
 		}
 		if sequence == "" {
-			return syncstore.Cursor{}, nil
+			return feedPosition{}, nil
 		}
 	}
-	if number, tail, ok := strings.Cut(sequence, "-"); ok {
-		if tail == "" || !decimal(number) {
-			return syncstore.Cursor{}, badSince(sequence)
-		}
-		sequence = number
+	number, tail, ok := cutTail(sequence)
+	if !ok {
+		return feedPosition{}, badSince(sequence)
 	}
-	at, err := syncstore.ParseCursor(inRange(sequence))
+	at, err := syncstore.ParseCursor(inRange(number))
 	if err != nil {
-		return syncstore.Cursor{}, badSince(sequence)
+		return feedPosition{}, badSince(sequence)
 	}
-	return at, nil
+	return feedPosition{at: at, tail: tail}, nil
 }
 
 // inRange makes the largest number of each that is larger.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
@@ -96,6 +97,8 @@ type shape struct {
 	conflicts        bool
 	deletedConflicts bool
 	localSeq         bool
+	expiry           bool
+	seqs             sequences // with localSeq
 	// attachments: their content goes with the document, for those attached after
 	// generation since.
 	attachments bool
@@ -104,6 +107,9 @@ type shape struct {
 	follows bool
 	// info is the value of _revs_info, nil for none.
 	info []byte
+	// packed: a document that is a part of its own may be compressed.
+	packed bool
+	ancestry
 }
 
 // readOptions are the query parameters of a read.
@@ -122,7 +128,8 @@ func parseReadOptions(rq *request) (readOptions, error) {
 	err := rq.flags(map[string]*bool{
 		"revs": &o.revs, "conflicts": &o.conflicts, "deleted_conflicts": &o.deletedConflicts,
 		"local_seq": &o.localSeq, "attachments": &o.attachments, "latest": &o.latest, "revs_info": &o.revsInfo,
-		"meta": &meta,
+		"show_exp": &o.expiry,
+		"meta":     &meta,
 		// Content is stored decoded, so there is never an encoding to tell of.
 		"att_encoding_info": &encoding,
 	})
@@ -131,6 +138,14 @@ func parseReadOptions(rq *request) (readOptions, error) {
 	}
 	if meta {
 		o.conflicts, o.deletedConflicts, o.revsInfo = true, true, true
+	}
+	o.packed = headerHas(rq.r.Header["X-Accept-Part-Encoding"], gzipEncoding)
+	if err := o.parseQuery(rq); err != nil {
+		return o, err
+	}
+	if o.localSeq {
+		info := rq.coll.Info()
+		o.seqs = sequencesOf(&info)
 	}
 	if text := rq.query.Get("rev"); text != "" {
 		if o.rev, err = parseRev(text); err != nil {
@@ -153,7 +168,7 @@ func parseReadOptions(rq *request) (readOptions, error) {
 // plain reports whether the answer depends on nothing but the revision, so that its ID
 // can be an entity tag.
 func (o *readOptions) plain() bool {
-	return !o.revs && !o.conflicts && !o.deletedConflicts && !o.localSeq && !o.attachments && !o.revsInfo
+	return !o.revs && !o.conflicts && !o.deletedConflicts && !o.localSeq && !o.expiry && !o.attachments && !o.revsInfo
 }
 
 func (o *readOptions) needsHistory() bool { return o.revs || o.revsInfo || o.attsSince != nil }
@@ -211,11 +226,10 @@ func appendStubs(b []byte, doc *syncstore.Document, s shape) []byte {
 			b = append(b, ',')
 		}
 		a := &doc.Attachments[i]
-		b = appendAttachmentLength(appendAttachmentHead(b, a), a)
 		if s.sends(a) {
-			b = append(b, `,"follows":true}`...)
+			b = append(appendAttachmentLength(appendAttachmentHead(b, a, contentDigest(a)), a), `,"follows":true}`...)
 		} else {
-			b = append(b, `,"stub":true}`...)
+			b = append(appendAttachmentLength(appendAttachmentHead(b, a, a.Digest), a), `,"stub":true}`...)
 		}
 	}
 	return append(b, '}')
@@ -238,15 +252,19 @@ func appendHead(b []byte, doc *syncstore.Document, s shape) []byte {
 	} else if doc.Deleted {
 		b = append(b, `,"_deleted":true`...)
 	}
+	if s.expiry && !doc.Expires.IsZero() {
+		b = append(b, `,"_exp":"`...)
+		b = append(doc.Expires.UTC().AppendFormat(b, time.RFC3339), '"')
+	}
 	if s.localSeq {
 		b = append(b, `,"_local_seq":`...)
-		b = strconv.AppendUint(b, doc.Seq, 10)
+		b = s.seqs.appendJSON(b, syncstore.At(doc.Seq))
 	}
 	if s.revs && len(doc.History) > 0 {
 		b = append(b, `,"_revisions":{"start":`...)
 		b = strconv.AppendUint(b, doc.History[0].Gen, 10)
 		b = append(b, `,"ids":[`...)
-		for i, rev := range doc.History {
+		for i, rev := range s.cut(doc.History) {
 			if i > 0 {
 				b = append(b, ',')
 			}
@@ -271,14 +289,14 @@ func appendHead(b []byte, doc *syncstore.Document, s shape) []byte {
 
 // appendAttachmentHead appends "name":{… without how the content comes, and its length,
 // which does not stand beside the content itself.
-func appendAttachmentHead(b []byte, a *syncstore.Attachment) []byte {
+func appendAttachmentHead(b []byte, a *syncstore.Attachment, digest string) []byte {
 	b = appendQuoted(b, a.Name)
 	b = append(b, `:{"content_type":`...)
 	b = appendQuoted(b, contentType(a))
 	b = append(b, `,"revpos":`...)
 	b = strconv.AppendUint(b, a.RevPos, 10)
 	b = append(b, `,"digest":`...)
-	return appendQuoted(b, a.Digest)
+	return appendQuoted(b, digest)
 }
 
 func appendAttachmentLength(b []byte, a *syncstore.Attachment) []byte {
@@ -295,7 +313,7 @@ func contentType(a *syncstore.Attachment) string {
 
 // writeDocument writes a document with the content of its attachments in base64.
 func (h *Handler) writeDocument(rq *request, out *stream, doc *syncstore.Document, s shape) error {
-	if !s.attachments || s.follows || len(doc.Attachments) == 0 {
+	if !s.attachments || s.follows && allFollow(doc, &s) || len(doc.Attachments) == 0 {
 		*out.buf = appendDocument(*out.buf, doc, s)
 		return out.drain()
 	}
@@ -305,11 +323,15 @@ func (h *Handler) writeDocument(rq *request, out *stream, doc *syncstore.Documen
 		if i > 0 {
 			*out.buf = append(*out.buf, ',')
 		}
-		if !s.sends(a) {
-			*out.buf = append(appendAttachmentLength(appendAttachmentHead(*out.buf, a), a), `,"stub":true}`...)
+		switch {
+		case !s.sends(a):
+			*out.buf = append(appendAttachmentLength(appendAttachmentHead(*out.buf, a, a.Digest), a), `,"stub":true}`...)
+			continue
+		case s.follows && nameable(a):
+			*out.buf = append(appendAttachmentLength(appendAttachmentHead(*out.buf, a, contentDigest(a)), a), `,"follows":true}`...)
 			continue
 		}
-		*out.buf = append(appendAttachmentHead(*out.buf, a), `,"data":"`...)
+		*out.buf = append(appendAttachmentHead(*out.buf, a, a.Digest), `,"data":"`...)
 		if err := h.writeBase64(rq, out, a); err != nil {
 			return err
 		}

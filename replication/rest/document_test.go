@@ -32,7 +32,7 @@ func TestDocumentRoundTrip(t *testing.T) {
 		{name: "odd flag", path: "/notes/doc1?revs=maybe", status: 400},
 		{name: "malformed query", path: "/notes/doc1?rev=%zz", status: 400, has: []string{"query"}},
 		{name: "method", method: http.MethodPatch, path: "/notes/doc1", status: 405, headers: map[string]string{
-			"Allow": "GET, HEAD, PUT, DELETE, OPTIONS",
+			"Allow": "GET, HEAD, PUT, DELETE, COPY, OPTIONS",
 		}},
 	})
 }
@@ -69,7 +69,7 @@ func TestDocumentIDs(t *testing.T) {
 		put("escaped underscore", "/notes/%5Ffoo"),
 		put("nothing", "/notes//att"),
 		put("design without a name", "/notes/_design/"),
-		put("too long", "/notes/"+strings.Repeat("x", 1025)),
+		put("too long", "/notes/"+strings.Repeat("x", 2049)),
 		put("control character", "/notes/a%00b"),
 		put("not UTF-8", "/notes/a%ffb"),
 		{name: "unknown endpoint", path: "/notes/_nothing", status: 404},
@@ -163,7 +163,8 @@ func TestDecision26_BadBodiesAreRefused(t *testing.T) {
 		"invalid UTF-8":       "{\"a\":\"\xff\"}",
 		"too deep":            `{"a":` + strings.Repeat("[", 600) + strings.Repeat("]", 600) + `}`,
 		"unknown member":      `{"_foo":1}`,
-		"expiry":              `{"_exp":1}`,
+		"expiry":              `{"_exp":"soon"}`,
+		"expiry of a list":    `{"_exp":[1]}`,
 		"_deleted is a text":  `{"_deleted":"true"}`,
 		"attachments array":   `{"_attachments":[]}`,
 		"attachment number":   `{"_attachments":{"a":1}}`,

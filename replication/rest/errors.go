@@ -136,7 +136,7 @@ func errorRules() []errorRule {
 		{syncstore.ErrNoDatabase, fixed(errNoDatabaseFile)},
 		{syncstore.ErrBadDatabaseName, fixed(&answerError{
 			status: http.StatusBadRequest, name: "illegal_database_name",
-			reason: "A database name begins with a-z and has only a-z, 0-9 and _$()+- after that.",
+			reason: "A database name begins with a-z and has only a-z, 0-9 and _$()+-/ after that.",
 		})},
 		{syncstore.ErrInsufficientStorage, insufficientStorage},
 		{syscall.ENOSPC, insufficientStorage},
@@ -256,6 +256,12 @@ func appendErrorMembers(b []byte, answer *answerError) []byte {
 	b = appendQuoted(b, answer.name)
 	b = append(b, `,"reason":`...)
 	return appendQuoted(b, string(bytes.ToValidUTF8([]byte(answer.reason), []byte("\uFFFD"))))
+}
+
+// appendStatus appends the status of a document's failure among others, as Sync Gateway
+// does: Couchbase Lite 1 knows few of the names.
+func appendStatus(b []byte, answer *answerError) []byte {
+	return strconv.AppendInt(append(b, `,"status":`...), int64(answer.status), 10)
 }
 
 // logFailure logs what an operator has to know: failures of the server, but not of a sync

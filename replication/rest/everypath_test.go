@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddysync/caddy-sync/auth"
 	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 )
 
@@ -21,6 +22,7 @@ import (
 type gate struct {
 	*site
 	admin *Handler
+	wires map[*Handler]*wire // for WebSockets, made when they are needed
 }
 
 func newGate(tb testing.TB, options ...siteOption) *gate {
@@ -73,7 +75,7 @@ func (g *gate) as(who, method, path, body string, header ...string) *httptest.Re
 		r.Header.Set("Authorization", "Bearer "+who)
 	}
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r, http.NotFoundHandler())
+	serveNoted(h, w, r, http.NotFoundHandler())
 	return w
 }
 
@@ -121,7 +123,13 @@ type readPath struct {
 	// list: the document is found, not named: it is not in the answer at all if it may not
 	// be read.
 	list bool
+	// socket: the path is a feed on a WebSocket, and body its options.
+	socket bool
 }
+
+// offers reports whether the path compares revisions: the document is in the answer if it is
+// not there.
+func (p *readPath) offers() bool { return p.name == "_revs_diff" || p.name == "_missing_revs" }
 
 func readPaths() []readPath {
 	paths := []readPath{
@@ -147,6 +155,9 @@ func readPaths() []readPath {
 		{name: "_all_docs of a key", path: `_all_docs?key="ID"&include_docs=true`, has: "body", list: true},
 		{name: "_all_docs", path: "_all_docs", has: "id", list: true},
 		{name: "_all_docs with documents", path: "_all_docs?include_docs=true&attachments=true&descending=true", has: "body", list: true},
+		{name: "_all_docs/queries", method: http.MethodPost, path: "_all_docs/queries", body: `{"queries":[{"key":"ID","include_docs":true}]}`, has: "body", list: true},
+		{name: "_all_docs/queries of keys", method: http.MethodPost, path: "_all_docs/queries", body: `{"queries":[{"keys":["ID"],"include_docs":true}]}`, has: "body"},
+		{name: "_missing_revs", method: http.MethodPost, path: "_missing_revs", body: `{"ID":["REV"]}`},
 		{name: "_revs_diff", method: http.MethodPost, path: "_revs_diff", body: `{"ID":["REV"]}`},
 		{name: "_changes of one", path: `_changes?filter=_doc_ids&doc_ids=["ID"]&include_docs=true`, has: "body", list: true},
 		{name: "_changes by channel", path: "_changes?filter=sync_gateway/bychannel&channels=*&include_docs=true", has: "body", list: true},
@@ -181,7 +192,43 @@ func readPaths() []readPath {
 			readPath{name: feed + " backwards", path: path + "&descending=true&include_docs=true", has: "body", list: true},
 			readPath{name: feed + " by POST", method: http.MethodPost, path: path, body: `{"include_docs":true,"active_only":true,"revocations":true}`, has: "body", list: true})
 	}
-	return paths
+	return append(paths,
+		readPath{name: "websocket", path: "_changes?feed=websocket", body: `{}`, has: "id", list: true, socket: true},
+		readPath{
+			name: "websocket with documents", path: "_changes?feed=websocket", socket: true,
+			body: `{"include_docs":true,"conflicts":true,"style":"all_docs","accept_encoding":"gzip"}`, has: "body", list: true,
+		},
+		readPath{
+			name: "websocket by channel", path: "_changes?feed=websocket", socket: true,
+			body: `{"filter":"sync_gateway/bychannel","channels":"*","revocations":true}`, has: "id", list: true,
+		})
+}
+
+// listen reads a feed on a WebSocket until it has caught up.
+func (g *gate) listen(who, path, options string) string {
+	g.t.Helper()
+	h := g.Handler
+	if who == "admin" {
+		h, who = g.admin, ""
+	}
+	if g.wires == nil {
+		g.wires = map[*Handler]*wire{}
+	}
+	if g.wires[h] == nil {
+		g.wires[h] = newWire(g.t, h)
+	}
+	s, _, err := g.wires[h].dial(who, path)
+	require.NoError(g.t, err)
+	require.NoError(g.t, s.ws.Write(g.t.Context(), websocket.MessageText, []byte(options)))
+	var all strings.Builder
+	for {
+		message := s.next()
+		if message == "[]" {
+			require.NoError(g.t, s.ws.CloseNow())
+			return all.String()
+		}
+		all.WriteString(message)
+	}
 }
 
 // giveViews stores what readPaths ask for of a design document, and gives its views to users.
@@ -220,6 +267,10 @@ func (g *gate) try(who string, p readPath, doc stored) (status int, answer strin
 	header := []string{}
 	if p.accept != "" {
 		header = []string{"Accept", p.accept}
+	}
+	if p.socket {
+		answer := g.listen(who, "/notes/"+path, p.body)
+		return http.StatusOK, strings.NewReplacer(doc.id, "ID", doc.rev, "REV").Replace(answer)
 	}
 	w := g.as(who, method, "/notes/"+path, fill.Replace(p.body), header...)
 	var all bytes.Buffer
@@ -287,7 +338,7 @@ func (g *gate) check(t *testing.T, who string, p readPath, doc stored, reads boo
 	if reads {
 		require.Equal(t, http.StatusOK, status, "%s: %s", about, answer)
 		require.Contains(t, answer, word, about)
-		if p.name == "_revs_diff" {
+		if p.offers() {
 			require.NotContains(t, answer, "ID", about)
 		}
 		return
@@ -318,7 +369,7 @@ func TestF99_UnreadableAndMissingMayBothBeForbidden(t *testing.T) {
 		g.check(t, "alice", p, doc, false)
 		status, answer := g.try("alice", p, doc)
 		switch {
-		case p.list || p.name == "_revs_diff":
+		case p.list || p.offers():
 		case strings.HasPrefix(p.name, "_bulk_get"), strings.HasPrefix(p.name, "_all_docs"):
 			require.Equal(t, http.StatusOK, status)
 			require.Contains(t, answer, `"error":"forbidden"`, p.name)
@@ -360,7 +411,7 @@ func TestDocumentsThatWereLostLeaveAStub(t *testing.T) {
 			require.NotContains(t, answer, "content-of", p.name)
 			byName := strings.Contains(p.path+p.body, "REV")
 			switch {
-			case p.list || strings.HasPrefix(p.name, "attachment") || p.name == "_revs_diff" || strings.HasSuffix(p.name, "latest"):
+			case p.list || strings.HasPrefix(p.name, "attachment") || p.offers() || strings.HasSuffix(p.name, "latest"):
 			case byName:
 				require.Equal(t, http.StatusOK, status, p.name)
 				require.Contains(t, answer, stub, p.name)

@@ -30,6 +30,7 @@ type changeFeed struct {
 	out    *feedWriter
 	lease  *feedLease
 	docs   *docWriter // nil without include_docs
+	seqs   sequences
 
 	at    syncstore.Cursor // where reading goes on
 	shown syncstore.Cursor // everything up to it is in the answer, or was filtered out
@@ -58,20 +59,26 @@ type docRow struct {
 
 func (h *Handler) newChangeFeed(rq *request, source changeSource, o changesOptions) *changeFeed {
 	lease := newFeedLease(rq, func() (heldLease, error) { return h.take(rq) })
+	if o.live() {
+		lease.stopping, lease.gone = h.Streams, source.Done()
+	}
+	return newFeed(h, rq, source, lease, o)
+}
+
+func newFeed(h *Handler, rq *request, source changeSource, lease *feedLease, o changesOptions) *changeFeed {
 	o.access.Viewer = rq.viewer()
+	info := source.Info()
+	seqs := sequencesOf(&info)
 	f := &changeFeed{
-		o: o, source: source, lease: lease, at: o.since, left: o.limit,
+		o: o, source: source, lease: lease, seqs: seqs, at: seqs.resolve(o.since), left: o.limit,
 		out:   &feedWriter{h: h, rq: rq, lease: lease},
 		plain: plain(o.access.Viewer, source.Policy(), &o.access),
 	}
 	if o.now {
-		f.at = syncstore.At(source.Info().Seq)
+		f.at = syncstore.At(info.Seq)
 	}
 	if o.docs.include {
 		f.docs = &docWriter{source: source, viewer: rq.viewer(), out: f.out, o: o.docs, oneLine: o.feed.lines()}
-	}
-	if o.live() {
-		lease.stopping, lease.gone = h.Streams, source.Done()
 	}
 	return f
 }
@@ -99,7 +106,7 @@ func (f *changeFeed) run(ctx context.Context) error {
 		return err
 	}
 	last, pending, known := f.end()
-	f.out.keep(f.o.feed.appendEnd(f.out.held(), last, pending, known))
+	f.out.keep(f.o.feed.appendEnd(f.out.held(), string(f.seqs.append(nil, last)), pending, known))
 	return f.out.finish()
 }
 
@@ -221,7 +228,7 @@ func (f *changeFeed) take(ctx context.Context, c *syncstore.Change) error {
 	if f.docs != nil || selecting {
 		f.rows = append(f.rows, docRow{
 			at: c.Cursor(), id: string(c.ID), rev: string(c.Leaves[0].Rev), lost: c.Revoked || len(c.Removed) > 0,
-			text: appendChange(nil, c, f.o.allLeaves),
+			text: f.seqs.appendChange(nil, c, f.o.allLeaves),
 		})
 		if f.o.filter.function != nil && f.o.allLeaves && len(c.Leaves) > 1 {
 			f.rows[len(f.rows)-1].keepChange(c)
@@ -230,8 +237,8 @@ func (f *changeFeed) take(ctx context.Context, c *syncstore.Change) error {
 	}
 	feed := f.o.feed
 	b := feed.appendBefore(f.out.held(), f.sent == 0)
-	b = append(appendChange(b, c, f.o.allLeaves), '}')
-	f.out.keep(feed.appendAfter(b, c.Cursor()))
+	b = append(f.seqs.appendChange(b, c, f.o.allLeaves), '}')
+	f.out.keep(feed.appendAfter(b, &f.seqs, c.Cursor()))
 	f.sent++
 	return nil
 }
@@ -260,7 +267,7 @@ func (f *changeFeed) drain(ctx context.Context) error {
 				return fmt.Errorf("reading the document of a change: %w", err)
 			}
 		}
-		f.out.keep(feed.appendAfter(append(f.out.held(), '}'), row.at))
+		f.out.keep(feed.appendAfter(append(f.out.held(), '}'), &f.seqs, row.at))
 		f.sent++
 		f.shown = row.at
 	}

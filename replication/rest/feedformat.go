@@ -39,6 +39,8 @@ func (k feedKind) appendBefore(b []byte, first bool) []byte {
 	switch {
 	case k == feedEventSource:
 		return append(b, "data: "...)
+	case k == feedWebSocket:
+		return append(b, ',') // of the first of a message, its opening bracket is made
 	case k == feedContinuous:
 		return b
 	case first:
@@ -48,11 +50,11 @@ func (k feedKind) appendBefore(b []byte, first bool) []byte {
 }
 
 // appendAfter appends what ends a row.
-func (k feedKind) appendAfter(b []byte, at syncstore.Cursor) []byte {
+func (k feedKind) appendAfter(b []byte, seqs *sequences, at syncstore.Cursor) []byte {
 	switch k {
 	case feedEventSource:
 		b = append(b, "\nid: "...)
-		b = at.Append(b)
+		b = seqs.append(b, at)
 		return append(b, "\n\n"...)
 	case feedContinuous:
 		return append(b, '\n')
@@ -71,7 +73,7 @@ func (k feedKind) appendHeartbeat(b []byte) []byte {
 // appendEnd appends what completes the answer. The last sequence is always a string
 // (DECISIONS 34). To an event source it is an event of its own name, which a page's
 // onmessage does not get, and the ID that the browser comes back with.
-func (k feedKind) appendEnd(b []byte, last syncstore.Cursor, pending uint64, known bool) []byte {
+func (k feedKind) appendEnd(b []byte, last string, pending uint64, known bool) []byte {
 	switch k {
 	case feedEventSource:
 		b = append(b, `event: last_seq`+"\n"+`data: {`...)
@@ -81,7 +83,7 @@ func (k feedKind) appendEnd(b []byte, last syncstore.Cursor, pending uint64, kno
 		b = append(b, "\n],\n"...)
 	}
 	b = append(b, `"last_seq":"`...)
-	b = last.Append(b)
+	b = append(b, last...)
 	b = append(b, '"')
 	if known {
 		b = append(b, `,"pending":`...)
@@ -91,9 +93,10 @@ func (k feedKind) appendEnd(b []byte, last syncstore.Cursor, pending uint64, kno
 	return k.appendAfterEnd(b, last)
 }
 
-func (k feedKind) appendAfterEnd(b []byte, last syncstore.Cursor) []byte {
-	if k.lines() {
-		return k.appendAfter(b, last)
+func (k feedKind) appendAfterEnd(b []byte, last string) []byte {
+	if k != feedEventSource {
+		return append(b, '\n')
 	}
-	return append(b, '\n')
+	b = append(append(b, "\nid: "...), last...)
+	return append(b, "\n\n"...)
 }

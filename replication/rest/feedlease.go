@@ -21,8 +21,9 @@ type heldLease interface {
 // It costs no goroutine, except while a write to a client that does not read is stuck:
 // only then somebody else has to notice the end, and cut the connection.
 type feedLease struct {
-	take    func() (heldLease, error)
-	control *http.ResponseController
+	take func() (heldLease, error)
+	// cut makes a stuck write fail.
+	cut     func()
 	started time.Time
 	// Live feeds end also with the server and with the database.
 	stopping, gone <-chan struct{}
@@ -36,7 +37,10 @@ type feedLease struct {
 }
 
 func newFeedLease(rq *request, take func() (heldLease, error)) *feedLease {
-	return &feedLease{take: take, control: http.NewResponseController(rq.w), started: rq.started}
+	control := http.NewResponseController(rq.w)
+	return &feedLease{take: take, started: rq.started, cut: func() {
+		_ = control.SetWriteDeadline(time.Unix(1, 0)) // where it cannot, the server's own limits hold
+	}}
 }
 
 // hold takes the lease, if it is not held already.
@@ -134,7 +138,7 @@ func (l *feedLease) watchWrite() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.written == written { // still the same write; the connection is not yet another's
-		_ = l.control.SetWriteDeadline(time.Unix(1, 0)) // where it cannot, the server's own limits hold
+		l.cut()
 	}
 }
 

@@ -87,10 +87,13 @@ func (f *changeFeed) follow(ctx context.Context) error {
 			continue
 		}
 		if f.o.heartbeat == 0 {
-			return nil
+			if f.o.feed != feedWebSocket { // which has no timeout, as with Sync Gateway
+				return nil
+			}
+			timer.Reset(interval)
+			continue
 		}
-		f.out.keep(f.o.feed.appendHeartbeat(f.out.held()))
-		if err := f.out.send(); err != nil {
+		if err := f.out.heartbeat(f.o.feed); err != nil {
 			return err
 		}
 		timer.Reset(interval)

@@ -62,6 +62,62 @@ func TestLiveFeedsStayWithinTheirMemory(t *testing.T) {
 	}
 }
 
+// socketMemory is the bar of DESIGN section 7 for a live feed on a WebSocket, in bytes. No
+// window is kept.
+const socketMemory = 24 << 10
+
+// Not parallel: it measures the memory of the process.
+func TestSocketFeedsStayWithinTheirMemory(t *testing.T) {
+	const feeds = 200
+	for _, options := range []string{`{"since":"now","heartbeat":60000}`, `{"since":"now","accept_encoding":"gzip","style":"all_docs"}`} {
+		_, db := badgerStore(t)
+		server := httptest.NewServer(socketServer(db))
+		conns := make([]net.Conn, feeds)
+		for i := range conns {
+			conn, err := net.Dial("tcp", server.Listener.Addr().String())
+			require.NoError(t, err)
+			conns[i] = conn
+		}
+		before := inUse()
+		for _, conn := range conns {
+			_, err := fmt.Fprint(conn, "GET /?feed=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+				"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+			require.NoError(t, err)
+			// A masked text frame whose mask is zero.
+			_, err = conn.Write(append([]byte{0x81, 0x80 | byte(len(options)), 0, 0, 0, 0}, options...))
+			require.NoError(t, err)
+			require.NoError(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
+			readUntil(t, conn, "[]")
+		}
+		var rev syncstore.Rev
+		for range 3 {
+			rev = writeEdits(t, db, syncstore.Edit{ID: "a-document", Parent: rev})[0]
+		}
+		for _, conn := range conns {
+			readUntil(t, conn, "a-document")
+		}
+		runtime.GC() // stacks shrink by half each time
+		runtime.GC()
+		each := (inUse() - before) / feeds
+		t.Logf("%s: %d bytes a feed", options, each)
+		require.Less(t, each, uint64(socketMemory), options)
+		for _, conn := range conns {
+			require.NoError(t, conn.Close())
+		}
+		server.Close()
+	}
+}
+
+func socketServer(db *syncstore.Database) http.Handler {
+	h := &Handler{take: func(*request) (heldLease, error) { return newFakeLease(), nil }}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rq := &request{w: w, r: r, db: db, coll: db.Default(), principal: &auth.Principal{Name: "alice"}, started: time.Now(), query: r.URL.Query()}
+		if err := h.changesSocket(rq); err != nil {
+			panic(err)
+		}
+	})
+}
+
 func feedServer(db *syncstore.Database) http.Handler {
 	h := &Handler{}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

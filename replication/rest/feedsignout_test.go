@@ -50,7 +50,7 @@ func TestDecision38_RevokedFeedsEndOverTheNetwork(t *testing.T) {
 	site := func(service *auth.Service) http.Handler {
 		h, err := New(Config{Store: store, Auth: service, Site: auth.Site{CookiePath: "/"}, Databases: []string{"notes"}})
 		require.NoError(t, err)
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(w, r, http.NotFoundHandler()) })
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serveNoted(h, w, r, http.NotFoundHandler()) })
 	}
 	server := httptest.NewServer(site(start(true)))
 	t.Cleanup(server.Close)

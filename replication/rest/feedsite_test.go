@@ -49,7 +49,7 @@ func feedSite(tb testing.TB) (http.Handler, *syncstore.Database) {
 	h, err := newHandler(Config{Store: store, Databases: []string{"notes"}}, signedIn{})
 	require.NoError(tb, err)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.ServeHTTP(w, r, http.NotFoundHandler())
+		serveNoted(h, w, r, http.NotFoundHandler())
 	}), db
 }
 

@@ -17,6 +17,8 @@ type feedWriter struct {
 	h     *Handler
 	rq    *request
 	lease *feedLease
+	// socket, if not nil, is where the pieces go, as messages.
+	socket *feedSocket
 	// live: what is sent must reach the client at once.
 	live bool
 	buf  *[]byte
@@ -61,6 +63,11 @@ func (w *feedWriter) send() error {
 	w.lease.beginWrite()
 	defer w.lease.endWrite()
 	w.rq.answered = true
+	if w.socket != nil {
+		rows, err := w.socket.send(w.held())
+		w.keep(rows[:0])
+		return err
+	}
 	if b := w.held(); len(b) > 0 {
 		if _, err := w.rq.w.Write(b); err != nil {
 			return fmt.Errorf("sending changes: %w", err)
@@ -70,7 +77,7 @@ func (w *feedWriter) send() error {
 	if !w.live {
 		return nil
 	}
-	if err := w.lease.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := http.NewResponseController(w.rq.w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return fmt.Errorf("sending changes: %w", err)
 	}
 	return nil
@@ -95,8 +102,28 @@ func (w *feedWriter) finish() error {
 // the time of a request would cut it.
 func (w *feedWriter) open() {
 	w.live = true
-	_ = w.lease.control.SetReadDeadline(time.Time{}) // not every connection has deadlines
-	_ = w.lease.control.SetWriteDeadline(time.Time{})
+	control := http.NewResponseController(w.rq.w)
+	_ = control.SetReadDeadline(time.Time{}) // not every connection has deadlines
+	_ = control.SetWriteDeadline(time.Time{})
+}
+
+// heartbeat sends a sign of life.
+func (w *feedWriter) heartbeat(feed feedKind) error {
+	if w.socket != nil {
+		w.lease.beginWrite()
+		defer w.lease.endWrite()
+		return w.socket.heartbeat()
+	}
+	w.keep(feed.appendHeartbeat(w.held()))
+	return w.send()
+}
+
+// caughtUp tells the client of a WebSocket that it has all there was.
+func (w *feedWriter) caughtUp() error {
+	w.lease.beginWrite()
+	defer w.lease.endWrite()
+	w.rq.answered = true
+	return w.socket.caughtUp()
 }
 
 // rest gives the buffer back until there is something to send again.

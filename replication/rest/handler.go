@@ -46,6 +46,9 @@ type Config struct {
 	// Replicate answers a handshake of Couchbase Lite. An error before anything was answered
 	// is a *HandshakeError. nil: there is no such replication.
 	Replicate func(http.ResponseWriter, *http.Request, Handshake) error
+	// Detach runs what goes on after its request is over, a feed on a WebSocket, with a context
+	// of its own; an error says that it is too late for that. Default: a goroutine.
+	Detach func(run func(context.Context)) error
 }
 
 // Policy is what a database's configuration means for REST.
@@ -190,6 +193,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next http.Ha
 	}
 	rq := &request{w: w, r: r, docID: to.doc, attName: to.att, item: to.item, part: to.part, started: time.Now()}
 	h.commonHeaders(rq)
+	h.lite1Headers(rq)
 	h.corsHeaders(rq)
 	if r.Method == http.MethodOptions {
 		h.preflight(rq, to)
@@ -232,6 +236,9 @@ func (h *Handler) signIn(rq *request, to target, act action) error {
 	}
 	rq.dbName, rq.keyspace = to.db, to.keyspace
 	rq.db = db
+	if to.kind == kindUnknown && formerSignIn(to.doc) {
+		return errFormerSignIn
+	}
 	if to.collection() {
 		return h.signInCollection(rq, to, act)
 	}

@@ -422,7 +422,29 @@ func (m *leakModel) listen(ctx context.Context, user, feed string) *answer {
 				panic(cut)
 			}
 		}()
-		m.ServeHTTP(a, r, http.NotFoundHandler())
+		serveNoted(m.Handler, a, r, http.NotFoundHandler())
+	}()
+	return a
+}
+
+// listenOnSocket opens a feed on a WebSocket for a user; its rows become lines.
+func (m *leakModel) listenOnSocket(w *wire, user, options string) *answer {
+	a, s := newAnswer(), w.open(user, options)
+	go func() {
+		for {
+			text, err := s.read()
+			if err != nil {
+				return
+			}
+			var rows []json.RawMessage
+			if text != "" && json.Unmarshal([]byte(text), &rows) != nil {
+				panic(text)
+			}
+			for _, row := range rows {
+				_, _ = a.Write(append(row, '\n'))
+			}
+			_ = a.FlushError()
+		}
 	}()
 	return a
 }
@@ -438,8 +460,12 @@ func TestNobodyIsSentWhatIsNotTheirs(t *testing.T) {
 				m := newLeakModel(t, seed)
 				ctx, hangUp := context.WithCancel(t.Context())
 				feeds := map[string][]*answer{}
+				sockets := newWire(t, m.Handler)
 				for _, user := range m.users {
-					feeds[user] = []*answer{m.listen(ctx, user, "continuous"), m.listen(ctx, user, "eventsource")}
+					feeds[user] = []*answer{
+						m.listen(ctx, user, "continuous"), m.listen(ctx, user, "eventsource"),
+						m.listenOnSocket(sockets, user, `{"include_docs":true,"conflicts":true,"style":"all_docs","revocations":true,"accept_encoding":"gzip"}`),
+					}
 				}
 				m.note()
 				for range 80 {

@@ -50,12 +50,22 @@ func TestLocalDocumentsBelongToTheirOwner(t *testing.T) {
 	runExchanges(t, site, exchanges)
 }
 
+// CouchDB and PouchDB's suite have it so: the document is taken, its attachments are not.
+func TestLocalDocumentsKeepNoAttachments(t *testing.T) {
+	t.Parallel()
+	site, _ := feedSite(t)
+	runExchanges(t, site, []exchange{
+		{name: "write", method: "PUT", path: "_local/x", body: `{"a":1,"_attachments":{"a.txt":{"data":"YQ=="}}}`, status: 201},
+		{name: "read", path: "_local/x?attachments=true", want: []string{`{"_id":"_local/x","_rev":"0-1","a":1}`}},
+		{name: "attachment", path: "_local/x/a.txt", status: 400},
+	})
+}
+
 func TestLocalDocumentsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	site, _ := feedSite(t)
 	attachments := []string{`"reason":"_local documents do not accept attachments."`}
 	runExchanges(t, site, []exchange{
-		{name: "attachments", method: "PUT", path: "_local/x", body: `{"_attachments":{"a":{"data":""}}}`, status: 400, want: attachments},
 		{name: "attachment", path: "_local/x/a.txt", status: 400, want: attachments},
 		{name: "attachment put", method: "PUT", path: "_local/x/a.txt", body: "x", status: 400, want: attachments},
 		{name: "malformed", method: "PUT", path: "_local/x", body: `{"a":`, status: 400},

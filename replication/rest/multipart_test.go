@@ -1,6 +1,9 @@
 package rest
 
 import (
+	"compress/gzip"
+	"crypto/sha1"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"mime"
@@ -157,7 +160,7 @@ func TestMultipartReads(t *testing.T) {
 	require.Len(t, parts, 7)
 	require.Equal(t, "one", parts[1])
 	require.Contains(t, parts[3], `"v":1`)
-	require.Contains(t, parts[4], `{"id":"none","rev":"1-a","error":"not_found","reason":"missing"}`)
+	require.Contains(t, parts[4], `{"id":"none","rev":"1-a","error":"not_found","reason":"missing","status":404}`)
 	require.Contains(t, parts[6], `"error":"bad_request"`)
 
 	parts = s.parts(scenario{path: "/notes/d?attachments=true", header: map[string]string{"Accept": "application/json;q=0.5, multipart/related"}})
@@ -165,13 +168,110 @@ func TestMultipartReads(t *testing.T) {
 	s.run(scenario{path: "/notes/d?attachments=true", header: map[string]string{"Accept": "application/json, multipart/related"}, has: []string{`"data":"b25l"`}})
 }
 
-func TestMultipartNamesThatNeedQuotes(t *testing.T) {
+// Couchbase Lite 1 finds the attachment of a part by its file name, between plain quotes. What
+// cannot stand there goes with the document.
+func TestMultipartNamesOfParts(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.put("q", `{"_attachments":{"a\"b\r\n.txt":{"data":""}}}`[:0]+`{"_attachments":{"é \"x\".txt":{"data":"b25l"}}}`)
-	w := s.run(scenario{path: "/notes/q?attachments=true", header: map[string]string{"Accept": "multipart/related"}})
-	require.Contains(t, w.Body.String(), "filename*=utf-8''")
-	require.Len(t, readMultipart(t, w.Header().Get("Content-Type"), w.Body), 2)
+	s.put("q", `{"_attachments":{"é x.txt":{"data":"b25l"},"blob_/photo/0":{"data":"dHdv"},"a \"b\"":{"data":"dGhyZWU="}}}`)
+	for path, accept := range map[string]string{
+		"/notes/q?attachments=true": "multipart/related", `/notes/q?open_revs=all`: "multipart/mixed",
+	} {
+		w := s.run(scenario{path: path, header: map[string]string{"Accept": accept}})
+		text := w.Body.String()
+		require.Contains(t, text, "Content-Disposition: attachment; filename=\"é x.txt\"\r\n")
+		require.Contains(t, text, "Content-Disposition: attachment; filename=\"blob_/photo/0\"\r\n")
+		require.Contains(t, text, `"length":3,"follows":true`)
+		require.Regexp(t, `"a \\"b\\"":\{"content_type":"application/octet-stream","revpos":1,"digest":"md5-[^"]*","data":"dGhyZWU="\}`, text)
+		parts := readMultipart(t, w.Header().Get("Content-Type"), w.Body)
+		require.Equal(t, []string{"two", "one"}, parts[1:])
+	}
+}
+
+// X-Accept-Part-Encoding is Couchbase Lite 1's.
+func TestMultipartJSONMayBePacked(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	long := `"text":"` + strings.Repeat("long ", 200) + `"`
+	s.put("long", `{`+long+`,"_attachments":{"a":{"data":"b25l"}}}`)
+	s.put("plain", `{`+long+`}`)
+	s.put("short", `{}`)
+	header := map[string]string{"Accept": "multipart/related", "X-Accept-Part-Encoding": "gzip"}
+	unpacked := func(w *httptest.ResponseRecorder) []string {
+		parts := readMultipart(t, w.Header().Get("Content-Type"), w.Body)
+		for i, part := range parts {
+			if !strings.HasPrefix(part, "\x1f\x8b") {
+				continue
+			}
+			r, err := gzip.NewReader(strings.NewReader(part))
+			require.NoError(t, err)
+			text, err := io.ReadAll(r)
+			require.NoError(t, err)
+			parts[i] = "packed " + string(text)
+		}
+		return parts
+	}
+	parts := unpacked(s.run(scenario{path: "/notes/long?attachments=true", header: header, has: []string{"Content-Encoding: gzip\r\nContent-Type: application/json\r\n"}}))
+	require.Len(t, parts, 2)
+	require.Regexp(t, `^packed \{"_id":"long",.*"text":"long long .*\}$`, parts[0])
+	require.Equal(t, "one", parts[1])
+	body := `{"docs":[{"id":"long"},{"id":"plain"},{"id":"short"},{"id":"none","rev":"1-a"}]}`
+	parts = unpacked(s.run(scenario{method: http.MethodPost, path: "/notes/_bulk_get?attachments=true&revs=true", body: body, header: header}))
+	require.Len(t, parts, 5)
+	require.Contains(t, parts[0], `packed {"_id":"long"`)
+	require.Contains(t, parts[2], `packed {"_id":"plain"`)
+	require.Contains(t, parts[3], `{"_id":"short"`)
+	require.Contains(t, parts[4], `"status":404`)
+	s.run(scenario{path: "/notes/long?attachments=true", header: map[string]string{"Accept": "multipart/related"}, hasNot: []string{"Content-Encoding"}})
+}
+
+// Couchbase Lite 1 for iOS packs the document's part, and that for Java does not quote the
+// file names.
+func TestMultipartPutsOfCouchbaseLite1(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	doc := `{"v":"` + strings.Repeat("x", 300) + `","_attachments":{` + follows("a b.txt", "one") + `,` + follows("c", "two") + `}}`
+	packed := strings.Replace(related(doc, `Content-Disposition: attachment; filename=a b.txt`+"\r\n\r\none", `Content-Disposition: attachment; filename=c`+"\r\n\r\ntwo"),
+		"\r\n\r\n"+doc, "\r\nContent-Encoding: gzip\r\n\r\n"+gzipped(t, doc), 1)
+	s.run(putRelatedScenario("packed", packed, 201))
+	s.runAll([]scenario{
+		{path: "/notes/m", has: []string{`"v":"xxx`}},
+		{path: "/notes/m/a%20b.txt", has: []string{"one"}},
+		{path: "/notes/m/c", has: []string{"two"}},
+	})
+	damaged := putRelatedScenario("damaged", strings.Replace(packed, "\x1f\x8b", "\x1f\x8c", 1), 400)
+	s.run(damaged)
+}
+
+// Content that came compressed is stored decoded (DECISIONS 22). Its entry keeps the digest
+// that its writer named; beside the content is the one of what is sent.
+func TestContentGoesWithItsOwnDigest(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	plain := strings.Repeat("hello ", 500)
+	packed := gzipped(t, plain)
+	for _, digest := range []func(string) string{
+		func(text string) string { return "md5-" + md5Text(text) },
+		func(text string) string {
+			sum := sha1.Sum([]byte(text))
+			return "sha1-" + base64.StdEncoding.EncodeToString(sum[:])
+		},
+	} {
+		entry := fmt.Sprintf(`"a":{"follows":true,"content_type":"text/plain","encoding":"gzip","length":%d,"encoded_length":%d,"digest":%q}`,
+			len(plain), len(packed), digest(packed))
+		put := putRelatedScenario("gzip", related(`{"_rev":"1-a","_attachments":{`+entry+`}}`, "Content-Encoding: gzip\r\n\r\n"+packed), 201)
+		id := "of" + digest("")[:3]
+		put.path = "/notes/" + id + "?new_edits=false"
+		s.run(put)
+		parts := s.parts(scenario{path: "/notes/" + id + "?attachments=true", header: map[string]string{"Accept": "multipart/related"}})
+		require.Contains(t, parts[0], `"digest":"`+digest(plain)+`"`)
+		require.Equal(t, plain, parts[1])
+		s.run(scenario{path: "/notes/" + id, has: []string{`"digest":"` + digest(packed) + `"`}})
+		for _, named := range []string{digest(packed), digest(plain)} { // a stub by either
+			rev := strings.Trim(s.run(scenario{path: "/notes/" + id}).Header().Get("Etag"), `"`)
+			s.put(id, fmt.Sprintf(`{"_rev":%q,"_attachments":{"a":{"stub":true,"digest":%q}}}`, rev, named))
+		}
+	}
 }
 
 // FuzzMultipartRelated: whatever comes is answered, and never by a failure of the
@@ -190,7 +290,7 @@ func FuzzMultipartRelated(f *testing.F) {
 		r.Header["Content-Type"] = []string{contentType}
 		r.Header.Set("Authorization", "Bearer alice")
 		w := httptest.NewRecorder()
-		s.ServeHTTP(w, r, http.NotFoundHandler())
+		serveNoted(s.Handler, w, r, http.NotFoundHandler())
 		if w.Code >= 500 {
 			t.Fatalf("%d: %s", w.Code, w.Body)
 		}

@@ -2,11 +2,13 @@ package rest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
 	"strconv"
+	"strings"
 
 	"github.com/caddysync/caddy-sync/syncstore"
 )
@@ -48,7 +50,15 @@ func (h *Handler) putRelated(rq *request, boundary string) error {
 // multipart bodies have their large parts elsewhere.
 func readPart(part *multipart.Part, limit int64) ([]byte, error) {
 	var held bytes.Buffer
-	capped := &cappedReader{source: part, limit: min(limit, maxPartText), left: min(limit, maxPartText)}
+	limit = min(limit, maxPartText)
+	capped := &cappedReader{source: part, limit: limit, left: limit}
+	if strings.EqualFold(part.Header.Get("Content-Encoding"), gzipEncoding) { // by Couchbase Lite 1 for iOS
+		unzipped, err := gzip.NewReader(part)
+		if err != nil {
+			return nil, multipartError(err)
+		}
+		capped.source = unzipped
+	}
 	if _, err := held.ReadFrom(capped); err != nil {
 		return nil, multipartError(err)
 	}
@@ -81,7 +91,7 @@ func (h *Handler) readParts(
 		if len(pending) == 0 {
 			return nil, badRequest("The multipart body has more parts than the document has attachments that follow.")
 		}
-		at := partOwner(part.FileName(), pending)
+		at := partOwner(fileName(part), pending)
 		a := pending[at]
 		pending = append(pending[:at], pending[at+1:]...)
 		e, err := h.storePart(rq, p, part, a)
@@ -94,6 +104,15 @@ func (h *Handler) readParts(
 		return nil, badRequest("The content of the attachment " + strconv.Quote(pending[0].name) + " did not follow.")
 	}
 	return sent, nil
+}
+
+// fileName is the file name of a part. Couchbase Lite 1 neither quotes nor encodes it.
+func fileName(part *multipart.Part) string {
+	if name := part.FileName(); name != "" {
+		return name
+	}
+	_, name, _ := strings.Cut(part.Header.Get("Content-Disposition"), "filename=")
+	return strings.Trim(name, `" `)
 }
 
 func partOwner(name string, pending []*incomingAttachment) int {

@@ -64,9 +64,7 @@ func (h *Handler) writeDocumentPart(
 	*out.buf = mixed.appendBoundary(*out.buf)
 	*out.buf = append(*out.buf, header...)
 	if !sendsAny(doc, &s) {
-		*out.buf = append(*out.buf, "Content-Type: application/json\r\n\r\n"...)
-		*out.buf = appendDocument(*out.buf, doc, s)
-		return out.drain()
+		return h.writeJSONPart(rq, out, doc, s)
 	}
 	inner := newBoundary()
 	*out.buf = append(*out.buf, "Content-Type: "+inner.contentType("multipart/related")+"\r\n\r\n"...)
@@ -84,15 +82,16 @@ func sendsAny(doc *syncstore.Document, s *shape) bool {
 
 func (h *Handler) writeRelated(rq *request, out *stream, parts boundary, doc *syncstore.Document, s shape) error {
 	*out.buf = parts.appendBoundary(*out.buf)
-	*out.buf = append(*out.buf, "Content-Type: application/json\r\n\r\n"...)
-	*out.buf = appendDocument(*out.buf, doc, s)
+	if err := h.writeJSONPart(rq, out, doc, s); err != nil {
+		return err
+	}
 	for i := range doc.Attachments {
 		a := &doc.Attachments[i]
-		if !s.sends(a) {
+		if !s.sends(a) || !nameable(a) {
 			continue
 		}
 		b := parts.appendBoundary(*out.buf)
-		b = append(b, "Content-Disposition: "+disposition(a.Name)+"\r\nContent-Type: "+contentType(a)+"\r\nContent-Length: "...)
+		b = append(b, `Content-Disposition: attachment; filename="`+a.Name+"\"\r\nContent-Type: "+contentType(a)+"\r\nContent-Length: "...)
 		b = strconv.AppendInt(b, a.Content.Length, 10)
 		*out.buf = append(b, "\r\n\r\n"...)
 		if err := h.writeContent(rq, out, a); err != nil {

@@ -165,7 +165,7 @@ func (o *office) quiet(h *Handler, c scenario) *httptest.ResponseRecorder {
 	}
 	r = r.WithContext(auth.WithClient(r.Context(), auth.Client{Addr: netip.MustParseAddr(address), Host: "example.com"}))
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r, http.NotFoundHandler())
+	serveNoted(h, w, r, http.NotFoundHandler())
 	return w
 }
 

@@ -52,6 +52,6 @@ func TestRejectedWritesSayThePolicysWords(t *testing.T) {
 	}
 	w := send(http.MethodPost, "/notes/_bulk_docs", `{"docs":[{"_id":"a","n":500}]}`)
 	require.Equal(t, http.StatusCreated, w.Code, "one document's failure is no failure of the server")
-	require.JSONEq(t, `[{"id":"a","error":"internal_server_error","reason":"Exception in JS sync function"}]`, w.Body.String())
+	require.JSONEq(t, `[{"id":"a","error":"internal_server_error","reason":"Exception in JS sync function","status":500}]`, w.Body.String())
 	require.Equal(t, http.StatusForbidden, asAnswer(errors.Join(syncstore.ErrRejected)).status)
 }

@@ -50,9 +50,24 @@ const (
 	kindResync
 	kindTry
 	kindSyncFunction
+	kindMissingRevs
+	kindAllDocsQueries
+	kindDesignDocs
+	kindDesignDocsQueries
+	kindLocalDocs
+	kindSecurity
+	kindRevsLimit
+	kindPurgedInfosLimit
+	kindCompact
+	kindViewCleanup
+	kindPurge
+	kindDBsInfo
+	kindUUIDs
+	kindActiveTasks
+	kindRootNotImplemented
+	kindNotImplemented
 	kindView
 	kindViewQueries
-	kindViewCleanup
 	kindDesignInfo
 	kindUnknown // an underscore name that is no endpoint
 	kinds
@@ -82,85 +97,22 @@ type action struct {
 
 // actions are the methods of a kind of target; HEAD goes with GET.
 type actions struct {
-	get, put, post, delete action
+	get, put, post, delete, copy action
 }
 
 // table says who answers what.
 func table(k kind) actions {
-	switch k {
-	case kindRoot:
-		return actions{get: action{do: (*Handler).root}}
-	case kindUp:
-		return actions{get: action{do: (*Handler).up}}
-	case kindAllDBs:
-		return actions{get: action{do: (*Handler).allDatabases}}
-	case kindRootSession, kindSession:
-		session := action{do: (*Handler).session}
-		return actions{get: session, post: session, delete: session}
-	case kindOIDCLogin, kindOIDCChallenge, kindOIDCCallback, kindOIDCRefresh, kindOIDCLogout, kindOIDCBackchannelLogout:
-		return oidcActions(k)
-	case kindDatabase:
-		return actions{
-			get:    action{do: (*Handler).databaseInfo},
-			put:    action{do: (*Handler).createDatabase, write: true},
-			post:   action{do: (*Handler).postDocument, write: true},
-			delete: action{do: (*Handler).deleteDatabase, write: true},
+	for _, concept := range [...]func(kind) (actions, bool){
+		documentActions, databaseActions, rootActions, managementActions, accessActions, designActions, maintenanceActions,
+	} {
+		if a, ok := concept(k); ok {
+			return a
 		}
-	case kindChanges:
-		return actions{get: action{do: (*Handler).changes}, post: action{do: (*Handler).changes}}
-	case kindBlipSync:
-		return actions{get: action{do: (*Handler).blipSync}}
-	case kindAllDocs:
-		return actions{get: action{do: (*Handler).allDocs}, post: action{do: (*Handler).allDocs}}
-	case kindBulkDocs:
-		return actions{post: action{do: (*Handler).bulkDocs, write: true}}
-	case kindBulkGet:
-		return actions{post: action{do: (*Handler).bulkGet}}
-	case kindRevsDiff:
-		return actions{post: action{do: (*Handler).revsDiff}}
-	case kindEnsureFullCommit:
-		return actions{post: action{do: (*Handler).ensureFullCommit}}
-	case kindLocal:
-		return actions{
-			get:    action{do: (*Handler).getLocal},
-			put:    action{do: (*Handler).putLocal, write: true},
-			delete: action{do: (*Handler).deleteLocal, write: true},
-		}
-	}
-	if a, ok := managementActions(k); ok {
-		return a
-	}
-	if a, ok := accessActions(k); ok {
-		return a
-	}
-	if a, ok := designActions(k); ok {
-		return a
-	}
-	return documentActions(k)
-}
-
-func documentActions(k kind) actions {
-	switch k {
-	case kindLocalAttachment:
-		refuse := action{do: (*Handler).refuseLocalAttachment}
-		return actions{get: refuse, put: refuse, delete: refuse}
-	case kindDocument:
-		return actions{
-			get:    action{do: (*Handler).getDocument},
-			put:    action{do: (*Handler).putDocument, write: true},
-			delete: action{do: (*Handler).deleteDocument, write: true},
-		}
-	case kindAttachment:
-		return actions{
-			get:    action{do: (*Handler).getAttachment},
-			put:    action{do: (*Handler).putAttachment, write: true, attachment: true},
-			delete: action{do: (*Handler).deleteAttachment, write: true},
-		}
-	case kindUnknown:
-		unknown := action{do: (*Handler).unknownEndpoint}
-		return actions{get: unknown, put: unknown, post: unknown, delete: unknown}
 	}
 	unknown := action{do: (*Handler).unknownRoot}
+	if k == kindUnknown {
+		unknown.do = (*Handler).unknownEndpoint
+	}
 	return actions{get: unknown, put: unknown, post: unknown, delete: unknown}
 }
 
@@ -177,6 +129,8 @@ func (t target) action(method string) (action, error) {
 		found = all.post
 	case http.MethodDelete:
 		found = all.delete
+	case methodCopy:
+		found = all.copy
 	}
 	if found.do == nil {
 		return action{}, methodNotAllowed(all.allow())
@@ -198,6 +152,9 @@ func (a actions) allow() string {
 	}
 	if a.delete.do != nil {
 		allowed = append(allowed, http.MethodDelete)
+	}
+	if a.copy.do != nil {
+		allowed = append(allowed, methodCopy)
 	}
 	return strings.Join(append(allowed, http.MethodOptions), ", ")
 }
@@ -279,125 +236,6 @@ func plausibleDatabase(name string) bool {
 	return true
 }
 
-func routeRoot(name, rest string, admin bool) target {
-	if rest == "" {
-		switch name {
-		case "_up":
-			return target{kind: kindUp}
-		case "_all_dbs":
-			return target{kind: kindAllDBs}
-		case "_session":
-			return target{kind: kindRootSession}
-		}
-	}
-	if handle, err := unescape(strings.TrimSuffix(rest, "/")); err == nil && name == "_session" && rest != "" {
-		return target{kind: kindRootSessionHandle, item: handle}
-	}
-	if admin && name == "_auth" && rest == "explain" {
-		return target{kind: kindExplain}
-	}
-	return target{kind: kindRootUnknown}
-}
-
-// routeDatabase finds where the path below a database leads. IDs may have their
-// slashes escaped; those of _design and _local documents need not.
-func routeDatabase(path string) target {
-	first, rest, deeper := strings.Cut(path, "/")
-	name, err := unescape(first)
-	if err != nil {
-		return target{err: badRequest("The path has a malformed percent escape.")}
-	}
-	if name == "" {
-		return target{kind: kindDocument, err: illegalID("A document ID must not be empty.")}
-	}
-	if name[0] != '_' {
-		return routeDocument(kindDocument, name, rest, deeper)
-	}
-	if !deeper || rest == "" {
-		if k, ok := databaseEndpoint(name); ok {
-			return target{kind: k}
-		}
-	}
-	switch prefix, id, slash := strings.Cut(name, "/"); {
-	case prefix == "_design" && slash && id != "":
-		return routeDocument(kindDocument, name, rest, deeper)
-	case prefix == "_local" && slash && id != "":
-		return routeDocument(kindLocal, id, rest, deeper)
-	case name == "_design" && rest != "":
-		return routePrefixed(kindDocument, "_design/", rest)
-	case name == "_local" && rest != "":
-		return routePrefixed(kindLocal, "", rest)
-	}
-	return target{kind: kindUnknown, doc: name}
-}
-
-func databaseEndpoint(name string) (kind, bool) {
-	switch name {
-	case "_session":
-		return kindSession, true
-	case "_oidc":
-		return kindOIDCLogin, true
-	case "_oidc_challenge":
-		return kindOIDCChallenge, true
-	case "_oidc_callback":
-		return kindOIDCCallback, true
-	case "_oidc_refresh":
-		return kindOIDCRefresh, true
-	case "_oidc_logout":
-		return kindOIDCLogout, true
-	case "_oidc_backchannel_logout":
-		return kindOIDCBackchannelLogout, true
-	case "_changes":
-		return kindChanges, true
-	case "_blipsync":
-		return kindBlipSync, true
-	case "_all_docs":
-		return kindAllDocs, true
-	case "_bulk_docs":
-		return kindBulkDocs, true
-	case "_view_cleanup":
-		return kindViewCleanup, true
-	case "_bulk_get":
-		return kindBulkGet, true
-	case "_revs_diff":
-		return kindRevsDiff, true
-	case "_ensure_full_commit":
-		return kindEnsureFullCommit, true
-	}
-	return 0, false
-}
-
-func routePrefixed(k kind, prefix, path string) target {
-	first, rest, deeper := strings.Cut(path, "/")
-	id, err := unescape(first)
-	if err != nil {
-		return target{err: badRequest("The path has a malformed percent escape.")}
-	}
-	if id == "" {
-		return target{kind: k, err: illegalID("A document ID must not be empty.")}
-	}
-	return routeDocument(k, prefix+id, rest, deeper)
-}
-
-// routeDocument tells a document from an attachment: what follows the ID, slashes
-// included, is the attachment's name.
-func routeDocument(k kind, id, rest string, deeper bool) target {
-	if !deeper || rest == "" {
-		return target{kind: k, doc: id}
-	}
-	if to, ok := routeDesign(id, rest); ok && k == kindDocument {
-		return to
-	}
-	name, err := unescape(rest)
-	if err != nil {
-		return target{err: badRequest("The path has a malformed percent escape.")}
-	}
-	if k == kindLocal {
-		return target{kind: kindLocalAttachment, doc: id, att: name}
-	}
-	return target{kind: kindAttachment, doc: id, att: name}
-}
-
 func unescape(segment string) (string, error) {
 	if strings.IndexByte(segment, '%') < 0 {
 		return segment, nil
@@ -414,8 +252,4 @@ func (h *Handler) unknownEndpoint(rq *request) error {
 		return errReservedID
 	}
 	return notFound("missing")
-}
-
-func (h *Handler) refuseLocalAttachment(*request) error {
-	return badRequest("_local documents do not accept attachments.")
 }

@@ -167,7 +167,7 @@ func (s *site) request(c scenario) *http.Request {
 
 func (s *site) serveRequest(r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	s.ServeHTTP(w, r, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	serveNoted(s.Handler, w, r, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusTeapot) // the next handler
 	}))
 	return w

@@ -13,12 +13,13 @@ const MaxDepth = 512
 
 // Document is a JSON object taken apart.
 type Document struct {
-	// Body is the object without its "_" members. It shares memory with the input
+	// Body is the object without its "_" members, but for those of CouchDB's replicator
+	// ("_replication_state" and its like), which are a document's own. It shares memory with the input
 	// where it can: if there are no "_" members it is the input less the white space
 	// around it, otherwise it is made anew of the other members with their bytes as
 	// they were, joined by commas. Parsing a Body gives the same Body.
 	Body []byte
-	// Meta are the top-level members whose names begin with "_", in order, with the
+	// Meta are the other top-level members whose names begin with "_", in order, with the
 	// bytes of their values, which share memory with the input.
 	Meta []Member
 }
@@ -50,7 +51,7 @@ func Parse(text []byte) (Document, error) {
 		if err != nil {
 			return Document{}, err
 		}
-		if name := s.name(m.name); len(name) > 0 && name[0] == '_' {
+		if name := s.name(m.name); len(name) > 0 && name[0] == '_' && !ordinary(name) {
 			meta = append(meta, Member{Name: metaName(name), Value: s.slice(m.value)})
 		} else {
 			kept = append(kept, span{at, m.value.end})
@@ -93,6 +94,16 @@ func join(text []byte, members []span) []byte {
 		body = append(body, text[m.start:m.end]...)
 	}
 	return append(body, '}')
+}
+
+// ordinary reports whether a member is a document's own although its name begins with "_":
+// CouchDB's replicator keeps its state in them, and CouchDB and PouchDB store them.
+func ordinary(name []byte) bool {
+	switch string(name) {
+	case "_replication_id", "_replication_state", "_replication_state_time", "_replication_state_reason", "_replication_stats":
+		return true
+	}
+	return false
 }
 
 // metaName returns name as a string, without an allocation for the usual ones.

@@ -28,6 +28,7 @@ func TestDecision26_BodyIsTheInputLessUnderscoreMembers(t *testing.T) {
 		{"written with an escape", `{"\u005fid":"x","a":1}`, `{"a":1}`, []string{"_id", `"x"`}},
 		{"deeper ones stay", `{"a":{"_id":1}}`, `{"a":{"_id":1}}`, nil},
 		{"empty name", `{"":1}`, `{"":1}`, nil},
+		{"of CouchDB's replicator", `{"_replication_id":"r","_rev":"1-a","_replication_stats":{}}`, `{"_replication_id":"r","_replication_stats":{}}`, []string{"_rev", `"1-a"`}},
 		{"a lone underscore", `{"_":1}`, `{}`, []string{"_", "1"}},
 		{"numbers stay", `{"n":12345678901234567890,"d":0.1000000000000000055511151231257827,"e":1E+400,"_id":"x"}`,
 			`{"n":12345678901234567890,"d":0.1000000000000000055511151231257827,"e":1E+400}`, []string{"_id", `"x"`}},

@@ -6,7 +6,6 @@ import (
 	"os"
 	"regexp"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/caddysync/caddy-sync/syncstore"
@@ -199,28 +198,29 @@ func (m *mixed) settle() {
 
 // watch keeps what a replication said, and what the device then holds.
 func (m *mixed) watch(d *Device, r *Replication) {
-	m.past = append(m.past, past{d.version, r.Messages(), d.Collection(DefaultCollection).All(), r.DocumentErrors()})
+	m.past = append(m.past, past{d, r.Messages(), d.Collection(DefaultCollection).All(), r.DocumentErrors()})
 }
 
 // past is a replication that is over.
 type past struct {
-	version  Version
+	device   *Device
 	messages []Message
 	all      map[string]Document
 	errors   map[string]*Error
 }
 
-// tell logs all that was said of a document.
+// tell logs all that was said of a document, and what each device then had.
 func (m *mixed) tell(id string) {
-	for _, p := range m.past {
-		for i := range p.messages {
-			message := &p.messages[i]
-			quoted := strings.Contains(string(message.Body), `"`+id+`"`)
-			if message.Get("id") == id || quoted || message.To == "proposeChanges" || message.To == "changes" {
-				m.t.Logf("%s: %s", p.version, message)
-			}
+	had := make(map[*Device]string)
+	for i, p := range m.past {
+		lines := about(p.messages, id)
+		if has := fmt.Sprintf("has %.200s", fmt.Sprintf("%+v", p.all[id])); has != had[p.device] || p.errors[id] != nil {
+			had[p.device] = has
+			lines = append(lines, fmt.Sprintf("%s, error %v", has, p.errors[id]))
 		}
-		m.t.Logf("%s: has %+v, error %v", p.version, p.all[id], p.errors[id])
+		for _, line := range lines {
+			m.t.Logf("%s of %s, replication %d: %.500s", id, p.device.version, i, line)
+		}
 	}
 	m.t.Logf("the server's leaves are %v", m.leaves(id))
 }

@@ -3,6 +3,8 @@ package delta
 import (
 	"errors"
 	"unicode/utf8"
+
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
 var (
@@ -21,7 +23,7 @@ func (p *patch) edit(o, d value) error {
 	if err != nil {
 		return p.bad(d, err.Error())
 	}
-	p.out = appendQuoted(p.out, result)
+	p.out = jsondoc.AppendString(p.out, result) // Apply promises how long its result is: this is the shortest
 	return nil
 }
 
@@ -63,32 +65,4 @@ func edit(old, operations []byte) ([]byte, error) {
 		return nil, errEditUTF8
 	}
 	return result, nil
-}
-
-// appendQuoted appends the shortest JSON string that stands for s, which is valid UTF-8.
-// Apply's promise about its result's length depends on shortest.
-func appendQuoted(b, s []byte) []byte {
-	const hex = "0123456789abcdef"
-	b = append(b, '"')
-	for _, c := range s {
-		switch {
-		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
-		case c >= ' ':
-			b = append(b, c)
-		case c == '\b':
-			b = append(b, '\\', 'b')
-		case c == '\f':
-			b = append(b, '\\', 'f')
-		case c == '\n':
-			b = append(b, '\\', 'n')
-		case c == '\r':
-			b = append(b, '\\', 'r')
-		case c == '\t':
-			b = append(b, '\\', 't')
-		default:
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		}
-	}
-	return append(b, '"')
 }

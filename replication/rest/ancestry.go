@@ -1,0 +1,68 @@
+package rest
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+)
+
+// ancestry says how much of a revision's ancestry a client wants. Couchbase Lite 1 names
+// what it knows, or how much it keeps.
+type ancestry struct {
+	most  int             // revisions, 0: all
+	known []syncstore.Rev // up to the newest of these
+}
+
+// parseQuery reads revs_limit and revs_from of a URL.
+func (a *ancestry) parseQuery(rq *request) error {
+	if text := rq.query.Get("revs_limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return badRequest("revs_limit must be a number of revisions.")
+		}
+		a.most = n
+	}
+	known, err := parseRevList(rq.query.Get("revs_from"), "revs_from")
+	a.known = known
+	return err
+}
+
+// parseMember reads a member of an entry of _bulk_get, which goes before the URL.
+func (a *ancestry) parseMember(name string, value []byte) (err error) {
+	switch {
+	case string(value) == "null":
+	case name == "revs_limit":
+		if a.most, err = strconv.Atoi(string(value)); err != nil || a.most < 0 {
+			return badRequest("revs_limit must be a number of revisions.")
+		}
+	default:
+		a.known, err = parseRevList(string(value), name)
+	}
+	return err
+}
+
+// or is a, or else what b says where a says nothing.
+func (a ancestry) or(b ancestry) ancestry {
+	if a.most == 0 {
+		a.most = b.most
+	}
+	if a.known == nil {
+		a.known = b.known
+	}
+	return a
+}
+
+// cut leaves of a history, newest first, what is wanted; the newest revision always.
+func (a *ancestry) cut(history []syncstore.Rev) []syncstore.Rev {
+	for i, rev := range history {
+		if i > 0 && slices.Contains(a.known, rev) {
+			history = history[:i+1]
+			break
+		}
+	}
+	if a.most > 0 && len(history) > a.most {
+		history = history[:a.most]
+	}
+	return history
+}
