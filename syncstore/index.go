@@ -60,6 +60,8 @@ type Index struct {
 type indexState struct {
 	seq  uint64 // up to which it covers the collection
 	rows uint64
+	// purged counts purges, so that a state is another one after each.
+	purged uint64
 }
 
 // indexRun is a building that goes on.
@@ -106,34 +108,39 @@ func (c *Collection) Index(id IndexID) *Index {
 }
 
 // StoredIndexes are the indexes of which something is stored.
-func (c *Collection) StoredIndexes(ctx context.Context) ([]IndexID, error) {
-	var all []IndexID
-	err := c.store.engine.View(ctx, func(r engine.Reader) error {
-		prefix := c.scope.prefix(kindIndex, 0)
-		in := engine.PrefixRange(prefix)
-		in.KeysOnly, in.Limit = true, 1
-		for {
-			found := false
-			pairs, failed := r.Scan(in)
-			for key := range pairs {
-				var id IndexID
-				copy(id[:], key[min(len(prefix), len(key)):])
-				all, found = append(all, id), true
-				break
-			}
-			if err := failed(); err != nil {
-				return fmt.Errorf("looking for indexes: %w", err)
-			}
-			if !found {
-				return nil
-			}
-			in.Start = engine.PrefixEnd(append(slices.Clip(prefix), all[len(all)-1][:]...))
-			if in.Start == nil {
-				return nil
-			}
-		}
+func (c *Collection) StoredIndexes(ctx context.Context) (all []IndexID, err error) {
+	err = c.store.engine.View(ctx, func(r engine.Reader) error {
+		all, err = c.indexIDs(r)
+		return err
 	})
 	return all, err
+}
+
+func (c *Collection) indexIDs(r engine.Reader) ([]IndexID, error) {
+	var all []IndexID
+	prefix := c.scope.prefix(kindIndex, 0)
+	in := engine.PrefixRange(prefix)
+	in.KeysOnly, in.Limit = true, 1
+	for {
+		found := false
+		pairs, failed := r.Scan(in)
+		for key := range pairs {
+			var id IndexID
+			copy(id[:], key[min(len(prefix), len(key)):])
+			all, found = append(all, id), true
+			break
+		}
+		if err := failed(); err != nil {
+			return nil, fmt.Errorf("looking for indexes: %w", err)
+		}
+		if !found {
+			return all, nil
+		}
+		in.Start = engine.PrefixEnd(append(slices.Clip(prefix), all[len(all)-1][:]...))
+		if in.Start == nil {
+			return all, nil
+		}
+	}
 }
 
 // Covers is the sequence up to which the index covers the collection, and how many rows it has.
@@ -182,7 +189,7 @@ func (i *Index) readState(get func([]byte) ([]byte, error)) (state indexState, e
 	if format := d.byte(); format != indexFormat && d.err == nil {
 		return state, fmt.Errorf("%w: format %d of an index", ErrDamaged, format)
 	}
-	state.seq, state.rows = d.uvarint(), d.uvarint()
+	state.seq, state.rows, state.purged = d.uvarint(), d.uvarint(), d.uvarint()
 	return state, d.end()
 }
 
@@ -191,6 +198,7 @@ func (s indexState) encode() []byte {
 	e.byte(indexFormat)
 	e.uvarint(s.seq)
 	e.uvarint(s.rows)
+	e.uvarint(s.purged)
 	return e.b
 }
 

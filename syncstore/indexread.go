@@ -42,8 +42,10 @@ type IndexRange struct {
 type IndexView struct {
 	index  *Index
 	reader engine.Reader
-	sight  *sight
-	ctx    context.Context //nolint:containedctx // lives for one call
+	// empty: what rows are there are those of an index that is being dropped.
+	empty bool
+	sight *sight
+	ctx   context.Context //nolint:containedctx // lives for one call
 	// Seq is the sequence up to which the index covers the collection, Rows how many rows it
 	// has, whoever may see them.
 	Seq, Rows uint64
@@ -56,7 +58,7 @@ func (i *Index) View(ctx context.Context, viewer *Viewer, fn func(*IndexView) er
 		if err != nil {
 			return err
 		}
-		v := &IndexView{index: i, reader: r, ctx: ctx, Seq: state.seq, Rows: state.rows}
+		v := &IndexView{index: i, reader: r, ctx: ctx, empty: state.seq == 0, Seq: state.seq, Rows: state.rows}
 		if v.sight, err = i.collection.sightIn(r, viewer); err != nil {
 			return err
 		}
@@ -79,6 +81,9 @@ const judgedRows = 100
 // when they were mapped, in one of the viewer's channels. fn returns false to end the scan. The
 // entry is fn's to keep.
 func (v *IndexView) Scan(in IndexRange, fn func(*IndexEntry) (bool, error)) error {
+	if v.empty {
+		return nil
+	}
 	var waiting []*IndexEntry
 	flush := func() (more bool, err error) {
 		seen, err := v.visible(waiting)
@@ -125,6 +130,9 @@ func (v *IndexView) Scan(in IndexRange, fn func(*IndexEntry) (bool, error)) erro
 
 // Count counts the rows of a range, whoever may see them, up to limit.
 func (v *IndexView) Count(in IndexRange, limit int) (n int, err error) {
+	if v.empty {
+		return 0, nil
+	}
 	scan := v.index.scan(in)
 	scan.KeysOnly, scan.Limit = true, limit
 	pairs, failed := v.reader.Scan(scan)

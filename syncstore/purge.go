@@ -23,33 +23,13 @@ type Purging struct {
 // leaves that were there, by document. What is purged stays so if Purge fails in between.
 func (c *Collection) Purge(ctx context.Context, purges []Purging) ([][]Rev, error) {
 	purged := make([][]Rev, len(purges))
-	some := false
 	for i := range purges {
 		var err error
 		if purged[i], err = c.purge(ctx, purges[i]); err != nil {
 			return nil, fmt.Errorf("purging a document: %w", err)
 		}
-		some = some || len(purged[i]) > 0
 	}
-	if !some {
-		return purged, nil
-	}
-	return purged, c.dropIndexes(ctx)
-}
-
-// dropIndexes drops the indexes of the collection, which follow its feed and so do not hear
-// of a purge: they are built anew.
-func (c *Collection) dropIndexes(ctx context.Context) error {
-	all, err := c.StoredIndexes(ctx)
-	if err != nil {
-		return err
-	}
-	for _, id := range all {
-		if err := c.Index(id).Drop(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	return purged, nil
 }
 
 // Purges counts how often something was purged in the collection: what was computed from its
@@ -133,7 +113,15 @@ func (p *purger) prepare(ctx context.Context) (*changeSet, error) {
 		return nil, nil
 	}
 	p.set = &changeSet{db: c.db, collection: c.scope.collection, key: string(p.state.key), base: p.state.base, counted: true}
-	p.set.apply = p.count
+	p.set.apply = func(tx *overlay) error {
+		if len(p.left) == 0 {
+			if err := c.unindex(tx, p.what.ID); err != nil {
+				return err
+			}
+		}
+		return p.count(tx)
+	}
+	p.set.after = c.rereadIndexes
 	if IsDesign(p.what.ID) {
 		p.set.designs = c
 	}

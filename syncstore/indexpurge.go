@@ -1,0 +1,72 @@
+package syncstore
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+)
+
+// maxUnindexed is how many rows of a purged document are taken out of an index. Of one that has
+// more, the index is built anew.
+const maxUnindexed = 500
+
+// unindex takes a purged document out of the collection's indexes, in the transaction that
+// purges it: the feed does not tell of a purge. What was mapped before and not committed yet is
+// thrown away, since each index is another one after it.
+func (c *Collection) unindex(tx *overlay, id string) error {
+	ids, err := c.indexIDs(tx.tx)
+	if err != nil {
+		return err
+	}
+	for _, index := range ids {
+		i := &Index{collection: c, id: index}
+		if err := i.unindex(tx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (i *Index) unindex(tx *overlay, id string) error {
+	state, err := i.readState(tx.get)
+	if err != nil || state.seq == 0 {
+		return err // it is about to be built, or dropped
+	}
+	state.purged++
+	key := i.documentKey(id)
+	record, err := tx.get(key)
+	if errors.Is(err, engine.ErrNotFound) {
+		tx.put(i.key(indexStateKey), state.encode())
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading an index: %w", err)
+	}
+	doc, err := decodeIndexed(record)
+	if err != nil {
+		return err
+	}
+	if len(doc.rows) > maxUnindexed {
+		tx.delete(i.key(indexStateKey)) // from now on it has no rows, and the next query builds it
+		return nil
+	}
+	for _, place := range doc.rows {
+		tx.delete(i.rowKey(place.sort, id, place.n))
+	}
+	tx.delete(key)
+	state.rows -= uint64(len(doc.rows))
+	tx.put(i.key(indexStateKey), state.encode())
+	return nil
+}
+
+// rereadIndexes has the states of indexes read again.
+func (c *Collection) rereadIndexes() {
+	c.indexing.Lock()
+	defer c.indexing.Unlock()
+	for _, i := range c.indexes {
+		i.mu.Lock()
+		i.loaded = false
+		i.mu.Unlock()
+	}
+}
