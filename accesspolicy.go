@@ -50,6 +50,11 @@ type AccessPolicy struct {
 	// document into channels and gives users channels and roles. It is read again when it
 	// changes; a bad new one keeps the old. Default: none.
 	SyncFunction string `json:"sync_function,omitempty"`
+
+	// The views that users may query, each as `design/view`: they get the rows of documents that
+	// they see. `design/*` stands for all views of a design document, `*` for all there are.
+	// Default: none, so that only administrators query.
+	UserViews []string `json:"user_views,omitempty"`
 }
 
 // Collection is what a database's collection has of its own.
@@ -114,6 +119,11 @@ func (p *AccessPolicy) validate() error {
 		return errTwoPolicies
 	case p.Access != "" && !slices.Contains(accessWords, p.Access):
 		return errUnknownAccess(p.Access)
+	}
+	for _, name := range p.UserViews {
+		if err := validUserView(name); err != nil {
+			return err
+		}
 	}
 	return nil
 }

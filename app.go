@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddysync/caddy-sync/access"
 	"github.com/caddysync/caddy-sync/auth"
 	"go.uber.org/zap"
 )
@@ -48,6 +49,8 @@ type App struct {
 	sites   []*Handler
 
 	policies policies
+	// validations run the validate_doc_update functions of design documents.
+	validations *access.Validations
 
 	handle *storeHandle
 	held   bool // Cleanup is also called when Provision failed before it held the store

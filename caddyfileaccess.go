@@ -13,12 +13,15 @@ import (
 //
 //	access shared|private|channels
 //	sync_function <file>
+//	user_views <design/view...>
 func (p *AccessPolicy) word(word string) parseWord {
 	switch word {
 	case "access":
 		return p.parseAccess
 	case "sync_function":
 		return p.parseSyncFunction
+	case "user_views":
+		return p.parseUserViews
 	}
 	return nil
 }
@@ -63,6 +66,7 @@ func (p *AccessPolicy) parseSyncFunction(d *caddyfile.Dispenser) error {
 //	collection [<scope>.]<name> {
 //	    access shared|private|channels
 //	    sync_function <file>
+//	    user_views <design/view...>
 //	}
 func (d *Database) parseCollection(in *caddyfile.Dispenser) error {
 	var name string

@@ -10,6 +10,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/query/design"
+	"github.com/caddysync/caddy-sync/query/view"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 	"go.uber.org/zap"
@@ -39,6 +41,8 @@ type storeHandle struct {
 	logger   *zap.Logger
 	requests *requests
 	metrics  *metrics
+	design   *design.Functions
+	views    *view.Views
 
 	// turn is held while a configuration enters or leaves, or a database is made: these
 	// wait for the store, which nobody who holds mu does.
@@ -60,6 +64,8 @@ type openStore struct {
 	engine   engine.Engine
 	store    *syncstore.Store
 	state    *auth.State
+	// endUpkeep ends what looks after the indexes of views.
+	endUpkeep func()
 	// restoreLimit takes the memory limit back.
 	restoreLimit func()
 }
@@ -70,8 +76,9 @@ type storeSettings struct {
 }
 
 func newStoreHandle(key string) *storeHandle {
-	h := &storeHandle{key: key, requests: newRequests(), ending: make(map[*streams]struct{})}
+	h := &storeHandle{key: key, requests: newRequests(), design: design.NewFunctions(), ending: make(map[*streams]struct{})}
 	h.logger = h.log.logger()
+	h.views = view.New(h.design, bounded(h.logger.Named("views")))
 	h.metrics = newMetrics(h)
 	return h
 }
@@ -113,6 +120,7 @@ func (h *storeHandle) open(a *App) (*openStore, error) {
 		return nil, err
 	}
 	h.opened = opened
+	opened.keepUp(h.views)
 	opened.restoreLimit = setMemoryLimit(a.backend.Memory())
 	h.logger.Info("store is open", zap.String("store", h.key), zap.Duration("took", time.Since(began)),
 		zap.Strings("databases", opened.store.Databases()))
@@ -145,7 +153,24 @@ func openBackend(ctx context.Context, b Backend, s storeSettings, logger *zap.Lo
 	return o, nil
 }
 
+// keepUp has the indexes of views looked after until the store closes.
+func (o *openStore) keepUp(views *view.Views) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		views.Upkeep(ctx, o.store)
+	}()
+	o.endUpkeep = func() {
+		cancel()
+		<-done
+	}
+}
+
 func (o *openStore) close() error {
+	if o.endUpkeep != nil {
+		o.endUpkeep()
+	}
 	if o.state != nil {
 		o.state.Close()
 	}

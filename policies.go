@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddysync/caddy-sync/access"
 	"github.com/caddysync/caddy-sync/filewatch"
+	"github.com/caddysync/caddy-sync/query/design"
 	"github.com/caddysync/caddy-sync/script"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"go.uber.org/zap"
@@ -27,6 +28,8 @@ type collectionPolicy struct {
 	logger   *zap.Logger
 	watch    *filewatch.Watch // of the sync function, nil without one
 	current  atomic.Pointer[judge]
+	// userViews are the views that users may query.
+	userViews []string
 }
 
 // judge is what judges writes at one time.
@@ -38,6 +41,7 @@ type judge struct {
 
 // provisionPolicies reads the sync functions. A bad one is an error.
 func (a *App) provisionPolicies() error {
+	a.validations = access.NewValidations(design.Check, access.Options{})
 	a.policies = make(policies, len(a.Databases))
 	for _, name := range sortedKeys(a.Databases) {
 		all, err := a.Databases[name].collections()
@@ -58,16 +62,21 @@ func (a *App) provisionPolicies() error {
 }
 
 // functionLogger is the log of a sync function. What clients write decides how often it says
-// something, so there is a bound for each second: so many entries of a text, then a few.
+// something, so there is a bound for each second.
 func (a *App) functionLogger(database string, key collectionKey) *zap.Logger {
+	return bounded(a.logger.Named("function")).With(zap.String("keyspace", key.keyspace(database)))
+}
+
+// bounded writes so many entries of a text in a second, then a few.
+func bounded(logger *zap.Logger) *zap.Logger {
 	const first, thereafter = 100, 1000
-	bounded := zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(core, time.Second, first, thereafter)
-	})
-	return a.logger.Named("function").WithOptions(bounded).With(zap.String("keyspace", key.keyspace(database)))
+	}))
 }
 
 func (p *collectionPolicy) provision(configured AccessPolicy) error {
+	p.userViews = configured.UserViews
 	switch configured.Access {
 	case accessPrivate:
 		p.current.Store(&judge{evaluator: access.Private{}, version: access.Private{}.Version()})
@@ -129,12 +138,15 @@ func (a *App) policyOf(database, scope, collection string) syncstore.Policy {
 		return syncstore.Policy{Evaluator: closed{}, Version: "closed"}
 	}
 	current := p.current.Load()
-	policy := syncstore.Policy{Version: current.version}
+	policy := syncstore.Policy{
+		Version:   current.version,
+		Validator: a.validations.For(collectionKey{scope, collection}.keyspace(database), p.logger),
+	}
 	if d, ok := a.database(database); ok {
 		policy.LiteIDs = d.LiteIDs
 	}
 	if current.evaluator != nil {
-		policy.Evaluator = a.handle.metrics.policies.measured(p, current)
+		policy.Evaluator = access.Designs{Evaluator: a.handle.metrics.policies.measured(p, current)}
 	}
 	return policy
 }

@@ -21,10 +21,10 @@ func (p policies) ofREST(database string) func(scope, name string) rest.Collecti
 		}
 		current := policy.current.Load()
 		if current.evaluator == nil {
-			return rest.CollectionPolicy{}
+			return rest.CollectionPolicy{UserView: policy.userView}
 		}
 		return rest.CollectionPolicy{
-			SyncFunction: current.source,
+			SyncFunction: current.source, UserView: policy.userView,
 			Try: func(ctx context.Context, body []byte) ([]byte, error) {
 				return tryWrite(ctx, current.evaluator, body)
 			},

@@ -11,6 +11,8 @@ type RejectionError struct {
 	// Status is what HTTP would answer: 401 or 403 if the policy forbids the write
 	// (only these are the writer's fault), 500 if it failed.
 	Status int
+	// Name is the name of the error, "" for that of the status.
+	Name string
 	// Reason is for the client: the sync function's own words, or a fixed text.
 	Reason string
 }

@@ -189,6 +189,14 @@ type attemptWriter struct{ user *AttemptUser }
 
 func (w attemptWriter) Name() string { return w.user.Name }
 
+func (w attemptWriter) Roles() []string {
+	roles := make([]string, len(w.user.Roles))
+	for i, role := range w.user.Roles {
+		roles[i] = strings.TrimPrefix(role, rolePrefix)
+	}
+	return roles
+}
+
 func (w attemptWriter) HasRole(role string) bool {
 	return slices.Contains(w.user.Roles, role) || slices.Contains(w.user.Roles, rolePrefix+role)
 }

@@ -37,6 +37,7 @@ type member struct{}
 
 func (member) Name() string           { return "alice" }
 func (member) HasRole(string) bool    { return true }
+func (member) Roles() []string        { return nil }
 func (member) HasChannel(string) bool { return true }
 
 // syncFunctionRow measures a sync function on a document of 1 KB, in this process: the

@@ -1,6 +1,6 @@
 // Package script runs functions in JavaScript, on goja, that the operator wrote and that
-// work on what clients send: sync functions now, views and filters later. It knows
-// neither documents nor users.
+// work on what clients send: sync functions, and the functions of design documents. It
+// knows neither documents nor users.
 //
 // # Calls see nothing of one another
 //
@@ -47,5 +47,6 @@
 // Options.Runtimes calls at once. Others' growth counts too, so a call in question is
 // repeated before it is refused (see Function.Call).
 //
-// A sandbox in which a call was interrupted is not used again.
+// A sandbox in which a call was interrupted is not used again. Functions that come and go,
+// as those of design documents do, share sandboxes by a Pool.
 package script

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/dop251/goja"
@@ -21,6 +20,11 @@ const MaxTime = time.Second
 type Options struct {
 	// Functions are the names of the host's functions, as the script calls them.
 	Functions []string
+	// Returns fills Result.JSON.
+	Returns bool
+	// CouchDB gives the script what functions of design documents expect beside the
+	// language: isArray, toJSON, sum and log.
+	CouchDB bool
 	// Time is the longest time that one call may run; 0 and everything above mean
 	// MaxTime. Waiting for a free runtime does not count.
 	Time time.Duration
@@ -60,6 +64,9 @@ type Host interface {
 type Result struct {
 	// True reports whether the function returned something that counts as true.
 	True bool
+	// JSON is what the function returned as JSON, "" if that has none, such as undefined.
+	// Only with Options.Returns.
+	JSON string
 	// Log has the lines that the script gave to console.log and its kin.
 	Log []string
 }
@@ -69,28 +76,16 @@ type Result struct {
 type Function struct {
 	name    string
 	program *goja.Program
-	options Options
-
-	slots chan struct{} // one for each call that runs
-	mu    sync.Mutex
-	idle  []*sandbox
-
-	alone sync.Mutex // held by a call that is repeated
+	pool    *Pool
 }
 
-// Compile prepares a function. The name is that of the file the text comes from, for
-// errors. The text is one function (function (doc) { … } or an arrow function), with
-// comments around it if it likes. The error is a *SyntaxError.
+// Compile prepares a function with a pool of its own (see Pool.Compile).
 func Compile(name, source string, options Options) (*Function, error) {
 	program, err := compile(name, source)
 	if err != nil {
 		return nil, err
 	}
-	options = options.withDefaults()
-	return &Function{
-		name: name, program: program, options: options,
-		slots: make(chan struct{}, options.Runtimes),
-	}, nil
+	return &Function{name: name, program: program, pool: NewPool(options)}, nil
 }
 
 // attempts is how often a call is run that is suspected of taking too much memory.
@@ -105,21 +100,21 @@ const attempts = 3
 //
 // What memory a single call takes can not be measured, only by how much the process
 // grows meanwhile, for which others may be to blame. A call that seems to take too much
-// is therefore repeated, alone among those of this function, and refused if that happens
+// is therefore repeated, alone among those of its pool, and refused if that happens
 // three times in a row: the function must not depend on how often it is called.
 func (f *Function) Call(ctx context.Context, host Host, args ...string) (Result, error) {
 	select {
-	case f.slots <- struct{}{}:
+	case f.pool.slots <- struct{}{}:
 	case <-ctx.Done():
 		return Result{}, fmt.Errorf("waiting to run %s: %w", f.name, ctx.Err())
 	}
-	defer func() { <-f.slots }()
+	defer func() { <-f.pool.slots }()
 	result, err := f.run(host, args)
 	if !errors.Is(err, ErrMemory) {
 		return result, err
 	}
-	f.alone.Lock()
-	defer f.alone.Unlock()
+	f.pool.alone.Lock()
+	defer f.pool.alone.Unlock()
 	for range attempts - 1 {
 		if result, err = f.run(host, args); !errors.Is(err, ErrMemory) {
 			break
@@ -129,32 +124,12 @@ func (f *Function) Call(ctx context.Context, host Host, args ...string) (Result,
 }
 
 func (f *Function) run(host Host, args []string) (Result, error) {
-	s, err := f.take()
+	s, err := f.pool.take()
 	if err != nil {
-		return Result{}, err
+		return Result{}, fmt.Errorf("preparing to run %s: %w", f.name, err)
 	}
 	host.Begin()
 	result, err := s.call(f.program, host, args)
-	if !s.touched() {
-		f.mu.Lock()
-		f.idle = append(f.idle, s)
-		f.mu.Unlock()
-	}
+	f.pool.giveBack(s)
 	return result, err
-}
-
-func (f *Function) take() (*sandbox, error) {
-	f.mu.Lock()
-	if last := len(f.idle) - 1; last >= 0 {
-		s := f.idle[last]
-		f.idle = f.idle[:last]
-		f.mu.Unlock()
-		return s, nil
-	}
-	f.mu.Unlock()
-	s, err := newSandbox(f.options)
-	if err != nil {
-		return nil, fmt.Errorf("preparing to run %s: %w", f.name, err)
-	}
-	return s, nil
 }

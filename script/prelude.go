@@ -52,6 +52,7 @@ func (s *sandbox) prepare() error {
 	}
 	host := s.js.NewObject()
 	s.define(host, "globals", globals, true)
+	s.define(host, "couchdb", s.js.ToValue(s.options.CouchDB), true)
 	s.define(host, "keep", s.js.NewArray(keptGlobals()...), true)
 	s.define(host, "currentGlobal", s.native("currentGlobal", func(goja.FunctionCall) goja.Value {
 		return s.js.GlobalObject()

@@ -122,6 +122,19 @@
     if (!keep.has(name)) delete globalThis[name]
   }
   methods(globalThis, host.globals)
+  if (host.couchdb) {
+    methods(globalThis, {
+      isArray (value) { return isArray(value) },
+      toJSON (value) { return JSON.stringify(value) },
+      sum (values) {
+        let total = 0
+        const length = checkLength(values.length)
+        for (let i = 0; i < length; i++) total += values[i]
+        return total
+      },
+      log (...values) { host.globals.console.log(...values) }
+    })
+  }
   const currentGlobal = host.currentGlobal
   defineProperty(globalThis, 'globalThis', { get () { return currentGlobal() }, set: undefined, enumerable: false, configurable: false })
 

@@ -90,6 +90,9 @@ func (s *sandbox) call(program *goja.Program, host Host, args []string) (result 
 	}
 	if err == nil {
 		result.True = returned.ToBoolean()
+		if s.options.Returns {
+			result.JSON, err = s.jsonOf(returned)
+		}
 	}
 	return result, err
 }

@@ -84,3 +84,23 @@ func (v Value) Kind() string {
 	}
 	return "boolean"
 }
+
+// JSON returns the value as JSON.stringify writes it, and false for what has no JSON, such
+// as undefined and functions. Code of the script may run, such as a toJSON of its own. A
+// result of more than 16 million characters is thrown to the script as a RangeError.
+func (v Value) JSON() (string, bool) {
+	if v.v == nil {
+		return "", false
+	}
+	w := jsonWriter{s: v.s, limit: maxResult}
+	ok := w.value(goja.Undefined(), "", v.v)
+	return string(w.text), ok
+}
+
+// jsonOf is JSON of what a function returned, which may throw.
+func (s *sandbox) jsonOf(v goja.Value) (text string, err error) {
+	if ex := s.js.Try(func() { text, _ = Value{v, s}.JSON() }); ex != nil {
+		return "", s.failure(ex)
+	}
+	return text, nil
+}

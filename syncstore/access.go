@@ -163,6 +163,17 @@ type accessWriter struct {
 
 func (w accessWriter) Name() string { return w.access.viewer.Name }
 
+func (w accessWriter) Roles() []string {
+	var roles []string
+	for role, t := range w.access.roles {
+		if t.open() {
+			roles = append(roles, role)
+		}
+	}
+	slices.Sort(roles)
+	return roles
+}
+
 func (w accessWriter) HasRole(role string) bool {
 	return w.access.roles[role].open()
 }

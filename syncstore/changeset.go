@@ -44,6 +44,8 @@ type changeSet struct {
 	// (DECISIONS 33).
 	policy *judgement
 	reads  [][]byte
+	// designs, if set, is the collection of which the set changes a design document.
+	designs *Collection
 	// docs and deleted are added to the database's counts of documents.
 	docs, deleted int64
 	// cached is the document as it will be, for the cache; nil removes it.
@@ -65,14 +67,18 @@ type changeSet struct {
 	err error
 }
 
-// judgement is the policy that a write was judged by.
+// judgement is the policy that a write was judged by, and of when the design documents are.
 type judgement struct {
 	collection *Collection
 	policy     *Policy
+	designs    uint64
 }
 
-// outdated reports whether the collection has another policy by now.
-func (j *judgement) outdated() bool { return j != nil && j.collection.policy.Load() != j.policy }
+// outdated reports whether the collection has another policy by now, or other design
+// documents.
+func (j *judgement) outdated() bool {
+	return j != nil && (j.collection.policy.Load() != j.policy || j.collection.designVersion.Load() != j.designs)
+}
 
 // op writes one key. keySeq and valueSeq say where the committer puts the sequence of
 // the change into the key and the value; noSeq: nowhere.

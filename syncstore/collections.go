@@ -183,3 +183,12 @@ func readCollections(get func([]byte) ([]byte, error), s scope) (map[collectionI
 	}
 	return names, d.end()
 }
+
+// Keyspace names the collection as paths do: by its database, and by its scope and its own name
+// if it is not the default one.
+func (c *Collection) Keyspace() string {
+	if c.id == newCollectionID("", "") {
+		return c.db.name
+	}
+	return c.db.name + "." + c.id.String()
+}

@@ -262,6 +262,9 @@ func (c *committer) commitGroup(g *group) {
 	// newer than every snapshot.
 	c.committed.Store(g.number)
 	for _, set := range g.sets {
+		if set.designs != nil && err == nil && set.err == nil {
+			set.designs.designsChanged()
+		}
 		if set.key == "" {
 			continue
 		}

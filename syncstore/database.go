@@ -58,6 +58,12 @@ type Collection struct {
 	// policy is never nil.
 	policy atomic.Pointer[Policy]
 
+	// designVersion counts the commits that changed a design document.
+	designVersion atomic.Uint64
+	indexing      sync.Mutex
+	indexes       map[IndexID]*Index
+	designs       atomic.Pointer[designSet] // nil: not read yet
+
 	resumed   atomic.Bool // a resync that was interrupted, if there was one
 	resyncing sync.Mutex
 	resync    *resyncRun // nil: none is running

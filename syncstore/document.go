@@ -186,6 +186,8 @@ type Evaluation struct {
 	// Old is the leaf that New extends, otherwise the document's winner; nil only if
 	// the document has no revision at all (DECISIONS 25).
 	Old *Document
+	// Replicated: a peer made the revision, and named it.
+	Replicated bool
 }
 
 // Outcome is what an Evaluator grants. Channels and grants belong to the leaf that

@@ -15,8 +15,9 @@ func (p *preparation) evaluate(written *leaf, parent *leaf) error {
 		written.Channels, written.Grants = parent.Channels, parent.Grants
 		return nil
 	}
-	if p.policy() == nil {
-		return nil
+	validates, err := p.validates()
+	if err != nil || p.policy() == nil && !validates {
+		return err
 	}
 	before := parent
 	if before == nil && p.state.head != nil {
@@ -25,6 +26,9 @@ func (p *preparation) evaluate(written *leaf, parent *leaf) error {
 	outcome, err := p.judge(written, before)
 	if err != nil {
 		return err
+	}
+	if p.policy() == nil {
+		return nil
 	}
 	if err := outcome.check(); err != nil {
 		return err
@@ -80,10 +84,17 @@ func (p *preparation) policy() Evaluator {
 	if p.options.policy != nil {
 		return p.options.policy
 	}
+	return p.judgement().policy.Evaluator
+}
+
+// judgement is what the write is judged by. The write is stale if that changes before it is
+// committed.
+func (p *preparation) judgement() *judgement {
 	if p.set.policy == nil {
-		p.set.policy = &judgement{collection: p.collection, policy: p.collection.policy.Load()}
+		c := p.collection
+		p.set.policy = &judgement{collection: c, designs: c.designVersion.Load(), policy: c.policy.Load()}
 	}
-	return p.set.policy.policy.Evaluator
+	return p.set.policy
 }
 
 // maxName is the longest name of a channel or a principal, in bytes.
@@ -127,11 +138,14 @@ func (o *Outcome) grants() (all []heldGrant) {
 // could take over anybody's document (DECISIONS 25).
 func (p *preparation) judgeTakeover(next *head, rev Rev, parent *leaf) error {
 	old := p.state.head
-	if p.policy() == nil || old == nil || parent == nil || next.winner().Rev != rev ||
-		parent.Rev == old.winner().Rev {
+	if old == nil || parent == nil || next.winner().Rev != rev || parent.Rev == old.winner().Rev {
 		return nil
 	}
-	_, err := p.judge(next.winner(), old.winner())
+	validates, err := p.validates()
+	if err != nil || p.policy() == nil && !validates {
+		return err
+	}
+	_, err = p.judge(next.winner(), old.winner())
 	return err
 }
 
@@ -140,7 +154,7 @@ func (p *preparation) judge(written, before *leaf) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	evaluation := Evaluation{Writer: writer, New: p.document(written, p.edit.Body)}
+	evaluation := Evaluation{Writer: writer, New: p.document(written, p.edit.Body), Replicated: len(p.edit.History) > 0}
 	if before != nil {
 		body, err := p.leafBody(before)
 		if err != nil {
@@ -148,7 +162,13 @@ func (p *preparation) judge(written, before *leaf) (Outcome, error) {
 		}
 		evaluation.Old = p.document(before, body)
 	}
-	return p.policy().Evaluate(p.ctx, evaluation)
+	var outcome Outcome
+	if policy := p.policy(); policy != nil {
+		if outcome, err = policy.Evaluate(p.ctx, evaluation); err != nil {
+			return Outcome{}, err
+		}
+	}
+	return outcome, p.validate(evaluation)
 }
 
 func (p *preparation) document(l *leaf, body []byte) *Document {

@@ -28,12 +28,14 @@ const (
 	kindNames     = 0x20 // → names and numbers of collections
 	kindResync    = 0x21 // → state of a collection's resync
 	kindPurges    = 0x22 // → how often something of a collection was purged
+	kindIndex     = 0x30 // index, what of it → see index.go
 )
 
 // databaseKinds are the kinds that go when a database is deleted.
 var databaseKinds = []byte{
 	kindHead, kindTree, kindBody, kindSeq, kindChannel, kindGrant, kindLostGrant, kindContent,
-	kindChunk, kindReference, kindLocal, kindRecord, kindDue, kindAccess, kindNames, kindResync, kindPurges, kindCounters,
+	kindChunk, kindReference, kindLocal, kindRecord, kindDue, kindAccess, kindNames, kindResync, kindPurges, kindIndex,
+	kindCounters,
 }
 
 // Counters of the store, by name.

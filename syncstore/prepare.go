@@ -49,6 +49,9 @@ func (p *preparation) check() error {
 	if err := CheckID(p.edit.ID); err != nil {
 		return err
 	}
+	if err := p.checkDesignWriter(); err != nil {
+		return err
+	}
 	if len(p.edit.Body) == 0 {
 		p.edit.Body = []byte("{}")
 	}
@@ -214,6 +217,9 @@ func (p *preparation) finish(rev Rev, history []Rev, parent *leaf, attachments [
 	p.set.add(op{key: p.state.key, value: next.encode(), keySeq: noSeq, valueSeq: headSeqAt})
 	p.set.cached = next
 	p.count(next)
+	if IsDesign(p.edit.ID) {
+		p.set.designs = p.collection
+	}
 	return p.set, nil
 }
 

@@ -324,6 +324,9 @@ func (s *Store) recoverDatabase(found directoryRow, live map[string]*Database) e
 	db.tops.reset(found.counts.Seq)
 	db.clock.restore(found.counts.Clock)
 	db.broadcast.skip(found.counts.Seq)
+	for _, c := range db.Collections() {
+		c.designsChanged()
+	}
 	return nil
 }
 

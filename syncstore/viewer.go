@@ -15,6 +15,8 @@ type Viewer struct {
 type Writer interface {
 	// Name is the user's name, "" for a guest.
 	Name() string
+	// Roles are the names of the user's roles, in order.
+	Roles() []string
 	// HasRole reports whether the user has a role, by its name.
 	HasRole(role string) bool
 	// HasChannel reports whether the user may see a channel, by itself, by a role, or by
@@ -27,6 +29,8 @@ type Policy struct {
 	// Evaluator judges writes and says who may see what. nil: everybody who may come in
 	// reads and writes everything ("access shared").
 	Evaluator Evaluator
+	// Validator judges writes by design documents; nil: what stands in them means nothing.
+	Validator Validator
 	// LiteIDs refuses documents that Couchbase Lite cannot hold (DECISIONS 27): with ErrBadID,
 	// or ErrBadHistory for the name of a revision.
 	LiteIDs bool

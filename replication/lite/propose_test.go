@@ -1,11 +1,13 @@
 package lite
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caddysync/caddy-sync/access"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/stretchr/testify/require"
 )
@@ -171,4 +173,23 @@ func TestAConflictNamesNoRevisionThatTheClientCannotHold(t *testing.T) {
 	rows := `[["doc","` + treeRev(1, "a") + `"]]`
 	require.Equal(t, "[409]", string(c.must("proposeChanges", rows, "conflictIncludesRev", "true").Body))
 	c.close()
+}
+
+func TestPushesAreValidatedByDesignDocuments(t *testing.T) {
+	t.Parallel()
+	l := newLoopback(t, func(p *Peer) { p.Viewer = &syncstore.Viewer{Name: "alice"} })
+	l.coll().SetPolicy(syncstore.Policy{Version: "1", Validator: access.NewValidations(nil, access.Options{}).For("db", nil)})
+	function := `function (newDoc, oldDoc, user) {
+		if (newDoc.owner !== user.name) throw ({forbidden: 'write your own name'})
+		if (newDoc.sign) throw ({unauthorized: 'sign in'})
+		if (newDoc.bug) x.y.z()
+	}`
+	body, err := json.Marshal(map[string]string{"validate_doc_update": function})
+	require.NoError(t, err)
+	require.NoError(t, l.coll().Write(l.ctx, []syncstore.Edit{{ID: "_design/v", Body: body}}, syncstore.WriteOptions{})[0].Err)
+	c := l.connect(protocol3)
+	require.Equal(t, "write your own name", c.refused(403, "rev", `{"owner":"bob"}`, "id", "a", "rev", treeRev(1, "a")))
+	require.Equal(t, "sign in", c.refused(403, "rev", `{"owner":"alice","sign":1}`, "id", "a", "rev", treeRev(1, "a")))
+	c.must("rev", `{"owner":"alice"}`, "id", "a", "rev", treeRev(1, "a"))
+	c.refused(503, "rev", `{"owner":"alice","bug":1}`, "id", "b", "rev", treeRev(1, "a"))
 }

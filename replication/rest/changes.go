@@ -36,7 +36,11 @@ func (h *Handler) changes(rq *request) error {
 
 // feedOptions reads the options of a feed, also of one on a WebSocket.
 func (h *Handler) feedOptions(rq *request, p params) (changesOptions, error) {
-	return parseChangesOptions(p, rq.r.Header.Get("Last-Event-ID"))
+	options, err := parseChangesOptions(p, rq.r.Header.Get("Last-Event-ID"))
+	if err != nil {
+		return changesOptions{}, err
+	}
+	return options, h.prepareFunction(rq, p, options.filter.function)
 }
 
 // changesHead answers without a body, and so without waiting.

@@ -25,9 +25,14 @@ type changesFilter struct {
 	designs bool                // only design documents
 	// selector: only documents that it matches; they have to be read for that.
 	selector *query.Selector
+	// function: only documents that it lets pass; as with selector.
+	function *functionFilter
 }
 
-func (f *changesFilter) active() bool { return f.ids != nil || f.designs || f.selector != nil }
+func (f *changesFilter) active() bool { return f.ids != nil || f.designs || f.reads() }
+
+// reads reports whether the documents have to be read.
+func (f *changesFilter) reads() bool { return f.selector != nil || f.function != nil }
 
 // matches reports whether a row passes, as far as its ID tells.
 func (f *changesFilter) matches(id []byte) bool {
@@ -67,11 +72,16 @@ func parseFilter(p params) (changesFilter, error) {
 		return changesFilter{designs: true}, nil
 	case name == "_view" && p.raw("view") == nil:
 		return changesFilter{}, badRequest("The filter _view needs the option view.")
-	case name == "_view", strings.Contains(name, "/") && name[0] != '_':
-		// What a client sees of a filter function that a design document lacks.
-		return changesFilter{}, notFound("missing filter function; this server has sync_gateway/bychannel, _doc_ids, _selector and _design")
+	case name == "_view":
+		view, err := p.text("view")
+		if err != nil {
+			return changesFilter{}, err
+		}
+		return parseFunction("view", view, true)
+	case strings.Contains(name, "/") && name[0] != '_':
+		return parseFunction("filter", name, false)
 	}
-	return changesFilter{}, badRequest("Unknown filter; try sync_gateway/bychannel, _doc_ids, _selector or _design.")
+	return changesFilter{}, badRequest("Unknown filter; try sync_gateway/bychannel, _doc_ids, _selector, _design, _view or designname/filtername.")
 }
 
 // lookUp reads the rows of the named documents without reading the feed. It returns

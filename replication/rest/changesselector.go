@@ -26,7 +26,7 @@ func parseSelector(p params) (*query.Selector, error) {
 	return selector, nil
 }
 
-// sift takes the rows out of a piece whose documents the selector does not match, and
+// sift takes the rows out of a piece whose documents the filter does not let pass, and
 // what is over the limit. As with include_docs, documents are read when the store's
 // snapshot is closed.
 func (f *changeFeed) sift(ctx context.Context) error {
@@ -36,7 +36,11 @@ func (f *changeFeed) sift(ctx context.Context) error {
 		if err := f.check(); err != nil {
 			return err
 		}
-		ok, err := f.selects(ctx, &rows[i])
+		pass := f.selects
+		if f.o.filter.function != nil {
+			pass = f.passes
+		}
+		ok, err := pass(ctx, &rows[i])
 		if err != nil {
 			return err
 		}
@@ -62,28 +66,38 @@ func (f *changeFeed) selects(ctx context.Context, row *docRow) (bool, error) {
 	if row.lost {
 		return true, nil
 	}
-	if ctx.Err() != nil {
-		return false, fmt.Errorf("reading changes: %w", context.Cause(ctx))
-	}
-	rev, err := syncstore.ParseRev(row.rev)
-	if err != nil {
-		return false, fmt.Errorf("row with a bad revision: %w", err)
-	}
-	doc, err := f.source.Get(ctx, row.id, syncstore.GetOptions{Rev: rev, Viewer: f.out.rq.viewer()})
-	if errors.Is(err, syncstore.ErrNotFound) || errors.Is(err, syncstore.ErrDeleted) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("reading the document of a change: %w", err)
-	}
-	if doc.Removed { // since the row was read; that has a row too
-		return false, nil
+	doc, err := f.leaf(ctx, row.id, row.rev)
+	if err != nil || doc == nil {
+		return false, err
 	}
 	ok, err := f.o.filter.selector.Match(selectable(doc, f.o.filter.selector))
 	if errors.Is(err, query.ErrTooMuchWork) {
 		return false, f.refuse(badRequest("Document " + row.id + ": " + err.Error() + "."))
 	}
 	return ok, err
+}
+
+// leaf reads a revision that a row names. It is nil if it is gone, or the reader may not see it
+// any more: that has a row too.
+func (f *changeFeed) leaf(ctx context.Context, id, text string) (*syncstore.Document, error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("reading changes: %w", context.Cause(ctx))
+	}
+	rev, err := syncstore.ParseRev(text)
+	if err != nil {
+		return nil, fmt.Errorf("row with a bad revision: %w", err)
+	}
+	doc, err := f.source.Get(ctx, id, syncstore.GetOptions{Rev: rev, Viewer: f.out.rq.viewer()})
+	if errors.Is(err, syncstore.ErrNotFound) || errors.Is(err, syncstore.ErrDeleted) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the document of a change: %w", err)
+	}
+	if doc.Removed {
+		return nil, nil
+	}
+	return doc, nil
 }
 
 // refuse returns err if no answer has begun. Otherwise the feed ends complete before the

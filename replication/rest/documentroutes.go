@@ -20,6 +20,9 @@ func routeDocument(k kind, id, rest string, deeper bool) target {
 	if !deeper || rest == "" {
 		return target{kind: k, doc: id}
 	}
+	if to, ok := routeDesign(id, rest); ok && k == kindDocument {
+		return to
+	}
 	name, err := unescape(rest)
 	if err != nil {
 		return target{err: badRequest("The path has a malformed percent escape.")}

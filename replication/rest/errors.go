@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddysync/caddy-sync/access"
 	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/query/design"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 	"go.uber.org/zap"
@@ -156,8 +157,13 @@ func errorRules() []errorRule {
 
 // rejected is the answer to a write that a policy refused, in the policy's words.
 func rejected(err error) *answerError {
+	if bad, ok := errors.AsType[*design.Error](err); ok { // a design document that is written
+		return &answerError{status: http.StatusBadRequest, name: bad.Name, reason: bad.Reason}
+	}
 	r, ok := errors.AsType[*access.RejectionError](err)
 	switch {
+	case ok && r.Name != "":
+		return &answerError{status: r.Status, name: r.Name, reason: r.Reason}
 	case !ok:
 		return forbidden(strings.TrimPrefix(err.Error(), syncstore.ErrRejected.Error()+": "))
 	case r.Status == http.StatusForbidden:

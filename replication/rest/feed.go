@@ -52,6 +52,9 @@ type docRow struct {
 	rev  string
 	lost bool // the reader cannot see the document any more
 	text []byte
+	// change and leaves are kept for a function that is asked about all leaves.
+	change *syncstore.Change
+	leaves []string
 }
 
 func (h *Handler) newChangeFeed(rq *request, source changeSource, o changesOptions) *changeFeed {
@@ -218,7 +221,7 @@ func (f *changeFeed) take(ctx context.Context, c *syncstore.Change) error {
 	if !f.o.filter.matches(c.ID) {
 		return nil
 	}
-	selecting := f.o.filter.selector != nil
+	selecting := f.o.filter.reads()
 	if f.left > 0 && !selecting { // sift counts those that it leaves
 		f.left--
 	}
@@ -227,6 +230,9 @@ func (f *changeFeed) take(ctx context.Context, c *syncstore.Change) error {
 			at: c.Cursor(), id: string(c.ID), rev: string(c.Leaves[0].Rev), lost: c.Revoked || len(c.Removed) > 0,
 			text: f.seqs.appendChange(nil, c, f.o.allLeaves),
 		})
+		if f.o.filter.function != nil && f.o.allLeaves && len(c.Leaves) > 1 {
+			f.rows[len(f.rows)-1].keepChange(c)
+		}
 		return nil
 	}
 	feed := f.o.feed
@@ -238,9 +244,9 @@ func (f *changeFeed) take(ctx context.Context, c *syncstore.Change) error {
 }
 
 // drain reads the documents of the rows that wait for them, and sends what is enough
-// for a piece. With a selector, only the rows that it matches are left then.
+// for a piece. With a selector or a function, only the rows that pass are left then.
 func (f *changeFeed) drain(ctx context.Context) error {
-	if f.o.filter.selector != nil {
+	if f.o.filter.reads() {
 		if err := f.sift(ctx); err != nil {
 			f.rows = nil
 			return err

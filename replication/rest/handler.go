@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/query/design"
+	"github.com/caddysync/caddy-sync/query/view"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"go.uber.org/zap"
 )
@@ -34,6 +36,10 @@ type Config struct {
 	Version string // of the server
 	// Streams ends long responses: it is closed when the server stops.
 	Streams <-chan struct{}
+	// Design runs the functions of design documents. Default: one of the handler's own.
+	Design *design.Functions
+	// Views answers queries of views. Default: one of the handler's own.
+	Views *view.Views
 	// Rejected is called for each document that a policy refused to be written. Default:
 	// nothing is.
 	Rejected func()
@@ -61,6 +67,8 @@ type CollectionPolicy struct {
 	Try Try
 	// SyncFunction is the text of the sync function, "" if there is none.
 	SyncFunction string
+	// UserView reports whether users may query a view, and not only administrators; nil: none.
+	UserView func(design, view string) bool
 	// Closed: the configuration does not have the collection (any more). It is there for
 	// administrators only.
 	Closed bool
@@ -147,6 +155,12 @@ func newHandler(c Config, a authenticator) (*Handler, error) {
 	}
 	if c.Database == nil {
 		c.Database = func(string) Policy { return Policy{} }
+	}
+	if c.Design == nil {
+		c.Design = design.NewFunctions()
+	}
+	if c.Views == nil {
+		c.Views = view.New(c.Design, c.Logger)
 	}
 	h := &Handler{Config: c, auth: a}
 	h.take = func(rq *request) (heldLease, error) { return h.lease(rq) }

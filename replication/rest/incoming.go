@@ -72,13 +72,9 @@ func (in *incoming) agree() error {
 	if first.Digest != in.rev.Digest || first.Gen > in.rev.Gen {
 		return docValidation("_rev is not the first of _revisions.")
 	}
-	// PouchDB looks for a revision in its tree by the digest alone, and sends the
-	// ancestry of an ancestor that has the same one.
-	if first.Gen+1 == in.rev.Gen {
-		in.history = append([]syncstore.Rev{in.rev}, in.history...)
-	} else {
-		in.history = []syncstore.Rev{in.rev}
-	}
+	// PouchDB looks for a revision in its tree by the digest alone, and sends the ancestry of
+	// an ancestor that has the same one. CouchDB goes by _revisions whatever _rev says.
+	in.rev = first
 	return nil
 }
 

@@ -20,13 +20,3 @@ func (h *Handler) compact(rq *request) error {
 	a.Note(auth.Compacted, rq.keyspace)
 	return rq.sendJSON(http.StatusAccepted, []byte(`{"ok":true}`+"\n"))
 }
-
-// cleanUpViews answers POST /{db}/_view_cleanup and POST /{db}/_compact/{design document}. An
-// index goes when its view does, and takes no room that it does not need: there is nothing
-// to do.
-func (h *Handler) cleanUpViews(rq *request) error {
-	if _, err := h.administration(rq); err != nil {
-		return err
-	}
-	return rq.sendJSON(http.StatusAccepted, []byte(`{"ok":true}`+"\n"))
-}

@@ -5,8 +5,6 @@ func maintenanceActions(k kind) (actions, bool) {
 	switch k {
 	case kindCompact:
 		return actions{post: action{do: (*Handler).compact, write: true}}, true
-	case kindViewCleanup:
-		return actions{post: action{do: (*Handler).cleanUpViews, write: true}}, true
 	}
 	return actions{}, false
 }

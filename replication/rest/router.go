@@ -52,6 +52,9 @@ const (
 	kindSyncFunction
 	kindCompact
 	kindViewCleanup
+	kindView
+	kindViewQueries
+	kindDesignInfo
 	kindUnknown // an underscore name that is no endpoint
 	kinds
 )
@@ -86,7 +89,7 @@ type actions struct {
 // table says who answers what.
 func table(k kind) actions {
 	for _, concept := range [...]func(kind) (actions, bool){
-		documentActions, databaseActions, rootActions, managementActions, accessActions, maintenanceActions,
+		documentActions, databaseActions, rootActions, managementActions, accessActions, designActions, maintenanceActions,
 	} {
 		if a, ok := concept(k); ok {
 			return a

@@ -1,30 +1,29 @@
-package access
+package syncstore
 
 import (
 	"encoding/json"
 	"testing"
 
-	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzDocumentJSON checks that whatever a client may store gives a sync function one JSON
+// FuzzFunctionJSON checks that whatever a client may store gives a sync function one JSON
 // object that says the same.
-func FuzzDocumentJSON(f *testing.F) {
+func FuzzFunctionJSON(f *testing.F) {
 	f.Add("id", `{"a":1}`, "name", "text/plain", true)
 	f.Add(`"`, "{ }", `a"b`, "\n", false)
 	f.Add("\\", `{"_x":1,"b":[{}]}`, "", "", true)
 	f.Fuzz(func(t *testing.T, id, body, name, contentType string, attachment bool) {
 		parsed, err := jsondoc.Parse([]byte(body))
-		if err != nil || syncstore.CheckID(id) != nil {
+		if err != nil || CheckID(id) != nil {
 			return
 		}
-		doc := &syncstore.Document{ID: id, Rev: syncstore.Rev{Gen: 1, Digest: "a"}, Body: parsed.Body, Deleted: attachment}
+		doc := &Document{ID: id, Rev: Rev{Gen: 1, Digest: "a"}, Body: parsed.Body, Deleted: attachment}
 		if attachment {
-			doc.Attachments = []syncstore.Attachment{{Name: name, ContentType: contentType}, {Name: name + "2"}}
+			doc.Attachments = []Attachment{{Name: name, ContentType: contentType}, {Name: name + "2"}}
 		}
-		text := documentJSON(doc)
+		text := doc.FunctionJSON()
 		var members, want map[string]any
 		require.NoError(t, json.Unmarshal([]byte(text), &members), text)
 		require.NoError(t, json.Unmarshal(parsed.Body, &want))

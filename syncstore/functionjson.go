@@ -1,4 +1,4 @@
-package access
+package syncstore
 
 import (
 	"bytes"
@@ -6,13 +6,12 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/caddysync/caddy-sync/syncstore"
 )
 
-// documentJSON writes a revision as a sync function sees it: its body, with _id, _rev,
-// _deleted and _attachments; null if there is none. The body is copied as it is.
-func documentJSON(doc *syncstore.Document) string {
+// FunctionJSON is a revision as functions in JavaScript see it: its body, with _id, _rev,
+// _deleted and _attachments as stubs, _conflicts and _deleted_conflicts; "null" if there
+// is none. The body is copied as it is.
+func (doc *Document) FunctionJSON() string {
 	if doc == nil {
 		return "null"
 	}
@@ -31,6 +30,8 @@ func documentJSON(doc *syncstore.Document) string {
 		text = append(text, `,"_attachments":`...)
 		text = appendAttachments(text, doc.Attachments)
 	}
+	text = appendRevisions(text, `,"_conflicts":[`, doc.Conflicts)
+	text = appendRevisions(text, `,"_deleted_conflicts":[`, doc.DeletedConflicts)
 	members := bytes.TrimLeft(doc.Body[min(1, len(doc.Body)):], " \t\r\n")
 	if len(members) <= 1 { // nothing but the closing bracket
 		text = append(text, '}')
@@ -42,7 +43,7 @@ func documentJSON(doc *syncstore.Document) string {
 }
 
 // appendAttachments writes what is known of attachments, without their content.
-func appendAttachments(text []byte, attachments []syncstore.Attachment) []byte {
+func appendAttachments(text []byte, attachments []Attachment) []byte {
 	text = append(text, '{')
 	for i := range attachments {
 		a := &attachments[i]
@@ -61,6 +62,20 @@ func appendAttachments(text []byte, attachments []syncstore.Attachment) []byte {
 		text = append(text, '}')
 	}
 	return append(text, '}')
+}
+
+func appendRevisions(text []byte, member string, revs []Rev) []byte {
+	if len(revs) == 0 {
+		return text
+	}
+	text = append(text, member...)
+	for i, rev := range revs {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = append(rev.Append(append(text, '"')), '"') // a revision has nothing that JSON escapes
+	}
+	return append(text, ']')
 }
 
 // appendText writes a string as JSON. A content type may come from a header that is no

@@ -1,0 +1,100 @@
+package view
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"strconv"
+
+	"github.com/caddysync/caddy-sync/query"
+	"github.com/caddysync/caddy-sync/query/design"
+	"github.com/caddysync/caddy-sync/syncstore"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+)
+
+// mapper is a syncstore.Mapper by a map function.
+type mapper struct {
+	function  *design.Map
+	options   design.ViewOptions
+	collation *query.Collation
+	logger    *zap.Logger
+}
+
+func (v *Views) mapper(c *syncstore.Collection, d *design.Document, name string) (*mapper, error) {
+	function, err := v.functions.Map(d, name)
+	if err != nil {
+		return nil, err
+	}
+	return &mapper{
+		function: function, options: d.Options, collation: v.collation,
+		logger: v.logger.With(zap.String("collection", c.Name()), zap.String("view", d.ID+"/"+name)),
+	}, nil
+}
+
+// Map implements syncstore.Mapper. A document with which the function fails has no rows, and is
+// named in the log.
+func (m *mapper) Map(ctx context.Context, docs []*syncstore.Document) ([][]syncstore.IndexRow, error) {
+	all := make([][]syncstore.IndexRow, len(docs))
+	workers := max(1, runtime.GOMAXPROCS(0))
+	group, ctx := errgroup.WithContext(ctx)
+	for w := range workers {
+		group.Go(func() error {
+			for n := w; n < len(docs); n += workers {
+				var err error
+				if all[n], err = m.document(ctx, docs[n]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return all, group.Wait()
+}
+
+func (m *mapper) document(ctx context.Context, doc *syncstore.Document) ([]syncstore.IndexRow, error) {
+	if syncstore.IsDesign(doc.ID) && !m.options.IncludeDesign {
+		return nil, nil
+	}
+	text := doc.FunctionJSON()
+	if m.options.LocalSeq {
+		text = `{"_local_seq":` + strconv.FormatUint(doc.Seq, 10) + "," + text[1:]
+	}
+	emitted, log, err := m.function.Rows(ctx, text)
+	for _, line := range log {
+		m.logger.Debug("the map function says", zap.String("text", line), zap.String("document", doc.ID))
+	}
+	if err != nil {
+		if failed, ok := errors.AsType[*design.Error](err); ok {
+			m.logger.Warn("the map function failed; the document is not in the view", zap.String("document", doc.ID), zap.Error(failed))
+			return nil, nil
+		}
+		return nil, err
+	}
+	return m.rows(doc.ID, emitted), nil
+}
+
+// rows sorts what was emitted: by key, and for the same key by value, as CouchDB has it.
+func (m *mapper) rows(id string, emitted []design.Emitted) []syncstore.IndexRow {
+	rows := make([]syncstore.IndexRow, 0, len(emitted))
+	for _, e := range emitted {
+		row := syncstore.IndexRow{Key: []byte(e.Key), Value: []byte(e.Value)}
+		if row.Sort = m.collation.AppendSortKey(nil, row.Key); len(row.Sort) > syncstore.MaxSort {
+			m.logger.Warn("a key is too long; the row is not in the view", zap.String("document", id), zap.Int("bytes", len(row.Sort)))
+			continue
+		}
+		rows = append(rows, row)
+	}
+	if len(rows) > 1 {
+		slices.SortStableFunc(rows, func(a, b syncstore.IndexRow) int {
+			if order := bytes.Compare(a.Sort, b.Sort); order != 0 {
+				return order
+			}
+			return cmp.Or(m.collation.Compare(a.Value, b.Value), bytes.Compare(a.Value, b.Value))
+		})
+	}
+	return rows
+}

@@ -1,0 +1,206 @@
+package view
+
+import (
+	"context"
+	"errors"
+
+	"github.com/caddysync/caddy-sync/query/design"
+	"github.com/caddysync/caddy-sync/syncstore"
+)
+
+const (
+	// pieceRows and pieceBytes bound what is read of an index in one snapshot, so that none
+	// stays open for a client that takes its time.
+	pieceRows  = 500
+	pieceBytes = 1 << 20
+	// maxOffset is up to where the rows before the first one are counted.
+	maxOffset = 10_000
+)
+
+// Row is a row of an answer.
+type Row struct {
+	// ID is the document's; of a reduced row "".
+	ID string
+	// Key and Value are JSON.
+	Key, Value []byte
+}
+
+// Head is what is known of an answer before its rows.
+type Head struct {
+	// Reduced: the rows are groups. They have no total and no offset.
+	Reduced bool
+	// All: whoever asks sees every row. Otherwise Total and Offset are not to be told.
+	All bool
+	// Total is how many rows the view has, Offset how many of them are before the first one,
+	// -1 if they are too many to be counted.
+	Total, Offset int64
+	// Seq is the sequence up to which the index covers the collection.
+	Seq uint64
+}
+
+// Sink gets an answer: Begin once, then the rows. An error ends the query and is returned.
+type Sink interface {
+	Begin(Head) error
+	Row(*Row) error
+}
+
+// errReduceForAll: a reduction tells of what it was made of.
+var errReduceForAll = &design.Error{
+	Name:   design.ErrorForbidden,
+	Reason: "A reduction is for those who see every document: ask with reduce=false, and reduce on the client.",
+}
+
+// Query answers a query. The error is a *design.Error for what the client can mend.
+func (v *View) Query(ctx context.Context, o Options, sink Sink) error {
+	reduces, err := v.reduces(&o)
+	if err != nil {
+		return err
+	}
+	if o.Update == UpdateBefore {
+		if err := v.update(ctx); err != nil {
+			return err
+		}
+	}
+	q := &viewQuery{View: v, ctx: ctx, o: &o, ranges: v.ranges(&o), skip: o.Skip, left: o.Limit, sink: sink, reducing: reduces}
+	if err := q.run(); err != nil {
+		return err
+	}
+	if o.Update == UpdateAfter {
+		v.index.Start(v.mapper, v.collection.Info().Seq)
+	}
+	return nil
+}
+
+// viewQuery is one query on its way.
+type viewQuery struct {
+	*View
+	ctx      context.Context //nolint:containedctx // lives for one call
+	o        *Options
+	sink     Sink
+	reducing bool
+	ranges   []syncstore.IndexRange // those that are left; the first one may be begun
+	skip     int
+	left     int // rows that may still be answered, -1 for any number
+	begun    bool
+
+	rows  []Row // of the piece
+	bytes int
+	group *group // that is gathered, nil for none
+}
+
+// errPieceFull ends the reading of a piece.
+var errPieceFull = errors.New("enough for a piece")
+
+func (q *viewQuery) run() error {
+	for {
+		var head *Head
+		err := q.index.View(q.ctx, q.o.Viewer, func(index *syncstore.IndexView) error {
+			if !q.begun {
+				h, err := q.head(index)
+				if err != nil {
+					return err
+				}
+				head = h
+			}
+			return q.read(index)
+		})
+		full := errors.Is(err, errPieceFull)
+		if err != nil && !full {
+			return err
+		}
+		if head != nil {
+			q.begun = true
+			if err := q.sink.Begin(*head); err != nil {
+				return err
+			}
+		}
+		for i := range q.rows {
+			if err := q.sink.Row(&q.rows[i]); err != nil {
+				return err
+			}
+		}
+		q.rows, q.bytes = q.rows[:0], 0
+		if !full {
+			return nil
+		}
+	}
+}
+
+// head is what stands before the rows.
+func (q *viewQuery) head(index *syncstore.IndexView) (*Head, error) {
+	h := &Head{Reduced: q.reducing, All: index.SeesAll(), Total: int64(index.Rows), Seq: index.Seq}
+	if q.reducing && !h.All {
+		return nil, errReduceForAll
+	}
+	if q.reducing || !h.All || q.o.Keys != nil {
+		return h, nil
+	}
+	before := syncstore.IndexRange{Reverse: q.o.Descending}
+	in := q.ranges[0]
+	if in.Reverse {
+		before.Low = in.High
+		before.Low.Exclude = !in.High.Exclude
+	} else {
+		before.High = in.Low
+		before.High.Exclude = !in.Low.Exclude
+	}
+	if before.Low.Sort == nil && before.High.Sort == nil {
+		h.Offset = min(int64(q.skip), h.Total)
+		return h, nil
+	}
+	n, err := index.Count(before, maxOffset)
+	if err != nil {
+		return nil, err
+	}
+	if h.Offset = min(int64(n)+int64(q.skip), h.Total); n >= maxOffset {
+		h.Offset = -1
+	}
+	return h, nil
+}
+
+// read reads a piece.
+func (q *viewQuery) read(index *syncstore.IndexView) error {
+	for len(q.ranges) > 0 && q.left != 0 {
+		in := &q.ranges[0]
+		var stopped error
+		err := index.Scan(*in, func(entry *syncstore.IndexEntry) (bool, error) {
+			if stopped = q.take(entry); stopped != nil {
+				return false, nil
+			}
+			in.After = entry.At
+			return q.left != 0, nil
+		})
+		if err == nil && stopped == nil && q.left != 0 {
+			err = q.endGroup()
+		}
+		if err := errors.Join(err, stopped); err != nil {
+			return err
+		}
+		q.ranges = q.ranges[1:]
+	}
+	return nil
+}
+
+// take takes a row in; errPieceFull gives it back.
+func (q *viewQuery) take(entry *syncstore.IndexEntry) error {
+	if len(q.rows) >= pieceRows || q.bytes >= pieceBytes {
+		return errPieceFull
+	}
+	if q.reducing {
+		return q.reduceRow(entry)
+	}
+	if q.skip > 0 {
+		q.skip--
+		return nil
+	}
+	q.answer(Row{entry.ID, entry.Key, entry.Value})
+	return nil
+}
+
+func (q *viewQuery) answer(row Row) {
+	q.rows = append(q.rows, row)
+	q.bytes += len(row.Key) + len(row.Value) + len(row.ID)
+	if q.left > 0 {
+		q.left--
+	}
+}

@@ -1,0 +1,235 @@
+package syncstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+)
+
+// IndexEntry is a row as it is read.
+type IndexEntry struct {
+	ID         string
+	Key, Value []byte
+	// At names the row's place, to go on behind it.
+	At []byte
+	// Sort are the bytes by which it is ordered.
+	Sort []byte
+}
+
+// IndexBound is an end of a range of rows. The zero bound is open.
+type IndexBound struct {
+	// Sort is the bound, nil for none; DocID, if not empty, the document with which rows of
+	// this Sort begin or end.
+	Sort  []byte
+	DocID string
+	// Exclude leaves out what is at the bound.
+	Exclude bool
+}
+
+// IndexRange says which rows are meant.
+type IndexRange struct {
+	// Low and High bound the rows, whatever the direction.
+	Low, High IndexBound
+	Reverse   bool
+	// After, if not nil, is IndexEntry.At of the row to go on behind.
+	After []byte
+}
+
+// IndexView is an index in a snapshot, as far as a viewer may see it.
+type IndexView struct {
+	index  *Index
+	reader engine.Reader
+	sight  *sight
+	ctx    context.Context //nolint:containedctx // lives for one call
+	// Seq is the sequence up to which the index covers the collection, Rows how many rows it
+	// has, whoever may see them.
+	Seq, Rows uint64
+}
+
+// View calls fn with the index in a snapshot.
+func (i *Index) View(ctx context.Context, viewer *Viewer, fn func(*IndexView) error) error {
+	return i.collection.store.engine.View(ctx, func(r engine.Reader) error {
+		state, err := i.readState(r.Get)
+		if err != nil {
+			return err
+		}
+		v := &IndexView{index: i, reader: r, ctx: ctx, Seq: state.seq, Rows: state.rows}
+		if v.sight, err = i.collection.sightIn(r, viewer); err != nil {
+			return err
+		}
+		if v.sight != nil {
+			if _, all := v.sight.channels.held[AllChannel]; all {
+				v.sight = nil
+			}
+		}
+		return fn(v)
+	})
+}
+
+// SeesAll reports whether the viewer sees every row.
+func (v *IndexView) SeesAll() bool { return v.sight == nil }
+
+// judgedRows is how many rows are judged together.
+const judgedRows = 100
+
+var errIndexRead = errors.New("enough of the index is read")
+
+// Scan calls fn with the rows of a range that the viewer may see: those of documents that were,
+// when they were mapped, in one of the viewer's channels. fn returns false to end the scan. The
+// entry is fn's to keep.
+func (v *IndexView) Scan(in IndexRange, fn func(*IndexEntry) (bool, error)) error {
+	var waiting []*IndexEntry
+	flush := func() error {
+		seen, err := v.visible(waiting)
+		if err != nil {
+			return err
+		}
+		for n, entry := range waiting {
+			if !seen[n] {
+				continue
+			}
+			if more, err := fn(entry); err != nil || !more {
+				return errors.Join(err, errIndexRead)
+			}
+		}
+		waiting = waiting[:0]
+		return nil
+	}
+	pairs, failed := v.reader.Scan(v.index.scan(in))
+	n := 0
+	for key, record := range pairs {
+		if n++; n&1023 == 0 && v.ctx.Err() != nil {
+			return v.ctx.Err()
+		}
+		entry, err := v.index.entry(key, record)
+		if err != nil {
+			return err
+		}
+		if v.sight == nil {
+			if more, err := fn(entry); err != nil || !more {
+				return err
+			}
+			continue
+		}
+		if waiting = append(waiting, entry); len(waiting) == judgedRows {
+			if err := flush(); err != nil {
+				return ended(err)
+			}
+		}
+	}
+	if err := failed(); err != nil {
+		return fmt.Errorf("reading an index: %w", err)
+	}
+	return ended(flush())
+}
+
+// ended is nil for a scan that fn ended, else what it ended it with.
+func ended(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what errors.Join made
+		if all := joined.Unwrap(); len(all) > 0 && errors.Is(all[len(all)-1], errIndexRead) {
+			if len(all) == 1 {
+				return nil
+			}
+			return all[0]
+		}
+	}
+	return err
+}
+
+// Count counts the rows of a range, whoever may see them, up to limit.
+func (v *IndexView) Count(in IndexRange, limit int) (n int, err error) {
+	scan := v.index.scan(in)
+	scan.KeysOnly, scan.Limit = true, limit
+	pairs, failed := v.reader.Scan(scan)
+	for range pairs {
+		if n++; n >= limit {
+			return n, nil
+		}
+		if n&4095 == 0 && v.ctx.Err() != nil {
+			return n, v.ctx.Err()
+		}
+	}
+	return n, failed()
+}
+
+// visible says of each row whether the viewer may see it.
+func (v *IndexView) visible(rows []*IndexEntry) ([]bool, error) {
+	seen := make([]bool, len(rows))
+	if len(rows) == 0 {
+		return seen, nil
+	}
+	keys := make([][]byte, len(rows))
+	for n, row := range rows {
+		keys[n] = v.index.documentKey(row.ID)
+	}
+	docs, err := readIndexed(v.reader, keys)
+	if err != nil {
+		return nil, err
+	}
+	for n, doc := range docs {
+		if doc != nil {
+			_, seen[n] = v.sight.channels.sees(doc.channels)
+		}
+	}
+	return seen, nil
+}
+
+// scan is the range of keys.
+func (i *Index) scan(in IndexRange) engine.Range {
+	prefix := i.key(indexRows)
+	scan := engine.PrefixRange(prefix)
+	scan.Reverse = in.Reverse
+	at := func(b IndexBound) []byte {
+		key := append(prefix[:len(prefix):len(prefix)], b.Sort...)
+		if b.DocID != "" {
+			key = appendTerminated(key, b.DocID)
+		}
+		return key
+	}
+	if in.Low.Sort != nil {
+		if scan.Start = at(in.Low); in.Low.Exclude {
+			scan.Start = engine.PrefixEnd(scan.Start)
+		}
+	}
+	if in.High.Sort != nil {
+		if scan.End = at(in.High); !in.High.Exclude {
+			scan.End = engine.PrefixEnd(scan.End)
+		}
+	}
+	if in.After != nil {
+		key := append(prefix[:len(prefix):len(prefix)], in.After...)
+		if in.Reverse {
+			scan.End = key
+		} else {
+			scan.Start = append(key, 0)
+		}
+	}
+	if bytes.Compare(scan.Start, scan.End) > 0 {
+		scan.End = scan.Start
+	}
+	return scan
+}
+
+// entry reads a row. Its place is taken apart from behind: its number, and the ID, whose
+// beginning is where the record says.
+func (i *Index) entry(key, record []byte) (*IndexEntry, error) {
+	at := bytes.Clone(key[len(i.key(indexRows)):])
+	d := decoder{b: bytes.Clone(record)}
+	entry := &IndexEntry{At: at}
+	sort := int(d.uvarint())
+	entry.Key = d.bytes()
+	if d.err != nil || sort > len(at)-4 {
+		return nil, fmt.Errorf("%w: row of an index", ErrDamaged)
+	}
+	entry.Value = d.b
+	entry.Sort = at[:sort]
+	id, rest, ok := cutTerminated(at[sort:])
+	if !ok || len(rest) != 4 {
+		return nil, fmt.Errorf("%w: key of an index", ErrDamaged)
+	}
+	entry.ID = id
+	return entry, nil
+}
