@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/pprof"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -266,6 +267,25 @@ func (b *bench) profile(ctx context.Context, name string, d time.Duration) {
 			b.say("no profile of %s: %v", name, err)
 		}
 	}()
+}
+
+// profileOwn saves a CPU profile of the bench itself until stop, if profiles are wanted.
+func (b *bench) profileOwn(name string) (stop func()) {
+	if b.profiles == "" {
+		return func() {}
+	}
+	file, err := os.Create(filepath.Join(b.profiles, name+"-clients.pprof"))
+	if err == nil {
+		err = pprof.StartCPUProfile(file)
+	}
+	if err != nil {
+		b.say("no profile of the clients of %s: %v", name, err)
+		return func() {}
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = file.Close() // a profile that is cut short is seen when it is read
+	}
 }
 
 // memory is what a server takes.

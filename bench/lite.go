@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/caddysync/caddy-sync/replication/blip"
+
+	"github.com/caddysync/caddy-sync/test/harness"
 )
 
 const (
@@ -53,6 +56,12 @@ func (b *bench) litePushRound(ctx context.Context, d time.Duration, counter *ato
 	}
 	b.profile(ctx, "lite-push", d)
 	var times []time.Duration
+	stop := b.profileOwn("lite-push")
+	defer stop()
+	own, err := harness.CPUTime(os.Getpid())
+	if err != nil {
+		return written{}, err
+	}
 	m, cpu, err := b.costed(func() (measure, error) {
 		began := time.Now()
 		errs := make([]error, len(pushers))
@@ -71,9 +80,14 @@ func (b *bench) litePushRound(ctx context.Context, d time.Duration, counter *ato
 	if err != nil {
 		return written{}, err
 	}
+	ownAfter, err := harness.CPUTime(os.Getpid())
+	if err != nil {
+		return written{}, err
+	}
 	after, err := b.counters(ctx)
 	slices.Sort(times)
 	return written{
+		clients:   float64((ownAfter - own).Microseconds()) / float64(m.requests),
 		perSecond: m.perSecond(), syncs: float64(after.Commits-before.Commits) / m.took.Seconds(), p99: times[len(times)*99/100], cost: cpu,
 	}, err
 }

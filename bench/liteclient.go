@@ -23,20 +23,20 @@ type liteConn struct {
 
 // dialLite opens a connection for a person, with a session.
 func (b *bench) dialLite(ctx context.Context, db string, p *person, handle func(*blip.Request)) (*liteConn, error) {
+	if handle == nil {
+		handle = func(*blip.Request) {}
+	}
 	header := http.Header{"Cookie": {"SyncGatewaySession=" + p.session}}
-	ws, res, err := websocket.Dial(ctx, "ws://"+b.address()+"/"+db+"/_blipsync", &websocket.DialOptions{
-		HTTPHeader: header, Subprotocols: []string{liteProtocol}, CompressionMode: websocket.CompressionDisabled, Host: "localhost",
-	})
+	conn, res, err := blip.Dial(ctx, "ws://"+b.address()+"/"+db+"/_blipsync", &websocket.DialOptions{
+		HTTPHeader: header, Subprotocols: []string{liteProtocol}, Host: "localhost",
+	}, blip.Options{Handle: handle})
 	if err != nil {
 		if res != nil {
 			return nil, fmt.Errorf("connecting to Couchbase Lite's endpoint: %s: %w", res.Status, err)
 		}
 		return nil, fmt.Errorf("connecting to Couchbase Lite's endpoint: %w", err)
 	}
-	if handle == nil {
-		handle = func(*blip.Request) {}
-	}
-	c := &liteConn{Conn: blip.NewConn(ws, blip.Options{Handle: handle}), ended: make(chan struct{})}
+	c := &liteConn{Conn: conn, ended: make(chan struct{})}
 	go func() {
 		defer close(c.ended)
 		_ = c.Run(ctx) // what waits for an answer learns of the end

@@ -28,6 +28,7 @@ func main() {
 	flag.StringVar(&o.profiles, "profiles", "", "folder for CPU profiles of the server")
 	docs := flag.Int("docs", 0, "documents in the store")
 	crowd := flag.Int("crowd", 0, "users and sessions of the row of accounts")
+	put := flag.Duration("put", 0, "how long a row of writes writes to the server (default 1m, with -short 6s)")
 	limit := flag.Duration("limit", 0, "when to give up (default 30m, with -short 6m)")
 	flag.Parse()
 	if *short {
@@ -39,6 +40,9 @@ func main() {
 	}
 	if *crowd > 0 {
 		o.crowd = *crowd
+	}
+	if *put > 0 {
+		o.put = *put
 	}
 	if *limit == 0 {
 		*limit = 30 * time.Minute

@@ -62,6 +62,7 @@ type written struct {
 	perSecond, syncs float64
 	p99              time.Duration
 	cost             float64 // CPU of the server, µs a document
+	clients          float64 // CPU of the bench's own clients, µs a document; 0 where it is not measured
 }
 
 // group is how many documents the committer wrote with one sync.
@@ -171,11 +172,11 @@ type comparison struct {
 }
 
 func (c comparison) row(work string, bar float64) row {
-	var ours, syncs, group, cost, alone, aloneSyncs []float64
+	var ours, syncs, group, cost, clients, alone, aloneSyncs []float64
 	var p99 []time.Duration
 	for i, w := range c.ours {
 		ours, syncs, group = append(ours, w.perSecond), append(syncs, w.syncs), append(group, w.group())
-		cost, p99 = append(cost, w.cost), append(p99, w.p99)
+		cost, clients, p99 = append(cost, w.cost), append(clients, w.clients), append(p99, w.p99)
 		alone, aloneSyncs = append(alone, c.alone[i].perSecond), append(aloneSyncs, c.alone[i].syncs)
 	}
 	r := atLeast(work, bar, median(ours), median(alone), "the engine alone", "documents/s")
@@ -183,6 +184,9 @@ func (c comparison) row(work string, bar float64) row {
 		fmt.Sprintf("%s syncs/s, %.0f documents a sync; alone %s syncs/s", thousands(median(syncs)), median(group), thousands(median(aloneSyncs))),
 		fmt.Sprintf("p99 %s", median(p99).Round(10*time.Microsecond)),
 		fmt.Sprintf("server CPU %.1f µs a document", median(cost)),
+	}
+	if clients := median(clients); clients > 0 {
+		r.notes = append(r.notes, fmt.Sprintf("the clients' CPU %.1f µs a document", clients))
 	}
 	return r
 }

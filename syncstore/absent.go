@@ -29,11 +29,11 @@ func (a *absent) note(keys []string, base uint64) {
 
 // take returns what is known of a key, and forgets it: a write that it made stale looks by
 // itself.
-func (a *absent) take(key []byte) (base uint64, ok bool) {
+func (a *absent) take(key string) (base uint64, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if base, ok = a.keys[string(key)]; ok {
-		delete(a.keys, string(key))
+	if base, ok = a.keys[key]; ok {
+		delete(a.keys, key)
 	}
 	return base, ok
 }

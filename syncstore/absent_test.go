@@ -52,10 +52,10 @@ func TestAbsenceIsRememberedOfSomeDocumentsOnly(t *testing.T) {
 	a.note(many, 1)
 	a.note([]string{"x"}, 2)
 	require.Len(t, a.keys, 1)
-	base, ok := a.take([]byte("x"))
+	base, ok := a.take("x")
 	require.True(t, ok)
 	require.Equal(t, uint64(2), base)
-	_, ok = a.take([]byte("x"))
+	_, ok = a.take("x")
 	require.False(t, ok)
 }
 

@@ -57,6 +57,11 @@ func (c *cache) shard(key []byte) *cacheShard {
 	return &c.shards[maphash.Bytes(c.seed, key)%cacheShards]
 }
 
+// shardOf is shard for a key that is text: the same hash.
+func (c *cache) shardOf(key string) *cacheShard {
+	return &c.shards[maphash.String(c.seed, key)%cacheShards]
+}
+
 // get returns the head under key. If it is not there, epoch is to be given to offer
 // with what is read instead.
 func (c *cache) get(key []byte) (h *head, epoch uint64) {
@@ -83,24 +88,24 @@ func (c *cache) offer(key []byte, h *head, epoch uint64) {
 }
 
 // begin takes out a key that a commit is about to write.
-func (c *cache) begin(key []byte) {
-	s := c.shard(key)
+func (c *cache) begin(key string) {
+	s := c.shardOf(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.remove(string(key))
-	s.writing[string(key)] = struct{}{}
+	s.remove(key)
+	s.writing[key] = struct{}{}
 	s.epoch++
 }
 
 // end puts in what the commit wrote; nil if it wrote nothing, or nothing to keep.
-func (c *cache) end(key []byte, h *head) {
-	s := c.shard(key)
+func (c *cache) end(key string, h *head) {
+	s := c.shardOf(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.writing, string(key))
+	delete(s.writing, key)
 	s.epoch++
 	if h != nil {
-		s.put(string(key), h)
+		s.put(key, h)
 	}
 }
 

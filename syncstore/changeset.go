@@ -12,6 +12,8 @@ const (
 	// maxBackgroundKeys bounds a change set of background work (DECISIONS 30).
 	maxBackgroundKeys = 1000
 	noSeq             = -1
+	// usualOps is how many keys most documents write at most.
+	usualOps = 4
 )
 
 // changeSet is what one document, or one record, wants written: everything or

@@ -32,7 +32,8 @@ func (e *encoder) version(v Version) {
 
 func (e *encoder) rev(r Rev) {
 	e.uvarint(r.Gen)
-	e.bytes(packDigest(r.Digest))
+	var packed [1 + maxDigestSize]byte
+	e.bytes(appendDigest(packed[:0], r.Digest))
 }
 
 // decoder reads what an encoder wrote. The first error sticks; what is read after it

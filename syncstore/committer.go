@@ -238,7 +238,7 @@ func (c *committer) check(set *changeSet) error {
 func (c *committer) commitGroup(g *group) {
 	for _, set := range g.sets {
 		if set.key != "" {
-			c.store.cache.begin([]byte(set.key))
+			c.store.cache.begin(set.key)
 		}
 	}
 	changed := make(map[*Database]*counters)
@@ -272,9 +272,9 @@ func (c *committer) commitGroup(g *group) {
 			if set.cached != nil {
 				set.cached.settle(set.seq)
 			}
-			c.store.cache.end([]byte(set.key), set.cached)
+			c.store.cache.end(set.key, set.cached)
 		} else {
-			c.store.cache.end([]byte(set.key), nil)
+			c.store.cache.end(set.key, nil)
 		}
 	}
 	if err != nil {

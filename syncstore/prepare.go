@@ -31,7 +31,8 @@ func (p *preparation) prepare() (*changeSet, Rev, error) {
 		return nil, Rev{}, err
 	}
 	p.set = &changeSet{
-		db: p.collection.db, collection: p.collection.scope.collection, key: string(p.state.key), base: p.state.base,
+		db: p.collection.db, collection: p.collection.scope.collection, key: p.state.name, base: p.state.base,
+		ops: make([]op, 0, usualOps),
 	}
 	switch {
 	case !p.edit.Vector.Current.IsZero():

@@ -95,12 +95,37 @@ func (r Rev) Compare(other Rev) int {
 // packDigest shortens a digest for storage: even-length lower-case hex becomes
 // bytes. The first result byte tells the forms apart.
 func packDigest(digest string) []byte {
-	if len(digest)%2 == 0 && strings.ToLower(digest) == digest {
-		if raw, err := hex.DecodeString(digest); err == nil {
-			return append([]byte{1}, raw...)
+	var packed [1 + maxDigestSize]byte
+	return append([]byte(nil), appendDigest(packed[:0], digest)...)
+}
+
+// appendDigest appends what packDigest returns.
+func appendDigest(b []byte, digest string) []byte {
+	if !isLowerHex(digest) {
+		return append(append(b, 0), digest...)
+	}
+	b = append(b, 1)
+	for i := 0; i < len(digest); i += 2 {
+		b = append(b, fromHex(digest[i])<<4|fromHex(digest[i+1]))
+	}
+	return b
+}
+
+func isLowerHex(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
 		}
 	}
-	return append([]byte{0}, digest...)
+	return len(text)%2 == 0
+}
+
+// fromHex is the value of a lower-case digit.
+func fromHex(c byte) byte {
+	if c >= 'a' {
+		return c - 'a' + 10
+	}
+	return c - '0'
 }
 
 func unpackDigest(packed []byte) (string, error) {

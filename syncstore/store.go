@@ -96,6 +96,9 @@ type Store struct {
 	databases map[string]*Database
 }
 
+// Revisions returns how many generations of ancestry a document keeps.
+func (s *Store) Revisions() int { return s.options.Revisions }
+
 type storeStats struct {
 	writes, conflicts, retries atomic.Uint64
 

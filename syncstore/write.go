@@ -129,6 +129,8 @@ func (c *Collection) attempt(
 // docState is a document as a write found it.
 type docState struct {
 	key []byte
+	// name is key as the store's maps have it.
+	name string
 	// base is the last commit that the state surely includes.
 	base uint64
 	// guessed: that there was no document was said some time ago.
@@ -150,13 +152,14 @@ func (c *Collection) loadStates(ctx context.Context, edits []Edit, indexes []int
 	for n, i := range indexes {
 		state := &states[n]
 		state.key, state.base = c.scope.head(edits[i].ID), base
+		state.name = string(state.key)
 		if !locked {
-			c.store.locks.wait(string(state.key))
+			c.store.locks.wait(state.name)
 		}
 		if state.head, epochs[n] = c.store.cache.get(state.key); state.head != nil {
 			continue
 		}
-		if seen, ok := c.store.absent.take(state.key); ok && !locked {
+		if seen, ok := c.store.absent.take(state.name); ok && !locked {
 			state.base, state.guessed = seen, true
 			continue
 		}

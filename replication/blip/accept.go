@@ -32,8 +32,7 @@ func Accept(w http.ResponseWriter, r *http.Request, a *websocket.AcceptOptions, 
 	if err != nil {
 		return nil, err
 	}
-	c = NewConn(ws, o)
-	c.cork = h.cork
+	c = newCorked(ws, h.cork, o)
 	return c, nil
 }
 

@@ -56,18 +56,18 @@ type socket interface {
 // Conn is one connection.
 type Conn struct {
 	ws       socket
-	cork     *cork // below ws; nil for one that was not accepted here: then ws sends pongs by itself
+	cork     *cork // below ws; nil if only the WebSocket is known
 	handle   func(*Request)
 	recovers func()
 	limits   Limits
 	counters *Counters
 
-	reading     context.Context // of reads; its end closes the WebSocket even in a closing handshake
-	stopReading context.CancelFunc
-	ended       chan struct{}  // closed when nothing is sent or received any more
-	done        chan struct{}  // closed when Run is over
-	goroutines  sync.WaitGroup // of this connection, besides Run
-	buffered    atomic.Int64   // bytes of messages in memory
+	reading     context.Context // of reads
+	stopReading func()          // ends reads, even in a closing handshake
+	ended       chan struct{}   // closed when nothing is sent or received any more
+	done        chan struct{}   // closed when Run is over
+	goroutines  sync.WaitGroup  // of this connection, besides Run
+	buffered    atomic.Int64    // bytes of messages in memory
 
 	// Only the goroutine that reads uses these.
 	decoder  decoder
@@ -80,6 +80,7 @@ type Conn struct {
 	mu        sync.Mutex
 	cause     error // why the connection has ended; nil before
 	writing   bool
+	together  int // calls of Together
 	queue     sendQueue
 	acks      []ack
 	pong      []byte                   // what a ping had that is to be answered; nil if none

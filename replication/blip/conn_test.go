@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 )
 
@@ -17,18 +16,16 @@ func connect(tb testing.TB, server, client Options) (atServer, atClient *Conn) {
 	tb.Helper()
 	came := make(chan *Conn, 1)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ws, err := websocket.Accept(w, r, nil)
+		c, err := Accept(w, r, nil, server)
 		if err != nil {
 			tb.Error(err)
 			return
 		}
-		c := NewConn(ws, server)
 		go func() { _ = c.Run(context.Background()) }()
 		came <- c
 	}))
-	ws, _, err := websocket.Dial(tb.Context(), s.URL, nil)
+	atClient, _, err := Dial(tb.Context(), s.URL, nil, client)
 	require.NoError(tb, err)
-	atClient = NewConn(ws, client)
 	go func() { _ = atClient.Run(context.Background()) }()
 	atServer = <-came
 	tb.Cleanup(func() {

@@ -16,8 +16,14 @@ var (
 	errLongProperties = errors.New("the properties of a message are longer than Couchbase Lite takes")
 )
 
-// encode encodes properties with their length before them (blip.md 2.3).
+// noProperties are none with their length before them. Many answers have none.
+var noProperties = []byte{0}
+
+// encode encodes properties with their length before them (blip.md 2.3). It must not be changed.
 func (p Properties) encode() ([]byte, error) {
+	if len(p) == 0 {
+		return noProperties, nil
+	}
 	size := 0
 	for i := range p {
 		if strings.IndexByte(p[i].Name, 0) >= 0 || strings.IndexByte(p[i].Value, 0) >= 0 {

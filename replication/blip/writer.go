@@ -27,10 +27,26 @@ type turn struct {
 	size    int // how much of the message the frame may have
 }
 
+// Together calls do, and begins to send what that queues when it returns. One after the other,
+// small answers cost a goroutine and a write to the network each. Nothing else is sent meanwhile,
+// so that do must not wait for anybody.
+func (c *Conn) Together(do func()) {
+	c.mu.Lock()
+	c.together++
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.together--
+		c.kick()
+	}()
+	do()
+}
+
 // kick starts the goroutine that writes, if there is something to write and none runs. An
 // idle connection has none. c.mu is held.
 func (c *Conn) kick() {
-	if c.writing || c.cause != nil || c.idle() {
+	if c.writing || c.together > 0 || c.cause != nil || c.idle() {
 		return
 	}
 	c.writing = true

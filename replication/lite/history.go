@@ -11,6 +11,9 @@ import (
 // that it descends from what it has (reference/blip.md 3.7, 5.5).
 func revHistory(doc *syncstore.Document, rev string, known []string, most int) []byte {
 	if !strings.Contains(rev, "@") {
+		if slices.Contains(known, rev) {
+			return nil // in the place of another: what the client has itself comes from nothing new
+		}
 		return appendAncestors(nil, doc.History[min(1, len(doc.History)):], known, most)
 	}
 	history := doc.Vector.AppendHistory(nil)

@@ -16,6 +16,13 @@ import (
 // proposeAtOnce is how many proposals are looked up in one snapshot. Clients send 200.
 const proposeAtOnce = 500
 
+const (
+	// proposeUsual is how many proposals there is room for at first.
+	proposeUsual = 200
+	// minProposal is what the least of them takes in JSON, about.
+	minProposal = 16
+)
+
 // maxProposals is how many rows a list may have: each takes much more memory than its text.
 const maxProposals = 10_000
 
@@ -60,7 +67,7 @@ func (r *replication) proposals(body []byte) ([]proposal, error) {
 	if body = bytes.TrimSpace(body); len(body) == 0 || string(body) == "null" {
 		return nil, nil
 	}
-	var rows []proposal
+	rows := make([]proposal, 0, min(proposeUsual, len(body)/minProposal))
 	err := jsondoc.Elements(body, func(row []byte) error {
 		if len(rows) == maxProposals {
 			return errManyProposals

@@ -166,16 +166,22 @@ func (u *pushQueue) writeBatch(batch []*push) {
 		return
 	}
 	results := u.writeEdits(written[0].ks.coll, edits)
-	for i, p := range written {
-		err := results[i].Err
-		if errors.Is(err, syncstore.ErrMissingStub) && !p.anew {
-			// Somebody took away meanwhile what the revision keeps.
-			p.anew, p.edit.Attachments = true, nil
-			u.fetch(p)
-			continue
+	u.r.conn.Together(func() {
+		for i, p := range written {
+			u.written(p, results[i].Err)
 		}
-		u.finish(p, err)
+	})
+}
+
+// written goes on with a push that was handed to the store.
+func (u *pushQueue) written(p *push, err error) {
+	if errors.Is(err, syncstore.ErrMissingStub) && !p.anew {
+		// Somebody took away meanwhile what the revision keeps.
+		p.anew, p.edit.Attachments = true, nil
+		u.fetch(p)
+		return
 	}
+	u.finish(p, err)
 }
 
 // writeEdits writes edits together. If a record of one is damaged, those of the others are not

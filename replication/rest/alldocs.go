@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
@@ -28,6 +29,11 @@ func (h *Handler) allDocs(rq *request) error {
 	if err != nil {
 		return err
 	}
+	return h.list(rq, options)
+}
+
+// list answers with the documents that options ask for.
+func (h *Handler) list(rq *request, options allDocsOptions) error {
 	l := h.newListing(rq, collectionDocs{rq.coll, rq.db}, options)
 	l.unreadable = asAnswer(h.unreadable(rq, syncstore.ErrNotFound)).name
 	defer l.close()
@@ -88,10 +94,20 @@ func (l *listing) run(ctx context.Context) error {
 		l.left = 0
 	}
 	l.out.rq.set("Content-Type", jsonType)
+	if err := l.result(ctx); err != nil {
+		return err
+	}
+	l.out.keep(append(l.out.held(), '\n'))
+	return l.out.finish()
+}
+
+// result puts the result into the answer, as an object.
+func (l *listing) result(ctx context.Context) error {
 	all, err := l.source.SeesAll(ctx, l.viewer)
 	if err != nil {
 		return fmt.Errorf("listing documents: %w", err)
 	}
+	all = all && !l.o.designs // how many of those there are nobody counts
 	info := l.source.Info()
 	b := append(l.out.held(), '{')
 	if all {
@@ -117,8 +133,8 @@ func (l *listing) run(ctx context.Context) error {
 	if !all {
 		b = l.appendCounts(append(b, ','), uint64(l.sent))
 	}
-	l.out.keep(append(b, "}\n"...))
-	return l.out.finish()
+	l.out.keep(append(b, '}'))
+	return nil
 }
 
 func (l *listing) appendCounts(b []byte, total uint64) []byte {
@@ -265,6 +281,9 @@ func (l *listing) byKey(ctx context.Context, key []byte) error {
 	id, err := jsondoc.String(key)
 	if err != nil {
 		return fmt.Errorf("reading a key: %w", err)
+	}
+	if l.o.designs && !strings.HasPrefix(id, designPrefix) {
+		return l.noDocument(key)
 	}
 	doc, err := l.source.Get(ctx, id, syncstore.GetOptions{
 		Conflicts: l.o.docs.include && l.o.docs.conflicts, Viewer: l.viewer,

@@ -20,7 +20,9 @@ type allDocsOptions struct {
 	skip       int
 	limit      int // -1 for all
 	updateSeq  bool
-	docs       docOptions
+	// designs: only design documents.
+	designs bool
+	docs    docOptions
 }
 
 // parseAllDocsOptions reads the options of _all_docs. Keys are JSON. IDs are in the

@@ -114,8 +114,6 @@ type socketFeed struct {
 
 // run serves the feed until it ends.
 func (s *socketFeed) run(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	defer s.recovered()
 	s.socket.ctx = ctx
 	lease := &feedLease{

@@ -18,24 +18,29 @@ func (h *Handler) databaseInfo(rq *request) error {
 		return fmt.Errorf("describing a database: %w", err)
 	}
 	info := rq.coll.Info()
-	b := append(make([]byte, 0, 384), `{"db_name":`...)
-	b = appendQuoted(b, rq.keyspace)
-	if all {
+	b := appendDatabaseInfo(make([]byte, 0, 384), rq.keyspace, rq.db, &info, all)
+	return rq.sendJSON(http.StatusOK, append(b, '\n'))
+}
+
+func appendDatabaseInfo(b []byte, name string, db *syncstore.Database, info *syncstore.Info, counts bool) []byte {
+	b = append(b, `{"db_name":`...)
+	b = appendQuoted(b, name)
+	if counts {
 		b = append(b, `,"doc_count":`...)
 		b = strconv.AppendUint(b, info.Docs, 10)
 		b = append(b, `,"doc_del_count":`...)
 		b = strconv.AppendUint(b, info.DeletedDocs, 10)
 	}
 	b = append(b, `,"update_seq":"`...)
-	seqs := sequencesOf(&info)
+	seqs := sequencesOf(info)
 	b = seqs.append(b, syncstore.At(info.Seq))
 	b = append(b, `","purge_seq":"0","compact_running":`...)
-	b = strconv.AppendBool(b, rq.db.Compacting())
+	b = strconv.AppendBool(b, db.Compacting())
 	b = append(b, `,"uuid":`...)
 	b = appendQuoted(b, info.UUID)
 	b = append(b, `,"instance_start_time":`...)
-	b = append(b, instanceStart(&info)...)
-	return rq.sendJSON(http.StatusOK, append(b, '}', '\n'))
+	b = append(b, instanceStart(info)...)
+	return append(b, '}')
 }
 
 // instanceStart is what a replicator compares to see that the database is still the

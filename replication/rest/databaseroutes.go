@@ -21,6 +21,12 @@ func routeDatabase(path string) target {
 			return target{kind: k}
 		}
 	}
+	switch strings.TrimSuffix(path, "/") {
+	case "_all_docs/queries":
+		return target{kind: kindAllDocsQueries}
+	case "_design_docs/queries":
+		return target{kind: kindDesignDocsQueries}
+	}
 	switch prefix, id, slash := strings.Cut(name, "/"); {
 	case prefix == "_design" && slash && id != "":
 		return routeDocument(kindDocument, name, rest, deeper)
@@ -64,6 +70,16 @@ func databaseEndpoint(name string) (kind, bool) {
 		return kindRevsDiff, true
 	case "_ensure_full_commit":
 		return kindEnsureFullCommit, true
+	case "_missing_revs":
+		return kindMissingRevs, true
+	case "_design_docs":
+		return kindDesignDocs, true
+	case "_local_docs":
+		return kindLocalDocs, true
+	case "_security":
+		return kindSecurity, true
+	case "_revs_limit":
+		return kindRevsLimit, true
 	}
 	return 0, false
 }
@@ -96,6 +112,27 @@ func databaseActions(k kind) (actions, bool) {
 		return actions{post: action{do: (*Handler).revsDiff}}, true
 	case kindEnsureFullCommit:
 		return actions{post: action{do: (*Handler).ensureFullCommit}}, true
+	case kindMissingRevs:
+		return actions{post: action{do: (*Handler).missingRevs}}, true
+	}
+	return listingActions(k)
+}
+
+// listingActions say who answers what lists documents, and what is set of a database.
+func listingActions(k kind) (actions, bool) {
+	switch k {
+	case kindAllDocsQueries:
+		return actions{post: action{do: (*Handler).allDocsQueries}}, true
+	case kindDesignDocs:
+		return actions{get: action{do: (*Handler).designDocs}, post: action{do: (*Handler).designDocs}}, true
+	case kindDesignDocsQueries:
+		return actions{post: action{do: (*Handler).designDocsQueries}}, true
+	case kindLocalDocs:
+		return actions{get: action{do: (*Handler).localDocs}, post: action{do: (*Handler).localDocs}}, true
+	case kindSecurity:
+		return actions{get: action{do: (*Handler).getSecurity}, put: action{do: (*Handler).putSecurity, write: true}}, true
+	case kindRevsLimit:
+		return actions{get: action{do: (*Handler).getRevsLimit}, put: action{do: (*Handler).putRevsLimit, write: true}}, true
 	}
 	return actions{}, false
 }

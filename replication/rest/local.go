@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
@@ -35,13 +36,18 @@ func (h *Handler) getLocal(rq *request) error {
 	}
 	buf := h.buffer()
 	defer h.release(buf)
-	b := append(*buf, `{"_id":`...)
+	b := append(appendLocal(*buf, doc), '\n')
+	*buf = b
+	return rq.sendJSON(http.StatusOK, b)
+}
+
+// appendLocal appends a _local document as a JSON object.
+func appendLocal(b []byte, doc *syncstore.LocalDocument) []byte {
+	b = append(b, `{"_id":`...)
 	b = appendQuoted(b, localPrefix+doc.ID)
 	b = append(b, `,"_rev":`...)
 	b = appendQuoted(b, doc.Rev)
-	b = append(appendMembers(b, doc.Body), '\n')
-	*buf = b
-	return rq.sendJSON(http.StatusOK, b)
+	return appendMembers(b, doc.Body)
 }
 
 // putLocal answers PUT /{db}/_local/{id}.

@@ -11,18 +11,9 @@ import (
 // revsDiff answers POST /{db}/_revs_diff: which of the revisions that a peer offers
 // are not here.
 func (h *Handler) revsDiff(rq *request) error {
-	read, err := h.readBody(rq, h.policy(rq).Limits.Request)
+	answers, err := h.offeredRevs(rq)
 	if err != nil {
 		return err
-	}
-	defer read.free()
-	offered, err := parseRevsDiff(read.text)
-	if err != nil {
-		return err
-	}
-	answers, err := rq.coll.RevsDiff(rq.r.Context(), rq.viewer(), offered)
-	if err != nil {
-		return fmt.Errorf("comparing revisions: %w", err)
 	}
 	buf := h.buffer()
 	defer h.release(buf)
@@ -44,6 +35,49 @@ func (h *Handler) revsDiff(rq *request) error {
 	b = append(b, '}', '\n')
 	*buf = b
 	return rq.sendJSON(http.StatusOK, b)
+}
+
+// missingRevs answers POST /{db}/_missing_revs, the older form of _revs_diff.
+func (h *Handler) missingRevs(rq *request) error {
+	answers, err := h.offeredRevs(rq)
+	if err != nil {
+		return err
+	}
+	buf := h.buffer()
+	defer h.release(buf)
+	b := append(*buf, `{"missing_revs":{`...)
+	first := true
+	for i := range answers {
+		if len(answers[i].Missing) == 0 {
+			continue
+		}
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		b = appendRevs(append(appendQuoted(b, answers[i].ID), ':'), "[", answers[i].Missing)
+	}
+	b = append(b, "}}\n"...)
+	*buf = b
+	return rq.sendJSON(http.StatusOK, b)
+}
+
+// offeredRevs reads the revisions that a peer offers and says which are not here.
+func (h *Handler) offeredRevs(rq *request) ([]syncstore.RevsMissing, error) {
+	read, err := h.readBody(rq, h.policy(rq).Limits.Request)
+	if err != nil {
+		return nil, err
+	}
+	defer read.free()
+	offered, err := parseRevsDiff(read.text)
+	if err != nil {
+		return nil, err
+	}
+	answers, err := rq.coll.RevsDiff(rq.r.Context(), rq.viewer(), offered)
+	if err != nil {
+		return nil, fmt.Errorf("comparing revisions: %w", err)
+	}
+	return answers, nil
 }
 
 // parseRevsDiff reads {"id":["rev",…],…}.

@@ -11,7 +11,12 @@ func routeRoot(name, rest string, admin bool) target {
 			return target{kind: kindAllDBs}
 		case "_session":
 			return target{kind: kindRootSession}
+		case "_uuids":
+			return target{kind: kindUUIDs}
 		}
+	}
+	if to, ok := routeServer(name, rest); ok && admin {
+		return to
 	}
 	if handle, err := unescape(strings.TrimSuffix(rest, "/")); err == nil && name == "_session" && rest != "" {
 		return target{kind: kindRootSessionHandle, item: handle}
@@ -20,6 +25,24 @@ func routeRoot(name, rest string, admin bool) target {
 		return target{kind: kindExplain}
 	}
 	return target{kind: kindRootUnknown}
+}
+
+// routeServer finds where a path beside the databases leads on an administrators' site, if it
+// is about the server as a whole.
+func routeServer(name, rest string) (target, bool) {
+	switch name {
+	case "_dbs_info", "_active_tasks":
+		if rest != "" {
+			return target{}, false
+		}
+		if name == "_dbs_info" {
+			return target{kind: kindDBsInfo}, true
+		}
+		return target{kind: kindActiveTasks}, true
+	case "_replicate", "_scheduler", "_membership", "_cluster_setup", "_node", "_reshard", "_db_updates", "_config", "_stats", "_restart":
+		return target{kind: kindRootNotImplemented, item: name}, true
+	}
+	return target{}, false
 }
 
 // rootActions says who answers what beside the databases.
@@ -33,6 +56,15 @@ func rootActions(k kind) (actions, bool) {
 		return actions{get: action{do: (*Handler).allDatabases}}, true
 	case kindRootSession:
 		return sessionActions(), true
+	case kindUUIDs:
+		return actions{get: action{do: (*Handler).uuids}}, true
+	case kindDBsInfo:
+		return actions{get: action{do: (*Handler).databaseInfos}, post: action{do: (*Handler).databaseInfos}}, true
+	case kindActiveTasks:
+		return actions{get: action{do: (*Handler).activeTasks}}, true
+	case kindRootNotImplemented:
+		no := action{do: (*Handler).rootNotImplemented}
+		return actions{get: no, put: no, post: no, delete: no}, true
 	}
 	return actions{}, false
 }

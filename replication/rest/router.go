@@ -50,11 +50,25 @@ const (
 	kindResync
 	kindTry
 	kindSyncFunction
+	kindMissingRevs
+	kindAllDocsQueries
+	kindDesignDocs
+	kindDesignDocsQueries
+	kindLocalDocs
+	kindSecurity
+	kindRevsLimit
+	kindPurgedInfosLimit
 	kindCompact
 	kindViewCleanup
 	kindView
 	kindViewQueries
 	kindDesignInfo
+	kindPurge
+	kindDBsInfo
+	kindUUIDs
+	kindActiveTasks
+	kindRootNotImplemented
+	kindNotImplemented
 	kindUnknown // an underscore name that is no endpoint
 	kinds
 )

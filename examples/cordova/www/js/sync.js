@@ -1,0 +1,73 @@
+// Keeping the local database and the server's the same, as long as there is a network and
+// a sign-in.
+
+/* global PouchDB */
+
+// Sync tells changed(state, reason) what is going on:
+//   syncing   something is being sent or received
+//   current   both sides are the same, and changes of either come at once
+//   offline   the server cannot be reached; it is tried again
+//   ended     the sign-in has ended; only the user can go on
+//   refused   this account may not come in
+//   failed    something else that trying again does not help
+export class Sync {
+  #local
+  #url
+  #session
+  #changed
+  #running
+  #offline = false
+
+  constructor({ local, url, session, changed }) {
+    this.#local = local
+    this.#url = url
+    this.#session = session
+    this.#changed = changed
+  }
+
+  start() {
+    this.stop()
+    const remote = new PouchDB(this.#url, { skip_setup: true, fetch: (url, options) => this.#fetch(url, options) })
+    const sync = this.#local.sync(remote, { live: true, retry: true, back_off_function: (ms) => Math.min(ms * 2 || 500, 30_000) })
+    const tell = (state, reason) => this.#running === sync && this.#changed(state, reason)
+    this.#running = sync
+    tell('syncing')
+    sync
+      .on('active', () => this.#offline || tell('syncing'))
+      .on('paused', () => tell(this.#offline ? 'offline' : 'current'))
+      .on('denied', (err) => tell('failed', `A note was refused: ${err.doc?.reason ?? err.doc?.message ?? 'not allowed'}`))
+      .on('error', (err) => tell({ 401: 'ended', 403: 'refused' }[err.status] ?? 'failed', err.reason ?? err.message))
+    sync.catch(() => {}) // told by 'error'
+  }
+
+  // stop ends at once; what has not been sent yet is sent after the next start.
+  stop() {
+    const sync = this.#running
+    this.#running = undefined
+    sync?.cancel()
+  }
+
+  // retry does not wait until it is time to try again.
+  retry() {
+    if (this.#running) this.start()
+  }
+
+  // lost is told by the system, long before a request fails.
+  lost() {
+    if (!this.#running) return
+    this.#offline = true
+    this.#changed('offline')
+  }
+
+  async #fetch(url, options) {
+    try {
+      const response = await this.#session.fetch(url, options)
+      this.#offline = false
+      return response
+    } catch (err) {
+      this.#offline = err.name !== 'AbortError'
+      if (this.#offline && this.#running) this.#changed('offline')
+      throw err
+    }
+  }
+}

@@ -1,0 +1,64 @@
+package syncstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+)
+
+// LocalsOptions say which local documents to list.
+type LocalsOptions struct {
+	// Start and End bound the IDs, Start first in the order of the listing; "" for an open end.
+	Start, End string
+	// ExcludeEnd leaves out End itself.
+	ExcludeEnd bool
+	Descending bool
+	// After goes on behind an ID that was listed.
+	After string
+	// Limit is how many there are at most; <= 0 for all.
+	Limit int
+}
+
+// Locals lists the local documents of owner, by the bytes of their IDs.
+func (c *Collection) Locals(ctx context.Context, owner string, o LocalsOptions) (docs []*LocalDocument, err error) {
+	first, last := o.Start, o.End
+	if o.After != "" {
+		first = o.After
+	}
+	low, high := first, last
+	if o.Descending {
+		low, high = last, first
+	}
+	scan := engine.PrefixRange(c.scope.local(owner, ""))
+	prefix := len(scan.Start)
+	if low != "" {
+		scan.Start = c.scope.local(owner, low)
+	}
+	if high != "" {
+		scan.End = append(c.scope.local(owner, high), 0)
+	}
+	scan.Reverse = o.Descending
+	err = c.store.engine.View(ctx, func(r engine.Reader) error {
+		pairs, failed := r.Scan(scan)
+		for key, record := range pairs {
+			id := string(key[prefix:])
+			if id == o.After || o.ExcludeEnd && id == o.End {
+				continue
+			}
+			n, body, err := decodeLocal(record)
+			if err != nil {
+				return err
+			}
+			docs = append(docs, &LocalDocument{ID: id, Rev: localRev(n), Body: append([]byte(nil), body...)})
+			if o.Limit > 0 && len(docs) == o.Limit {
+				return nil
+			}
+		}
+		return failed()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing local documents: %w", err)
+	}
+	return docs, nil
+}
