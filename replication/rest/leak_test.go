@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -441,7 +442,9 @@ func (m *leakModel) listenOnSocket(w *wire, user, options string) *answer {
 				panic(text)
 			}
 			for _, row := range rows {
-				_, _ = a.Write(append(row, '\n'))
+				var line bytes.Buffer // a document may have line breaks
+				_ = json.Compact(&line, row)
+				_, _ = a.Write(append(line.Bytes(), '\n'))
 			}
 			_ = a.FlushError()
 		}

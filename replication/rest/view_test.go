@@ -169,7 +169,7 @@ func TestViewsAreForUsersWhereTheConfigurationSaysSo(t *testing.T) {
 		}
 		status, _ := view(who, "paths/_info")
 		require.Equal(t, http.StatusForbidden, status)
-		require.Equal(t, http.StatusForbidden, g.as(who, http.MethodPost, "/notes/_view_cleanup", "{}").Code)
+		require.Equal(t, http.StatusNotFound, g.as(who, http.MethodPost, "/notes/_view_cleanup", "{}").Code)
 	}
 	status, _ := view("admin", "paths/_view/hidden")
 	require.Equal(t, http.StatusOK, status)
