@@ -22,32 +22,51 @@ func (c *call) expiry(arg script.Value) {
 	if arg.Absent() {
 		return
 	}
-	seconds, ok := arg.Number()
-	if !ok {
-		text, is := arg.Text()
-		if !is {
-			c.warn(fmt.Sprintf("expiry: ignored a %s", arg.Kind()))
+	if seconds, ok := arg.Number(); ok {
+		at, ok := ExpiryOfSeconds(seconds, c.now())
+		if !ok {
+			c.warn(fmt.Sprintf("expiry: ignored %v, which is %s", seconds, notATime))
 			return
 		}
-		text = strings.TrimSpace(text)
-		if at, err := time.Parse(time.RFC3339, text); err == nil {
-			c.outcome.Expires = at
-			return
-		}
-		var err error
-		if seconds, err = strconv.ParseFloat(text, 64); err != nil {
-			c.warn(fmt.Sprintf("expiry: ignored %q, which is %s", shorten(text), notATime))
-			return
-		}
+		c.outcome.Expires = at
+		return
 	}
+	text, is := arg.Text()
+	if !is {
+		c.warn(fmt.Sprintf("expiry: ignored a %s", arg.Kind()))
+		return
+	}
+	at, ok := ExpiryOfText(text, c.now())
+	if !ok {
+		c.warn(fmt.Sprintf("expiry: ignored %q, which is %s", shorten(strings.TrimSpace(text)), notATime))
+		return
+	}
+	c.outcome.Expires = at
+}
+
+// ExpiryOfText returns when a document expires whose writer wants it so: a date as in RFC
+// 3339, or a number as for ExpiryOfSeconds. It reports false for what is no time.
+func ExpiryOfText(text string, now time.Time) (time.Time, bool) {
+	text = strings.TrimSpace(text)
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, true
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return time.Time{}, false
+	}
+	return ExpiryOfSeconds(seconds, now)
+}
+
+// ExpiryOfSeconds returns when a document expires whose writer wants it so: up to 30 days are
+// seconds from now on, more is a Unix time. It reports false for what is no time, such as 0.
+func ExpiryOfSeconds(seconds float64, now time.Time) (time.Time, bool) {
 	// 1e10 seconds are the year 2286; what is more is mostly in milliseconds.
 	if math.IsNaN(seconds) || seconds <= 0 || seconds > 1e10 {
-		c.warn(fmt.Sprintf("expiry: ignored %v, which is %s", seconds, notATime))
-		return
+		return time.Time{}, false
 	}
-	if relative := time.Duration(seconds * float64(time.Second)); seconds <= longestRelative.Seconds() {
-		c.outcome.Expires = c.now().Add(relative)
-		return
+	if seconds <= longestRelative.Seconds() {
+		return now.Add(time.Duration(seconds * float64(time.Second))), true
 	}
-	c.outcome.Expires = time.Unix(int64(seconds), 0)
+	return time.Unix(int64(seconds), 0), true
 }

@@ -15,6 +15,8 @@ type Document struct {
 	// shared with a cache: do not write to it.
 	Body        []byte
 	Attachments []Attachment
+	// Expires is when the revision becomes a tombstone if it is the winner then; zero: never.
+	Expires time.Time
 	// Creator is the name of the user who made the document, "" if none.
 	Creator string
 	// Seq is the sequence of the document's last change.

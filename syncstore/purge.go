@@ -23,13 +23,33 @@ type Purging struct {
 // leaves that were there, by document. What is purged stays so if Purge fails in between.
 func (c *Collection) Purge(ctx context.Context, purges []Purging) ([][]Rev, error) {
 	purged := make([][]Rev, len(purges))
+	some := false
 	for i := range purges {
 		var err error
 		if purged[i], err = c.purge(ctx, purges[i]); err != nil {
 			return nil, fmt.Errorf("purging a document: %w", err)
 		}
+		some = some || len(purged[i]) > 0
 	}
-	return purged, nil
+	if !some {
+		return purged, nil
+	}
+	return purged, c.dropIndexes(ctx)
+}
+
+// dropIndexes drops the indexes of the collection, which follow its feed and so do not hear
+// of a purge: they are built anew.
+func (c *Collection) dropIndexes(ctx context.Context) error {
+	all, err := c.StoredIndexes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range all {
+		if err := c.Index(id).Drop(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Purges counts how often something was purged in the collection: what was computed from its
@@ -114,6 +134,9 @@ func (p *purger) prepare(ctx context.Context) (*changeSet, error) {
 	}
 	p.set = &changeSet{db: c.db, collection: c.scope.collection, key: string(p.state.key), base: p.state.base, counted: true}
 	p.set.apply = p.count
+	if IsDesign(p.what.ID) {
+		p.set.designs = c
+	}
 	work := &preparation{ctx: ctx, collection: c, edit: &edits[0], options: &WriteOptions{}, state: p.state, set: p.set}
 	if len(p.left) == 0 {
 		p.removeAll(work)

@@ -281,7 +281,7 @@ func (v *view) document(rev Rev) (*Document, error) {
 	}
 	if winner := h.winner(); rev == winner.Rev {
 		doc.Deleted, doc.Body, doc.Attachments = winner.Deleted, h.Body, winner.Attachments
-		doc.Extra = winner.Extra
+		doc.Extra, doc.Expires = winner.Extra, winner.Expires
 		return doc, nil
 	}
 	if v.reader == nil {
@@ -302,7 +302,7 @@ func (v *view) document(rev Rev) (*Document, error) {
 		return nil, ErrNotFound
 	}
 	doc.Deleted, doc.Body, doc.Attachments = stored.leaf.Deleted, stored.body, stored.leaf.Attachments
-	doc.Extra = stored.leaf.Extra
+	doc.Extra, doc.Expires = stored.leaf.Extra, stored.leaf.Expires
 	return doc, nil
 }
 

@@ -206,7 +206,7 @@ func attachmentsEdit(id string, doc *syncstore.Document, except string) syncstor
 	if doc == nil {
 		return edit
 	}
-	edit.Parent, edit.Body = doc.Rev, doc.Body
+	edit.Parent, edit.Body, edit.Expires = doc.Rev, doc.Body, doc.Expires
 	for i := range doc.Attachments {
 		a := &doc.Attachments[i]
 		if a.Name == except {

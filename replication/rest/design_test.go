@@ -34,9 +34,9 @@ func TestOnlyAdministratorsWriteDesignDocuments(t *testing.T) {
 		}
 		w := g.as("alice", http.MethodPost, "/notes/_bulk_docs", `{"docs":[{"_id":"_design/new"},{"_id":"a1","channels":["!"]}]}`)
 		require.Equal(t, http.StatusCreated, w.Code)
-		require.Contains(t, w.Body.String(), `[{"id":"_design/new",`+refused+`},{"ok":true,"id":"a1"`, "the others are stored")
+		require.Contains(t, w.Body.String(), `[{"id":"_design/new",`+refused+`,"status":403},{"ok":true,"id":"a1"`, "the others are stored")
 		w = g.as("alice", http.MethodPost, "/notes/_bulk_docs", `{"new_edits":false,"docs":[{"_id":"_design/new","_rev":"1-a"},{"_id":"a2","_rev":"1-a"}]}`)
-		require.Contains(t, w.Body.String(), `[{"id":"_design/new","rev":"1-a",`+refused+`}]`)
+		require.Contains(t, w.Body.String(), `[{"id":"_design/new","rev":"1-a",`+refused+`,"status":403}]`)
 		require.Equal(t, http.StatusOK, g.as("alice", http.MethodGet, "/notes/_design/app", "").Code)
 		require.Equal(t, http.StatusNotFound, g.as("admin", http.MethodGet, "/notes/_design/new", "").Code)
 	}
@@ -134,10 +134,10 @@ func TestValidationIsAskedOnEveryWay(t *testing.T) {
 				{http.MethodPut, "a1?new_edits=false", `{"_rev":"3-x"}`, 403, refused},
 				{http.MethodPut, "free", `{"_rev":"` + free.rev + `"}`, 403, refused},
 				{http.MethodPut, "free/more?rev=" + free.rev, `{}`, 403, refused},
-				{http.MethodPost, "_bulk_docs", `{"docs":[{"_id":"b1","foo":1},{"_id":"b2"}]}`, 201, `{"id":"b2",` + refused + `}]`},
+				{http.MethodPost, "_bulk_docs", `{"docs":[{"_id":"b1","foo":1},{"_id":"b2"}]}`, 201, `{"id":"b2",`+refused+`,"status":403}]`},
 				{
 					http.MethodPost, "_bulk_docs", `{"new_edits":false,"docs":[{"_id":"c0","_rev":"1-x","foo":1},{"_id":"c1","_rev":"1-x"}]}`,
-					201, `[{"id":"c1","rev":"1-x",` + refused + `}]`,
+					201, `[{"id":"c1","rev":"1-x",` + refused + `,"status":403}]`,
 				},
 				{http.MethodPut, "_local/x", `{}`, 201, `"ok":true`},
 				{http.MethodPut, "a1", `{"foo":1}`, 201, `"ok":true`},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
@@ -96,6 +97,7 @@ type shape struct {
 	conflicts        bool
 	deletedConflicts bool
 	localSeq         bool
+	expiry           bool
 	seqs             sequences // with localSeq
 	// attachments: their content goes with the document, for those attached after
 	// generation since.
@@ -126,7 +128,8 @@ func parseReadOptions(rq *request) (readOptions, error) {
 	err := rq.flags(map[string]*bool{
 		"revs": &o.revs, "conflicts": &o.conflicts, "deleted_conflicts": &o.deletedConflicts,
 		"local_seq": &o.localSeq, "attachments": &o.attachments, "latest": &o.latest, "revs_info": &o.revsInfo,
-		"meta": &meta,
+		"show_exp": &o.expiry,
+		"meta":     &meta,
 		// Content is stored decoded, so there is never an encoding to tell of.
 		"att_encoding_info": &encoding,
 	})
@@ -165,7 +168,7 @@ func parseReadOptions(rq *request) (readOptions, error) {
 // plain reports whether the answer depends on nothing but the revision, so that its ID
 // can be an entity tag.
 func (o *readOptions) plain() bool {
-	return !o.revs && !o.conflicts && !o.deletedConflicts && !o.localSeq && !o.attachments && !o.revsInfo
+	return !o.revs && !o.conflicts && !o.deletedConflicts && !o.localSeq && !o.expiry && !o.attachments && !o.revsInfo
 }
 
 func (o *readOptions) needsHistory() bool { return o.revs || o.revsInfo || o.attsSince != nil }
@@ -248,6 +251,10 @@ func appendHead(b []byte, doc *syncstore.Document, s shape) []byte {
 		s = shape{revs: s.revs}
 	} else if doc.Deleted {
 		b = append(b, `,"_deleted":true`...)
+	}
+	if s.expiry && !doc.Expires.IsZero() {
+		b = append(b, `,"_exp":"`...)
+		b = append(doc.Expires.UTC().AppendFormat(b, time.RFC3339), '"')
 	}
 	if s.localSeq {
 		b = append(b, `,"_local_seq":`...)

@@ -127,6 +127,10 @@ type readPath struct {
 	socket bool
 }
 
+// offers reports whether the path compares revisions: the document is in the answer if it is
+// not there.
+func (p *readPath) offers() bool { return p.name == "_revs_diff" || p.name == "_missing_revs" }
+
 func readPaths() []readPath {
 	paths := []readPath{
 		{name: "GET", path: "ID", has: "body"},
@@ -151,6 +155,9 @@ func readPaths() []readPath {
 		{name: "_all_docs of a key", path: `_all_docs?key="ID"&include_docs=true`, has: "body", list: true},
 		{name: "_all_docs", path: "_all_docs", has: "id", list: true},
 		{name: "_all_docs with documents", path: "_all_docs?include_docs=true&attachments=true&descending=true", has: "body", list: true},
+		{name: "_all_docs/queries", method: http.MethodPost, path: "_all_docs/queries", body: `{"queries":[{"key":"ID","include_docs":true}]}`, has: "body", list: true},
+		{name: "_all_docs/queries of keys", method: http.MethodPost, path: "_all_docs/queries", body: `{"queries":[{"keys":["ID"],"include_docs":true}]}`, has: "body"},
+		{name: "_missing_revs", method: http.MethodPost, path: "_missing_revs", body: `{"ID":["REV"]}`},
 		{name: "_revs_diff", method: http.MethodPost, path: "_revs_diff", body: `{"ID":["REV"]}`},
 		{name: "_changes of one", path: `_changes?filter=_doc_ids&doc_ids=["ID"]&include_docs=true`, has: "body", list: true},
 		{name: "_changes by channel", path: "_changes?filter=sync_gateway/bychannel&channels=*&include_docs=true", has: "body", list: true},
@@ -331,7 +338,7 @@ func (g *gate) check(t *testing.T, who string, p readPath, doc stored, reads boo
 	if reads {
 		require.Equal(t, http.StatusOK, status, "%s: %s", about, answer)
 		require.Contains(t, answer, word, about)
-		if p.name == "_revs_diff" {
+		if p.offers() {
 			require.NotContains(t, answer, "ID", about)
 		}
 		return
@@ -362,7 +369,7 @@ func TestF99_UnreadableAndMissingMayBothBeForbidden(t *testing.T) {
 		g.check(t, "alice", p, doc, false)
 		status, answer := g.try("alice", p, doc)
 		switch {
-		case p.list || p.name == "_revs_diff":
+		case p.list || p.offers():
 		case strings.HasPrefix(p.name, "_bulk_get"), strings.HasPrefix(p.name, "_all_docs"):
 			require.Equal(t, http.StatusOK, status)
 			require.Contains(t, answer, `"error":"forbidden"`, p.name)
@@ -404,7 +411,7 @@ func TestDocumentsThatWereLostLeaveAStub(t *testing.T) {
 			require.NotContains(t, answer, "content-of", p.name)
 			byName := strings.Contains(p.path+p.body, "REV")
 			switch {
-			case p.list || strings.HasPrefix(p.name, "attachment") || p.name == "_revs_diff" || strings.HasSuffix(p.name, "latest"):
+			case p.list || strings.HasPrefix(p.name, "attachment") || p.offers() || strings.HasSuffix(p.name, "latest"):
 			case byName:
 				require.Equal(t, http.StatusOK, status, p.name)
 				require.Contains(t, answer, stub, p.name)

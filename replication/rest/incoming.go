@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
@@ -17,6 +18,7 @@ type incoming struct {
 	rev     syncstore.Rev // of _rev; zero if there is none
 	revText string        // _rev as it came; that of a _local document is not a Rev
 	deleted bool
+	expires time.Time // of _exp; zero: never
 	// history is what _revisions says, newest first.
 	history     []syncstore.Rev
 	attachments []incomingAttachment
@@ -108,6 +110,9 @@ func (in *incoming) member(name string, value []byte) (err error) {
 		return err
 	case "_attachments":
 		in.attachments, err = parseAttachments(value)
+		return err
+	case "_exp":
+		in.expires, err = parseExpiry(value, time.Now())
 		return err
 	case "_revs_info", "_conflicts", "_deleted_conflicts", "_local_seq":
 		return nil // what a read adds; CouchDB ignores it too

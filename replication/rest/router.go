@@ -60,15 +60,15 @@ const (
 	kindPurgedInfosLimit
 	kindCompact
 	kindViewCleanup
-	kindView
-	kindViewQueries
-	kindDesignInfo
 	kindPurge
 	kindDBsInfo
 	kindUUIDs
 	kindActiveTasks
 	kindRootNotImplemented
 	kindNotImplemented
+	kindView
+	kindViewQueries
+	kindDesignInfo
 	kindUnknown // an underscore name that is no endpoint
 	kinds
 )

@@ -32,7 +32,7 @@ func (h *Handler) getSecurity(rq *request) error {
 // GET answers is taken, so that tools can give back what they read; anything else would have
 // no effect, and is refused.
 func (h *Handler) putSecurity(rq *request) error {
-	if err := onlyAdministrators(rq); err != nil {
+	if err := administratorsOnly(rq); err != nil {
 		return err
 	}
 	same, err := h.sameJSON(rq, security)
@@ -43,13 +43,6 @@ func (h *Handler) putSecurity(rq *request) error {
 		return notImplemented("Who may come in is said in the Caddyfile, by the database's providers and its guest policy, and what users see by channels: give users and roles channels at _user/ and _role/.")
 	}
 	return rq.sendJSON(http.StatusOK, []byte(`{"ok":true}`+"\n"))
-}
-
-func onlyAdministrators(rq *request) error {
-	if !rq.principal.Admin {
-		return forbidden("Only an administrator sets this.")
-	}
-	return nil
 }
 
 // sameJSON reports whether the body is the JSON value that want is.
@@ -95,7 +88,7 @@ func (h *Handler) putPurgedInfosLimit(rq *request) error {
 
 // putFixed takes the number that there is, and refuses others with a reason.
 func (h *Handler) putFixed(rq *request, number int64, reason string) error {
-	if err := onlyAdministrators(rq); err != nil {
+	if err := administratorsOnly(rq); err != nil {
 		return err
 	}
 	read, err := h.readBody(rq, maxSettingBody)

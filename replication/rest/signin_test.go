@@ -165,7 +165,7 @@ func TestCORS(t *testing.T) {
 	for _, path := range []string{"/notes", "/notes/a", "/notes/_bulk_docs", "/notes/_local/x", "/_session", "/"} {
 		w := s.run(scenario{name: "preflight", method: http.MethodOptions, path: path, header: preflight, status: 204, headers: map[string]string{
 			"Access-Control-Allow-Origin": "https://app.example", "Access-Control-Allow-Credentials": "true",
-			"Access-Control-Allow-Methods": "GET, HEAD, PUT, POST, DELETE", "Access-Control-Max-Age": "7200",
+			"Access-Control-Allow-Methods": "GET, HEAD, PUT, POST, DELETE, COPY", "Access-Control-Max-Age": "7200",
 		}})
 		require.Contains(t, w.Header().Get("Access-Control-Allow-Headers"), "Authorization")
 		require.Contains(t, w.Header().Get("Access-Control-Allow-Headers"), "X-Mine")

@@ -197,7 +197,7 @@ func (rq *request) agreedRev(body syncstore.Rev) (syncstore.Rev, error) {
 func (h *Handler) edit(
 	ctx context.Context, rq *request, limits Limits, in *incoming, newEdits bool, sent map[string]syncstore.AttachmentEdit,
 ) (syncstore.Edit, error) {
-	edit := syncstore.Edit{ID: in.id, Body: in.body, Deleted: in.deleted}
+	edit := syncstore.Edit{ID: in.id, Body: in.body, Deleted: in.deleted, Expires: in.expires}
 	if int64(len(in.body)) > limits.Document {
 		return edit, tooLarge("document_too_large", "The document is over "+strconv.FormatInt(limits.Document, 10)+" bytes.")
 	}
