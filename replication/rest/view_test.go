@@ -27,7 +27,7 @@ func viewSite(t *testing.T) *site {
 	return s
 }
 
-func rowsOf(rows ...string) string { return "[\n" + strings.Join(rows, ",\n") + "\n]" }
+func viewRows(rows ...string) string { return "[\n" + strings.Join(rows, ",\n") + "\n]" }
 
 func TestViewsAreAnsweredAsByCouchDB(t *testing.T) {
 	t.Parallel()
@@ -46,42 +46,42 @@ func TestViewsAreAnsweredAsByCouchDB(t *testing.T) {
 		return scenario{name: body, method: http.MethodPost, path: "/notes/_design/app/_view/" + path, body: body, has: has}
 	}
 	s.runAll([]scenario{
-		get("n", `{"total_rows":4,"offset":0,"rows":`+rowsOf(a, b, c, d)+"}\n"),
-		get("n?descending=true", `"offset":0,"rows":`+rowsOf(d, c, b, a)),
-		get("n?key=2", `"offset":1,"rows":`+rowsOf(b, c)),
-		get(`n?key="text"`, rowsOf(d)),
-		get("n?keys=[2,1,7,2]", rowsOf(b, c, a, b, c)),
+		get("n", `{"total_rows":4,"offset":0,"rows":`+viewRows(a, b, c, d)+"}\n"),
+		get("n?descending=true", `"offset":0,"rows":`+viewRows(d, c, b, a)),
+		get("n?key=2", `"offset":1,"rows":`+viewRows(b, c)),
+		get(`n?key="text"`, viewRows(d)),
+		get("n?keys=[2,1,7,2]", viewRows(b, c, a, b, c)),
 		get("n?keys=[]", `{"total_rows":4,"offset":0,"rows":[`+"\n]}"),
-		get("n?startkey=2", `"offset":1,"rows":`+rowsOf(b, c, d)),
-		get("n?start_key=2&end_key=2&limit=1&skip=1", `"offset":2,"rows":`+rowsOf(c)),
-		get("n?endkey=2&inclusive_end=false", rowsOf(a)),
-		get("n?startkey=2&startkey_docid=c", rowsOf(c, d)),
-		get("n?endkey=2&endkey_docid=b", rowsOf(a, b)),
-		get("n?startkey=2&endkey=1&descending=true&startkey_docid=b", rowsOf(b, a)),
+		get("n?startkey=2", `"offset":1,"rows":`+viewRows(b, c, d)),
+		get("n?start_key=2&end_key=2&limit=1&skip=1", `"offset":2,"rows":`+viewRows(c)),
+		get("n?endkey=2&inclusive_end=false", viewRows(a)),
+		get("n?startkey=2&startkey_docid=c", viewRows(c, d)),
+		get("n?endkey=2&endkey_docid=b", viewRows(a, b)),
+		get("n?startkey=2&endkey=1&descending=true&startkey_docid=b", viewRows(b, a)),
 		get("n?limit=0", `{"total_rows":4,"offset":0,"rows":[`+"\n]}"),
-		get("n?limit=1&update_seq=true", `"update_seq":5,"rows":`+rowsOf(a)),
+		get("n?limit=1&update_seq=true", `"update_seq":5,"rows":`+viewRows(a)),
 		get("n?limit=1&include_docs=true", `"value":["x","y"],"doc":{"_id":"a","_rev":"1-`),
-		get("n?limit=1&stable=true&sorted=false&update=lazy", rowsOf(a)),
+		get("n?limit=1&stable=true&sorted=false&update=lazy", viewRows(a)),
 		get("link?include_docs=true", `"value":{"_id":"a"},"doc":{"_id":"a",`, `"value":{"_id":"c!"},"doc":null}`),
 		get("one%2Ftwo?limit=1", `"key":1`),
-		get("tags", `{"rows":`+rowsOf(`{"key":null,"value":3}`)+"}\n"),
-		get("tags?group=true", rowsOf(`{"key":["x",1],"value":1}`, `{"key":["y",1],"value":1}`, `{"key":["y",2],"value":1}`)),
-		get("tags?group_level=1", rowsOf(`{"key":["x"],"value":1}`, `{"key":["y"],"value":2}`)),
-		get("tags?group_level=1&descending=true&limit=1", rowsOf(`{"key":["y"],"value":2}`)),
-		get("tags?reduce=false&limit=1", rowsOf(`{"id":"a","key":["x",1],"value":null}`)),
-		get(`tags?startkey=["y"]&endkey=["y",{}]`, rowsOf(`{"key":null,"value":2}`)),
+		get("tags", `{"rows":`+viewRows(`{"key":null,"value":3}`)+"}\n"),
+		get("tags?group=true", viewRows(`{"key":["x",1],"value":1}`, `{"key":["y",1],"value":1}`, `{"key":["y",2],"value":1}`)),
+		get("tags?group_level=1", viewRows(`{"key":["x"],"value":1}`, `{"key":["y"],"value":2}`)),
+		get("tags?group_level=1&descending=true&limit=1", viewRows(`{"key":["y"],"value":2}`)),
+		get("tags?reduce=false&limit=1", viewRows(`{"id":"a","key":["x",1],"value":null}`)),
+		get(`tags?startkey=["y"]&endkey=["y",{}]`, viewRows(`{"key":null,"value":2}`)),
 		get(`tags?key="none"`, `{"rows":[`+"\n]}"),
-		get("total", rowsOf(`{"key":null,"value":5}`)),
+		get("total", viewRows(`{"key":null,"value":5}`)),
 		post("n", `{"keys":[1],"include_docs":true}`, `"doc":{"_id":"a"`),
-		post("n", `{"startkey":2,"limit":1}`, rowsOf(b)),
+		post("n", `{"startkey":2,"limit":1}`, viewRows(b)),
 		post("n", `{"queries":[{"key":1},{"descending":true,"limit":1}]}`,
-			`{"results":[{"total_rows":4,"offset":0,"rows":`+rowsOf(a)+`},`, rowsOf(d)+"}]}\n"),
-		post("tags/queries", `{"queries":[{},{"reduce":false,"skip":2}]}`, `{"results":[{"rows":`+rowsOf(`{"key":null,"value":3}`)+`},`, `"offset":2`),
+			`{"results":[{"total_rows":4,"offset":0,"rows":`+viewRows(a)+`},`, viewRows(d)+"}]}\n"),
+		post("tags/queries", `{"queries":[{},{"reduce":false,"skip":2}]}`, `{"results":[{"rows":`+viewRows(`{"key":null,"value":3}`)+`},`, `"offset":2`),
 		{method: http.MethodHead, path: "/notes/_design/app/_view/n"},
 		{method: http.MethodPut, path: "/notes/d2", body: `{"n":0}`, status: 201},
-		get("n?stale=ok&limit=1", rowsOf(a)),
-		get("n?update=false&limit=1", rowsOf(a)),
-		get("n?limit=1", rowsOf(n("d2", "0", "null"))),
+		get("n?stale=ok&limit=1", viewRows(a)),
+		get("n?update=false&limit=1", viewRows(a)),
+		get("n?limit=1", viewRows(n("d2", "0", "null"))),
 	})
 }
 
@@ -219,5 +219,5 @@ func TestLongAnswersOfViewsComeInPieces(t *testing.T) {
 		}
 		require.Len(t, seen, 1300)
 	}
-	s.run(scenario{path: "/notes/_design/app/_view/n?group=true&skip=6", has: []string{rowsOf(`{"key":6,"value":185}`)}})
+	s.run(scenario{path: "/notes/_design/app/_view/n?group=true&skip=6", has: []string{viewRows(`{"key":6,"value":185}`)}})
 }
