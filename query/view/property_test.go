@@ -11,6 +11,7 @@ import (
 	"github.com/caddysync/caddy-sync/query"
 	"github.com/caddysync/caddy-sync/query/design"
 	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/engine"
 	"github.com/caddysync/caddy-sync/syncstore/engine/memory"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -41,13 +42,18 @@ type viewModel struct {
 // testFunctions are shared: runtimes take some milliseconds to make.
 var testFunctions = design.NewFunctions()
 
-func newViewModel(t testing.TB) *viewModel {
-	t.Helper()
-	store, err := syncstore.Open(t.Context(), memory.New(), syncstore.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = store.Close() })
-	db, err := store.CreateDatabase(t.Context(), "db")
-	require.NoError(t, err)
+func newViewModel(tb testing.TB) *viewModel {
+	tb.Helper()
+	return viewModelOn(tb, memory.New())
+}
+
+func viewModelOn(tb testing.TB, eng engine.Engine) *viewModel {
+	tb.Helper()
+	store, err := syncstore.Open(tb.Context(), eng, syncstore.Options{})
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = store.Close() })
+	db, err := store.CreateDatabase(tb.Context(), "db")
+	require.NoError(tb, err)
 	m := &viewModel{
 		collection: db.Default(), views: New(testFunctions, nil), collation: query.NewCollation(),
 		design: &design.Document{ID: "_design/d", Language: design.JavaScript, Views: map[string]design.View{}},
