@@ -134,7 +134,7 @@ func TestValidationIsAskedOnEveryWay(t *testing.T) {
 				{http.MethodPut, "a1?new_edits=false", `{"_rev":"3-x"}`, 403, refused},
 				{http.MethodPut, "free", `{"_rev":"` + free.rev + `"}`, 403, refused},
 				{http.MethodPut, "free/more?rev=" + free.rev, `{}`, 403, refused},
-				{http.MethodPost, "_bulk_docs", `{"docs":[{"_id":"b1","foo":1},{"_id":"b2"}]}`, 201, `{"id":"b2",`+refused+`,"status":403}]`},
+				{http.MethodPost, "_bulk_docs", `{"docs":[{"_id":"b1","foo":1},{"_id":"b2"}]}`, 201, `{"id":"b2",` + refused + `,"status":403}]`},
 				{
 					http.MethodPost, "_bulk_docs", `{"new_edits":false,"docs":[{"_id":"c0","_rev":"1-x","foo":1},{"_id":"c1","_rev":"1-x"}]}`,
 					201, `[{"id":"c1","rev":"1-x",` + refused + `,"status":403}]`,
