@@ -127,7 +127,7 @@ func (c *Collection) StoredIndexes(ctx context.Context) ([]IndexID, error) {
 			if !found {
 				return nil
 			}
-			in.Start = engine.PrefixEnd(append(prefix[:len(prefix):len(prefix)], all[len(all)-1][:]...))
+			in.Start = engine.PrefixEnd(append(slices.Clip(prefix), all[len(all)-1][:]...))
 			if in.Start == nil {
 				return nil
 			}

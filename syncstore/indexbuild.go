@@ -64,17 +64,14 @@ func (i *Index) build(run *indexRun, m Mapper) {
 	defer i.gone.RUnlock()
 	state, err := i.prepareBuild()
 	for err == nil {
-		state, err = i.follow(run, m, state)
-		if errors.Is(err, errRebuilt) {
-			err = nil
-			state, err = i.prepareBuild()
-			continue
+		if state, err = i.follow(run, m, state); err == nil {
+			return
 		}
-		break
+		if errors.Is(err, errRebuilt) {
+			state, err = i.prepareBuild()
+		}
 	}
-	if err != nil {
-		i.advance(run, state, err)
-	}
+	i.advance(run, state, err)
 }
 
 // prepareBuild reads how far the index is. Of one that was not dropped to the end, the rest is.

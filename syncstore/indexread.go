@@ -3,8 +3,8 @@ package syncstore
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
@@ -75,28 +75,23 @@ func (v *IndexView) SeesAll() bool { return v.sight == nil }
 // judgedRows is how many rows are judged together.
 const judgedRows = 100
 
-var errIndexRead = errors.New("enough of the index is read")
-
 // Scan calls fn with the rows of a range that the viewer may see: those of documents that were,
 // when they were mapped, in one of the viewer's channels. fn returns false to end the scan. The
 // entry is fn's to keep.
 func (v *IndexView) Scan(in IndexRange, fn func(*IndexEntry) (bool, error)) error {
 	var waiting []*IndexEntry
-	flush := func() error {
+	flush := func() (more bool, err error) {
 		seen, err := v.visible(waiting)
-		if err != nil {
-			return err
-		}
-		for n, entry := range waiting {
+		for n := 0; n < len(waiting) && err == nil; n++ {
 			if !seen[n] {
 				continue
 			}
-			if more, err := fn(entry); err != nil || !more {
-				return errors.Join(err, errIndexRead)
+			if more, err := fn(waiting[n]); err != nil || !more {
+				return false, err
 			}
 		}
 		waiting = waiting[:0]
-		return nil
+		return true, err
 	}
 	pairs, failed := v.reader.Scan(v.index.scan(in))
 	n := 0
@@ -114,28 +109,17 @@ func (v *IndexView) Scan(in IndexRange, fn func(*IndexEntry) (bool, error)) erro
 			}
 			continue
 		}
-		if waiting = append(waiting, entry); len(waiting) == judgedRows {
-			if err := flush(); err != nil {
-				return ended(err)
-			}
+		if waiting = append(waiting, entry); len(waiting) < judgedRows {
+			continue
+		}
+		if more, err := flush(); err != nil || !more {
+			return err
 		}
 	}
 	if err := failed(); err != nil {
 		return fmt.Errorf("reading an index: %w", err)
 	}
-	return ended(flush())
-}
-
-// ended is nil for a scan that fn ended, else what it ended it with.
-func ended(err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what errors.Join made
-		if all := joined.Unwrap(); len(all) > 0 && errors.Is(all[len(all)-1], errIndexRead) {
-			if len(all) == 1 {
-				return nil
-			}
-			return all[0]
-		}
-	}
+	_, err := flush()
 	return err
 }
 
@@ -183,7 +167,7 @@ func (i *Index) scan(in IndexRange) engine.Range {
 	scan := engine.PrefixRange(prefix)
 	scan.Reverse = in.Reverse
 	at := func(b IndexBound) []byte {
-		key := append(prefix[:len(prefix):len(prefix)], b.Sort...)
+		key := append(slices.Clip(prefix), b.Sort...)
 		if b.DocID != "" {
 			key = appendTerminated(key, b.DocID)
 		}
@@ -200,7 +184,7 @@ func (i *Index) scan(in IndexRange) engine.Range {
 		}
 	}
 	if in.After != nil {
-		key := append(prefix[:len(prefix):len(prefix)], in.After...)
+		key := append(slices.Clip(prefix), in.After...)
 		if in.Reverse {
 			scan.End = key
 		} else {

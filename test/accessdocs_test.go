@@ -42,7 +42,7 @@ func moderatedLists(t *testing.T) *harness.Server {
 func TestCommandsOfThePagesPrintWhatTheySay(t *testing.T) {
 	t.Parallel()
 
-	for _, page := range []string{"docs/access-control.md", "examples/moderated-lists/README.md"} {
+	for _, page := range []string{"docs/access-control.md", "docs/design-documents.md", "docs/queries.md", "examples/moderated-lists/README.md"} {
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
 

@@ -16,12 +16,13 @@ import (
 )
 
 // TestCaddyfilesOfTheDocumentationLoad provisions the Caddyfile that the README begins with,
-// and all of docs/sign-in.md, docs/access-control.md and docs/couchbase-lite.md.
+// and all of docs/sign-in.md, docs/access-control.md, docs/couchbase-lite.md and
+// docs/queries.md.
 func TestCaddyfilesOfTheDocumentationLoad(t *testing.T) {
 	for _, page := range []struct {
 		path   string
 		blocks int
-	}{{"README.md", 1}, {"docs/sign-in.md", 5}, {"docs/access-control.md", 3}, {"docs/couchbase-lite.md", 2}} {
+	}{{"README.md", 1}, {"docs/sign-in.md", 5}, {"docs/access-control.md", 3}, {"docs/couchbase-lite.md", 2}, {"docs/queries.md", 1}} {
 		text, err := os.ReadFile("../../" + page.path)
 		require.NoError(t, err)
 		blocks := caddyfilesIn(string(text))

@@ -162,18 +162,17 @@ func (q *viewQuery) head(index *syncstore.IndexView) (*Head, error) {
 func (q *viewQuery) read(index *syncstore.IndexView) error {
 	for len(q.ranges) > 0 && q.left != 0 {
 		in := &q.ranges[0]
-		var stopped error
 		err := index.Scan(*in, func(entry *syncstore.IndexEntry) (bool, error) {
-			if stopped = q.take(entry); stopped != nil {
-				return false, nil
+			if err := q.take(entry); err != nil {
+				return false, err
 			}
 			in.After = entry.At
 			return q.left != 0, nil
 		})
-		if err == nil && stopped == nil && q.left != 0 {
+		if err == nil && q.left != 0 {
 			err = q.endGroup()
 		}
-		if err := errors.Join(err, stopped); err != nil {
+		if err != nil {
 			return err
 		}
 		q.ranges = q.ranges[1:]

@@ -31,6 +31,7 @@ func newGate(tb testing.TB, options ...siteOption) *gate {
 	var err error
 	g.admin, err = newHandler(Config{
 		Store: g.Store, Databases: []string{"*"}, TempDir: tb.TempDir(), Site: auth.Site{Admin: &auth.AdminRule{Loopback: true}},
+		Design: g.Design, Views: g.Views,
 	}, &fakeAuth{})
 	require.NoError(tb, err)
 	g.admin.take = g.take
@@ -162,6 +163,24 @@ func readPaths() []readPath {
 		{name: "_changes by channel", path: "_changes?filter=sync_gateway/bychannel&channels=*&include_docs=true", has: "body", list: true},
 	}
 	paths = append(paths, readPath{
+		name: "_changes by a function", path: "_changes?filter=paths/all&include_docs=true", has: "body", list: true,
+	}, readPath{
+		name: "_changes by a view", path: "_changes?filter=_view&view=paths/all&include_docs=true", has: "body", list: true,
+	}, readPath{
+		name: "a view", path: "_design/paths/_view/all", has: "body", list: true,
+	}, readPath{
+		name: "a view with documents", path: `_design/paths/_view/all?key="ID"&include_docs=true&attachments=true`, has: "body", list: true,
+	}, readPath{
+		name: "a view, backwards", path: `_design/paths/_view/all?startkey="ID"&descending=true&limit=1&stale=ok`, has: "id",
+		list: true,
+	}, readPath{
+		name: "a view of keys", method: http.MethodPost, path: "_design/paths/_view/all", body: `{"keys":["ID"]}`, has: "body", list: true,
+	}, readPath{
+		name: "several queries of a view", method: http.MethodPost, path: "_design/paths/_view/all/queries",
+		body: `{"queries":[{"key":"ID"},{"include_docs":true}]}`, has: "body", list: true,
+	}, readPath{
+		name: "linked documents of a view", path: "_design/paths/_view/links?include_docs=true", has: "body", list: true,
+	}, readPath{
 		name: "_changes by a selector", method: http.MethodPost, path: "_changes?filter=_selector&include_docs=true",
 		body: `{"selector":{"text":"body-of-ID"}}`, has: "body", list: true,
 	})
@@ -212,6 +231,25 @@ func (g *gate) listen(who, path, options string) string {
 	}
 }
 
+// giveViews stores what readPaths ask for of a design document, and gives its views to users.
+func (g *gate) giveViews() {
+	g.t.Helper()
+	before := g.Database
+	g.Database = func(name string) Policy {
+		p := before(name)
+		p.Collection = func(string, string) CollectionPolicy {
+			return CollectionPolicy{UserView: func(design, view string) bool { return design == "paths" && view != "hidden" }}
+		}
+		return p
+	}
+	w := g.as("admin", http.MethodPut, "/notes/_design/paths", `{"filters":{"all":"function () { return true }"},"views":{
+		"all":{"map":"function (doc) { emit(doc._id, doc) }"},
+		"links":{"map":"function (doc) { emit(null, {_id: doc._id}) }"},
+		"count":{"map":"function (doc) { emit(doc._id, doc) }","reduce":"_count"},
+		"hidden":{"map":"function (doc) { emit(doc._id, doc) }"}}}`)
+	require.Equal(g.t, http.StatusCreated, w.Code, w.Body)
+}
+
 // try takes a path to a document; the answer has the ID and the revision by their words.
 func (g *gate) try(who string, p readPath, doc stored) (status int, answer string) {
 	g.t.Helper()
@@ -257,6 +295,7 @@ func (g *gate) try(who string, p readPath, doc stored) (status int, answer strin
 func TestEveryPathSaysTheSame(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
+	g.giveViews()
 	g.give(syncstore.RolePrincipal("staff"), "role:staff", "b")
 	g.give(syncstore.RolePrincipal("former"), "c")
 	g.give("alice", "a")
@@ -321,6 +360,7 @@ func (g *gate) check(t *testing.T, who string, p readPath, doc stored, reads boo
 func TestF99_UnreadableAndMissingMayBothBeForbidden(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, func(c *Config, _ *fakeAuth) { c.Database = func(string) Policy { return Policy{Forbidden: true} } })
+	g.giveViews()
 	g.give("alice", "a")
 	doc := g.store("ofb1", "", "b")
 	gone := g.remove(g.store("ofa1", "", "a"))
@@ -357,6 +397,7 @@ func TestF99_UnreadableAndMissingMayBothBeForbidden(t *testing.T) {
 func TestDocumentsThatWereLostLeaveAStub(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
+	g.giveViews()
 	g.give("alice", "a", "lost")
 	first := g.store("left1", "", "a")
 	left := g.store("left1", first.rev, "b")
