@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"go/types"
 	"io/fs"
+	"net/http"
 	"reflect"
 	"regexp"
 	"runtime"
@@ -202,7 +203,7 @@ func TestAPIDescribesEveryParameter(t *testing.T) {
 		query, options := s.reached(endpoint)
 		require.Equal(t, query, sorted(append(slices.Clone(o.Query), o.Ignored...)), "%s: parameters that the code of %s reads, and those that are described", o, endpoint)
 		options = slices.DeleteFunc(options, func(name string) bool { return slices.Contains(o.Ignored, name) })
-		if len(options) > 0 && o.Method == "POST" {
+		if len(options) > 0 && o.Method == http.MethodPost {
 			require.Equal(t, options, sorted(o.Body), "%s: options that the code of %s reads, and those of the described body", o, endpoint)
 		}
 	}

@@ -84,7 +84,7 @@ func (b *apiBook) note(h *Handler, r *http.Request, seen *seenWriter) {
 	}
 	status := seen.answer.Status
 	act, err := to.action(method)
-	switch _, real := h.auth.(*auth.Service); {
+	switch _, genuine := h.auth.(*auth.Service); {
 	case method == http.MethodOptions:
 		b.expect(r, status, http.StatusNoContent)
 	case to.err != nil:
@@ -100,7 +100,7 @@ func (b *apiBook) note(h *Handler, r *http.Request, seen *seenWriter) {
 		// Who judges here is a fake; what access.Trial has is held against the description elsewhere.
 		seen.answer.Partial = true
 		b.record.Add(b.operation(to.kind, method, r.URL.EscapedPath()), &seen.answer)
-	case !real && status == http.StatusOK && to.kind.judgesItself():
+	case !genuine && status == http.StatusOK && to.kind.judgesItself():
 		// What a fake signs in is no answer of the server's.
 	case b.operations[to.kind][method] == nil:
 		b.record.Problem("%s %s is not described", method, r.URL.Path)
