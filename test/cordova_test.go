@@ -1,16 +1,21 @@
 package test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddysync/caddy-sync/test/harness"
 	"github.com/stretchr/testify/require"
 )
+
+// browserTime bounds one story: a browser is slow where much else runs.
+const browserTime = 4 * time.Minute
 
 // chromium is the path of the browser of the tests.
 func chromium(t *testing.T) string {
@@ -31,6 +36,7 @@ func chromium(t *testing.T) string {
 // its own. replace are pairs of texts to replace in its Caddyfile.
 func hybridApp(t *testing.T, replace ...string) (server *harness.Server, app string) {
 	t.Helper()
+	chromium(t) // nothing is started where there is none
 
 	clients, err := harness.Clients(t.Context())
 	require.NoError(t, harness.NeedTool(t, err))
@@ -69,7 +75,11 @@ func useHybridApp(t *testing.T, server *harness.Server, app, cookies string) {
 	script := harness.NewScript(t, harness.Script{Path: "scenarios/cordova.mjs", Env: map[string]string{
 		"SYNC_URL": server.URL, "ADMIN_URL": server.AdminURL, "APP": app, "CHROMIUM": chromium(t), "COOKIES": cookies, "SCRATCH": t.TempDir(),
 	}})
-	finish(t, script)
+
+	ctx, cancel := context.WithTimeout(t.Context(), browserTime)
+	defer cancel()
+
+	require.NoError(t, script.Wait(ctx))
 
 	for _, e := range script.Events() {
 		if e.Name == "ended" {

@@ -23,7 +23,7 @@ func TestTheDescriptionOfTheAPIIsValid(t *testing.T) {
 	// The check sees what is wrong.
 	for _, c := range []struct{ what, from, to string }{
 		{"a reference that leads nowhere", `#/components/schemas/Error"`, `#/components/schemas/Eror"`},
-		{"a member that there is not", "summary: Read a document", "sumary: Read a document"},
+		{"a member that there is not", "summary: Read a document", "headline: Read a document"},
 		{"an operation without answers", "responses:", "answers:"},
 		{"an example that does not fit", "schema: {type: integer, minimum: 0, default: 0}", "schema: {type: integer, example: x}"},
 	} {

@@ -134,7 +134,9 @@ func TestHybridAppPinsItsPackages(t *testing.T) {
 	for name := range npm.Cordova.Plugins {
 		require.Contains(t, npm.DevDependencies, name)
 	}
-	var lock struct{ Packages map[string]struct{ Version string } }
+	var lock struct {
+		Packages map[string]struct{ Version string }
+	}
 	require.NoError(t, json.Unmarshal([]byte(readHybridApp(t, "package-lock.json")), &lock))
 	require.Equal(t, npm.Dependencies["pouchdb"], lock.Packages["node_modules/pouchdb"].Version)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddysync/caddy-sync/access"
 	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/query/view"
 	"github.com/stretchr/testify/require"
 )
 
@@ -32,11 +33,19 @@ func TestAPIDescribesEveryMember(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, sorted(want), got, name)
 	}
+	tasks, err := described().Schema("ActiveTasks")
+	require.NoError(t, err)
+	require.Equal(t, sorted(append(jsonMembers(activeTask{}), jsonMembers(view.Task{})...)), itemMembers(tasks))
 	grants, err := described().Schema("Grants")
 	require.NoError(t, err)
-	items, _ := grants["items"].(map[string]any)
+	require.Equal(t, sorted(jsonMembers(heldGrant{})), itemMembers(grants))
+}
+
+// itemMembers are the properties of the elements of a schema's arrays.
+func itemMembers(schema map[string]any) []string {
+	items, _ := schema["items"].(map[string]any)
 	properties, _ := items["properties"].(map[string]any)
-	require.Equal(t, sorted(jsonMembers(heldGrant{})), slices.Sorted(maps.Keys(properties)))
+	return slices.Sorted(maps.Keys(properties))
 }
 
 // jsonMembers are the members that a struct has in JSON.

@@ -198,3 +198,12 @@ func TestPostOfAnAttachmentThatIsNotThere(t *testing.T) {
 		body: `{"_attachments":{"a":{"stub":true,"digest":"md5-XrY7u+Ae7tCTyyK7j1rNww=="}}}`, has: []string{`"error":"missing_stub"`},
 	})
 }
+
+func TestWhatCouchDBsToolsAskForByPost(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	require.Equal(t, http.StatusAccepted, g.as("admin", http.MethodPost, "/notes/_compact/app", "{}").Code)
+	w := g.as("alice", http.MethodPost, "/notes/_design_docs", `{"limit":1}`)
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Contains(t, w.Body.String(), `"rows":[`)
+}

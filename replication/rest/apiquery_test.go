@@ -6,7 +6,9 @@ import (
 	"go/token"
 	"go/types"
 	"io/fs"
+	"net/http"
 	"reflect"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -22,6 +24,7 @@ type source struct {
 	uses     map[string][]string
 	query    map[string][]string
 	options  map[string][]string // those that a JSON body may have as well
+	words    map[string][]string // by function
 	position token.FileSet
 }
 
@@ -35,7 +38,7 @@ var readers = map[string][]string{
 // all the same, and that is what is asked for.
 func readSource(t *testing.T) *source {
 	t.Helper()
-	s := &source{uses: map[string][]string{}, query: map[string][]string{}, options: map[string][]string{}}
+	s := &source{uses: map[string][]string{}, query: map[string][]string{}, options: map[string][]string{}, words: map[string][]string{}}
 	packages, err := parser.ParseDir(&s.position, ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0) //nolint:staticcheck // build tags do not matter here
 	require.NoError(t, err)
 	var files []*ast.File
@@ -78,6 +81,7 @@ func (s *source) read(f *ast.FuncDecl, info *types.Info) {
 		return
 	}
 	name := nameOf(function)
+	s.words[name] = wordsOf(f)
 	ast.Inspect(f.Body, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.Ident:
@@ -111,8 +115,29 @@ func (s *source) call(in string, call *ast.CallExpr, info *types.Info) {
 	case receiver == "request":
 		s.query[in] = append(s.query[in], literals(call.Args)...)
 	default:
-		s.options[in] = append(s.options[in], literals(call.Args)...)
+		names := literals(call.Args)
+		if len(names) == 0 && !strings.HasPrefix(in, "(params)") { // variables: all names in the function are meant
+			names = s.words[in]
+		}
+		s.options[in] = append(s.options[in], names...)
 	}
+}
+
+// option is what the name of an option looks like.
+var option = regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
+
+// wordsOf are the strings in a function that look like names of options.
+func wordsOf(f *ast.FuncDecl) []string {
+	var words []string
+	ast.Inspect(f.Body, func(n ast.Node) bool {
+		if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
+			if name, err := strconv.Unquote(l.Value); err == nil && option.MatchString(name) {
+				words = append(words, name)
+			}
+		}
+		return true
+	})
+	return words
 }
 
 // literals are the names in a call's arguments: strings, and the keys of a map of flags.
@@ -177,7 +202,8 @@ func TestAPIDescribesEveryParameter(t *testing.T) {
 		require.NotEmpty(t, s.uses[endpoint], "the code of %s", endpoint)
 		query, options := s.reached(endpoint)
 		require.Equal(t, query, sorted(append(slices.Clone(o.Query), o.Ignored...)), "%s: parameters that the code of %s reads, and those that are described", o, endpoint)
-		if len(options) > 0 && o.Method == "POST" {
+		options = slices.DeleteFunc(options, func(name string) bool { return slices.Contains(o.Ignored, name) })
+		if len(options) > 0 && o.Method == http.MethodPost {
 			require.Equal(t, options, sorted(o.Body), "%s: options that the code of %s reads, and those of the described body", o, endpoint)
 		}
 	}

@@ -18,7 +18,7 @@ type apiBook struct {
 	*apidoc.API
 	record *apidoc.Record
 	// operations by kind and method; others are the statuses of what is no endpoint.
-	operations map[kind]map[string]*apidoc.Operation
+	operations map[kind]map[string][]*apidoc.Operation
 	others     map[kind]map[string][]int
 }
 
@@ -29,14 +29,14 @@ var described = sync.OnceValue(func() *apiBook {
 	}
 	b := &apiBook{
 		API: api, record: apidoc.NewRecord(api, "rest"),
-		operations: map[kind]map[string]*apidoc.Operation{}, others: map[kind]map[string][]int{},
+		operations: map[kind]map[string][]*apidoc.Operation{}, others: map[kind]map[string][]int{},
 	}
 	for _, o := range api.Operations {
 		k := kindOn(o.Admin, o.Samples[0])
 		if b.operations[k] == nil {
-			b.operations[k] = map[string]*apidoc.Operation{}
+			b.operations[k] = map[string][]*apidoc.Operation{}
 		}
-		b.operations[k][o.Method] = o
+		b.operations[k][o.Method] = append(b.operations[k][o.Method], o)
 	}
 	for path, methods := range api.Others {
 		b.others[kindOn(true, path)] = methods
@@ -84,7 +84,7 @@ func (b *apiBook) note(h *Handler, r *http.Request, seen *seenWriter) {
 	}
 	status := seen.answer.Status
 	act, err := to.action(method)
-	switch _, real := h.auth.(*auth.Service); {
+	switch _, genuine := h.auth.(*auth.Service); {
 	case method == http.MethodOptions:
 		b.expect(r, status, http.StatusNoContent)
 	case to.err != nil:
@@ -99,14 +99,25 @@ func (b *apiBook) note(h *Handler, r *http.Request, seen *seenWriter) {
 	case to.kind == kindTry && status == http.StatusOK:
 		// Who judges here is a fake; what access.Trial has is held against the description elsewhere.
 		seen.answer.Partial = true
-		b.record.Add(b.operations[to.kind][method], &seen.answer)
-	case !real && status == http.StatusOK && to.kind.judgesItself():
+		b.record.Add(b.operation(to.kind, method, r.URL.EscapedPath()), &seen.answer)
+	case !genuine && status == http.StatusOK && to.kind.judgesItself():
 		// What a fake signs in is no answer of the server's.
 	case b.operations[to.kind][method] == nil:
 		b.record.Problem("%s %s is not described", method, r.URL.Path)
 	default:
-		b.record.Add(b.operations[to.kind][method], &seen.answer)
+		b.record.Add(b.operation(to.kind, method, r.URL.EscapedPath()), &seen.answer)
 	}
+}
+
+// operation is that of a kind; of several, the one with the path.
+func (b *apiBook) operation(k kind, method, path string) *apidoc.Operation {
+	all := b.operations[k][method]
+	for _, o := range all {
+		if o.Matches(path) {
+			return o
+		}
+	}
+	return all[0]
 }
 
 // judgesItself reports whether auth answers for a kind.
@@ -180,7 +191,7 @@ func TestAPIDescribesEveryRoute(t *testing.T) {
 		}
 		require.NotEmpty(t, b.operations[k], "kind %d is not described, or its methods are x-other-paths", k)
 		all := table(k)
-		for method, a := range map[string]action{"GET": all.get, "PUT": all.put, "POST": all.post, "DELETE": all.delete} {
+		for method, a := range map[string]action{"GET": all.get, "PUT": all.put, "POST": all.post, "DELETE": all.delete, "COPY": all.copy} {
 			require.Equal(t, a.do != nil, b.operations[k][method] != nil, "%s of %v", method, b.operations[k])
 		}
 	}
@@ -192,7 +203,7 @@ func TestAPIDescribesEveryRoute(t *testing.T) {
 					continue
 				}
 				k := kindOn(admin, sample)
-				require.Same(t, o, b.operations[k][o.Method], "%s: %s is another kind (%d)", o, sample, k)
+				require.Contains(t, b.operations[k][o.Method], o, "%s: %s is another kind (%d)", o, sample, k)
 				if strings.Contains(o.Path, "{") && o.Path != "/{keyspace}" && !strings.HasPrefix(o.Path, "/_") {
 					require.Equal(t, k.ofDatabase(o.Method), strings.HasPrefix(o.Path, "/{db}"), "%s: is it of a database or of a collection?", o)
 				}

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -205,6 +206,9 @@ func asAnswer(err error) *answerError {
 	}
 	if isTooLong(err) {
 		return tooLarge("too_large", "The request entity is too large.")
+	}
+	if _, damaged := errors.AsType[flate.CorruptInputError](err); damaged {
+		return badGzip(err)
 	}
 	for _, rule := range errorRules() {
 		if errors.Is(err, rule.is) {

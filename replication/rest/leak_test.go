@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -326,6 +327,9 @@ func (m *leakModel) ask(user string) {
 		{http.MethodPost, "_bulk_get?attachments=true&revs=true", `{"docs":[{"id":"` + doc.id + `"},{"id":"` + doc.id + `","rev":"` + rev + `"}]}`},
 		{http.MethodPost, "_revs_diff", `{"` + doc.id + `":` + string(quotedList(append(revs, "1-abc"))) + `}`},
 		{http.MethodGet, "_all_docs?include_docs=true&attachments=true&conflicts=true", ""},
+		{http.MethodPost, "_all_docs/queries", `{"queries":[{"include_docs":true,"limit":5},{"include_docs":true,"keys":` + string(quotedList(all)) + `}]}`},
+		{http.MethodGet, "_design_docs?include_docs=true", ""},
+		{http.MethodGet, "_local_docs?include_docs=true", ""},
 		{http.MethodPost, "_all_docs?include_docs=true", `{"keys":` + string(quotedList(all)) + `}`},
 		{http.MethodGet, "_all_docs?startkey=" + url.QueryEscape(`"`+doc.id+`"`) + "&limit=2&descending=true", ""},
 		{http.MethodGet, changes + "&revocations=true", ""},
@@ -441,7 +445,9 @@ func (m *leakModel) listenOnSocket(w *wire, user, options string) *answer {
 				panic(text)
 			}
 			for _, row := range rows {
-				_, _ = a.Write(append(row, '\n'))
+				var line bytes.Buffer // a document may have line breaks
+				_ = json.Compact(&line, row)
+				_, _ = a.Write(append(line.Bytes(), '\n'))
 			}
 			_ = a.FlushError()
 		}

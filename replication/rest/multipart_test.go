@@ -239,8 +239,28 @@ func TestMultipartPutsOfCouchbaseLite1(t *testing.T) {
 		{path: "/notes/m/a%20b.txt", has: []string{"one"}},
 		{path: "/notes/m/c", has: []string{"two"}},
 	})
-	damaged := putRelatedScenario("damaged", strings.Replace(packed, "\x1f\x8b", "\x1f\x8c", 1), 400)
-	s.run(damaged)
+	s.run(putRelatedScenario("damaged", strings.Replace(packed, "\x1f\x8b", "\x1f\x8c", 1), 400))
+}
+
+// Couchbase Lite 1 compresses what it sends; what is damaged is the client's fault.
+func TestDamagedGzipIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	sound := gzipped(t, `{"docs":[{"_id":"a","text":"`+strings.Repeat("word ", 100)+`"}],"new_edits":true}`)
+	header := map[string]string{"Content-Encoding": "gzip"}
+	s.run(scenario{method: http.MethodPost, path: "/notes/_bulk_docs", body: sound, header: header, status: 201})
+	doc := gzipped(t, `{"text":"`+strings.Repeat("word ", 100)+`"}`)
+	for at := range len(sound) - 1 {
+		for _, body := range []string{sound[:at] + string(sound[at]^0xff) + sound[at+1:], sound[:at]} {
+			w := s.send(scenario{method: http.MethodPost, path: "/notes/_bulk_docs", body: body, header: header})
+			require.Less(t, w.Code, 500, "byte %d: %s", at, w.Body)
+		}
+		if at < len(doc) {
+			part := doc[:at] + string(doc[at]^0xff) + doc[at+1:]
+			w := s.send(putRelatedScenario("", "--xyz\r\nContent-Encoding: gzip\r\n\r\n"+part+"\r\n--xyz--", 0))
+			require.Less(t, w.Code, 500, "byte %d: %s", at, w.Body)
+		}
+	}
 }
 
 // Content that came compressed is stored decoded (DECISIONS 22). Its entry keeps the digest
@@ -283,6 +303,9 @@ func FuzzMultipartRelated(f *testing.F) {
 	f.Add(relatedType, []byte(sound[:60]))
 	f.Add(`multipart/related; boundary=""`, []byte(sound))
 	f.Add(relatedType, []byte(related(`{"_attachments":{"a":{"follows":true,"encoding":"gzip"}}}`, "\r\n\x1f\x8b\x08")))
+	packed := strings.Replace(related(one, "Content-Disposition: attachment; filename=a b\r\n\r\none"), "\r\n\r\n"+one, "\r\nContent-Encoding: gzip\r\n\r\n"+gzipped(f, one), 1)
+	f.Add(relatedType, []byte(packed))
+	f.Add(relatedType, []byte(packed[:60]))
 	f.Add(relatedType, []byte("--xyz\r\n\r\n{}\r\n--xyz--"))
 	s := newSite(f, withLimits(Limits{Attachment: 1 << 10, Request: 1 << 16}))
 	f.Fuzz(func(t *testing.T, contentType string, body []byte) {

@@ -33,7 +33,7 @@ func newWire(tb testing.TB, h *Handler) *wire {
 	w := &wire{t: tb, conns: make(chan net.Conn), closed: make(chan struct{})}
 	server := &http.Server{
 		Handler: http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
-			h.ServeHTTP(answer, r, http.NotFoundHandler())
+			serveNoted(h, answer, r, http.NotFoundHandler())
 		}),
 		ReadHeaderTimeout: time.Minute,
 	}

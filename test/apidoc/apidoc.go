@@ -55,6 +55,17 @@ type Response struct {
 // String is the operation for a report.
 func (o *Operation) String() string { return o.Method + " " + o.Path }
 
+// Matches reports whether an escaped path is one of the operation's.
+func (o *Operation) Matches(path string) bool {
+	is, want := strings.Split(strings.Trim(path, "/"), "/"), strings.Split(strings.Trim(o.Path, "/"), "/")
+	for i, part := range want {
+		if i >= len(is) || part != is[i] && !strings.HasPrefix(part, "{") {
+			return false
+		}
+	}
+	return len(is) == len(want)
+}
+
 // Load reads a description.
 func Load(path string) (*API, error) {
 	text, err := os.ReadFile(path)

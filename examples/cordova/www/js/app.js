@@ -69,9 +69,10 @@ function open(name) {
 
 async function close({ destroy = false } = {}) {
   const left = notes
-  sync?.stop()
+  const stopped = sync?.stop()
   user = notes = sync = undefined
   list([])
+  await stopped
   await (destroy ? left?.destroy() : left?.close())
 }
 
@@ -87,7 +88,7 @@ function changed(state, reason) {
 }
 
 async function leave() {
-  sync.stop()
+  const stopped = sync.stop()
   try {
     await session.close()
   } catch {
@@ -95,6 +96,7 @@ async function leave() {
     throw new Error('Not signed out: the server has to hear of it, and cannot be reached.')
   }
   localStorage.removeItem('user')
+  await stopped
   await close({ destroy: $('clear').checked })
   $('state').textContent = ''
   for (const id of ['notes', 'leave', 'ended']) show(id, false)

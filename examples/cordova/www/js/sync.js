@@ -40,11 +40,15 @@ export class Sync {
     sync.catch(() => {}) // told by 'error'
   }
 
-  // stop ends at once; what has not been sent yet is sent after the next start.
+  // stop ends at once; what has not been sent yet is sent after the next start. It returns a
+  // promise of when the local database is left alone: at the latest after a second, since
+  // PouchDB says nothing where it was waiting to try again.
   stop() {
     const sync = this.#running
     this.#running = undefined
-    sync?.cancel()
+    if (!sync) return Promise.resolve()
+    sync.cancel()
+    return Promise.race([sync.catch(() => {}), new Promise((late) => setTimeout(late, 1000))])
   }
 
   // retry does not wait until it is time to try again.
