@@ -21,8 +21,11 @@ func setCookie(r *http.Request, site *Site, p *SessionPolicy, name, value string
 	if site != nil && site.CookiePath != "" && !strings.HasPrefix(strings.ToLower(name), "__host-") {
 		c.Path = site.CookiePath
 	}
+	// Max-Age counts where both are there (RFC 6265 section 5.3), but some know Expires alone:
+	// CouchDB's Node client, old HTTP libraries.
+	c.Expires = time.Now().Add(maxAge)
 	if c.MaxAge <= 0 {
-		c.Value, c.MaxAge = "", -1
+		c.Value, c.MaxAge, c.Expires = "", -1, time.Unix(0, 0)
 	}
 	return c
 }

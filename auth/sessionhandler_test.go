@@ -41,11 +41,11 @@ func TestSessionCookieAttributes(t *testing.T) {
 		policy SessionPolicy
 		want   string
 	}{
-		{"defaults", false, "", SessionPolicy{}, "SyncGatewaySession=ID; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax"},
-		{"by TLS", true, "/", SessionPolicy{}, "SyncGatewaySession=ID; Path=/; Max-Age=86400; HttpOnly; Secure; SameSite=Lax"},
-		{"under a prefix", true, "/api", SessionPolicy{}, "SyncGatewaySession=ID; Path=/api; Max-Age=86400; HttpOnly; Secure; SameSite=Lax"},
-		{"as configured", true, "/", SessionPolicy{Cookie: "sid", Lifetime: 720 * time.Hour, Idle: time.Hour, SameSite: http.SameSiteStrictMode}, "sid=ID; Path=/; Max-Age=2592000; HttpOnly; Secure; SameSite=Strict"},
-		{"until the token's expiry", false, "/", SessionPolicy{UntilTokenExpiry: true}, "SyncGatewaySession=ID; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax"},
+		{"defaults", false, "", SessionPolicy{}, "SyncGatewaySession=ID; Path=/; Expires=Sun, 02 Jan 2000 00:00:00 GMT; Max-Age=86400; HttpOnly; SameSite=Lax"},
+		{"by TLS", true, "/", SessionPolicy{}, "SyncGatewaySession=ID; Path=/; Expires=Sun, 02 Jan 2000 00:00:00 GMT; Max-Age=86400; HttpOnly; Secure; SameSite=Lax"},
+		{"under a prefix", true, "/api", SessionPolicy{}, "SyncGatewaySession=ID; Path=/api; Expires=Sun, 02 Jan 2000 00:00:00 GMT; Max-Age=86400; HttpOnly; Secure; SameSite=Lax"},
+		{"as configured", true, "/", SessionPolicy{Cookie: "sid", Lifetime: 720 * time.Hour, Idle: time.Hour, SameSite: http.SameSiteStrictMode}, "sid=ID; Path=/; Expires=Mon, 31 Jan 2000 00:00:00 GMT; Max-Age=2592000; HttpOnly; Secure; SameSite=Strict"},
+		{"until the token's expiry", false, "/", SessionPolicy{UntilTokenExpiry: true}, "SyncGatewaySession=ID; Path=/; Expires=Sat, 01 Jan 2000 01:00:00 GMT; Max-Age=3600; HttpOnly; SameSite=Lax"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -66,7 +66,7 @@ func TestSessionCookieAttributes(t *testing.T) {
 				gone := resp.Header.Get("Set-Cookie")
 				require.Contains(t, gone, "Max-Age=0")
 				for _, attribute := range strings.Split(c.want, "; ")[1:] {
-					if !strings.HasPrefix(attribute, "Max-Age") {
+					if !strings.HasPrefix(attribute, "Max-Age") && !strings.HasPrefix(attribute, "Expires") {
 						require.Contains(t, gone, attribute)
 					}
 				}
@@ -139,7 +139,7 @@ func TestSessionPostWithACookieKeepsTheSession(t *testing.T) {
 		resp, body := w.session(request(http.MethodPost, "/notes/_session", "", cookie), &notes)
 		require.Equal(t, 200, resp.StatusCode)
 		require.Equal(t, "idp.example.com_alice", body["name"])
-		require.Equal(t, cookie+"; Path=/; Max-Age=82800; HttpOnly; SameSite=Lax", resp.Header.Get("Set-Cookie"))
+		require.Equal(t, cookie+"; Path=/; Expires=Sun, 02 Jan 2000 00:00:00 GMT; Max-Age=82800; HttpOnly; SameSite=Lax", resp.Header.Get("Set-Cookie"))
 	})
 }
 
@@ -198,7 +198,7 @@ func TestSessionDeleteAlwaysSucceedsAndClearsTheCookie(t *testing.T) {
 		resp, body := w.session(request(http.MethodDelete, "/notes/_session", "", c...), &notes)
 		require.Equal(t, 200, resp.StatusCode)
 		require.Equal(t, true, body["ok"])
-		require.Contains(t, resp.Header.Get("Set-Cookie"), "SyncGatewaySession=; Path=/; Max-Age=0")
+		require.Contains(t, resp.Header.Get("Set-Cookie"), "SyncGatewaySession=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0")
 	}
 	require.Equal(t, "Session Invalid", w.out(cookie).Reason)
 	w.in(bearer(tok)) // DECISIONS 4: one's own sign-out refuses no token

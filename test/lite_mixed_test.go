@@ -323,7 +323,11 @@ func (m *mixed) start(who int) (wait func()) {
 		}
 
 		for id, failure := range r.DocumentErrors() {
-			require.Equal(m.t, 409, failure.Code, "%s: %s: %v", m.devices[who].Version(), id, failure)
+			// 409: to be settled, which the next synchronisation does. A device that takes no other
+			// revision in the place of one (blip.md 3.7) is told 404 of one that was overtaken by a
+			// branch that it does not know yet, and gets what overtook it by a row of its own.
+			overtaken := failure.Code == 404 && direction != "push" && m.devices[who].Version() == device.V28
+			require.True(m.t, failure.Code == 409 || overtaken, "%s: %s: %v", m.devices[who].Version(), id, failure)
 		}
 	}
 }

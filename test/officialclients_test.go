@@ -16,7 +16,7 @@ import (
 func office(t *testing.T, settings harness.Settings) site {
 	t.Helper()
 
-	settings.Databases = "*"
+	settings.AdminDatabases = "*"
 	settings.Sync += "\ndatabase * {\noidc dev\naccess shared\n}"
 	server := harness.New(t, harness.Options{Settings: settings})
 

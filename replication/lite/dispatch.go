@@ -88,8 +88,8 @@ const profileRev = "rev"
 
 // refuse answers a request with an error.
 func (r *replication) refuse(q *blip.Request, e *refusal) {
-	if r.ctx.Err() != nil {
-		return
+	if r.ctx.Err() != nil || errors.Is(e.cause, blip.ErrClosed) {
+		return // nobody is there any more
 	}
 	r.server.counters.refused(e.code)
 	if e.code >= http.StatusInternalServerError && e.cause != nil && !errors.Is(e.cause, context.Canceled) {

@@ -41,6 +41,10 @@ func TestAttack_LoginCSRF(t *testing.T) {
 	for _, contentType := range []string{"text/plain", "multipart/form-data; boundary=x"} {
 		s.run(scenario{name: contentType, method: http.MethodPost, path: "/_session", body: "{}", header: map[string]string{"Content-Type": contentType}, status: 415})
 	}
+	s.run(scenario{
+		name: "CouchDB's clients sign in by a form", method: http.MethodPost, path: "/_session", body: "name=alice&password=secret",
+		header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, status: 200,
+	})
 	for _, from := range []map[string]string{
 		{"Origin": "https://app.example.com", "Sec-Fetch-Site": "cross-site"}, {"Origin": "http://example.com", "Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {},
 	} {

@@ -140,16 +140,17 @@ func TestFilterFunctionsThatAreNotThereOrFail(t *testing.T) {
 		{"filter=app/throws", 500, "internal_server_error", "body-of-a1", "Exception in _design/app/filters/throws"},
 		{"filter=app/no", 403, "forbidden", "not you", "not you"},
 		{"filter=app/sign", 401, "unauthorized", "who?", "who?"},
-		{"filter=app/never", 500, "internal_server_error", "timed out", "timed out"},
+		// By its time, or by its memory: what others make the heap grow meanwhile counts too.
+		{"filter=app/never", 500, "internal_server_error", "timed out|used more than it may", "timed out|used more than it may"},
 	} {
 		for _, who := range []string{"admin", "alice"} {
 			w := g.as(who, http.MethodGet, "/notes/_changes?"+c.query, "")
 			require.Equal(t, c.status, w.Code, "%s: %s", c.query, w.Body)
 			require.Contains(t, w.Body.String(), `"error":"`+c.name+`"`)
 			if who == "admin" {
-				require.Contains(t, w.Body.String(), c.has)
+				require.Regexp(t, c.has, w.Body.String())
 			} else {
-				require.Contains(t, w.Body.String(), c.forAll)
+				require.Regexp(t, c.forAll, w.Body.String())
 				require.NotContains(t, w.Body.String(), "body-of")
 			}
 		}

@@ -54,6 +54,12 @@ func (h *Handler) checkContentType(rq *request, act action) error {
 	return badContentType("Content-Type must be application/json.")
 }
 
+// isForm reports whether the body is what a page's form sends.
+func isForm(r *http.Request) bool {
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && mediaType == "application/x-www-form-urlencoded"
+}
+
 // acceptQuality is the quality (0-1000) that an Accept header gives to a media type
 // by a range that names it, at least by its major type, and by */*.
 func acceptQuality(accept []string, mediaType string) (named, anything int, given bool) {

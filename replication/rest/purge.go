@@ -39,8 +39,8 @@ func (h *Handler) purge(rq *request) error {
 	if err != nil {
 		return fmt.Errorf("purging: %w", err)
 	}
-	b := append([]byte(`{"purge_seq":"`), strconv.FormatUint(n, 10)...)
-	b = append(b, `","purged":{`...)
+	b := append([]byte(`{"purge_seq":`), strconv.FormatUint(n, 10)...)
+	b = append(b, `,"purged":{`...)
 	for i := range purges {
 		if i > 0 {
 			b = append(b, ',')

@@ -17,7 +17,7 @@ func TestPurgeAndCompactAreForAdministrators(t *testing.T) {
 		scenario{method: http.MethodPut, path: "/notes/a?new_edits=false", body: `{"_rev":"1-aa"}`, status: 201},
 		scenario{method: http.MethodPut, path: "/notes/a?new_edits=false", body: `{"_rev":"1-bb"}`, status: 201},
 		scenario{method: http.MethodPut, path: "/notes/b", body: `{}`, status: 201},
-		post("one leaf", "/notes/_purge", `{"a":["1-bb","7-zz"],"none":["1-aa"]}`, 201, `{"purge_seq":"1","purged":{"a":["1-bb"],"none":[]}}`),
+		post("one leaf", "/notes/_purge", `{"a":["1-bb","7-zz"],"none":["1-aa"]}`, 201, `{"purge_seq":1,"purged":{"a":["1-bb"],"none":[]}}`),
 		scenario{path: "/notes/a", has: []string{`"_rev":"1-aa"`}},
 		post("all, as Sync Gateway has it", "/notes/_purge", `{"b":["*"]}`, 201, `"purged":{"b":["*"]}`),
 		scenario{name: "gone", path: "/notes/b", status: 404, has: []string{`"reason":"missing"`}},

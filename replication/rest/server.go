@@ -166,7 +166,7 @@ var notHere = map[string]string{
 	"_shards":          "Databases have no shards.",
 	"_sync_shards":     "Databases have no shards.",
 	"_db_updates":      "Follow _changes of each database.",
-	"_purged_infos":    "Purges are not replicated; purge_seq of the database counts them.",
+	"_purged_infos":    "Purges are not replicated, and none are kept.",
 	"_search_cleanup":  "There are no search indexes.",
 	"_nouveau_cleanup": "There are no search indexes.",
 }

@@ -19,13 +19,15 @@ type Settings struct {
 	// DatabaseOIDC names the providers of notes; default: the development provider.
 	DatabaseOIDC string
 	Databases    string // names mounted on both sites; default "notes"
-	Log          string // the site's log block; default none
-	Before       string // the site, before sync
-	Site         string // the site's sync block, such as cors
-	AdminSite    string // the administrator's sync block; default "admin" with "allow loopback"
-	IDP          string // the sync_dev_idp block
-	IDPClient    string // the block of its client notes; default none
-	Extra        string // further sites
+	// AdminDatabases are the names mounted on the administrator's site; default Databases.
+	AdminDatabases string
+	Log            string // the site's log block; default none
+	Before         string // the site, before sync
+	Site           string // the site's sync block, such as cors
+	AdminSite      string // the administrator's sync block; default "admin" with "allow loopback"
+	IDP            string // the sync_dev_idp block
+	IDPClient      string // the block of its client notes; default none
+	Extra          string // further sites
 	// NoIDP leaves the development provider out, of the site and of the database.
 	NoIDP bool
 	// Debug logs at debug level.
@@ -91,7 +93,7 @@ http://localhost:{{.Place.Port}} {
 
 http://127.0.0.1:{{.Place.AdminPort}} {
 	bind 127.0.0.1
-	sync {{or .Databases "notes"}} {
+	sync {{or .AdminDatabases .Databases "notes"}} {
 		{{or .AdminSite "admin {\nallow loopback\n}"}}
 	}
 	respond 404

@@ -143,7 +143,7 @@ async function asUser() {
   await assert.rejects(server.db.create('mine'), (e) => e.statusCode >= 400 && e.statusCode < 500)
 
   const stranger = nano({ url: need('SYNC_URL'), headers: { Authorization: 'Bearer nonsense' } }).use('notes')
-  await assert.rejects(stranger.get('from-nano'), status(401, 'Unauthorized'))
+  await assert.rejects(stranger.get('from-nano'), status(401, 'unauthorized'))
 }
 
 // A user with a name and a password: nano trades them for a cookie.
