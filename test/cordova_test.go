@@ -95,11 +95,7 @@ func useHybridApp(t *testing.T, server *harness.Server, app, cookies string) {
 	}
 
 	console := strings.Join(event[struct{ Lines []string }](t, script, "console").Lines, "\n")
-	// OPEN: now and then the page throws while a sync is stopped; its cause is not found yet, and the
-	// story itself holds. Said loudly until it is.
-	if strings.Contains(console, "error: ") {
-		t.Logf("OPEN, NOT FAILED FOR: an error of the page: %s", console)
-	}
+	require.NotContains(t, console, "error: ", "an error of the page")
 
 	written := server.Log() + console
 	secrets := event[struct{ Secrets []string }](t, script, "secrets").Secrets
@@ -127,4 +123,18 @@ func TestHybridAppSyncsByTokensWhereCookiesAreDropped(t *testing.T) {
 		"same_site none", "same_site lax", "secure on", "secure off",
 		"data ./data/idp", "data ./data/idp\ntoken_lifetime 3s")
 	useHybridApp(t, server, app, "dropped")
+}
+
+// What the page of the story above would show as an error now and then: PouchDB leaves a failure
+// to ask for the size of a database unhandled.
+func TestHybridAppSyncsWhereTheSizeOfTheDatabaseIsNotToldOf(t *testing.T) {
+	t.Parallel()
+
+	root, err := harness.Root()
+	require.NoError(t, err)
+
+	server := harness.New(t, harness.Options{})
+	site{Server: server, issuer: server.Issuer}.run(t, "cordovasync", map[string]string{
+		"APP": filepath.Join(root, "examples", "cordova", "www"),
+	})
 }

@@ -189,9 +189,9 @@ func (l *listing) take(doc *syncstore.Document) error {
 // row appends a row without its closing brace.
 func (l *listing) row(id string, rev syncstore.Rev, deleted bool) {
 	b := append(l.separated(), `{"id":`...)
-	b = appendQuoted(b, id)
+	b = jsondoc.AppendString(b, id)
 	b = append(b, `,"key":`...)
-	b = appendQuoted(b, id)
+	b = jsondoc.AppendString(b, id)
 	b = append(b, `,"value":{"rev":"`...)
 	b = rev.Append(b)
 	b = append(b, '"')
@@ -324,7 +324,7 @@ func (l *listing) tombstone(ctx context.Context, id string, key []byte) error {
 func (l *listing) noDocument(key []byte) error {
 	b := append(l.separated(), `{"key":`...)
 	b = append(b, bytes.TrimSpace(key)...)
-	l.out.keep(append(appendQuoted(append(b, `,"error":`...), l.unreadable), '}'))
+	l.out.keep(append(jsondoc.AppendString(append(b, `,"error":`...), l.unreadable), '}'))
 	l.sent++
 	return nil
 }

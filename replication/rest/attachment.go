@@ -126,7 +126,7 @@ func (h *Handler) putAttachment(rq *request) error {
 		return err
 	}
 	given := rq.r.Header.Get("Content-Type")
-	if !validContentType(given) {
+	if !syncstore.FitsHeader(given) {
 		return badRequest("The Content-Type is malformed.")
 	}
 	p := h.policy(rq)

@@ -287,9 +287,9 @@ func (w *bulkWriter) row(result *bulkResult) {
 	w.answers++
 	if result.err == nil {
 		b = append(b, `{"ok":true,"id":`...)
-		b = appendQuoted(b, result.id)
+		b = jsondoc.AppendString(b, result.id)
 		b = append(b, `,"rev":`...)
-		b = appendQuoted(b, result.rev)
+		b = jsondoc.AppendString(b, result.rev)
 		*w.out.buf = append(b, '}')
 		return
 	}
@@ -299,10 +299,10 @@ func (w *bulkWriter) row(result *bulkResult) {
 		w.h.logFailure(w.rq, answer, result.err)
 	}
 	b = append(b, `{"id":`...)
-	b = appendQuoted(b, result.id)
+	b = jsondoc.AppendString(b, result.id)
 	if !w.newEdits && result.rev != "" {
 		b = append(b, `,"rev":`...)
-		b = appendQuoted(b, result.rev)
+		b = jsondoc.AppendString(b, result.rev)
 	}
 	b = append(b, ',')
 	*w.out.buf = append(appendStatus(appendErrorMembers(b, answer), answer), '}')

@@ -185,7 +185,7 @@ func (g *bulkGetter) jsonEntry(out *stream, entry *wanted) error {
 		return err
 	}
 	b := append(*out.buf, `{"id":`...)
-	b = appendQuoted(b, entry.id)
+	b = jsondoc.AppendString(b, entry.id)
 	*out.buf = append(b, `,"docs":[`...)
 	if refused != nil {
 		*out.buf = appendGetError(*out.buf, entry, entry.revText, refused)
@@ -219,9 +219,9 @@ func appendGetFailure(b []byte, entry *wanted, rev string, answer *answerError) 
 		rev = "undefined" // as CouchDB says when no revision was named
 	}
 	b = append(b, `{"id":`...)
-	b = appendQuoted(b, entry.id)
+	b = jsondoc.AppendString(b, entry.id)
 	b = append(b, `,"rev":`...)
-	b = appendQuoted(b, rev)
+	b = jsondoc.AppendString(b, rev)
 	b = append(b, ',')
 	b = appendErrorMembers(b, answer)
 	return append(b, '}')
@@ -273,7 +273,7 @@ func (g *bulkGetter) mixedEntry(out *stream, parts boundary, entry *wanted) erro
 
 // partHeader names the document in the headers of its part, where it can be said there.
 func partHeader(doc *syncstore.Document) []byte {
-	if !validContentType(doc.ID) {
+	if !syncstore.FitsHeader(doc.ID) {
 		return nil
 	}
 	return []byte("X-Doc-Id: " + doc.ID + "\r\nX-Rev-Id: " + doc.Rev.String() + "\r\n")

@@ -113,8 +113,9 @@ func TestFilterFunctionsAreToldOfTheRequest(t *testing.T) {
 	}
 }
 
+// Not in parallel: a function that never ends is blamed for what other tests make the heap grow
+// (script/function.go), and would be stopped for its memory.
 func TestFilterFunctionsThatAreNotThereOrFail(t *testing.T) {
-	t.Parallel()
 	g := newDesignGate(t)
 	g.give("alice", "a")
 	g.store("a1", "", "a")
@@ -140,17 +141,16 @@ func TestFilterFunctionsThatAreNotThereOrFail(t *testing.T) {
 		{"filter=app/throws", 500, "internal_server_error", "body-of-a1", "Exception in _design/app/filters/throws"},
 		{"filter=app/no", 403, "forbidden", "not you", "not you"},
 		{"filter=app/sign", 401, "unauthorized", "who?", "who?"},
-		// By its time, or by its memory: what others make the heap grow meanwhile counts too.
-		{"filter=app/never", 500, "internal_server_error", "timed out|used more than it may", "timed out|used more than it may"},
+		{"filter=app/never", 500, "internal_server_error", "timed out", "timed out"},
 	} {
 		for _, who := range []string{"admin", "alice"} {
 			w := g.as(who, http.MethodGet, "/notes/_changes?"+c.query, "")
 			require.Equal(t, c.status, w.Code, "%s: %s", c.query, w.Body)
 			require.Contains(t, w.Body.String(), `"error":"`+c.name+`"`)
 			if who == "admin" {
-				require.Regexp(t, c.has, w.Body.String())
+				require.Contains(t, w.Body.String(), c.has)
 			} else {
-				require.Regexp(t, c.forAll, w.Body.String())
+				require.Contains(t, w.Body.String(), c.forAll)
 				require.NotContains(t, w.Body.String(), "body-of")
 			}
 		}

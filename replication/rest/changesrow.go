@@ -1,6 +1,9 @@
 package rest
 
-import "github.com/caddysync/caddy-sync/syncstore"
+import (
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
+)
 
 // appendChange appends a row of _changes without its closing brace, so that a "doc"
 // member can follow. The winner's revision comes first; with allLeaves the others
@@ -11,7 +14,7 @@ import "github.com/caddysync/caddy-sync/syncstore"
 func (s *sequences) appendChange(b []byte, c *syncstore.Change, allLeaves bool) []byte {
 	b = s.appendJSON(append(b, `{"seq":`...), c.Cursor())
 	b = append(b, `,"id":`...)
-	b = appendQuoted(b, c.ID)
+	b = jsondoc.AppendString(b, c.ID)
 	b = append(b, `,"changes":[`...)
 	leaves := c.Leaves
 	if !allLeaves && len(leaves) > 1 {
@@ -36,7 +39,7 @@ func (s *sequences) appendChange(b []byte, c *syncstore.Change, allLeaves bool) 
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = appendQuoted(b, channel)
+			b = jsondoc.AppendString(b, channel)
 		}
 		b = append(b, ']')
 	}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"github.com/caddysync/caddy-sync/syncstore"
+
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
 // databaseInfo answers GET and HEAD of /{db}. Who does not see every document is not told
@@ -24,7 +26,7 @@ func (h *Handler) databaseInfo(rq *request) error {
 
 func appendDatabaseInfo(b []byte, name string, db *syncstore.Database, info *syncstore.Info, counts bool) []byte {
 	b = append(b, `{"db_name":`...)
-	b = appendQuoted(b, name)
+	b = jsondoc.AppendString(b, name)
 	if counts {
 		b = append(b, `,"doc_count":`...)
 		b = strconv.AppendUint(b, info.Docs, 10)
@@ -37,7 +39,7 @@ func appendDatabaseInfo(b []byte, name string, db *syncstore.Database, info *syn
 	b = append(b, `","purge_seq":"0","compact_running":`...)
 	b = strconv.AppendBool(b, db.Compacting())
 	b = append(b, `,"uuid":`...)
-	b = appendQuoted(b, info.UUID)
+	b = jsondoc.AppendString(b, info.UUID)
 	b = append(b, `,"instance_start_time":`...)
 	b = append(b, instanceStart(info)...)
 	return append(b, '}')

@@ -242,7 +242,7 @@ func (s *shape) sends(a *syncstore.Attachment) bool { return s.attachments && a.
 // but its ID and revision, and its ancestry if it was asked for.
 func appendHead(b []byte, doc *syncstore.Document, s shape) []byte {
 	b = append(b, `{"_id":`...)
-	b = appendQuoted(b, doc.ID)
+	b = jsondoc.AppendString(b, doc.ID)
 	b = append(b, `,"_rev":"`...)
 	b = doc.Rev.Append(b)
 	b = append(b, '"')
@@ -290,13 +290,13 @@ func appendHead(b []byte, doc *syncstore.Document, s shape) []byte {
 // appendAttachmentHead appends "name":{… without how the content comes, and its length,
 // which does not stand beside the content itself.
 func appendAttachmentHead(b []byte, a *syncstore.Attachment, digest string) []byte {
-	b = appendQuoted(b, a.Name)
+	b = jsondoc.AppendString(b, a.Name)
 	b = append(b, `:{"content_type":`...)
-	b = appendQuoted(b, contentType(a))
+	b = jsondoc.AppendString(b, contentType(a))
 	b = append(b, `,"revpos":`...)
 	b = strconv.AppendUint(b, a.RevPos, 10)
 	b = append(b, `,"digest":`...)
-	return appendQuoted(b, digest)
+	return jsondoc.AppendString(b, digest)
 }
 
 func appendAttachmentLength(b []byte, a *syncstore.Attachment) []byte {

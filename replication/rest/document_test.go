@@ -7,6 +7,8 @@ import (
 
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/stretchr/testify/require"
+
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
 func TestDocumentRoundTrip(t *testing.T) {
@@ -298,8 +300,8 @@ func TestAppendQuoted(t *testing.T) {
 		"\xffa\xc3":     `"` + "\uFFFDa\uFFFD" + `"`,
 		"\u2028<&>\x7f": "\"\u2028<&>\x7f\"",
 	} {
-		require.Equal(t, want, string(appendQuoted(nil, in)))
-		require.Equal(t, want, string(appendQuoted(nil, []byte(in))))
+		require.Equal(t, want, string(jsondoc.AppendString(nil, in)))
+		require.Equal(t, want, string(jsondoc.AppendString(nil, []byte(in))))
 	}
 }
 

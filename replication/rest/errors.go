@@ -257,9 +257,9 @@ func (h *Handler) fail(rq *request, err error) {
 // appendErrorMembers appends "error" and "reason" as members of a JSON object.
 func appendErrorMembers(b []byte, answer *answerError) []byte {
 	b = append(b, `"error":`...)
-	b = appendQuoted(b, answer.name)
+	b = jsondoc.AppendString(b, answer.name)
 	b = append(b, `,"reason":`...)
-	return appendQuoted(b, string(bytes.ToValidUTF8([]byte(answer.reason), []byte("\uFFFD"))))
+	return jsondoc.AppendString(b, string(bytes.ToValidUTF8([]byte(answer.reason), []byte("\uFFFD"))))
 }
 
 // appendStatus appends the status of a document's failure among others, as Sync Gateway

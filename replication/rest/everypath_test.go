@@ -15,6 +15,8 @@ import (
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
+
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
 // gate is a public site and an administrator's over one database whose documents say which
@@ -106,7 +108,7 @@ func quotedList(list []string) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendQuoted(b, text)
+		b = jsondoc.AppendString(b, text)
 	}
 	return append(b, ']')
 }

@@ -268,7 +268,7 @@ func (a *incomingAttachment) check() error {
 	case a.digest != "" && (a.data != nil || !a.stub) && !validDigest(a.digest):
 		// That of a stub names nothing if it is malformed: 412, as in CouchDB.
 		return docValidation("The attachment " + quoted + " has a digest that is neither md5 nor sha1.")
-	case !validContentType(a.contentType):
+	case !syncstore.FitsHeader(a.contentType):
 		return docValidation("The attachment " + quoted + " has a malformed content_type.")
 	case a.data != nil:
 		a.stub, a.follows = false, false
@@ -289,6 +289,3 @@ func checkAttachmentName(name string) error {
 	}
 	return nil
 }
-
-// validContentType reports whether text can stand in a header.
-func validContentType(text string) bool { return syncstore.FitsHeader(text) }

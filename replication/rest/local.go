@@ -44,9 +44,9 @@ func (h *Handler) getLocal(rq *request) error {
 // appendLocal appends a _local document as a JSON object.
 func appendLocal(b []byte, doc *syncstore.LocalDocument) []byte {
 	b = append(b, `{"_id":`...)
-	b = appendQuoted(b, localPrefix+doc.ID)
+	b = jsondoc.AppendString(b, localPrefix+doc.ID)
 	b = append(b, `,"_rev":`...)
-	b = appendQuoted(b, doc.Rev)
+	b = jsondoc.AppendString(b, doc.Rev)
 	return appendMembers(b, doc.Body)
 }
 

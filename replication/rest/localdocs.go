@@ -148,11 +148,11 @@ func (l *localListing) byKeys(ctx context.Context) error {
 // local puts a row into the answer.
 func (l *localListing) local(doc *syncstore.LocalDocument) {
 	b := append(l.separated(), `{"id":`...)
-	b = appendQuoted(b, localPrefix+doc.ID)
+	b = jsondoc.AppendString(b, localPrefix+doc.ID)
 	b = append(b, `,"key":`...)
-	b = appendQuoted(b, localPrefix+doc.ID)
+	b = jsondoc.AppendString(b, localPrefix+doc.ID)
 	b = append(b, `,"value":{"rev":`...)
-	b = append(appendQuoted(b, doc.Rev), '}')
+	b = append(jsondoc.AppendString(b, doc.Rev), '}')
 	if l.o.docs.include {
 		b = appendLocal(append(b, `,"doc":`...), doc)
 	}

@@ -128,7 +128,7 @@ func (h *Handler) storePart(
 	rq *request, p Policy, part *multipart.Part, a *incomingAttachment,
 ) (syncstore.AttachmentEdit, error) {
 	e := syncstore.AttachmentEdit{Name: a.name, ContentType: a.contentType, Digest: a.digest, RevPos: a.revPos}
-	if e.ContentType == "" && validContentType(part.Header.Get("Content-Type")) {
+	if e.ContentType == "" && syncstore.FitsHeader(part.Header.Get("Content-Type")) {
 		e.ContentType = part.Header.Get("Content-Type")
 	}
 	c := claim{digest: a.digest, length: a.length, encodedLength: a.encodedLength, encoding: a.encoding}

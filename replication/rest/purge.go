@@ -45,7 +45,7 @@ func (h *Handler) purge(rq *request) error {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(appendQuoted(b, purges[i].ID), ':')
+		b = append(jsondoc.AppendString(b, purges[i].ID), ':')
 		switch {
 		case purges[i].Revs == nil:
 			b = append(b, `["*"]`...)

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
 const (
@@ -54,9 +56,9 @@ func (h *Handler) sendOK(rq *request, status int, id, rev string) error {
 	buf := h.buffer()
 	defer h.release(buf)
 	b := append(*buf, `{"ok":true,"id":`...)
-	b = appendQuoted(b, id)
+	b = jsondoc.AppendString(b, id)
 	b = append(b, `,"rev":`...)
-	b = appendQuoted(b, rev)
+	b = jsondoc.AppendString(b, rev)
 	b = append(b, '}', '\n')
 	*buf = b
 	return rq.sendJSON(status, b)

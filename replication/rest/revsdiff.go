@@ -26,7 +26,7 @@ func (h *Handler) revsDiff(rq *request) error {
 		if len(b) > 1 {
 			b = append(b, ',')
 		}
-		b = appendQuoted(b, answer.ID)
+		b = jsondoc.AppendString(b, answer.ID)
 		b = append(b, ':', '{')
 		b = appendRevs(b, `"missing":[`, answer.Missing)
 		b = appendRevs(b, `,"possible_ancestors":[`, answer.PossibleAncestors)
@@ -55,7 +55,7 @@ func (h *Handler) missingRevs(rq *request) error {
 			b = append(b, ',')
 		}
 		first = false
-		b = appendRevs(append(appendQuoted(b, answers[i].ID), ':'), "[", answers[i].Missing)
+		b = appendRevs(append(jsondoc.AppendString(b, answers[i].ID), ':'), "[", answers[i].Missing)
 	}
 	b = append(b, "}}\n"...)
 	*buf = b

@@ -5,12 +5,14 @@ import (
 	"slices"
 
 	"github.com/caddysync/caddy-sync/auth"
+
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
 // welcome is the answer to GET /. PouchDB and CouchDB's tools look for "couchdb".
 func welcome(version string, admin bool) []byte {
 	b := append([]byte(nil), `{"couchdb":"Welcome","version":`...)
-	b = appendQuoted(b, version)
+	b = jsondoc.AppendString(b, version)
 	b = append(b, `,"vendor":{"name":"caddy-sync"}`...)
 	if admin {
 		b = append(b, `,"ADMIN":true`...)
@@ -53,7 +55,7 @@ func (h *Handler) allDatabases(rq *request) error {
 		if len(b) > 1 {
 			b = append(b, ',')
 		}
-		b = appendQuoted(b, name)
+		b = jsondoc.AppendString(b, name)
 	}
 	return rq.sendJSON(http.StatusOK, append(b, ']', '\n'))
 }

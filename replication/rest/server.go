@@ -11,6 +11,8 @@ import (
 	"crypto/rand"
 
 	"github.com/caddysync/caddy-sync/syncstore"
+
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
 // maxUUIDs is how many _uuids gives at once, as CouchDB.
@@ -55,7 +57,7 @@ func (h *Handler) databaseInfos(rq *request) error {
 		if len(b) > 1 {
 			b = append(b, ',')
 		}
-		b = appendQuoted(append(b, `{"key":`...), name)
+		b = jsondoc.AppendString(append(b, `{"key":`...), name)
 		db, err := h.Store.Database(name)
 		if err != nil || !h.mounted(name) {
 			b = append(b, `,"error":"not_found"}`...)

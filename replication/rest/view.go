@@ -192,7 +192,7 @@ func (a *viewAnswer) Row(row *view.Row) error {
 	}
 	b = append(b, "\n{"...)
 	if !a.head.Reduced {
-		b = append(appendQuoted(append(b, `"id":`...), row.ID), ',')
+		b = append(jsondoc.AppendString(append(b, `"id":`...), row.ID), ',')
 	}
 	b = append(append(b, `"key":`...), row.Key...)
 	b = append(append(b, `,"value":`...), row.Value...)

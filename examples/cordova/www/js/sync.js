@@ -28,6 +28,7 @@ export class Sync {
   start() {
     this.stop()
     const remote = new PouchDB(this.#url, { skip_setup: true, fetch: (url, options) => this.#fetch(url, options) })
+    forgiveInfo(remote)
     const sync = this.#local.sync(remote, { live: true, retry: true, back_off_function: (ms) => Math.min(ms * 2 || 500, 30_000) })
     const tell = (state, reason) => this.#running === sync && this.#changed(state, reason)
     this.#running = sync
@@ -74,4 +75,12 @@ export class Sync {
       throw err
     }
   }
+}
+
+// PouchDB 9 asks for the size of the database after each batch, for its list of tasks only, and
+// leaves a failure of that unhandled: without a network it would be an error of the page. What
+// matters fails by itself, and is told.
+function forgiveInfo(remote) {
+  const info = remote.info.bind(remote)
+  remote.info = () => info().catch(() => ({ db_name: remote.name, update_seq: 0 }))
 }
