@@ -86,7 +86,7 @@ func (u *pushQueue) take(p *push) {
 			return
 		}
 		u.unwanted++
-		u.unwantedBytes += len(p.q.Body)
+		u.unwantedBytes += p.size
 	}
 	waiting, underWay := u.behind[p.key()]
 	if underWay {
@@ -142,7 +142,7 @@ func (u *pushQueue) next() []*push {
 			continue
 		}
 		batch = append(batch, p)
-		bytes += len(p.q.Body)
+		bytes += p.size
 	}
 	u.ready = rest
 	return batch
@@ -271,7 +271,7 @@ func (u *pushQueue) finish(p *push, err error) {
 	}
 	if p.q.NoReply {
 		u.unwanted--
-		u.unwantedBytes -= len(p.q.Body)
+		u.unwantedBytes -= p.size
 	}
 	u.grown -= p.grown
 	waiting := u.behind[p.key()]

@@ -18,6 +18,9 @@ type push struct {
 	ks *keyspace
 	q  *blip.Request
 	id string
+	// size is that of the message's body, which is let go of when the edit has what is needed of it:
+	// a push may wait for its attachments for long.
+	size int
 
 	// edit is what will be written. Set by prepare, its attachments by fetch.
 	edit        syncstore.Edit
@@ -33,7 +36,7 @@ type push struct {
 // receiveRev takes a revision in (reference/blip.md 3.10). It runs on the goroutine that
 // reads: the queue does the rest.
 func (r *replication) receiveRev(ks *keyspace, q *blip.Request) error {
-	p := &push{ks: ks, q: q, id: q.Properties.Value("id")}
+	p := &push{ks: ks, q: q, id: q.Properties.Value("id"), size: len(q.Body)}
 	switch {
 	case p.id == "":
 		return refuse(http.StatusBadRequest, "The property id is missing.")
@@ -66,7 +69,7 @@ func (p *push) prepare(r *replication) (wait bool, err error) {
 		if err := p.parse(r); err != nil {
 			return false, err
 		}
-		p.prepared = true
+		p.prepared, p.q.Body = true, nil
 	}
 	if len(p.attachments) == 0 || p.edit.Attachments != nil {
 		return false, nil
