@@ -158,7 +158,7 @@ func TestDecision17_AReloadEndsOnlyFeedsItRefuses(t *testing.T) {
 	}
 
 	require.Less(t, time.Since(began), 2*time.Second)
-	require.Equal(t, http.StatusUnauthorized, ask(t, server, request{url: "/notes", header: foreign}).status)
+	require.Equal(t, http.StatusUnauthorized, askAfterReload(t, server, request{url: "/notes", header: foreign}).status)
 
 	// The others go on through the reload, and see what is written after it.
 	written := ask(t, server, request{method: http.MethodPut, url: "/notes/a", body: `{}`, header: bearer(t, server, "bob")})
