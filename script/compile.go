@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/dop251/goja"
 	"github.com/dop251/goja/ast"
@@ -21,6 +22,18 @@ const maxSource = 128 << 10
 
 // compile parses a text that must be one function.
 func compile(name, source string) (*goja.Program, error) {
+	parsed, err := parse(name, source)
+	if err != nil {
+		return nil, err
+	}
+	function, mistake := onlyFunction(parsed)
+	if mistake != "" {
+		return nil, &SyntaxError{File: name, Line: 1, Column: 1, Message: mistake}
+	}
+	return compileFunction(name, parsed, function)
+}
+
+func parse(name, source string) (*ast.Program, error) {
 	if len(source) > maxSource {
 		return nil, &SyntaxError{File: name, Message: fmt.Sprintf("the text is longer than %d KiB", maxSource>>10)}
 	}
@@ -29,10 +42,11 @@ func compile(name, source string) (*goja.Program, error) {
 	if err != nil {
 		return nil, syntaxError(name, err)
 	}
-	function, mistake := onlyFunction(parsed)
-	if mistake != "" {
-		return nil, &SyntaxError{File: name, Line: 1, Column: 1, Message: mistake}
-	}
+	return parsed, nil
+}
+
+// compileFunction compiles a function of what was parsed, and nothing else of it.
+func compileFunction(name string, parsed *ast.Program, function ast.Expression) (*goja.Program, error) {
 	w := walker{}
 	w.walk(reflect.ValueOf(function))
 	if w.bigInt != nil {
@@ -94,13 +108,18 @@ func syntaxError(name string, err error) error {
 
 // errorIn makes an error at a position of the text with its prefix.
 func errorIn(name string, position file.Position, message string) *SyntaxError {
-	position = withoutPrefix(position)
+	position = withoutPrefix(name, position)
 	return &SyntaxError{File: name, Line: position.Line, Column: position.Column, Message: message}
 }
 
-func withoutPrefix(position file.Position) file.Position {
-	if position.Line == 1 {
-		position.Column = max(1, position.Column-len(prefix))
+func withoutPrefix(name string, position file.Position) file.Position {
+	if position.Line != 1 {
+		return position
 	}
+	before := len(prefix)
+	if strings.Contains(name, moduleMark) {
+		before += len(moduleBegin)
+	}
+	position.Column = max(1, position.Column-before)
 	return position
 }

@@ -28,7 +28,7 @@ func (s *sandbox) exception(thrown goja.Value, stack []goja.StackFrame) *ThrownE
 		_ = s.js.Try(func() { e.Members = members(o) }) // a getter threw: then it has no members
 	}
 	for _, frame := range stack[:min(len(stack), maxStack)] {
-		position := withoutPrefix(frame.Position())
+		position := withoutPrefix(frame.SrcName(), frame.Position())
 		name := frame.FuncName()
 		if name == "" {
 			name = "function"

@@ -77,6 +77,7 @@ type Function struct {
 	name    string
 	program *goja.Program
 	pool    *Pool
+	modules modules // nil: there is no require
 }
 
 // Compile prepares a function with a pool of its own (see Pool.Compile).
@@ -129,7 +130,7 @@ func (f *Function) run(host Host, args []string) (Result, error) {
 		return Result{}, fmt.Errorf("preparing to run %s: %w", f.name, err)
 	}
 	host.Begin()
-	result, err := s.call(f.program, host, args)
+	result, err := s.call(f, host, args)
 	f.pool.giveBack(s)
 	return result, err
 }

@@ -24,11 +24,17 @@ func NewPool(options Options) *Pool {
 // text comes from, for errors. The text is one function (function (doc) { … } or an arrow
 // function), with comments around it if it likes. The error is a *SyntaxError.
 func (p *Pool) Compile(name, source string) (*Function, error) {
+	return p.CompileWith(name, source, nil)
+}
+
+// CompileWith is Compile for a function that may require modules, by their paths. What is wrong
+// with a module is thrown when it is required.
+func (p *Pool) CompileWith(name, source string, modules map[string]string) (*Function, error) {
 	program, err := compile(name, source)
 	if err != nil {
 		return nil, err
 	}
-	return &Function{name: name, program: program, pool: p}, nil
+	return &Function{name: name, program: program, pool: p, modules: compileModules(name, modules)}, nil
 }
 
 // Check says why a text is not a function that can be run, nil if it is one: the error is

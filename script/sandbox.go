@@ -66,7 +66,7 @@ func (s *sandbox) touched() bool {
 }
 
 // call runs the program, which is a function, and calls that function.
-func (s *sandbox) call(program *goja.Program, host Host, args []string) (result Result, err error) {
+func (s *sandbox) call(f *Function, host Host, args []string) (result Result, err error) {
 	s.host, s.log, s.rejected, s.depth, s.made = host, log{}, nil, 0, 0
 	size := 0
 	for _, arg := range args {
@@ -84,7 +84,7 @@ func (s *sandbox) call(program *goja.Program, host Host, args []string) (result 
 		result.Log, s.host = s.log.lines, nil
 		s.reclaim()
 	}()
-	returned, err := s.invoke(program, args)
+	returned, err := s.invoke(f, args)
 	if err == nil && len(s.rejected) > 0 {
 		err = s.exception(s.rejected[0].Result(), nil)
 	}
@@ -97,7 +97,7 @@ func (s *sandbox) call(program *goja.Program, host Host, args []string) (result 
 	return result, err
 }
 
-func (s *sandbox) invoke(program *goja.Program, args []string) (goja.Value, error) {
+func (s *sandbox) invoke(f *Function, args []string) (goja.Value, error) {
 	values := make([]goja.Value, len(args))
 	for i, arg := range args {
 		value, err := s.argument(arg)
@@ -106,8 +106,12 @@ func (s *sandbox) invoke(program *goja.Program, args []string) (goja.Value, erro
 		}
 		values[i] = value
 	}
-	s.js.SetGlobalObject(s.js.CreateObject(s.globals))
-	function, err := s.js.RunProgram(program)
+	global := s.js.CreateObject(s.globals)
+	s.js.SetGlobalObject(global)
+	if f.modules != nil {
+		s.define(global, requireName, newRequirer(s, f.modules).require(""), true)
+	}
+	function, err := s.js.RunProgram(f.program)
 	if err != nil {
 		return nil, s.failure(err)
 	}

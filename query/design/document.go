@@ -28,7 +28,9 @@ type Document struct {
 	Language string
 	Filters  map[string]string
 	Views    map[string]View
-	Options  ViewOptions
+	// Lib are the modules in views.lib, which map functions may require.
+	Lib     Modules
+	Options ViewOptions
 }
 
 // View is a view as it is written down.
@@ -45,7 +47,13 @@ type ViewOptions struct {
 	LocalSeq bool `json:"local_seq"`
 	// IncludeDesign has design documents mapped too.
 	IncludeDesign bool `json:"include_design"`
+	// Collation is how keys are ordered: "" by the Unicode collation, or Raw.
+	Collation string `json:"collation,omitempty"`
 }
+
+// Raw is the collation of keys in the order of CouchDB's own terms: numbers, false, null, true,
+// objects, arrays, and strings by their bytes.
+const Raw = "raw"
 
 // Name is the document's name without "_design/".
 func (d *Document) Name() string { return strings.TrimPrefix(d.ID, syncstore.DesignPrefix) }
@@ -75,6 +83,9 @@ func Parse(doc *syncstore.Document) (*Document, error) {
 	if !absent(members.Options) && json.Unmarshal(members.Options, &d.Options) != nil {
 		return nil, invalid("`options` field must be an object")
 	}
+	if d.Options.Collation != Raw {
+		d.Options.Collation = "" // what CouchDB does not know either is as if it were not there
+	}
 	var text string
 	if !absent(members.Validate) && json.Unmarshal(members.Validate, &text) != nil {
 		return nil, invalid("`validate_doc_update` field must have string type")
@@ -103,7 +114,8 @@ func (d *Document) parseViews(text json.RawMessage) error {
 			return invalid(fmt.Sprintf("`views.%s` field must have object type", name))
 		}
 		if name == "lib" && absent(view.Map) {
-			continue // modules, not a view
+			d.Lib = parseModules("views/lib", text)
+			continue
 		}
 		v := View{Map: string(view.Map)}
 		if d.Language != Query && json.Unmarshal(view.Map, &v.Map) != nil {

@@ -21,7 +21,7 @@ func (f *Functions) Filter(d *Document, name string) (*Filter, error) {
 	if !ok {
 		return nil, missing("missing json key: " + name)
 	}
-	return f.filter(d, kindFilter, "filters/"+name, source)
+	return f.filter(d, kindFilter, "filters/"+name, source, Modules{})
 }
 
 // ViewFilter prepares a view's map function as a filter. The error is an *Error.
@@ -30,15 +30,15 @@ func (f *Functions) ViewFilter(d *Document, view string) (*Filter, error) {
 	if !ok {
 		return nil, missing("missing json key: " + view)
 	}
-	return f.filter(d, kindMap, "views/"+view+"/map", v.Map)
+	return f.filter(d, kindMap, "views/"+view+"/map", v.Map, d.Lib)
 }
 
-func (f *Functions) filter(d *Document, k kind, member, source string) (*Filter, error) {
+func (f *Functions) filter(d *Document, k kind, member, source string, modules Modules) (*Filter, error) {
 	place := d.ID + "/" + member
 	if d.Language != JavaScript {
 		return nil, &Error{Name: ErrorCompilation, Reason: d.ID + " is in the language " + d.Language + "; here is only " + JavaScript}
 	}
-	function, err := f.prepare(k, place, source)
+	function, err := f.prepare(k, place, source, modules)
 	if err != nil {
 		return nil, uncompilable("", err)
 	}

@@ -32,8 +32,8 @@ const (
 )
 
 type functionKey struct {
-	kind         kind
-	name, source string
+	kind                  kind
+	name, source, modules string
 }
 
 type prepared struct {
@@ -55,8 +55,8 @@ func NewFunctions() *Functions {
 
 // prepare compiles a function, once. The name is that of its place. The error is a
 // *script.SyntaxError.
-func (f *Functions) prepare(k kind, name, source string) (*script.Function, error) {
-	key := functionKey{k, name, source}
+func (f *Functions) prepare(k kind, name, source string, modules Modules) (*script.Function, error) {
+	key := functionKey{k, name, source, modules.text}
 	f.mu.Lock()
 	if at, ok := f.known[key]; ok {
 		f.order.MoveToFront(at)
@@ -64,7 +64,7 @@ func (f *Functions) prepare(k kind, name, source string) (*script.Function, erro
 		return at.Value.(*prepared).function, nil //nolint:forcetypeassert // nothing else is in the list
 	}
 	f.mu.Unlock()
-	function, err := f.pools[k].Compile(name, source)
+	function, err := f.pools[k].CompileWith(name, source, modules.byPath)
 	if err != nil {
 		return nil, err
 	}

@@ -84,17 +84,21 @@ func argumentJSON(args []script.Value, at int) string {
 // Reduce is the reduce function of a view in JavaScript.
 type Reduce struct {
 	place    string
+	source   string
 	function *script.Function
 }
+
+// Source is the function's text.
+func (r *Reduce) Source() string { return r.source }
 
 // Reduce prepares a view's reduce function, which is not built in. The error is an *Error.
 func (f *Functions) Reduce(d *Document, view string) (*Reduce, error) {
 	place := d.ID + "/views/" + view + "/reduce"
-	function, err := f.prepare(kindReduce, place, d.Views[view].Reduce)
+	function, err := f.prepare(kindReduce, place, d.Views[view].Reduce, Modules{})
 	if err != nil {
 		return nil, uncompilable("", err)
 	}
-	return &Reduce{place, function}, nil
+	return &Reduce{place, d.Views[view].Reduce, function}, nil
 }
 
 // Values calls the function with JSON arrays: keys is "null" for a rereduce. An exception makes

@@ -77,12 +77,20 @@ func (m *mapper) document(ctx context.Context, doc *syncstore.Document) ([]syncs
 	return m.rows(doc.ID, emitted), nil
 }
 
+// sort is where a key belongs.
+func (m *mapper) sort(key []byte) []byte {
+	if m.options.Collation == design.Raw {
+		return query.AppendRawSortKey(nil, key)
+	}
+	return m.collation.AppendSortKey(nil, key)
+}
+
 // rows sorts what was emitted: by key, and for the same key by value, as CouchDB has it.
 func (m *mapper) rows(id string, emitted []design.Emitted) []syncstore.IndexRow {
 	rows := make([]syncstore.IndexRow, 0, len(emitted))
 	for _, e := range emitted {
 		row := syncstore.IndexRow{Key: []byte(e.Key), Value: []byte(e.Value)}
-		if row.Sort = m.collation.AppendSortKey(nil, row.Key); len(row.Sort) > syncstore.MaxSort {
+		if row.Sort = m.sort(row.Key); len(row.Sort) > syncstore.MaxSort {
 			m.logger.Warn("a key is too long; the row is not in the view", zap.String("document", id), zap.Int("bytes", len(row.Sort)))
 			continue
 		}

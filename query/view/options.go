@@ -1,6 +1,8 @@
 package view
 
 import (
+	"bytes"
+
 	"github.com/caddysync/caddy-sync/query/design"
 	"github.com/caddysync/caddy-sync/syncstore"
 )
@@ -67,7 +69,7 @@ func (o *Options) check(v *View) error {
 	if o.Start == nil || o.End == nil {
 		return nil
 	}
-	order := v.views.collation.Compare(o.Start, o.End)
+	order := bytes.Compare(v.sort(o.Start), v.sort(o.End))
 	if o.Descending {
 		order = -order
 	}
@@ -105,5 +107,5 @@ func (v *View) sort(key []byte) []byte {
 	if key == nil {
 		return nil
 	}
-	return v.views.collation.AppendSortKey(nil, key)
+	return v.mapper.sort(key)
 }

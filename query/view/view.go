@@ -50,7 +50,7 @@ const rowsVersion = 1
 
 // indexID names the index of a map function. Views of the same function share one.
 func indexID(d *design.Document, view string) syncstore.IndexID {
-	text, err := json.Marshal([]any{rowsVersion, d.Language, d.Views[view].Map, d.Options})
+	text, err := json.Marshal([]any{rowsVersion, d.Language, d.Views[view].Map, d.Options, d.Lib.Text()})
 	if err != nil {
 		panic(err) // texts and flags have always JSON
 	}
