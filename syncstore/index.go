@@ -52,6 +52,8 @@ type Index struct {
 	run    *indexRun     // nil: nobody builds
 	moved  chan struct{} // closed when the state moved, or the run ended
 
+	blocks indexBlocks
+
 	gone     sync.RWMutex // held for writing while the index is dropped
 	dropping atomic.Int32 // how many want to drop it
 }
@@ -60,8 +62,8 @@ type Index struct {
 type indexState struct {
 	seq  uint64 // up to which it covers the collection
 	rows uint64
-	// purged counts purges, so that a state is another one after each.
-	purged uint64
+	// changes counts commits, so that a state is another one after each.
+	changes uint64
 }
 
 // indexRun is a building that goes on.
@@ -189,7 +191,7 @@ func (i *Index) readState(get func([]byte) ([]byte, error)) (state indexState, e
 	if format := d.byte(); format != indexFormat && d.err == nil {
 		return state, fmt.Errorf("%w: format %d of an index", ErrDamaged, format)
 	}
-	state.seq, state.rows, state.purged = d.uvarint(), d.uvarint(), d.uvarint()
+	state.seq, state.rows, state.changes = d.uvarint(), d.uvarint(), d.uvarint()
 	return state, d.end()
 }
 
@@ -198,7 +200,7 @@ func (s indexState) encode() []byte {
 	e.byte(indexFormat)
 	e.uvarint(s.seq)
 	e.uvarint(s.rows)
-	e.uvarint(s.purged)
+	e.uvarint(s.changes)
 	return e.b
 }
 
@@ -289,6 +291,7 @@ func (i *Index) Drop(ctx context.Context) error {
 	}
 	prefix := slices.Concat(i.collection.scope.prefix(kindIndex, 0), i.id[:])
 	err := i.collection.store.clearRange(i.collection.db, engine.PrefixRange(prefix))
+	i.blocks.forget()
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.loaded = false

@@ -160,7 +160,7 @@ func TestIndexBounds(t *testing.T) {
 		}
 		require.Equal(t, c.want, strings.Join(got, " "), "%+v", c.in)
 		err := f.Index(testIndex).View(t.Context(), nil, func(v *IndexView) error {
-			n, err := v.Count(c.in, 100)
+			n, err := v.Count(c.in)
 			require.Equal(t, len(got), n)
 			return err
 		})

@@ -83,6 +83,7 @@ func (i *Index) prepareBuild() (state indexState, err error) {
 	if err != nil || state.seq != 0 {
 		return state, err
 	}
+	i.blocks.forget()
 	prefix := slices.Concat(c.scope.prefix(kindIndex, 0), i.id[:])
 	return indexState{}, c.store.clearRange(c.db, engine.PrefixRange(prefix))
 }

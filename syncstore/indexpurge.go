@@ -33,7 +33,7 @@ func (i *Index) unindex(tx *overlay, id string) error {
 	if err != nil || state.seq == 0 {
 		return err // it is about to be built, or dropped
 	}
-	state.purged++
+	state.changes++
 	key := i.documentKey(id)
 	record, err := tx.get(key)
 	if errors.Is(err, engine.ErrNotFound) {
@@ -68,5 +68,6 @@ func (c *Collection) rereadIndexes() {
 		i.mu.Lock()
 		i.loaded = false
 		i.mu.Unlock()
+		i.blocks.forget()
 	}
 }

@@ -36,6 +36,9 @@ type IndexRange struct {
 	Reverse   bool
 	// After, if not nil, is IndexEntry.At of the row to go on behind.
 	After []byte
+	// floor and ceiling are places that bound the rows too, nil for none. The ceiling is not one
+	// of them.
+	floor, ceiling []byte
 }
 
 // IndexView is an index in a snapshot, as far as a viewer may see it.
@@ -46,6 +49,7 @@ type IndexView struct {
 	empty bool
 	sight *sight
 	ctx   context.Context //nolint:containedctx // lives for one call
+	state indexState
 	// Seq is the sequence up to which the index covers the collection, Rows how many rows it
 	// has, whoever may see them.
 	Seq, Rows uint64
@@ -58,7 +62,7 @@ func (i *Index) View(ctx context.Context, viewer *Viewer, fn func(*IndexView) er
 		if err != nil {
 			return err
 		}
-		v := &IndexView{index: i, reader: r, ctx: ctx, empty: state.seq == 0, Seq: state.seq, Rows: state.rows}
+		v := &IndexView{index: i, reader: r, ctx: ctx, state: state, empty: state.seq == 0, Seq: state.seq, Rows: state.rows}
 		if v.sight, err = i.collection.sightIn(r, viewer); err != nil {
 			return err
 		}
@@ -128,25 +132,6 @@ func (v *IndexView) Scan(in IndexRange, fn func(*IndexEntry) (bool, error)) erro
 	return err
 }
 
-// Count counts the rows of a range, whoever may see them, up to limit.
-func (v *IndexView) Count(in IndexRange, limit int) (n int, err error) {
-	if v.empty {
-		return 0, nil
-	}
-	scan := v.index.scan(in)
-	scan.KeysOnly, scan.Limit = true, limit
-	pairs, failed := v.reader.Scan(scan)
-	for range pairs {
-		if n++; n >= limit {
-			return n, nil
-		}
-		if n&4095 == 0 && v.ctx.Err() != nil {
-			return n, v.ctx.Err()
-		}
-	}
-	return n, failed()
-}
-
 // visible says of each row whether the viewer may see it.
 func (v *IndexView) visible(rows []*IndexEntry) ([]bool, error) {
 	seen := make([]bool, len(rows))
@@ -199,6 +184,14 @@ func (i *Index) scan(in IndexRange) engine.Range {
 			scan.Start = append(key, 0)
 		}
 	}
+	if floor := append(slices.Clip(prefix), in.floor...); bytes.Compare(floor, scan.Start) > 0 {
+		scan.Start = floor
+	}
+	if in.ceiling != nil {
+		if ceiling := append(slices.Clip(prefix), in.ceiling...); bytes.Compare(ceiling, scan.End) < 0 {
+			scan.End = ceiling
+		}
+	}
 	if bytes.Compare(scan.Start, scan.End) > 0 {
 		scan.End = scan.Start
 	}
@@ -208,8 +201,11 @@ func (i *Index) scan(in IndexRange) engine.Range {
 // entry reads a row. Its place is taken apart from behind: its number, and the ID, whose
 // beginning is where the record says.
 func (i *Index) entry(key, record []byte) (*IndexEntry, error) {
-	at := bytes.Clone(key[len(i.key(indexRows)):])
-	d := decoder{b: bytes.Clone(record)}
+	place := key[prefixSize+len(i.id)+1:]
+	both := make([]byte, 0, len(place)+len(record))
+	both = append(append(both, place...), record...)
+	at := both[:len(place):len(place)]
+	d := decoder{b: both[len(place):]}
 	entry := &IndexEntry{At: at}
 	sort := int(d.uvarint())
 	entry.Key = d.bytes()
@@ -218,6 +214,10 @@ func (i *Index) entry(key, record []byte) (*IndexEntry, error) {
 	}
 	entry.Value = d.b
 	entry.Sort = at[:sort]
+	if end := len(at) - 6; end > sort && at[end] == 0 && at[end+1] == 1 && bytes.IndexByte(at[sort:end], 0) < 0 {
+		entry.ID = string(at[sort:end])
+		return entry, nil
+	}
 	id, rest, ok := cutTerminated(at[sort:])
 	if !ok || len(rest) != 4 {
 		return nil, fmt.Errorf("%w: key of an index", ErrDamaged)

@@ -129,6 +129,7 @@ func (w *indexWriter) commit() error {
 		return nil
 	}
 	before, i := w.state, w.index
+	w.next.changes++
 	w.set.put(i.key(indexStateKey), w.next.encode())
 	w.set.apply = func(tx *overlay) error {
 		found, err := i.readState(tx.get)
@@ -137,13 +138,26 @@ func (w *indexWriter) commit() error {
 		}
 		return err
 	}
+	i.blocks.begin(before, w.next, i.blockSize(), w.places())
 	i.collection.store.committer.commitBackground(w.set)
+	i.blocks.end(w.next, w.set.err == nil)
 	if w.set.err != nil {
 		return w.set.err
 	}
 	w.state = w.next
 	w.begin()
 	return nil
+}
+
+// places are those of the rows in the set.
+func (w *indexWriter) places() (all [][]byte) {
+	prefix := w.index.key(indexRows)
+	for n := range w.set.ops {
+		if place, ok := bytes.CutPrefix(w.set.ops[n].key, prefix); ok {
+			all = append(all, place)
+		}
+	}
+	return all
 }
 
 // missingFrom are the places of old that are not in now. Both are in order.

@@ -43,6 +43,8 @@ type Options struct {
 	// MaxDocument is the largest body of a document, in bytes. Default
 	// DefaultMaxDocument.
 	MaxDocument int64
+	// IndexBlock is how many rows of an index make a block. Default 256.
+	IndexBlock int
 	// Now is the wall clock. Default time.Now.
 	Now func() time.Time
 }
@@ -62,6 +64,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.MaxDocument <= 0 {
 		o.MaxDocument = DefaultMaxDocument
+	}
+	if o.IndexBlock <= 0 {
+		o.IndexBlock = usualIndexBlock
 	}
 	if o.Now == nil {
 		o.Now = time.Now

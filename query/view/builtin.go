@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/caddysync/caddy-sync/query/design"
 	"github.com/caddysync/caddy-sync/syncstore"
@@ -14,6 +15,9 @@ import (
 // accumulator is a reduce function that is built in, over the rows of a group in order.
 type accumulator interface {
 	add(*syncstore.IndexEntry) error
+	// merge adds what one of the same function has of the rows that follow, forwards or
+	// backwards. That one is not changed.
+	merge(accumulator) error
 	result() ([]byte, error)
 }
 
@@ -47,22 +51,59 @@ type count int64
 func (c *count) add(*syncstore.IndexEntry) error { *c++; return nil }
 func (c *count) result() ([]byte, error)         { return json.Marshal(int64(*c)) }
 
+func (c *count) merge(o accumulator) error {
+	*c += *o.(*count) //nolint:forcetypeassert // of the same function
+	return nil
+}
+
 // distinct counts keys that differ. Rows are in the order of their keys, so that this is exact;
 // CouchDB estimates it.
 type distinct struct {
-	n    int64
-	last []byte
+	n int64
+	// low and high are the least and the greatest key, as they are ordered.
+	low, high []byte
 }
 
 func (d *distinct) add(entry *syncstore.IndexEntry) error {
-	if d.n == 0 || !bytes.Equal(d.last, entry.Sort) {
-		d.n++
-		d.last = entry.Sort
+	if d.n > 0 && (bytes.Equal(d.high, entry.Sort) || bytes.Equal(d.low, entry.Sort)) {
+		return nil
+	}
+	return d.merge(&distinct{1, entry.Sort, entry.Sort})
+}
+
+func (d *distinct) merge(o accumulator) error {
+	next := o.(*distinct) //nolint:forcetypeassert // of the same function
+	if d.n == 0 {
+		*d = *next
+		return nil
+	}
+	d.n += next.n
+	if bytes.Equal(d.high, next.low) || bytes.Equal(d.low, next.high) {
+		d.n--
+	}
+	if bytes.Compare(next.low, d.low) < 0 {
+		d.low = next.low
+	}
+	if bytes.Compare(next.high, d.high) > 0 {
+		d.high = next.high
 	}
 	return nil
 }
 
 func (d *distinct) result() ([]byte, error) { return json.Marshal(d.n) }
+
+// readValue reads a row's value; most are numbers.
+func readValue(text []byte) (value any, err error) {
+	if len(text) > 0 && (text[0] == '-' || '0' <= text[0] && text[0] <= '9') {
+		if n, err := strconv.ParseFloat(string(text), 64); err == nil {
+			return n, nil
+		}
+	}
+	if err := json.Unmarshal(text, &value); err != nil {
+		return nil, fmt.Errorf("reading a value: %w", err)
+	}
+	return value, nil
+}
 
 // sum adds numbers; arrays element by element, a number being one of one element; objects member
 // by member.
@@ -71,19 +112,30 @@ type sum struct {
 }
 
 func (s *sum) add(entry *syncstore.IndexEntry) error {
-	var value any
-	if err := json.Unmarshal(entry.Value, &value); err != nil {
-		return fmt.Errorf("reading a value: %w", err)
+	value, err := readValue(entry.Value)
+	if err != nil {
+		return err
 	}
+	return s.addValue(value, entry.Value)
+}
+
+func (s *sum) addValue(value any, text []byte) error {
 	if s.total == nil {
 		s.total = 0.0
 	}
 	total, ok := added(s.total, value, 0)
 	if !ok {
 		return reduceError("The _sum function requires that map values be numbers, arrays of numbers, or objects." +
-			" Objects cannot be mixed with other data structures, and their values must be numbers or objects." + shown(entry.Value))
+			" Objects cannot be mixed with other data structures, and their values must be numbers or objects." + shown(text))
 	}
 	s.total = total
+	return nil
+}
+
+func (s *sum) merge(o accumulator) error {
+	if total := o.(*sum).total; total != nil { //nolint:forcetypeassert // of the same function
+		return s.addValue(total, nil)
+	}
 	return nil
 }
 
@@ -92,7 +144,7 @@ func (s *sum) result() ([]byte, error) { return json.Marshal(s.total) }
 // shown is a value for an error, if it is short.
 func shown(value []byte) string {
 	const most = 100
-	if len(value) > most {
+	if len(value) > most || len(value) == 0 {
 		return ""
 	}
 	return " This is none: " + string(value)
@@ -196,19 +248,16 @@ func (s *statistics) add(o statistics) {
 }
 
 func (s *stats) add(entry *syncstore.IndexEntry) error {
-	var value any
-	if err := json.Unmarshal(entry.Value, &value); err != nil {
-		return fmt.Errorf("reading a value: %w", err)
+	value, err := readValue(entry.Value)
+	if err != nil {
+		return err
 	}
 	elements, array := value.([]any)
 	if !array {
 		elements = []any{value}
 	}
-	if !s.begun {
-		s.begun, s.array, s.all = true, array, make([]statistics, len(elements))
-	}
-	if array != s.array || len(elements) != len(s.all) {
-		return reduceError("The _stats function requires that map values be all numbers, or all arrays of numbers of the same length." + shown(entry.Value))
+	if err := s.expect(array, len(elements), entry.Value); err != nil {
+		return err
 	}
 	for i, element := range elements {
 		one, ok := statisticsOf(element)
@@ -216,6 +265,31 @@ func (s *stats) add(entry *syncstore.IndexEntry) error {
 			return reduceError("The _stats function requires that map values be numbers or arrays of numbers." + shown(entry.Value))
 		}
 		s.all[i].add(one)
+	}
+	return nil
+}
+
+// expect refuses values of another form than those before.
+func (s *stats) expect(array bool, n int, text []byte) error {
+	if !s.begun {
+		s.begun, s.array, s.all = true, array, make([]statistics, n)
+	}
+	if array != s.array || n != len(s.all) {
+		return reduceError("The _stats function requires that map values be all numbers, or all arrays of numbers of the same length." + shown(text))
+	}
+	return nil
+}
+
+func (s *stats) merge(o accumulator) error {
+	next := o.(*stats) //nolint:forcetypeassert // of the same function
+	if !next.begun {
+		return nil
+	}
+	if err := s.expect(next.array, len(next.all), nil); err != nil {
+		return err
+	}
+	for i := range next.all {
+		s.all[i].add(next.all[i])
 	}
 	return nil
 }

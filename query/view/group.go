@@ -20,6 +20,7 @@ const (
 // group is a group of rows that is reduced.
 type group struct {
 	key     []byte
+	cut     bool // it is the beginning of its rows' keys
 	skipped bool // it is not answered, and need not be reduced
 	builtIn accumulator
 	script  *scriptReduce
@@ -27,10 +28,21 @@ type group struct {
 
 // reduceRow adds a row to its group, after it has answered the one before if that has ended.
 func (q *viewQuery) reduceRow(entry *syncstore.IndexEntry) error {
-	key, err := q.groupKey(entry.Key)
-	if err != nil {
-		return err
+	if q.group == nil || !q.group.begins(entry.Key) {
+		key, err := q.groupKey(entry.Key)
+		if err != nil {
+			return err
+		}
+		if err := q.enterGroup(key); err != nil || q.left == 0 {
+			return err
+		}
+		q.group.cut = len(key) < len(entry.Key) && q.o.GroupLevel > 0
 	}
+	return q.group.add(q.ctx, entry)
+}
+
+// enterGroup makes the group of a key the one that is gathered.
+func (q *viewQuery) enterGroup(key []byte) error {
 	if q.group != nil && !q.sameGroup(q.group.key, key) {
 		if err := q.endGroup(); err != nil || q.left == 0 {
 			return err
@@ -39,13 +51,35 @@ func (q *viewQuery) reduceRow(entry *syncstore.IndexEntry) error {
 	if q.group == nil {
 		q.group = q.newGroup(key)
 	}
-	if q.group.skipped {
+	return nil
+}
+
+// begins reports whether the group's key is the beginning of a row's, element by element. Keys are
+// written by one writer, without white space.
+func (g *group) begins(key []byte) bool {
+	last := len(g.key) - 1
+	return g.cut && len(key) > last+1 && key[last] == ',' && bytes.Equal(key[:last], g.key[:last])
+}
+
+func (g *group) add(ctx context.Context, entry *syncstore.IndexEntry) error {
+	switch {
+	case g.skipped:
 		return nil
+	case g.builtIn != nil:
+		return g.builtIn.add(entry)
 	}
-	if q.group.builtIn != nil {
-		return q.group.builtIn.add(entry)
+	return g.script.add(ctx, entry)
+}
+
+// merge adds rows that were reduced.
+func (g *group) merge(ctx context.Context, p *partial) error {
+	switch {
+	case g.skipped:
+		return nil
+	case g.builtIn != nil:
+		return g.builtIn.merge(p.builtIn)
 	}
-	return q.group.script.add(q.ctx, entry)
+	return g.script.merge(ctx, p.script)
 }
 
 func (q *viewQuery) newGroup(key []byte) *group {
@@ -68,6 +102,10 @@ func (q *viewQuery) endGroup() error {
 		q.skip--
 		return nil
 	}
+	if q.partly && g.builtIn != nil {
+		q.gathered = append(q.gathered, partial{key: g.key, builtIn: g.builtIn})
+		return nil
+	}
 	var value []byte
 	var err error
 	if g.builtIn != nil {
@@ -75,10 +113,15 @@ func (q *viewQuery) endGroup() error {
 	} else {
 		value, err = g.script.result(q.ctx)
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+		return err
+	case q.partly:
+		q.gathered = append(q.gathered, partial{key: g.key, script: string(value)})
+	default:
 		q.answer(Row{Key: g.key, Value: value})
 	}
-	return err
+	return nil
 }
 
 var null = []byte("null")
@@ -112,7 +155,7 @@ func (q *viewQuery) groupKey(key []byte) ([]byte, error) {
 }
 
 func (q *viewQuery) sameGroup(a, b []byte) bool {
-	return bytes.Equal(a, b) || q.views.collation.Compare(a, b) == 0
+	return bytes.Equal(a, b) || bytes.Equal(q.mapper.sort(a), q.mapper.sort(b))
 }
 
 // scriptReduce reduces rows by a function in JavaScript, some at a time, and then what came of
@@ -153,6 +196,19 @@ func (s *scriptReduce) reduce(ctx context.Context) error {
 		err = s.again(ctx)
 	}
 	return err
+}
+
+// merge adds what came of rows.
+func (s *scriptReduce) merge(ctx context.Context, reduced string) error {
+	if s.waiting > 0 {
+		if err := s.reduce(ctx); err != nil {
+			return err
+		}
+	}
+	if s.reduced = append(s.reduced, reduced); len(s.reduced) >= reduceRows {
+		return s.again(ctx)
+	}
+	return nil
 }
 
 // again reduces what came of reductions.

@@ -44,12 +44,13 @@ var testFunctions = design.NewFunctions()
 
 func newViewModel(tb testing.TB) *viewModel {
 	tb.Helper()
-	return viewModelOn(tb, memory.New())
+	return viewModelOn(tb, memory.New(), 3)
 }
 
-func viewModelOn(tb testing.TB, eng engine.Engine) *viewModel {
+// viewModelOn has blocks of a number of rows in its indexes, 0 for as many as usual.
+func viewModelOn(tb testing.TB, eng engine.Engine, block int) *viewModel {
 	tb.Helper()
-	store, err := syncstore.Open(tb.Context(), eng, syncstore.Options{})
+	store, err := syncstore.Open(tb.Context(), eng, syncstore.Options{IndexBlock: block})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = store.Close() })
 	db, err := store.CreateDatabase(tb.Context(), "db")

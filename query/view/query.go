@@ -13,8 +13,6 @@ const (
 	// stays open for a client that takes its time.
 	pieceRows  = 500
 	pieceBytes = 1 << 20
-	// maxOffset is up to where the rows before the first one are counted.
-	maxOffset = 10_000
 )
 
 // Row is a row of an answer.
@@ -31,8 +29,7 @@ type Head struct {
 	Reduced bool
 	// All: whoever asks sees every row. Otherwise Total and Offset are not to be told.
 	All bool
-	// Total is how many rows the view has, Offset how many of them are before the first one,
-	// -1 if they are too many to be counted.
+	// Total is how many rows the view has, Offset how many of them are before the first one.
 	Total, Offset int64
 	// Seq is the sequence up to which the index covers the collection.
 	Seq uint64
@@ -86,6 +83,10 @@ type viewQuery struct {
 	rows  []Row // of the piece
 	bytes int
 	group *group // that is gathered, nil for none
+
+	// partly: groups are not answered, but kept in gathered.
+	partly   bool
+	gathered []partial
 }
 
 // errPieceFull ends the reading of a piece.
@@ -148,27 +149,21 @@ func (q *viewQuery) head(index *syncstore.IndexView) (*Head, error) {
 		h.Offset = min(int64(q.skip), h.Total)
 		return h, nil
 	}
-	n, err := index.Count(before, maxOffset)
-	if err != nil {
-		return nil, err
-	}
-	if h.Offset = min(int64(n)+int64(q.skip), h.Total); n >= maxOffset {
-		h.Offset = -1
-	}
-	return h, nil
+	n, err := index.Count(before)
+	h.Offset = min(int64(n)+int64(q.skip), h.Total)
+	return h, err
 }
 
 // read reads a piece.
 func (q *viewQuery) read(index *syncstore.IndexView) error {
 	for len(q.ranges) > 0 && q.left != 0 {
 		in := &q.ranges[0]
-		err := index.Scan(*in, func(entry *syncstore.IndexEntry) (bool, error) {
-			if err := q.take(entry); err != nil {
-				return false, err
-			}
-			in.After = entry.At
-			return q.left != 0, nil
-		})
+		var err error
+		if q.reducing {
+			err = q.reduceRange(index, in)
+		} else {
+			err = q.readRange(index, in)
+		}
 		if err == nil && q.left != 0 {
 			err = q.endGroup()
 		}
@@ -180,9 +175,25 @@ func (q *viewQuery) read(index *syncstore.IndexView) error {
 	return nil
 }
 
+// readRange reads the rows of a range.
+func (q *viewQuery) readRange(index *syncstore.IndexView, in *syncstore.IndexRange) (err error) {
+	if *in, q.skip, err = index.Skip(*in, q.skip); err != nil {
+		return err
+	}
+	return index.Scan(*in, func(entry *syncstore.IndexEntry) (bool, error) {
+		if err := q.take(entry); err != nil {
+			return false, err
+		}
+		in.After = entry.At
+		return q.left != 0, nil
+	})
+}
+
+func (q *viewQuery) full() bool { return len(q.rows) >= pieceRows || q.bytes >= pieceBytes }
+
 // take takes a row in; errPieceFull gives it back.
 func (q *viewQuery) take(entry *syncstore.IndexEntry) error {
-	if len(q.rows) >= pieceRows || q.bytes >= pieceBytes {
+	if q.full() {
 		return errPieceFull
 	}
 	if q.reducing {
