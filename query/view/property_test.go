@@ -65,9 +65,9 @@ func viewModelOn(tb testing.TB, eng engine.Engine, block int) *viewModel {
 	return m
 }
 
-// rows are the rows of the view, computed anew.
-func (m *viewModel) rows(t require.TestingT) (rows []Row) {
-	function, err := m.views.functions.Map(m.design, "0")
+// rows are the rows of a view, computed anew.
+func (m *viewModel) rows(t require.TestingT, view string) (rows []Row) {
+	function, err := m.views.functions.Map(m.design, view)
 	require.NoError(t, err)
 	ctx := background()
 	require.NoError(t, m.collection.AllDocs(ctx, syncstore.AllDocsOptions{Conflicts: true}, func(doc *syncstore.Document) error {
@@ -274,7 +274,7 @@ func TestViewsAnswerAsIfComputedAnew(t *testing.T) {
 			for range rapid.IntRange(0, 12).Draw(rt, "writes") {
 				m.write(rt)
 			}
-			all := m.rows(rt)
+			all := m.rows(rt, "0")
 			for range 4 {
 				name := rapid.IntRange(0, len(testReduces)-1).Draw(rt, "view")
 				reduce := testReduces[name]

@@ -63,6 +63,7 @@ func (v *View) Query(ctx context.Context, o Options, sink Sink) error {
 		return err
 	}
 	if o.Update == UpdateAfter {
+		v.views.tasks.note(ctx, v.collection, v.index, v.design)
 		v.index.Start(v.mapper, v.collection.Info().Seq)
 	}
 	return nil

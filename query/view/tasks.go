@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/caddysync/caddy-sync/syncstore"
 )
 
 // Task is an index that is built, as CouchDB's _active_tasks tells of it.
@@ -20,57 +22,68 @@ type Task struct {
 	UpdatedOn    int64  `json:"updated_on"`
 }
 
-// tasks are queries that wait for an index.
+// tasks are the indexes whose building was begun, by a query or by the upkeep. Those that are done
+// are forgotten when somebody looks.
 type tasks struct {
 	mu  sync.Mutex
-	all map[*View]task
+	all map[*syncstore.Index]task
 }
 
 type task struct {
-	begun time.Time
-	from  uint64
+	collection *syncstore.Collection
+	design     string
+	begun      time.Time
+	from       uint64
 }
 
-// begin notes that a view waits for its index; end is to be called when it does not any more.
-func (t *tasks) begin(v *View) (end func()) {
-	from, _, err := v.index.Covers(context.Background())
+// note notes that an index is about to be built, if it is not being built already.
+func (t *tasks) note(ctx context.Context, c *syncstore.Collection, index *syncstore.Index, design string) {
+	from, _, err := index.Covers(ctx)
 	if err != nil {
-		return func() {}
+		return // the building will tell
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.all == nil {
-		t.all = make(map[*View]task)
+	if _, running := index.Building(); running {
+		if _, known := t.all[index]; known {
+			return
+		}
 	}
-	t.all[v] = task{time.Now(), from}
-	return func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		delete(t.all, v)
+	if t.all == nil {
+		t.all = make(map[*syncstore.Index]task)
+	}
+	t.all[index] = task{c, design, time.Now(), from}
+	t.sweep()
+}
+
+// sweep forgets what is done, but for what may just be about to be built. mu is held.
+func (t *tasks) sweep() {
+	for index, begun := range t.all {
+		if _, running := index.Building(); !running && time.Since(begun.begun) > time.Second {
+			delete(t.all, index)
+		}
 	}
 }
 
-// Tasks are the indexes that are built now, the oldest first, each once.
-func (v *Views) Tasks() []Task {
+// Tasks are the indexes that are built now, the oldest first.
+func (v *Views) Tasks(ctx context.Context) []Task {
 	v.tasks.mu.Lock()
 	defer v.tasks.mu.Unlock()
+	v.tasks.sweep()
 	all := []Task{}
-	for view, begun := range v.tasks.all {
-		until, running := view.index.Building()
-		done, _, err := view.index.Covers(context.Background())
+	for index, begun := range v.tasks.all {
+		until, running := index.Building()
+		done, _, err := index.Covers(ctx)
 		if !running || err != nil {
 			continue
 		}
 		t := Task{
-			Database: view.collection.Keyspace(), DesignDoc: view.design, Type: "indexer",
+			Database: begun.collection.Keyspace(), DesignDoc: begun.design, Type: "indexer",
 			ChangesDone: done - min(begun.from, done), TotalChanges: until - min(begun.from, until),
 			StartedOn: begun.begun.Unix(), UpdatedOn: time.Now().Unix(),
 		}
 		t.Progress = int(100 * t.ChangesDone / max(t.TotalChanges, 1))
-		same := func(o Task) bool { return o.Database == t.Database && o.DesignDoc == t.DesignDoc }
-		if !slices.ContainsFunc(all, same) {
-			all = append(all, t)
-		}
+		all = append(all, t)
 	}
 	slices.SortFunc(all, func(a, b Task) int {
 		return cmp.Or(cmp.Compare(a.StartedOn, b.StartedOn), cmp.Compare(a.Database+a.DesignDoc, b.Database+b.DesignDoc))

@@ -174,7 +174,9 @@ func (v *Views) keepUp(ctx context.Context, c *syncstore.Collection, before upke
 		}
 		for name := range d.Views {
 			if m, err := v.mapper(c, d, name); err == nil {
-				c.Index(indexID(d, name)).Start(m, now.seqs)
+				index := c.Index(indexID(d, name))
+				v.tasks.note(ctx, c, index, d.ID)
+				index.Start(m, now.seqs)
 			}
 		}
 	}

@@ -1,8 +1,8 @@
 // Package view answers queries of views: map functions whose rows are kept in an index that
 // follows the collection, and reduce functions over them. It knows no HTTP.
 //
-// The index is kept by syncstore. A reduce is computed when it is asked for, over all rows of
-// its range.
+// The index is kept by syncstore. A reduction is computed when it is asked for; what blocks of rows
+// came to is kept in memory until one of their rows changes.
 package view
 
 import (
@@ -89,7 +89,7 @@ func (v *View) update(ctx context.Context) error {
 	if covered, _, err := v.index.Covers(ctx); err != nil || covered >= until {
 		return err
 	}
-	defer v.views.tasks.begin(v)()
+	v.views.tasks.note(ctx, v.collection, v.index, v.design)
 	if err := v.index.Update(ctx, v.mapper, until); err != nil {
 		return fmt.Errorf("building the index of %s: %w", v.design, err)
 	}

@@ -18,8 +18,9 @@ type docOptions struct {
 
 func parseDocOptions(p params) (docOptions, error) {
 	var o docOptions
+	var encoding bool // there is never an encoding to tell of: content is stored decoded
 	err := p.flags(map[string]*bool{
-		"include_docs": &o.include, "conflicts": &o.conflicts, "attachments": &o.attachments,
+		"include_docs": &o.include, "conflicts": &o.conflicts, "attachments": &o.attachments, "att_encoding_info": &encoding,
 	})
 	return o, err
 }

@@ -135,7 +135,7 @@ func (h *Handler) activeTasks(rq *request) error {
 			}
 		}
 	}
-	for _, task := range h.Views.Tasks() {
+	for _, task := range h.Views.Tasks(rq.r.Context()) {
 		if _, ours := h.mountedKeyspace(task.Database); ours {
 			tasks = append(tasks, task)
 		}

@@ -1,0 +1,108 @@
+package view
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/caddysync/caddy-sync/query/design"
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// mapped are the rows that a map function makes of documents called by their place, a, b, c.
+func (m *viewModel) mapped(t *testing.T, d *design.Document, bodies ...string) []string {
+	t.Helper()
+	for i, body := range bodies {
+		edit := syncstore.Edit{ID: string(rune('a' + i)), Body: []byte(body)}
+		require.NoError(t, m.collection.Write(t.Context(), []syncstore.Edit{edit}, syncstore.WriteOptions{})[0].Err)
+	}
+	v, err := m.views.Open(m.collection, d, "v")
+	require.NoError(t, err)
+	var got collected
+	require.NoError(t, v.Query(t.Context(), Options{Limit: -1}, &got))
+	return got.rows
+}
+
+// parsed is a design document of a text.
+func parsed(t *testing.T, body string) *design.Document {
+	t.Helper()
+	d, err := design.Parse(&syncstore.Document{ID: "_design/d", Body: []byte(body)})
+	require.NoError(t, err)
+	return d
+}
+
+func TestADocumentWithWhichTheMapFunctionFailsIsLeftOutAndNamedInTheLog(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.WarnLevel)
+	m := newViewModel(t)
+	m.views.logger = zap.New(core)
+	d := parsed(t, `{"views":{"v":{"map":"function (doc) { emit('before'); if (doc.bad) doc.no.such; if (doc.long) for (;;) {}; if (doc.deep) { const f = () => f(); f() } if (doc.large) { let s = ['x']; for (;;) s = s.concat(s) }; if (doc.raises) throw ({forbidden: 'me'}) }"}}}`)
+	rows := m.mapped(t, d, `{}`, `{"bad":1}`, `{"long":1}`, `{"deep":1}`, `{"large":1}`, `{"raises":1}`, `{}`)
+	require.Equal(t, []string{`a "before" null`, `g "before" null`}, rows)
+	left := map[string]string{}
+	for _, entry := range logs.FilterMessageSnippet("the map function failed").All() {
+		fields := entry.ContextMap()
+		require.Equal(t, "_design/d/v", fields["view"])
+		id, _ := fields["document"].(string)
+		left[id], _ = fields["error"].(string)
+	}
+	require.Len(t, left, 5)
+	for id, why := range map[string]string{"b": "undefined", "c": "timed out", "d": "more than it may", "f": "me"} {
+		require.Contains(t, left[id], why, id)
+	}
+	require.NotEmpty(t, left["e"])
+}
+
+func TestMapFunctionsRequireModulesOfTheirDesignDocument(t *testing.T) {
+	t.Parallel()
+	m := newViewModel(t)
+	const body = `{"views":{"lib":{"words":"exports.of = text => text.split(require('./sub/sign').is)","sub":{"sign":"module.exports = {is: 'SIGN'}"},"broken":"}","note":5},
+		"v":{"map":"function (doc) { require('views/lib/words').of(doc.t).forEach(w => emit(w)) }"},
+		"broken":{"map":"function (doc) { require('views/lib/broken') }"}}}`
+	d := parsed(t, strings.ReplaceAll(body, "SIGN", "-"))
+	require.NoError(t, design.Check(&syncstore.Document{ID: "_design/d", Body: []byte(body)}), "nobody may ever require what is broken")
+	require.Equal(t, []string{`a "x" null`, `b "x,y" null`, `a "y" null`}, m.mapped(t, d, `{"t":"x-y"}`, `{"t":"x,y"}`))
+	changed := parsed(t, strings.ReplaceAll(body, "SIGN", ","))
+	require.NotEqual(t, indexID(d, "v"), indexID(changed, "v"))
+	v, err := m.views.Open(m.collection, changed, "v")
+	require.NoError(t, err)
+	var got collected
+	require.NoError(t, v.Query(t.Context(), Options{Limit: -1}, &got))
+	require.Equal(t, []string{`b "x" null`, `a "x-y" null`, `b "y" null`}, got.rows, "other modules make another index")
+	filter, err := m.views.functions.ViewFilter(d, "v")
+	require.NoError(t, err)
+	passes, err := filter.Matches(t.Context(), &syncstore.Document{ID: "a", Body: []byte(`{"t":"x"}`)}, "{}")
+	require.NoError(t, err)
+	require.True(t, passes)
+}
+
+func TestCollationRawOrdersKeysAsCouchDBsTerms(t *testing.T) {
+	t.Parallel()
+	m := newViewModel(t)
+	d := parsed(t, `{"options":{"collation":"raw"},"views":{"v":{"map":"doc => doc.keys.forEach(k => emit(k))","reduce":"_count"}}}`)
+	v, err := m.views.Open(m.collection, d, "v")
+	require.NoError(t, err)
+	m.mapped(t, d, `{"keys":[null,true,false,2,1,"b","a","B","é",[1],[],{},{"a":1}]}`)
+	keys := func(o Options) string {
+		o.Limit, o.MapOnly = -1, true
+		var got collected
+		require.NoError(t, v.Query(t.Context(), o, &got))
+		var all []string
+		for _, row := range got.rows {
+			all = append(all, strings.Fields(row)[1])
+		}
+		return strings.Join(all, " ")
+	}
+	require.Equal(t, `1 2 false null true {} {"a":1} [] [1] "B" "a" "b" "é"`, keys(Options{}))
+	require.Equal(t, `false null true {} {"a":1} [] [1] "B"`, keys(Options{Start: []byte("false"), End: []byte(`"B"`)}))
+	require.Equal(t, `"B" [1]`, keys(Options{Start: []byte(`"B"`), End: []byte("[1]"), Descending: true}))
+	require.Error(t, v.Query(t.Context(), Options{Start: []byte("null"), End: []byte("1")}, &collected{}), "in this order no key is between them")
+	var groups collected
+	require.NoError(t, v.Query(t.Context(), Options{Limit: -1, GroupLevel: GroupExact}, &groups))
+	require.Len(t, groups.rows, 13)
+	plain := parsed(t, `{"options":{"collation":"other"},"views":{"v":{"map":"doc => doc.keys.forEach(k => emit(k))"}}}`)
+	require.NotEqual(t, indexID(d, "v"), indexID(plain, "v"))
+	require.Equal(t, "", plain.Options.Collation)
+}

@@ -1,0 +1,49 @@
+package view
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/caddysync/caddy-sync/query/design"
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/stretchr/testify/require"
+)
+
+// An index that the upkeep builds, and nobody waits for, is told of while it is built.
+func TestIndexesThatAreBuiltAreTasks(t *testing.T) {
+	t.Parallel()
+	m := newViewModel(t)
+	m.slowly(t, 30)
+	require.Empty(t, m.views.Tasks(t.Context()))
+	now := m.views.keepUp(t.Context(), m.collection, upkept{})
+	require.NotZero(t, now.seqs)
+	tasks := m.views.Tasks(t.Context())
+	require.Len(t, tasks, 1)
+	require.Equal(t, "_design/slow", tasks[0].DesignDoc)
+	require.Equal(t, "indexer", tasks[0].Type)
+	require.Equal(t, "db", tasks[0].Database)
+	require.EqualValues(t, 31, tasks[0].TotalChanges)
+	require.Less(t, tasks[0].ChangesDone, tasks[0].TotalChanges)
+	require.NotZero(t, tasks[0].StartedOn)
+	m.views.keepUp(t.Context(), m.collection, upkept{})
+	require.Equal(t, tasks[0].StartedOn, m.views.Tasks(t.Context())[0].StartedOn, "it goes on")
+	v, err := m.views.Open(m.collection, m.design, "slow")
+	require.NoError(t, err)
+	require.NoError(t, v.Query(t.Context(), Options{Limit: -1}, &collected{}))
+	require.Empty(t, m.views.Tasks(t.Context()), "it is done")
+}
+
+// slowly stores documents, and a design document whose map function takes its time.
+func (m *viewModel) slowly(t *testing.T, docs int) {
+	t.Helper()
+	edits := make([]syncstore.Edit, 0, docs+1)
+	for i := range docs {
+		edits = append(edits, syncstore.Edit{ID: fmt.Sprintf("d%03d", i), Body: []byte(`{}`)})
+	}
+	const text = `function (doc) { for (let i = 0; i < 200000; i++) {} emit(1) }`
+	m.design.Views["slow"] = design.View{Map: text}
+	edits = append(edits, syncstore.Edit{ID: "_design/slow", Body: fmt.Appendf(nil, `{"views":{"v":{"map":%q}}}`, text)})
+	for _, result := range m.collection.Write(t.Context(), edits, syncstore.WriteOptions{}) {
+		require.NoError(t, result.Err)
+	}
+}
