@@ -52,7 +52,8 @@ type Index struct {
 	run    *indexRun     // nil: nobody builds
 	moved  chan struct{} // closed when the state moved, or the run ended
 
-	blocks indexBlocks
+	blocks   indexBlocks
+	counting atomic.Bool // the blocks, in the background
 
 	gone     sync.RWMutex // held for writing while the index is dropped
 	dropping atomic.Int32 // how many want to drop it

@@ -160,7 +160,8 @@ func TestIndexBounds(t *testing.T) {
 		}
 		require.Equal(t, c.want, strings.Join(got, " "), "%+v", c.in)
 		err := f.Index(testIndex).View(t.Context(), nil, func(v *IndexView) error {
-			n, err := v.Count(c.in)
+			n, known, err := v.Count(c.in)
+			require.True(t, known)
 			require.Equal(t, len(got), n)
 			return err
 		})

@@ -13,24 +13,47 @@ const (
 	usualIndexBlock = 256
 	// keptInBlock is how many things are kept with a block.
 	keptInBlock = 4
-	uncounted   = -1
+	// markedRows is how many rows lie between two that are marked.
+	markedRows = 16
 )
 
 // IndexBlock is a stretch of an index's rows, from a few to some hundreds. As long as none of its
 // rows changes it is the same block, so that what was made of them can be kept with it. Blocks
 // are in memory only: after a start they are made anew when they are needed.
 type IndexBlock struct {
-	start []byte // the place where it begins; nil for the first one
-	rows  atomic.Int64
+	start   []byte                      // the place where it begins; nil for the first one
+	counted atomic.Pointer[countedRows] // nil: not counted
 
 	mu   sync.Mutex
 	kept map[any]any
 }
 
-func newIndexBlock(start []byte, rows int64) *IndexBlock {
-	b := &IndexBlock{start: start}
-	b.rows.Store(rows)
-	return b
+// countedRows are a block's rows when they were counted. It is not changed.
+type countedRows struct {
+	rows int64
+	// marks are the places of some rows: of the one behind markedRows rows, and so on.
+	marks [][]byte
+}
+
+// add counts a row that is at a place.
+func (c *countedRows) add(place []byte) {
+	if c.rows > 0 && c.rows%markedRows == 0 {
+		c.marks = append(c.marks, bytes.Clone(place))
+	}
+	c.rows++
+}
+
+func newIndexBlock(start []byte) *IndexBlock { return &IndexBlock{start: start} }
+
+// nearest is a place at which a row of the block is, not behind another place, and how many rows
+// of the block are before it.
+func (b *IndexBlock) nearest(place []byte) (at []byte, rows int64) {
+	marks := b.counted.Load().marks
+	n := sort.Search(len(marks), func(n int) bool { return bytes.Compare(marks[n], place) > 0 })
+	if n == 0 {
+		return b.start, 0
+	}
+	return marks[n-1], int64(n) * markedRows
 }
 
 // Kept returns what was kept with the block under a key.
@@ -56,6 +79,9 @@ func (b *IndexBlock) Keep(key, value any) {
 type blockList struct {
 	state indexState
 	all   []*IndexBlock
+	// before is how many rows the blocks before each have, and at its end all; nil as long as
+	// some are not counted.
+	before atomic.Pointer[[]int64]
 }
 
 // find returns the number of the block that a place is in.
@@ -88,7 +114,7 @@ func (b *indexBlocks) at(state indexState) *blockList {
 	case b.next != nil && b.next.state == state:
 		return b.next
 	case b.next == nil && (b.list == nil || b.list.state.changes < state.changes):
-		b.list = &blockList{state, []*IndexBlock{newIndexBlock(nil, uncounted)}}
+		b.list = &blockList{state: state, all: []*IndexBlock{newIndexBlock(nil)}}
 		return b.list
 	}
 	return nil
@@ -104,11 +130,11 @@ func (b *indexBlocks) begin(before, after indexState, size int, places [][]byte)
 		b.list = nil
 		return
 	}
-	next := &blockList{after, slices.Clone(b.list.all)}
+	next := &blockList{state: after, all: slices.Clone(b.list.all)}
 	for _, place := range places {
 		n := next.find(place)
 		if block := next.all[n]; block == b.list.all[n] {
-			next.all[n] = newIndexBlock(block.start, uncounted)
+			next.all[n] = newIndexBlock(block.start)
 		}
 	}
 	b.next = next
@@ -144,7 +170,7 @@ func (b *indexBlocks) replace(block *IndexBlock, parts []*IndexBlock) {
 		}
 		if n := slices.Index((*list).all, block); n >= 0 {
 			all := slices.Concat((*list).all[:n], parts, (*list).all[n+1:])
-			*list = &blockList{(*list).state, all}
+			*list = &blockList{state: (*list).state, all: all}
 		}
 	}
 }

@@ -92,41 +92,61 @@ func (r IndexRange) between(floor, ceiling []byte) IndexRange {
 
 // settled counts the rows of a block, and returns it, or what it is cut into if it has too many.
 func (v *IndexView) settled(block *IndexBlock, end []byte) ([]*IndexBlock, error) {
-	if block.rows.Load() != uncounted {
+	if block.counted.Load() != nil {
 		return []*IndexBlock{block}, nil
 	}
-	size := v.index.blockSize()
-	in := IndexRange{floor: block.start, ceiling: end}
-	parts := []*IndexBlock{newIndexBlock(block.start, 0)}
-	total, last := int64(0), int64(0)
-	scan := v.index.scan(in)
-	scan.KeysOnly = true
-	prefix := len(v.index.key(indexRows))
-	pairs, failed := v.reader.Scan(scan)
-	for key := range pairs {
-		if last == int64(size) {
-			parts[len(parts)-1].rows.Store(last)
-			parts, last = append(parts, newIndexBlock(bytes.Clone(key[prefix:]), 0)), 0
-		}
-		last++
-		if total++; total&4095 == 0 && v.ctx.Err() != nil {
-			return nil, v.ctx.Err()
-		}
+	parts, counts, err := v.countParts(block, end)
+	if err != nil {
+		return nil, err
 	}
-	if err := failed(); err != nil {
-		return nil, fmt.Errorf("reading an index: %w", err)
+	total := int64(0)
+	for n, part := range parts {
+		part.counted.Store(counts[n])
+		total += counts[n].rows
 	}
-	parts[len(parts)-1].rows.Store(last)
 	switch {
 	case total == 0 && block.start != nil:
 		v.index.blocks.replace(block, nil)
 		return nil, nil
-	case total <= int64(2*size):
-		block.rows.Store(total)
+	case len(parts) == 1:
+		block.counted.Store(counts[0])
 		return []*IndexBlock{block}, nil
 	}
 	v.index.blocks.replace(block, parts)
 	return parts, nil
+}
+
+// countParts counts the rows of a block. One that has more than twice as many as a block has when
+// it is made is cut.
+func (v *IndexView) countParts(block *IndexBlock, end []byte) (parts []*IndexBlock, counts []*countedRows, err error) {
+	size := int64(v.index.blockSize())
+	scan := v.index.scan(IndexRange{floor: block.start, ceiling: end})
+	scan.KeysOnly = true
+	prefix := len(v.index.key(indexRows))
+	whole, part := &countedRows{}, &countedRows{}
+	parts, counts = []*IndexBlock{newIndexBlock(block.start)}, []*countedRows{part}
+	pairs, failed := v.reader.Scan(scan)
+	for key := range pairs {
+		place := key[prefix:]
+		if part.rows == size {
+			part = &countedRows{}
+			parts, counts = append(parts, newIndexBlock(bytes.Clone(place))), append(counts, part)
+		}
+		part.add(place)
+		if whole.rows <= 2*size {
+			whole.add(place)
+		}
+		if part.rows == size && v.ctx.Err() != nil {
+			return nil, nil, v.ctx.Err()
+		}
+	}
+	if err := failed(); err != nil {
+		return nil, nil, fmt.Errorf("reading an index: %w", err)
+	}
+	if whole.rows <= 2*size {
+		return parts[:1], []*countedRows{whole}, nil
+	}
+	return parts, counts, nil
 }
 
 // Scanned is told how many rows of a piece were read that is no block: if they were many, the
@@ -145,33 +165,6 @@ func (v *IndexView) Scanned(p *IndexPiece, rows int) error {
 	}
 	_, err := v.settled(p.cut, list.end(n))
 	return err
-}
-
-// Count counts the rows of a range, whoever may see them.
-func (v *IndexView) Count(in IndexRange) (n int, err error) {
-	if v.empty {
-		return 0, nil
-	}
-	pieces, err := v.Pieces(in)
-	if err != nil {
-		return 0, err
-	}
-	for i := range pieces {
-		p := &pieces[i]
-		if p.Block != nil {
-			n += int(p.Block.rows.Load())
-			continue
-		}
-		rows, err := v.countRows(p.Range)
-		if err == nil {
-			err = v.Scanned(p, rows)
-		}
-		if err != nil {
-			return n, err
-		}
-		n += rows
-	}
-	return n, nil
 }
 
 func (v *IndexView) countRows(in IndexRange) (n int, err error) {
@@ -200,7 +193,7 @@ func (v *IndexView) Skip(in IndexRange, rows int) (IndexRange, int, error) {
 		p := &pieces[i]
 		var n int
 		if p.Block != nil {
-			n = int(p.Block.rows.Load())
+			n = int(p.Block.counted.Load().rows)
 		} else if n, err = v.countRows(p.Range); err == nil {
 			err = v.Scanned(p, n)
 		}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/caddysync/caddy-sync/script"
 	"github.com/caddysync/caddy-sync/syncstore"
@@ -31,6 +32,17 @@ type Document struct {
 	// Lib are the modules in views.lib, which map functions may require.
 	Lib     Modules
 	Options ViewOptions
+
+	kept sync.Map
+}
+
+// Kept is what was made of the document once, under a name.
+func (d *Document) Kept(name string, of func() any) any {
+	if value, ok := d.kept.Load(name); ok {
+		return value
+	}
+	value, _ := d.kept.LoadOrStore(name, of())
+	return value
 }
 
 // View is a view as it is written down.

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/caddysync/caddy-sync/script"
+	"github.com/caddysync/caddy-sync/syncstore"
 )
 
 // keptFunctions is how many functions are kept prepared.
@@ -19,6 +20,29 @@ type Functions struct {
 	mu    sync.Mutex
 	known map[functionKey]*list.Element
 	order *list.List // of *prepared, the last used first
+
+	parsed map[*syncstore.Document]*Document
+}
+
+// Parse is the package's Parse, which it does once for a document.
+func (f *Functions) Parse(doc *syncstore.Document) (*Document, error) {
+	f.mu.Lock()
+	d, ok := f.parsed[doc]
+	f.mu.Unlock()
+	if ok {
+		return d, nil
+	}
+	d, err := Parse(doc)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.parsed == nil || len(f.parsed) >= keptFunctions {
+		f.parsed = make(map[*syncstore.Document]*Document)
+	}
+	f.parsed[doc] = d
+	return d, nil
 }
 
 // kind is what a function is called as.

@@ -99,3 +99,44 @@ func BenchmarkReduce(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkLookup asks for the row of a key, and reads a document beside it.
+func BenchmarkLookup(b *testing.B) {
+	const rows = 100_000
+	eng, err := badger.Open(b.TempDir(), badger.Options{Memory: 1 << 30})
+	require.NoError(b, err)
+	b.Cleanup(func() { _ = eng.Close() })
+	m := viewModelOn(b, eng, 0)
+	m.design.Views["v"] = design.View{Map: `function (doc) { emit(doc.at, null) }`}
+	for begin := 0; begin < rows; begin += 500 {
+		edits := make([]syncstore.Edit, 500)
+		for i := range edits {
+			edits[i] = syncstore.Edit{ID: fmt.Sprintf("doc%08d", begin+i), Body: fmt.Appendf(nil, `{"type":"note","at":%d,"text":%q}`, (begin+i)*7919%rows, strings.Repeat("x", 950))}
+		}
+		for _, result := range m.collection.Write(b.Context(), edits, syncstore.WriteOptions{}) {
+			require.NoError(b, result.Err)
+		}
+	}
+	query := func(n int) {
+		v, err := m.views.Open(m.collection, m.design, "v")
+		require.NoError(b, err)
+		key := fmt.Appendf(nil, "%d", n*7919%rows)
+		var got collected
+		require.NoError(b, v.Query(b.Context(), Options{Start: key, End: key, Limit: -1}, &got))
+		require.Len(b, got.rows, 1)
+	}
+	query(1)
+	b.Run("view", func(b *testing.B) {
+		b.ReportAllocs()
+		for n := range b.N {
+			query(n * 31 % rows)
+		}
+	})
+	b.Run("get", func(b *testing.B) {
+		b.ReportAllocs()
+		for n := range b.N {
+			_, err := m.collection.Get(b.Context(), fmt.Sprintf("doc%08d", n*31%rows), syncstore.GetOptions{})
+			require.NoError(b, err)
+		}
+	})
+}

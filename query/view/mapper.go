@@ -31,7 +31,7 @@ func (v *Views) mapper(c *syncstore.Collection, d *design.Document, name string)
 	}
 	return &mapper{
 		function: function, options: d.Options, collation: v.collation,
-		logger: v.logger.With(zap.String("collection", c.Name()), zap.String("view", d.ID+"/"+name)),
+		logger: v.logger.WithLazy(zap.String("collection", c.Name()), zap.String("view", d.ID+"/"+name)),
 	}, nil
 }
 
@@ -82,7 +82,7 @@ func (m *mapper) sort(key []byte) []byte {
 	if m.options.Collation == design.Raw {
 		return query.AppendRawSortKey(nil, key)
 	}
-	return m.collation.AppendSortKey(nil, key)
+	return m.collation.AppendSortKey(make([]byte, 0, 16+2*len(key)), key)
 }
 
 // rows sorts what was emitted: by key, and for the same key by value, as CouchDB has it.

@@ -66,7 +66,7 @@ func (v *View) reduces(o *Options) (bool, error) {
 
 // check refuses a range in which no key can be.
 func (o *Options) check(v *View) error {
-	if o.Start == nil || o.End == nil {
+	if o.Start == nil || o.End == nil || bytes.Equal(o.Start, o.End) {
 		return nil
 	}
 	order := bytes.Compare(v.sort(o.Start), v.sort(o.End))

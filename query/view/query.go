@@ -13,6 +13,8 @@ const (
 	// stays open for a client that takes its time.
 	pieceRows  = 500
 	pieceBytes = 1 << 20
+	// fewSkipped is up to how many rows are skipped by reading them.
+	fewSkipped = 100
 )
 
 // Row is a row of an answer.
@@ -29,7 +31,8 @@ type Head struct {
 	Reduced bool
 	// All: whoever asks sees every row. Otherwise Total and Offset are not to be told.
 	All bool
-	// Total is how many rows the view has, Offset how many of them are before the first one.
+	// Total is how many rows the view has, Offset how many of them are before the first one, -1
+	// if that is not known just now: there are too many to be counted while somebody waits.
 	Total, Offset int64
 	// Seq is the sequence up to which the index covers the collection.
 	Seq uint64
@@ -81,9 +84,10 @@ type viewQuery struct {
 	left     int // rows that may still be answered, -1 for any number
 	begun    bool
 
-	rows  []Row // of the piece
-	bytes int
-	group *group // that is gathered, nil for none
+	rows   []Row // of the piece
+	bytes  int
+	group  *group // that is gathered, nil for none
+	offset *Head  // whose offset the first rows are to tell, nil if it is known
 
 	// partly: groups are not answered, but kept in gathered.
 	partly   bool
@@ -150,8 +154,14 @@ func (q *viewQuery) head(index *syncstore.IndexView) (*Head, error) {
 		h.Offset = min(int64(q.skip), h.Total)
 		return h, nil
 	}
-	n, err := index.Count(before)
-	h.Offset = min(int64(n)+int64(q.skip), h.Total)
+	if !in.Reverse && q.skip < fewSkipped && q.left != 0 {
+		q.offset = h // it is known with the first rows
+		return h, nil
+	}
+	n, known, err := index.Count(before)
+	if h.Offset = min(int64(n)+int64(q.skip), h.Total); !known {
+		h.Offset = -1
+	}
 	return h, err
 }
 
@@ -178,16 +188,26 @@ func (q *viewQuery) read(index *syncstore.IndexView) error {
 
 // readRange reads the rows of a range.
 func (q *viewQuery) readRange(index *syncstore.IndexView, in *syncstore.IndexRange) (err error) {
-	if *in, q.skip, err = index.Skip(*in, q.skip); err != nil {
-		return err
-	}
-	return index.Scan(*in, func(entry *syncstore.IndexEntry) (bool, error) {
+	row := func(entry *syncstore.IndexEntry) (bool, error) {
 		if err := q.take(entry); err != nil {
 			return false, err
 		}
 		in.After = entry.At
 		return q.left != 0, nil
-	})
+	}
+	if h := q.offset; h != nil {
+		q.offset = nil
+		skip := int64(q.skip)
+		n, known, err := index.ScanCounting(*in, row)
+		if h.Offset = min(int64(n)+skip, h.Total); !known {
+			h.Offset = -1
+		}
+		return err
+	}
+	if *in, q.skip, err = index.Skip(*in, q.skip); err != nil {
+		return err
+	}
+	return index.Scan(*in, row)
 }
 
 func (q *viewQuery) full() bool { return len(q.rows) >= pieceRows || q.bytes >= pieceBytes }

@@ -93,7 +93,7 @@ func (v *Views) Cleanup(ctx context.Context, c *syncstore.Collection) error {
 	}
 	named := make(map[syncstore.IndexID]bool)
 	for _, doc := range docs {
-		d, err := design.Parse(doc)
+		d, err := v.functions.Parse(doc)
 		if err != nil {
 			continue // it was stored before such documents were refused
 		}
@@ -168,7 +168,7 @@ func (v *Views) keepUp(ctx context.Context, c *syncstore.Collection, before upke
 		return upkept{}
 	}
 	for _, doc := range docs {
-		d, err := design.Parse(doc)
+		d, err := v.functions.Parse(doc)
 		if err != nil || d.Language != design.JavaScript {
 			continue
 		}

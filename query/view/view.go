@@ -50,6 +50,10 @@ const rowsVersion = 1
 
 // indexID names the index of a map function. Views of the same function share one.
 func indexID(d *design.Document, view string) syncstore.IndexID {
+	return d.Kept("index of "+view, func() any { return hashOf(d, view) }).(syncstore.IndexID) //nolint:forcetypeassert // see above
+}
+
+func hashOf(d *design.Document, view string) syncstore.IndexID {
 	text, err := json.Marshal([]any{rowsVersion, d.Language, d.Views[view].Map, d.Options, d.Lib.Text()})
 	if err != nil {
 		panic(err) // texts and flags have always JSON

@@ -67,7 +67,7 @@ func (h *Handler) designDocument(rq *request, id string) (*design.Document, erro
 		if doc.ID != id {
 			continue
 		}
-		parsed, err := design.Parse(doc)
+		parsed, err := h.Design.Parse(doc)
 		if err != nil {
 			return nil, h.designFailed(rq, err)
 		}

@@ -169,7 +169,13 @@ func (a *viewAnswer) Begin(head view.Head) error {
 	b := append(a.out.held(), '{')
 	if head.All && !head.Reduced {
 		b = strconv.AppendInt(append(b, `"total_rows":`...), head.Total, 10)
-		b = append(strconv.AppendInt(append(b, `,"offset":`...), head.Offset, 10), ',')
+		b = append(b, `,"offset":`...)
+		if head.Offset < 0 {
+			b = append(b, "null"...)
+		} else {
+			b = strconv.AppendInt(b, head.Offset, 10)
+		}
+		b = append(b, ',')
 	}
 	if a.o.updateSeq {
 		b = append(strconv.AppendUint(append(b, `"update_seq":`...), head.Seq, 10), ',')
