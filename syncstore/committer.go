@@ -55,6 +55,8 @@ type committer struct {
 	recent   *recent
 	lastSets int // foreground change sets of the last group
 	lastTook time.Duration
+	// asked is how many foreground change sets were taken.
+	asked atomic.Uint64
 	// committed is the number of the last group that is visible to snapshots.
 	committed atomic.Uint64
 }
@@ -149,6 +151,7 @@ func (c *committer) take() (*group, bool) {
 	c.recent.begin(g.number)
 	c.foreground = c.takeFrom(c.foreground, g)
 	c.lastSets = len(g.members)
+	c.asked.Add(uint64(c.lastSets))
 	c.waiting -= c.lastSets
 	c.background = c.takeFrom(c.background, g)
 	return g, true

@@ -63,6 +63,8 @@ type Index struct {
 type indexState struct {
 	seq  uint64 // up to which it covers the collection
 	rows uint64
+	// reach is seq, or that of a document of many rows some of which are written already.
+	reach uint64
 	// changes counts commits, so that a state is another one after each.
 	changes uint64
 }
@@ -177,7 +179,10 @@ func (i *Index) load(ctx context.Context) error {
 	return err
 }
 
-const indexFormat = 1
+const (
+	indexFormat      = 1
+	indexStateFormat = 2
+)
 
 // readState is zero for an index of which there is nothing.
 func (i *Index) readState(get func([]byte) ([]byte, error)) (state indexState, err error) {
@@ -189,18 +194,22 @@ func (i *Index) readState(get func([]byte) ([]byte, error)) (state indexState, e
 		return state, fmt.Errorf("reading an index: %w", err)
 	}
 	d := decoder{b: record}
-	if format := d.byte(); format != indexFormat && d.err == nil {
+	switch format := d.byte(); {
+	case format == 1:
+		return state, nil // it is built anew
+	case format != indexStateFormat && d.err == nil:
 		return state, fmt.Errorf("%w: format %d of an index", ErrDamaged, format)
 	}
-	state.seq, state.rows, state.changes = d.uvarint(), d.uvarint(), d.uvarint()
+	state.seq, state.rows, state.reach, state.changes = d.uvarint(), d.uvarint(), d.uvarint(), d.uvarint()
 	return state, d.end()
 }
 
 func (s indexState) encode() []byte {
 	e := encoder{}
-	e.byte(indexFormat)
+	e.byte(indexStateFormat)
 	e.uvarint(s.seq)
 	e.uvarint(s.rows)
+	e.uvarint(s.reach)
 	e.uvarint(s.changes)
 	return e.b
 }

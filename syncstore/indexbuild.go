@@ -11,9 +11,8 @@ import (
 )
 
 const (
-	// indexPage is how many documents are mapped at once, and indexPageBytes what their bodies
-	// may have, but for the last one.
-	indexPage      = 400
+	// indexPageBytes is what the bodies of documents may have that are mapped at once, but for the
+	// last one.
 	indexPageBytes = 2 << 20
 	// indexReads is how many documents are read at once.
 	indexReads = 20
@@ -41,6 +40,7 @@ type indexedPage struct {
 type indexedEntry struct {
 	id       string
 	seq      uint64
+	created  uint64 // the sequence at which it was made
 	channels []string
 	rows     []IndexRow
 }
@@ -95,8 +95,10 @@ func (i *Index) follow(run *indexRun, m Mapper, state indexState) (indexState, e
 	pages := make(chan indexedPage)
 	go func() {
 		defer close(pages)
+		pace := indexPace{committer: i.collection.store.committer}
 		for after := state.seq; ; {
-			page := i.mapPage(ctx, m, after)
+			page := i.mapPage(ctx, m, after, pace.begin())
+			pace.rest(ctx)
 			select {
 			case pages <- page:
 			case <-ctx.Done():
@@ -139,7 +141,7 @@ func (i *Index) wants(ctx context.Context, run *indexRun, after uint64) bool {
 }
 
 // mapPage reads documents that were written after a sequence, and maps them.
-func (i *Index) mapPage(ctx context.Context, m Mapper, after uint64) (page indexedPage) {
+func (i *Index) mapPage(ctx context.Context, m Mapper, after uint64, limit int) (page indexedPage) {
 	var docs []*Document
 	var owners []int
 	page.err = i.collection.store.engine.View(ctx, func(r engine.Reader) error {
@@ -149,13 +151,13 @@ func (i *Index) mapPage(ctx context.Context, m Mapper, after uint64) (page index
 		if err != nil {
 			return err
 		}
-		if ids, page.until, err = i.collection.changedAfter(r, after, counts.Seq); err != nil {
+		if ids, page.until, err = i.collection.changedAfter(r, after, counts.Seq, limit); err != nil {
 			return err
 		}
 		size, full := 0, uint64(0)
 		err = i.collection.indexedHeads(r, ids, func(id string, h *head) error {
 			winner := h.winner()
-			page.entries = append(page.entries, indexedEntry{id: id, seq: h.Seq, channels: winner.Channels})
+			page.entries = append(page.entries, indexedEntry{id: id, seq: h.Seq, created: h.Created, channels: winner.Channels})
 			if winner.Deleted {
 				return nil
 			}
@@ -193,9 +195,9 @@ func (i *Index) mapPage(ctx context.Context, m Mapper, after uint64) (page index
 
 // changedAfter returns the documents that changed after a sequence, some, and the sequence up
 // to which these are all.
-func (c *Collection) changedAfter(r engine.Reader, after, current uint64) (ids []string, until uint64, err error) {
+func (c *Collection) changedAfter(r engine.Reader, after, current uint64, limit int) (ids []string, until uint64, err error) {
 	scan := engine.Range{
-		Start: c.scope.seq(after + 1), End: engine.PrefixEnd(c.scope.prefix(kindSeq, 0)), Limit: indexPage,
+		Start: c.scope.seq(after + 1), End: engine.PrefixEnd(c.scope.prefix(kindSeq, 0)), Limit: limit,
 	}
 	var change Change
 	pairs, failed := r.Scan(scan)
@@ -207,7 +209,7 @@ func (c *Collection) changedAfter(r engine.Reader, after, current uint64) (ids [
 		if err := change.decode(seq, record); err != nil {
 			return nil, 0, err
 		}
-		if ids = append(ids, string(change.ID)); len(ids) == indexPage {
+		if ids = append(ids, string(change.ID)); len(ids) == limit {
 			return ids, seq, nil
 		}
 	}

@@ -20,7 +20,7 @@ type indexWriter struct {
 // write commits a page.
 func (w *indexWriter) write(ctx context.Context, page indexedPage) error {
 	w.begin()
-	olds, err := w.index.indexedDocuments(ctx, page.entries)
+	olds, err := w.index.indexedDocuments(ctx, page.entries, w.state.reach)
 	if err != nil {
 		return err
 	}
@@ -36,6 +36,7 @@ func (w *indexWriter) write(ctx context.Context, page indexedPage) error {
 		return nil
 	}
 	w.next.seq = max(w.next.seq, page.until)
+	w.next.reach = w.next.seq
 	return w.commit()
 }
 
@@ -44,7 +45,7 @@ func (w *indexWriter) begin() { w.set, w.next = &changeSet{db: w.index.collectio
 // document adds what a document's rows need to the set.
 func (w *indexWriter) document(e *indexedEntry, old *indexedDocument) error {
 	if old == nil && len(e.rows) == 0 {
-		w.next.seq = e.seq
+		w.next.seq, w.next.reach = e.seq, e.seq
 		return nil
 	}
 	now := indexedDocument{channels: e.channels}
@@ -80,7 +81,7 @@ func (w *indexWriter) finish(e *indexedEntry, now, old *indexedDocument) {
 	} else {
 		w.set.put(w.index.documentKey(e.id), now.encode())
 	}
-	w.next.seq = e.seq
+	w.next.seq, w.next.reach = e.seq, e.seq
 	w.next.rows += uint64(len(now.rows))
 	if old != nil {
 		w.next.rows -= uint64(len(old.rows))
@@ -97,6 +98,7 @@ func (w *indexWriter) large(e *indexedEntry, now, old *indexedDocument, ended []
 	both := indexedDocument{channels: e.channels, rows: slices.Concat(now.rows, ended)}
 	counted := &indexedDocument{rows: both.rows}
 	w.set.put(w.index.documentKey(e.id), both.encode())
+	w.next.reach = e.seq
 	w.next.rows += uint64(len(both.rows))
 	if old != nil {
 		w.next.rows -= uint64(len(old.rows))
@@ -178,14 +180,25 @@ func (p rowPlace) compare(q rowPlace) int {
 	return p.n - q.n
 }
 
-// indexedDocuments reads what is stored of documents, nil for nothing.
-func (i *Index) indexedDocuments(ctx context.Context, entries []indexedEntry) (all []*indexedDocument, err error) {
-	keys := make([][]byte, len(entries))
+// indexedDocuments reads what is stored of documents, nil for nothing. There is nothing of those
+// that were made after what the index reaches.
+func (i *Index) indexedDocuments(ctx context.Context, entries []indexedEntry, reach uint64) ([]*indexedDocument, error) {
+	all := make([]*indexedDocument, len(entries))
+	var keys [][]byte
+	var owners []int
 	for n := range entries {
-		keys[n] = i.documentKey(entries[n].id)
+		if entries[n].created <= reach {
+			keys, owners = append(keys, i.documentKey(entries[n].id)), append(owners, n)
+		}
 	}
-	err = i.collection.store.engine.View(ctx, func(r engine.Reader) error {
-		all, err = readIndexed(r, keys)
+	if len(keys) == 0 {
+		return all, nil
+	}
+	err := i.collection.store.engine.View(ctx, func(r engine.Reader) error {
+		docs, err := readIndexed(r, keys)
+		for n := range docs {
+			all[owners[n]] = docs[n]
+		}
 		return err
 	})
 	return all, err

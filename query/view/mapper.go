@@ -35,11 +35,14 @@ func (v *Views) mapper(c *syncstore.Collection, d *design.Document, name string)
 	}, nil
 }
 
+// workerDocs is how many documents are worth a goroutine of their own.
+const workerDocs = 50
+
 // Map implements syncstore.Mapper. A document with which the function fails has no rows, and is
 // named in the log.
 func (m *mapper) Map(ctx context.Context, docs []*syncstore.Document) ([][]syncstore.IndexRow, error) {
 	all := make([][]syncstore.IndexRow, len(docs))
-	workers := max(1, runtime.GOMAXPROCS(0))
+	workers := min(runtime.GOMAXPROCS(0), (len(docs)+workerDocs-1)/workerDocs)
 	group, ctx := errgroup.WithContext(ctx)
 	for w := range workers {
 		group.Go(func() error {

@@ -1,0 +1,49 @@
+package syncstore
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// indexPage is how many documents are mapped at once while nobody writes, and indexPageBusy
+	// while somebody does: then the processors and the committer are wanted elsewhere.
+	indexPage     = 400
+	indexPageBusy = 50
+	// indexRest is how many times as long as a page took the building rests after it while
+	// somebody writes.
+	indexRest = 4
+)
+
+// indexPace slows a building down while others write.
+type indexPace struct {
+	committer *committer
+	asked     uint64
+	busy      bool
+	begun     time.Time
+}
+
+// begin is how many documents the next page may have.
+func (p *indexPace) begin() int {
+	asked := p.committer.asked.Load()
+	p.busy = p.asked != 0 && asked != p.asked
+	p.asked = asked
+	p.begun = time.Now()
+	if p.busy {
+		return indexPageBusy
+	}
+	return indexPage
+}
+
+// rest waits after a page.
+func (p *indexPace) rest(ctx context.Context) {
+	if !p.busy {
+		return
+	}
+	timer := time.NewTimer(indexRest * time.Since(p.begun))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
