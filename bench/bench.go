@@ -102,6 +102,7 @@ func (b *bench) whole(ctx context.Context) error {
 		{"lite-sockets", b.liteSocketRows},
 		{"lite-blob", b.liteAttachmentRow},
 		{"access", b.accessRows},
+		{"views", b.viewRows},
 		{"accounts", b.accountsRows},
 	} {
 		if !b.wants(step.name) {
@@ -118,10 +119,10 @@ func (b *bench) whole(ctx context.Context) error {
 	return nil
 }
 
-// wants reports whether a step was asked for; the store must be filled for any but that of
-// the accounts, which has one of its own.
+// wants reports whether a step was asked for; the store must be filled for any but those that
+// have one of their own.
 func (b *bench) wants(step string) bool {
-	if b.rows == "" || (step == "" || step == "load") && b.rows != "accounts" && b.rows != "access" {
+	if b.rows == "" || (step == "" || step == "load") && b.rows != "accounts" && b.rows != "access" && b.rows != "views" {
 		return true
 	}
 	for want := range strings.SplitSeq(b.rows, ",") {
