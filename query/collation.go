@@ -23,6 +23,7 @@ import (
 // It may be used by many goroutines at once.
 type Collation struct {
 	collators sync.Pool // a collate.Collator is for one goroutine
+	sorters   sync.Pool // a sorter too
 }
 
 // NewCollation returns a collation.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"golang.org/x/text/collate"
+	"golang.org/x/text/language"
 )
 
 // Tags of the kinds in sort keys. None is 0, which ends arrays and objects.
@@ -13,11 +14,13 @@ const sortTag = 1 // that of null; the others follow in the order of their kinds
 // lesser one has the lesser bytes, and equal ones have equal bytes. No key is the beginning of
 // another one. The value was checked, and has no white space around it.
 func (c *Collation) AppendSortKey(key, value []byte) []byte {
-	collator := c.collators.Get().(*collate.Collator) //nolint:forcetypeassert // nothing else is in the pool
-	s := sorter{collator: collator}
+	s, ok := c.sorters.Get().(*sorter)
+	if !ok {
+		s = &sorter{collator: collate.New(language.Und)}
+	}
 	key = s.append(key, value)
 	if !s.large {
-		c.collators.Put(collator)
+		c.sorters.Put(s)
 	}
 	return key
 }

@@ -1,0 +1,53 @@
+package syncstore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// pageMapper notes how many documents each page has.
+type pageMapper struct {
+	wordMapper
+	mu    sync.Mutex
+	pages []int
+}
+
+func (m *pageMapper) Map(ctx context.Context, docs []*Document) ([][]IndexRow, error) {
+	m.mu.Lock()
+	m.pages = append(m.pages, len(docs))
+	m.mu.Unlock()
+	return m.wordMapper.Map(ctx, docs)
+}
+
+func TestAnIndexIsBuiltInSmallStepsWhileOthersWrite(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	edits := make([]Edit, 1500)
+	for i := range edits {
+		edits[i] = Edit{ID: fmt.Sprintf("d%04d", i), Body: []byte(`{"w":"x"}`)}
+	}
+	for _, result := range f.Write(t.Context(), edits, WriteOptions{}) {
+		require.NoError(t, result.Err)
+	}
+	quiet := &pageMapper{}
+	f.updateIndex(quiet)
+	require.Equal(t, indexPage, slices.Max(quiet.pages))
+
+	written := 0
+	busy := &pageMapper{}
+	busy.during = func() {
+		written++
+		f.put(fmt.Sprintf("new%d", written), `{"w":"y"}`, Rev{})
+	}
+	require.NoError(t, f.Index(IndexID{9}).Update(t.Context(), busy, f.Info().Seq))
+	require.Equal(t, indexPage, busy.pages[0], "nobody wrote before")
+	for _, docs := range busy.pages[1:] {
+		require.LessOrEqual(t, docs, indexPageBusy)
+	}
+	require.Greater(t, len(busy.pages), 20)
+}
