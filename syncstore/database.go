@@ -62,7 +62,10 @@ type Collection struct {
 	designVersion atomic.Uint64
 	indexing      sync.Mutex
 	indexes       map[IndexID]*Index
-	designs       atomic.Pointer[designSet] // nil: not read yet
+	// indexNames are the stored ones, nil as long as they were not looked for; indexBegun are
+	// those that were begun before.
+	indexNames, indexBegun map[IndexID]struct{}
+	designs                atomic.Pointer[designSet] // nil: not read yet
 
 	resumed   atomic.Bool // a resync that was interrupted, if there was one
 	resyncing sync.Mutex

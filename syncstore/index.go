@@ -112,42 +112,6 @@ func (c *Collection) Index(id IndexID) *Index {
 	return i
 }
 
-// StoredIndexes are the indexes of which something is stored.
-func (c *Collection) StoredIndexes(ctx context.Context) (all []IndexID, err error) {
-	err = c.store.engine.View(ctx, func(r engine.Reader) error {
-		all, err = c.indexIDs(r)
-		return err
-	})
-	return all, err
-}
-
-func (c *Collection) indexIDs(r engine.Reader) ([]IndexID, error) {
-	var all []IndexID
-	prefix := c.scope.prefix(kindIndex, 0)
-	in := engine.PrefixRange(prefix)
-	in.KeysOnly, in.Limit = true, 1
-	for {
-		found := false
-		pairs, failed := r.Scan(in)
-		for key := range pairs {
-			var id IndexID
-			copy(id[:], key[min(len(prefix), len(key)):])
-			all, found = append(all, id), true
-			break
-		}
-		if err := failed(); err != nil {
-			return nil, fmt.Errorf("looking for indexes: %w", err)
-		}
-		if !found {
-			return all, nil
-		}
-		in.Start = engine.PrefixEnd(append(slices.Clip(prefix), all[len(all)-1][:]...))
-		if in.Start == nil {
-			return all, nil
-		}
-	}
-}
-
 // Covers is the sequence up to which the index covers the collection, and how many rows it has.
 func (i *Index) Covers(ctx context.Context) (seq, rows uint64, err error) {
 	i.mu.Lock()
@@ -308,5 +272,6 @@ func (i *Index) Drop(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("dropping an index: %w", err)
 	}
+	i.collection.indexDropped(i.id)
 	return nil
 }

@@ -140,6 +140,9 @@ func (w *indexWriter) commit() error {
 		}
 		return err
 	}
+	if before.changes == 0 {
+		i.collection.indexBegins(i.id)
+	}
 	i.blocks.begin(before, w.next, i.blockSize(), w.places())
 	i.collection.store.committer.commitBackground(w.set)
 	i.blocks.end(w.next, w.set.err == nil)

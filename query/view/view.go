@@ -62,8 +62,22 @@ func hashOf(d *design.Document, view string) syncstore.IndexID {
 	return syncstore.IndexID(sum[:16])
 }
 
-// Open opens a view of a design document. The error is a *design.Error.
-func (v *Views) Open(c *syncstore.Collection, d *design.Document, name string) (*View, error) {
+// Open opens a view of a design document. The error is a *design.Error. The view is kept with the
+// document.
+func (v *Views) Open(c *syncstore.Collection, d *design.Document, name string) (view *View, err error) {
+	kept, _ := d.Kept("view "+name, func() any {
+		if view, err = v.open(c, d, name); err != nil {
+			return nil // what is wrong is told each time
+		}
+		return view
+	}).(*View)
+	if kept != nil && kept.views == v && kept.collection == c {
+		return kept, nil
+	}
+	return v.open(c, d, name)
+}
+
+func (v *Views) open(c *syncstore.Collection, d *design.Document, name string) (*View, error) {
 	definition, ok := d.Views[name]
 	if !ok {
 		return nil, &design.Error{Name: design.ErrorMissing, Reason: "missing_named_view"}
