@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
-	"unsafe"
 )
 
 // FunctionJSON is a revision as functions in JavaScript see it: its body, with _id, _rev,
@@ -40,7 +39,7 @@ func (doc *Document) FunctionJSON() string {
 		text = append(text, ',')
 		text = append(text, members...)
 	}
-	return unsafe.String(unsafe.SliceData(text), len(text)) // nobody has the slice any more
+	return string(text)
 }
 
 // appendAttachments writes what is known of attachments, without their content.

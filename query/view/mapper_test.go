@@ -104,5 +104,5 @@ func TestCollationRawOrdersKeysAsCouchDBsTerms(t *testing.T) {
 	require.Len(t, groups.rows, 13)
 	plain := parsed(t, `{"options":{"collation":"other"},"views":{"v":{"map":"doc => doc.keys.forEach(k => emit(k))"}}}`)
 	require.NotEqual(t, indexID(d, "v"), indexID(plain, "v"))
-	require.Equal(t, "", plain.Options.Collation)
+	require.Empty(t, plain.Options.Collation)
 }
