@@ -26,6 +26,9 @@ type IndexBlock struct {
 
 	mu   sync.Mutex
 	kept map[any]any
+
+	asked atomic.Bool                   // somebody looked for a few of its rows
+	hot   atomic.Pointer[[]*IndexEntry] // all its rows; nil: they are in the store only
 }
 
 // countedRows are a block's rows when they were counted. It is not changed.

@@ -87,7 +87,7 @@ func TestBlocksAreThoseOfTheReadersSnapshot(t *testing.T) {
 			var err error
 			for !over.Load() && err == nil {
 				err = f.Index(testIndex).View(t.Context(), nil, func(v *IndexView) error {
-					return counted(v, IndexRange{}, wordRange("w2", "w5"), wordRange("w0", "w3"), backwards)
+					return counted(v, IndexRange{}, wordRange("w2", "w5"), wordRange("w0", "w3"), backwards, wordRange("w6", "w6"), wordRange("w6", "w6"))
 				})
 			}
 			failed <- err

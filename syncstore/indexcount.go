@@ -74,6 +74,9 @@ func (v *IndexView) ScanCounting(in IndexRange, fn func(*IndexEntry) (bool, erro
 		}
 		return n, known, err
 	}
+	if before, done, err := v.scanHot(list, in, scan, fn); done || err != nil {
+		return before, true, err
+	}
 	low := scan.Start
 	at, rows := list.nearest(low[len(v.index.key(indexRows)):])
 	scan.Start = append(v.index.key(indexRows), at...)

@@ -87,6 +87,7 @@ type Store struct {
 	viewers   turnstiles // of reads of viewers' feeds
 	locks     *keyLocks
 	touched   *touches
+	hot       hotRows
 
 	// ctx ends when the store is closed.
 	ctx        context.Context //nolint:containedctx // the life of what runs in the background
@@ -149,6 +150,7 @@ func Open(ctx context.Context, eng engine.Engine, o Options) (*Store, error) {
 		engine: eng, options: o, logger: o.Logger,
 		cache: newCache(o.Cache), notifier: newNotifier(), locks: newKeyLocks(), touched: newTouches(o.Now),
 		viewers:   newTurnstiles(),
+		hot:       hotRows{limit: o.Cache / hotShare},
 		wakeSweep: make(chan struct{}, 1), databases: make(map[string]*Database),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
