@@ -13,12 +13,19 @@ import (
 type indexWriter struct {
 	index *Index
 	state indexState // as it is committed
-	next  indexState // with what is in the set
-	set   *changeSet
+	next  indexState // with what is in the sets
+	begun indexState // with what is in the sealed ones
+	set   *changeSet // that is gathered
+	// sealed are sets that are done. They are committed together, one after the other.
+	sealed []*changeSet
 }
+
+// indexSets is how many sets are committed together: as many as a group of the committer may have.
+const indexSets = 2
 
 // write commits a page.
 func (w *indexWriter) write(ctx context.Context, page indexedPage) error {
+	w.next = w.state
 	w.begin()
 	olds, err := w.index.indexedDocuments(ctx, page.entries, w.state.reach)
 	if err != nil {
@@ -32,15 +39,26 @@ func (w *indexWriter) write(ctx context.Context, page indexedPage) error {
 			return err
 		}
 	}
-	if page.until <= w.next.seq && len(w.set.ops) == 0 {
-		return nil
-	}
 	w.next.seq = max(w.next.seq, page.until)
 	w.next.reach = w.next.seq
+	if err := w.seal(); err != nil {
+		return err
+	}
 	return w.commit()
 }
 
-func (w *indexWriter) begin() { w.set, w.next = &changeSet{db: w.index.collection.db}, w.state }
+// begin begins a set, which is refused if the index is not as it is with what is sealed.
+func (w *indexWriter) begin() {
+	before, i := w.next, w.index
+	w.begun = before
+	w.set = &changeSet{db: i.collection.db, apply: func(tx *overlay) error {
+		found, err := i.readState(tx.get)
+		if err == nil && found != before {
+			err = errRebuilt
+		}
+		return err
+	}}
+}
 
 // document adds what a document's rows need to the set.
 func (w *indexWriter) document(e *indexedEntry, old *indexedDocument) error {
@@ -60,7 +78,7 @@ func (w *indexWriter) document(e *indexedEntry, old *indexedDocument) error {
 		return w.large(e, &now, old, ended)
 	}
 	if keys := len(w.set.ops) + len(e.rows) + len(ended) + 1; keys > indexSetKeys || w.set.size > indexSetBytes {
-		if err := w.commit(); err != nil {
+		if err := w.seal(); err != nil {
 			return err
 		}
 	}
@@ -92,7 +110,7 @@ func (w *indexWriter) finish(e *indexedEntry, now, old *indexedDocument) {
 // the last of its rows is there, those of before and those to come: after a stop in between,
 // none of them is forgotten.
 func (w *indexWriter) large(e *indexedEntry, now, old *indexedDocument, ended []rowPlace) error {
-	if err := w.commit(); err != nil {
+	if err := w.seal(); err != nil {
 		return err
 	}
 	both := indexedDocument{channels: e.channels, rows: slices.Concat(now.rows, ended)}
@@ -107,7 +125,7 @@ func (w *indexWriter) large(e *indexedEntry, now, old *indexedDocument, ended []
 		if len(w.set.ops) < indexSetKeys && w.set.size < indexSetBytes {
 			return nil
 		}
-		return w.commit()
+		return w.seal()
 	}
 	for _, place := range ended {
 		w.set.delete(w.index.rowKey(place.sort, e.id, place.n))
@@ -125,41 +143,54 @@ func (w *indexWriter) large(e *indexedEntry, now, old *indexedDocument, ended []
 	return nil
 }
 
-// commit hands the set to the committer, which refuses it if the index is not as it was left.
-func (w *indexWriter) commit() error {
-	if len(w.set.ops) == 0 && w.next == w.state {
+// seal ends the set that is gathered, if something is in it.
+func (w *indexWriter) seal() error {
+	if len(w.set.ops) == 0 && w.next == w.begun {
 		return nil
 	}
-	before, i := w.state, w.index
 	w.next.changes++
-	w.set.put(i.key(indexStateKey), w.next.encode())
-	w.set.apply = func(tx *overlay) error {
-		found, err := i.readState(tx.get)
-		if err == nil && found != before {
-			err = errRebuilt
-		}
-		return err
+	w.set.put(w.index.key(indexStateKey), w.next.encode())
+	w.sealed = append(w.sealed, w.set)
+	w.begin()
+	if len(w.sealed) < indexSets {
+		return nil
 	}
-	if before.changes == 0 {
+	return w.commit()
+}
+
+// commit hands what is sealed to the committer, which refuses it if the index is not as it was left.
+func (w *indexWriter) commit() error {
+	if len(w.sealed) == 0 {
+		return nil
+	}
+	i := w.index
+	if w.state.changes == 0 {
 		i.collection.indexBegins(i.id)
 	}
-	i.blocks.begin(before, w.next, i.blockSize(), w.places())
-	i.collection.store.committer.commitBackground(w.set)
-	i.blocks.end(w.next, w.set.err == nil)
-	if w.set.err != nil {
-		return w.set.err
+	i.blocks.begin(w.state, w.next, i.blockSize(), w.places())
+	i.collection.store.committer.commitBackground(w.sealed...)
+	var err error
+	for _, set := range w.sealed {
+		if err = set.err; err != nil {
+			break
+		}
 	}
-	w.state = w.next
-	w.begin()
+	i.blocks.end(w.next, err == nil)
+	if err != nil {
+		return err
+	}
+	w.state, w.sealed = w.next, nil
 	return nil
 }
 
-// places are those of the rows in the set.
+// places are those of the rows in the sets.
 func (w *indexWriter) places() (all [][]byte) {
 	prefix := w.index.key(indexRows)
-	for n := range w.set.ops {
-		if place, ok := bytes.CutPrefix(w.set.ops[n].key, prefix); ok {
-			all = append(all, place)
+	for _, set := range w.sealed {
+		for n := range set.ops {
+			if place, ok := bytes.CutPrefix(set.ops[n].key, prefix); ok {
+				all = append(all, place)
+			}
 		}
 	}
 	return all
