@@ -12,7 +12,7 @@ const (
 	indexPageBusy = 50
 	// indexRest is how many times as long as a page took the building rests after it while
 	// somebody writes.
-	indexRest = 4
+	indexRest = 8
 )
 
 // indexPace slows a building down while others write.
