@@ -213,23 +213,31 @@ func (b *bench) yieldRow(ctx context.Context) error {
 		return err
 	}
 	rate := full.perSecond() / 2
+	slice := b.round / 2
+	plain := func() (measure, error) { return paced(ctx, b.address(), slice, rate, b.putters(counter)) }
 	var with, without, tails, plainTails []time.Duration
 	var built, kept []float64
-	for range b.rounds {
+	// Many short slices, each of the two first in turn: what the machine does otherwise is in both.
+	for n := range 3 * b.rounds {
 		if err := b.newView(ctx); err != nil {
 			return err
 		}
-		m, err := paced(ctx, b.address(), b.round, rate, b.putters(counter))
-		if err != nil {
-			return err
+		var m, busy measure
+		var indexed float64
+		for first := range 2 {
+			if (n+first)%2 == 0 {
+				m, err = plain()
+			} else {
+				indexed, busy, err = b.whileBuilding(ctx, plain)
+			}
+			if err == nil && first == 0 {
+				err = b.newView(ctx) // which ends the building
+			}
+			if err != nil {
+				return err
+			}
 		}
 		without, plainTails = append(without, m.p50), append(plainTails, m.p99)
-		indexed, busy, err := b.whileBuilding(ctx, func() (measure, error) {
-			return paced(ctx, b.address(), b.round, rate, b.putters(counter))
-		})
-		if err != nil {
-			return err
-		}
 		with, tails = append(with, busy.p50), append(tails, busy.p99)
 		built, kept = append(built, indexed), append(kept, busy.perSecond()/rate)
 	}

@@ -9,7 +9,7 @@ const (
 	// indexPage is how many documents are mapped at once while nobody writes, and indexPageBusy
 	// while somebody does: then the processors and the committer are wanted elsewhere.
 	indexPage     = 800
-	indexPageBusy = 50
+	indexPageBusy = 20
 	// indexRest is how many times as long as a page took the building rests after it while
 	// somebody writes.
 	indexRest = 8
