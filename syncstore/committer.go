@@ -29,6 +29,10 @@ const (
 	// group that leaves without them costs a sync for a few of them, and they another.
 	maxGather = time.Millisecond
 
+	// backgroundWait is how long background work waits for a group to go with, if others wrote as
+	// lately: a group of its own costs a sync for which these would have to wait.
+	backgroundWait = 20 * time.Millisecond
+
 	recoverWait    = 100 * time.Millisecond
 	maxRecoverWait = 10 * time.Second
 )
@@ -52,9 +56,10 @@ type committer struct {
 	doubtful   bool
 
 	// Of run's goroutine:
-	recent   *recent
-	lastSets int // foreground change sets of the last group
-	lastTook time.Duration
+	recent    *recent
+	lastSets  int // foreground change sets of the last group
+	lastTook  time.Duration
+	lastAsked time.Time // when the last group with foreground change sets was taken
 	// asked is how many foreground change sets were taken.
 	asked atomic.Uint64
 	// committed is the number of the last group that is visible to snapshots.
@@ -151,7 +156,10 @@ func (c *committer) take() (*group, bool) {
 	c.recent.begin(g.number)
 	c.foreground = c.takeFrom(c.foreground, g)
 	c.lastSets = len(g.members)
-	c.asked.Add(uint64(c.lastSets))
+	if c.lastSets > 0 {
+		c.asked.Add(uint64(c.lastSets))
+		c.lastAsked = time.Now()
+	}
 	c.waiting -= c.lastSets
 	c.background = c.takeFrom(c.background, g)
 	return g, true
@@ -160,14 +168,27 @@ func (c *committer) take() (*group, bool) {
 // await returns when something waits, or false when the committer is closed and nothing
 // does.
 func (c *committer) await() bool {
+	var alone <-chan time.Time // when background work goes alone
 	for {
 		c.mu.Lock()
-		some, closed := len(c.foreground)+len(c.background) > 0, c.closed
+		foreground, background, closed := len(c.foreground), len(c.background), c.closed
 		c.mu.Unlock()
-		if some || closed {
-			return some
+		if foreground > 0 || closed {
+			return foreground+background > 0
 		}
-		<-c.arrived
+		if background > 0 && alone == nil {
+			if time.Since(c.lastAsked) > backgroundWait {
+				return true
+			}
+			timer := time.NewTimer(backgroundWait)
+			defer timer.Stop()
+			alone = timer.C
+		}
+		select {
+		case <-c.arrived:
+		case <-alone:
+			return true
+		}
 	}
 }
 
