@@ -56,12 +56,13 @@ type committer struct {
 	doubtful   bool
 
 	// Of run's goroutine:
-	recent    *recent
-	lastSets  int // foreground change sets of the last group
-	lastTook  time.Duration
-	lastAsked time.Time // when the last group with foreground change sets was taken
+	recent   *recent
+	lastSets int // foreground change sets of the last group
+	lastTook time.Duration
 	// asked is how many foreground change sets were taken.
 	asked atomic.Uint64
+	// lastAsked is when that was last, in nanoseconds since 1970.
+	lastAsked atomic.Int64
 	// committed is the number of the last group that is visible to snapshots.
 	committed atomic.Uint64
 }
@@ -158,7 +159,7 @@ func (c *committer) take() (*group, bool) {
 	c.lastSets = len(g.members)
 	if c.lastSets > 0 {
 		c.asked.Add(uint64(c.lastSets))
-		c.lastAsked = time.Now()
+		c.lastAsked.Store(time.Now().UnixNano())
 	}
 	c.waiting -= c.lastSets
 	c.background = c.takeFrom(c.background, g)
@@ -177,7 +178,7 @@ func (c *committer) await() bool {
 			return foreground+background > 0
 		}
 		if background > 0 && alone == nil {
-			if time.Since(c.lastAsked) > backgroundWait {
+			if !c.askedLately() {
 				return true
 			}
 			timer := time.NewTimer(backgroundWait)
@@ -190,6 +191,11 @@ func (c *committer) await() bool {
 			return true
 		}
 	}
+}
+
+// askedLately reports whether somebody writes.
+func (c *committer) askedLately() bool {
+	return time.Since(time.Unix(0, c.lastAsked.Load())) <= backgroundWait
 }
 
 // gather gives the writers of the last group a moment to come back.

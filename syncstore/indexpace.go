@@ -26,7 +26,11 @@ type indexPace struct {
 // begin is how many documents the next page may have.
 func (p *indexPace) begin() int {
 	asked := p.committer.asked.Load()
-	p.busy = p.asked != 0 && asked != p.asked
+	if p.begun.IsZero() {
+		p.busy = p.committer.askedLately()
+	} else {
+		p.busy = asked != p.asked
+	}
 	p.asked = asked
 	p.begun = time.Now()
 	if p.busy {

@@ -45,7 +45,6 @@ func TestAnIndexIsBuiltInSmallStepsWhileOthersWrite(t *testing.T) {
 		f.put(fmt.Sprintf("new%d", written), `{"w":"y"}`, Rev{})
 	}
 	require.NoError(t, f.Index(IndexID{9}).Update(t.Context(), busy, f.Info().Seq))
-	require.Equal(t, indexPage, busy.pages[0], "nobody wrote before")
 	for _, docs := range busy.pages[1:] {
 		require.LessOrEqual(t, docs, indexPageBusy)
 	}
