@@ -140,6 +140,9 @@ type field struct {
 	// atTop: the path goes on from the matcher's member top, not from the element.
 	atTop bool
 	top   int
+	// operator and arg are what the condition was written as, negated or not.
+	operator string
+	arg      value
 }
 
 func (f *field) match(m *matcher, v value) bool {
