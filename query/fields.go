@@ -33,8 +33,23 @@ func (f *Fields) Uses(name string) bool { return f.selector.Uses(name) }
 // Values are the values of the fields, JSON, in the order of the paths; nil for those that are
 // not there. They share memory with the document.
 func (f *Fields) Values(doc *Document) [][]byte {
-	m := matcher{selector: &f.selector, tops: make([]value, len(f.selector.tops)), left: maxWork}
+	m := f.matcher()
 	m.find(doc)
+	return f.values(m)
+}
+
+// ValuesIn is Values for a JSON object, in which names that begin with "_" mean nothing else.
+func (f *Fields) ValuesIn(object []byte) [][]byte {
+	m := f.matcher()
+	m.findIn(object, len(m.tops))
+	return f.values(m)
+}
+
+func (f *Fields) matcher() *matcher {
+	return &matcher{selector: &f.selector, tops: make([]value, len(f.selector.tops)), left: maxWork}
+}
+
+func (f *Fields) values(m *matcher) [][]byte {
 	values := make([][]byte, len(f.paths))
 	for i, path := range f.paths {
 		v := m.tops[f.places[i]]

@@ -60,11 +60,16 @@ func (m *matcher) find(doc *Document) {
 		}
 		wanted--
 	}
+	m.findIn(doc.Body, wanted)
+}
+
+// findIn looks up those members that are still wanted in an object.
+func (m *matcher) findIn(object []byte, wanted int) {
 	if wanted == 0 {
 		return
 	}
-	m.spend(len(doc.Body))
-	body := value(bytes.TrimSpace(doc.Body))
+	m.spend(len(object))
+	body := value(bytes.TrimSpace(object))
 	for name, member := range body.members {
 		if i := m.top(name.text()); i >= 0 && m.tops[i] == nil {
 			m.tops[i] = member

@@ -6,8 +6,8 @@ import "slices"
 // there, and what the operator says of it holds. Selectors have others too.
 type Must struct {
 	Path []string
-	// Operator is "$eq", "$lt", "$lte", "$gt", "$gte", "$in" or "$beginsWith"; "" says no more
-	// than that the field is there.
+	// Operator is "$eq", "$lt", "$lte", "$gt", "$gte", "$in", "$beginsWith", or "$exists" where
+	// nothing else is asked; "" is another one, of which is said no more than that the field is there.
 	Operator string
 	// Argument is the operator's, JSON without anything around it.
 	Argument []byte
@@ -34,7 +34,7 @@ func (s *Selector) Musts() []Must {
 	s.eachMust(s.root, func(f *field) {
 		m := Must{Path: s.pathOf(f)}
 		switch operator, _ := f.asWritten(); operator {
-		case "$eq", "$lt", "$lte", "$gt", "$gte", "$in", "$beginsWith":
+		case "$eq", "$lt", "$lte", "$gt", "$gte", "$in", "$beginsWith", "$exists":
 			m.Operator, m.Argument = operator, f.arg
 		}
 		all = append(all, m)
