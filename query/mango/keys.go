@@ -99,8 +99,8 @@ func nothing(b bound) interval { return interval{low: []byte{0}, high: []byte{0}
 // interval is where the values of a field are that meet a condition: all of them, and perhaps
 // others.
 func (k *keys) interval(field int, m query.Must) interval {
-	if k.raw && m.Operator != "$exists" && m.Operator != "" && m.Argument[0] != '"' {
-		return k.besideIDs(m)
+	if k.ids[field] && m.Operator != "$exists" && m.Operator != "" && m.Argument[0] != '"' {
+		return besideIDs(m)
 	}
 	switch m.Operator {
 	case "$eq", "$lt", "$lte", "$gt", "$gte":
@@ -139,20 +139,11 @@ func (k *keys) comparison(field int, m query.Must) interval {
 	}
 }
 
-// besideIDs is where IDs meet a condition whose argument is no string: strings are between
-// numbers and arrays.
-func (k *keys) besideIDs(m query.Must) interval {
+// besideIDs is where IDs meet a condition whose argument is no string: they are above all else.
+func besideIDs(m query.Must) interval {
 	at := bound{value: m.Argument}
-	lower := m.Argument[0] != '[' && m.Argument[0] != '{'
-	switch m.Operator {
-	case "$gt", "$gte":
-		if lower {
-			return interval{from: at}
-		}
-	case "$lt", "$lte":
-		if !lower {
-			return interval{to: at}
-		}
+	if m.Operator == "$gt" || m.Operator == "$gte" {
+		return interval{from: at}
 	}
 	return nothing(at)
 }
@@ -188,7 +179,7 @@ func (k *keys) members(field int, m query.Must) []interval {
 	arrays := false
 	_ = jsondoc.Elements(m.Argument, func(element []byte) error {
 		arrays = true
-		if element[0] == '[' || k.raw && element[0] != '"' {
+		if element[0] == '[' || k.ids[field] && element[0] != '"' {
 			return nil
 		}
 		all = append(all, k.comparison(field, query.Must{Operator: "$eq", Argument: element}))
