@@ -3,6 +3,8 @@ package syncstore
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -36,6 +38,17 @@ type IndexRange struct {
 	Reverse   bool
 	// After, if not nil, is IndexEntry.At of the row to go on behind.
 	After []byte
+	// Dense ends a scan with ErrSparse when the viewer turns out to see few of the rows.
+	Dense bool
+}
+
+// ErrSparse says that a viewer sees so few of the rows of an index that it costs less to look at
+// the documents of the viewer's channels.
+var ErrSparse = errors.New("the viewer sees few of the rows")
+
+// IndexPlace is the IndexEntry.At of a document's row, the n-th one from 0.
+func IndexPlace(sort []byte, id string, n int) []byte {
+	return binary.BigEndian.AppendUint32(appendTerminated(bytes.Clone(sort), id), uint32(n))
 }
 
 // IndexView is an index in a snapshot, as far as a viewer may see it.
@@ -85,15 +98,20 @@ func (v *IndexView) Scan(in IndexRange, fn func(*IndexEntry) (bool, error)) erro
 		return nil
 	}
 	var waiting []*IndexEntry
+	shown, looked := 0, 0
 	flush := func() (more bool, err error) {
 		seen, err := v.visible(waiting)
 		for n := 0; n < len(waiting) && err == nil; n++ {
 			if !seen[n] {
 				continue
 			}
+			shown++
 			if more, err := fn(waiting[n]); err != nil || !more {
 				return false, err
 			}
+		}
+		if looked += len(waiting); in.Dense && err == nil && looked >= sparseAfter && v.sight.sparse(shown, looked) {
+			return false, ErrSparse
 		}
 		waiting = waiting[:0]
 		return true, err

@@ -91,6 +91,9 @@ func (w *walk) run(ctx context.Context, sink Sink) error {
 			return err
 		}
 		for i, doc := range w.out {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			if err := sink(doc); err != nil {
 				return err
 			}

@@ -11,6 +11,8 @@ type Mango struct {
 	logger    *zap.Logger
 	catalog   catalog
 	turns     turns
+	// alwaysOwn, in tests, never asks an index for a viewer.
+	alwaysOwn bool
 }
 
 // New returns what answers queries. A nil logger drops what indexes leave out.

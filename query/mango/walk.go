@@ -34,12 +34,16 @@ type walk struct {
 	page   int
 
 	skip, left int
-	last       []byte // the place of the last document that was found
-	out        []*syncstore.Document
-	bytes      int
-	stats      Stats
-	begun      time.Time // when this turn looked at its first document
-	worked     time.Duration
+	// own, if not nil, goes through the viewer's documents instead of the index.
+	own *ownDocuments
+	// onlyIndex: it has turned out that this would be no better.
+	onlyIndex bool
+	last      []byte // the place of the last document that was found
+	out       []*syncstore.Document
+	bytes     int
+	stats     Stats
+	begun     time.Time // when this turn looked at its first document
+	worked    time.Duration
 }
 
 func newWalk(q *Query, limits Limits) *walk {
@@ -50,6 +54,9 @@ func newWalk(q *Query, limits Limits) *walk {
 	}
 	if b := q.request.bookmark; b != nil {
 		w.goOn(b.at)
+	}
+	if q.mango.alwaysOwn && q.viewer != nil && !q.plan.Index.Special() {
+		w.own = w.newOwnDocuments()
 	}
 	return w
 }
@@ -96,6 +103,9 @@ func (w *walk) step(ctx context.Context) (bool, error) {
 	for w.left > 0 && (len(w.ranges) > 0 || len(w.rows) > 0) {
 		err := w.look(ctx)
 		if err == nil && w.left > 0 && len(w.ranges) > 0 {
+			if w.own != nil {
+				read = w.readOwn
+			}
 			err = read(ctx)
 		}
 		if errors.Is(err, errPiece) {
@@ -121,7 +131,7 @@ func (w *walk) full() bool {
 // readRows reads a page of rows of the index.
 func (w *walk) readRows(ctx context.Context) error {
 	r := w.ranges[0]
-	in := syncstore.IndexRange{Low: syncstore.IndexBound{Sort: r.Low}, Reverse: w.q.plan.Descending, After: w.after}
+	in := syncstore.IndexRange{Low: syncstore.IndexBound{Sort: r.Low}, Reverse: w.q.plan.Descending, After: w.after, Dense: !w.q.request.Stale && !w.onlyIndex}
 	if r.High != nil {
 		in.High = syncstore.IndexBound{Sort: r.High, Exclude: true}
 	}
@@ -134,6 +144,10 @@ func (w *walk) readRows(ctx context.Context) error {
 			return !full, nil
 		})
 	})
+	if errors.Is(err, syncstore.ErrSparse) {
+		w.rows, w.own = w.rows[:0], w.newOwnDocuments()
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -158,7 +172,9 @@ func (w *walk) look(ctx context.Context) error {
 		}
 		row := w.rows[0]
 		w.rows = w.rows[1:]
-		w.stats.Keys++
+		if w.own == nil {
+			w.stats.Keys++
+		}
 		doc, err := w.q.collection.Get(ctx, row.ID, syncstore.GetOptions{Conflicts: w.q.request.Conflicts, Viewer: w.q.viewer})
 		if gone(err) {
 			continue
@@ -213,15 +229,12 @@ func (w *walk) readIDs(ctx context.Context) error {
 
 // document takes a document in if it matches.
 func (w *walk) document(doc *syncstore.Document, at []byte) error {
-	if w.stats.Documents++; w.limits.Documents > 0 && w.stats.Documents > w.limits.Documents {
-		w.stats.Documents--
-		return w.errExpensive()
+	if w.own == nil {
+		if err := w.count(); err != nil {
+			return err
+		}
 	}
-	selector := w.q.request.Selector
-	ok, err := selector.Match(selectable(doc, nil, selector))
-	if errors.Is(err, query.ErrTooMuchWork) {
-		return bad("bad_request", "Document %s: %s.", doc.ID, err)
-	}
+	ok, err := w.matches(doc)
 	if err != nil || !ok {
 		return err
 	}
@@ -235,4 +248,22 @@ func (w *walk) document(doc *syncstore.Document, at []byte) error {
 	w.out = append(w.out, doc)
 	w.bytes += len(doc.Body)
 	return nil
+}
+
+// count counts a document that is looked at.
+func (w *walk) count() error {
+	if w.limits.Documents > 0 && w.stats.Documents >= w.limits.Documents {
+		return w.errExpensive()
+	}
+	w.stats.Documents++
+	return nil
+}
+
+func (w *walk) matches(doc *syncstore.Document) (bool, error) {
+	selector := w.q.request.Selector
+	ok, err := selector.Match(selectable(doc, nil, selector))
+	if errors.Is(err, query.ErrTooMuchWork) {
+		return false, bad("bad_request", "Document %s: %s.", doc.ID, err)
+	}
+	return ok, err
 }
