@@ -190,9 +190,7 @@ func wholeNumber(text []byte, least int) (int, error) {
 // parseUseIndex reads the name of a design document, and perhaps of an index of it: "ddoc",
 // "ddoc/name", ["ddoc"] or ["ddoc", "name"].
 func parseUseIndex(text []byte) ([]string, error) {
-	invalid := func() ([]string, error) {
-		return nil, bad("invalid_index_name", `Invalid index name: %s; write "design-document" or ["design-document", "index"]`, shown(text))
-	}
+	invalid := bad("invalid_index_name", `Invalid index name: %s; write "design-document" or ["design-document", "index"]`, shown(text))
 	var names []string
 	switch text[0] {
 	case 'n':
@@ -206,8 +204,7 @@ func parseUseIndex(text []byte) ([]string, error) {
 	case '[':
 		err := jsondoc.Elements(text, func(element []byte) error {
 			if element[0] != '"' {
-				_, err := invalid()
-				return err
+				return invalid
 			}
 			name, err := jsondoc.String(element)
 			names = append(names, name)
@@ -220,10 +217,10 @@ func parseUseIndex(text []byte) ([]string, error) {
 			return nil, nil
 		}
 	default:
-		return invalid()
+		return nil, invalid
 	}
 	if len(names) > 2 {
-		return invalid()
+		return nil, invalid
 	}
 	names[0] = designID(names[0])
 	return names, nil

@@ -18,7 +18,7 @@ const allDocsIndex = `{"ddoc":null,"name":"_all_docs","type":"special","def":{"f
 func TestIndexesStandInDesignDocumentsAsCouchDBHasThem(t *testing.T) {
 	t.Parallel()
 	g := newDesignGate(t)
-	make := func(body, want string) string {
+	create := func(body, want string) string {
 		t.Helper()
 		w := g.as("admin", http.MethodPost, "/notes/_index", body)
 		require.Equal(t, http.StatusOK, w.Code, "%s: %s", body, w.Body)
@@ -28,23 +28,23 @@ func TestIndexesStandInDesignDocumentsAsCouchDBHasThem(t *testing.T) {
 	list := func() string { return g.as("admin", http.MethodGet, "/notes/_index", "").Body.String() }
 	require.Equal(t, `{"total_rows":1,"indexes":[`+allDocsIndex+"]}\n", list())
 	body := `{"index":{"fields":["foo",{"b.c":"asc"}],"partial_filter_selector":{"type":"x"}},"ddoc":"d","name":"n","type":"json","w":2,"partitioned":false}`
-	make(body, `{"result":"created","id":"_design/d","name":"n"}`)
-	make(body, `{"result":"exists","id":"_design/d","name":"n"}`)
+	create(body, `{"result":"created","id":"_design/d","name":"n"}`)
+	create(body, `{"result":"exists","id":"_design/d","name":"n"}`)
 	doc := g.as("admin", http.MethodGet, "/notes/_design/d", "").Body.String()
 	require.Contains(t, doc, `"_rev":"1-`)
 	require.Contains(t, doc, `"language":"query","views":{"n":{"map":{"fields":{"foo":"asc","b.c":"asc"},"partial_filter_selector":{"type":{"$eq":"x"}}},"reduce":"_count",`+
 		`"options":{"def":{"fields":["foo",{"b.c":"asc"}],"partial_filter_selector":{"type":"x"}}}}}}`)
-	make(`{"index":{"fields":[{"a":"desc"}]},"ddoc":"_design/d","name":"m"}`, `"created","id":"_design/d","name":"m"`)
+	create(`{"index":{"fields":[{"a":"desc"}]},"ddoc":"_design/d","name":"m"}`, `"created","id":"_design/d","name":"m"`)
 	require.Equal(t, `{"total_rows":3,"indexes":[`+allDocsIndex+`,`+"\n"+
 		`{"ddoc":"_design/d","name":"m","type":"json","partitioned":false,"def":{"fields":[{"a":"desc"}]}},`+"\n"+
 		`{"ddoc":"_design/d","name":"n","type":"json","partitioned":false,"def":{"fields":[{"foo":"asc"},{"b.c":"asc"}],"partial_filter_selector":{"type":{"$eq":"x"}}}}]}`+"\n", list())
 	require.Contains(t, g.as("admin", http.MethodGet, "/notes/_index?skip=1&limit=1", "").Body.String(), `{"total_rows":3,"indexes":[{"ddoc":"_design/d","name":"m"`)
 	// The names that are not given follow from the definition.
-	first := make(`{"index":{"fields":["x"]}}`, `"created"`)
-	require.Equal(t, strings.Replace(first, "created", "exists", 1), make(`{"index":{"fields":[{"x":"asc"}]},"type":"json"}`, "exists")[:len(first)-1])
-	require.NotContains(t, make(`{"index":{"fields":["x"]},"name":"other"}`, `"created"`), first[28:60])
+	first := create(`{"index":{"fields":["x"]}}`, `"created"`)
+	require.Equal(t, strings.Replace(first, "created", "exists", 1), create(`{"index":{"fields":[{"x":"asc"}]},"type":"json"}`, "exists")[:len(first)-1])
+	require.NotContains(t, create(`{"index":{"fields":["x"]},"name":"other"}`, `"created"`), first[28:60])
 	// Another definition under the same name takes its place.
-	make(`{"index":{"fields":["z"]},"ddoc":"d","name":"m"}`, "created")
+	create(`{"index":{"fields":["z"]},"ddoc":"d","name":"m"}`, "created")
 	require.Contains(t, list(), `"name":"m","type":"json","partitioned":false,"def":{"fields":[{"z":"asc"}]}`)
 	w := g.as("admin", http.MethodDelete, "/notes/_index/d/json/m", "", "Content-Type", "application/json")
 	require.Equal(t, "{\"ok\":true}\n", w.Body.String())
