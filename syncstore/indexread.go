@@ -3,8 +3,6 @@ package syncstore
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -36,19 +34,9 @@ type IndexRange struct {
 	// Low and High bound the rows, whatever the direction.
 	Low, High IndexBound
 	Reverse   bool
+	Dense     bool // ends a scan with ErrSparse when the viewer turns out to see few of the rows
 	// After, if not nil, is IndexEntry.At of the row to go on behind.
 	After []byte
-	// Dense ends a scan with ErrSparse when the viewer turns out to see few of the rows.
-	Dense bool
-}
-
-// ErrSparse says that a viewer sees so few of the rows of an index that it costs less to look at
-// the documents of the viewer's channels.
-var ErrSparse = errors.New("the viewer sees few of the rows")
-
-// IndexPlace is the IndexEntry.At of a document's row, the n-th one from 0.
-func IndexPlace(sort []byte, id string, n int) []byte {
-	return binary.BigEndian.AppendUint32(appendTerminated(bytes.Clone(sort), id), uint32(n))
 }
 
 // IndexView is an index in a snapshot, as far as a viewer may see it.

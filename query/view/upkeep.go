@@ -100,10 +100,8 @@ func (v *Views) Cleanup(ctx context.Context, c *syncstore.Collection) error {
 		for _, id := range indexesOf(d) {
 			named[id] = true
 		}
-		for id := range v.mango.StoredIndexes(c, d) {
-			named[id] = true
-		}
 	}
+	v.nameMango(c, docs, named)
 	for _, id := range stored {
 		if named[id] {
 			continue
@@ -172,13 +170,7 @@ func (v *Views) keepUp(ctx context.Context, c *syncstore.Collection, before upke
 	}
 	for _, doc := range docs {
 		d, err := design.Parse(doc)
-		if err != nil {
-			continue
-		}
-		for id, m := range v.mango.StoredIndexes(c, d) {
-			c.Index(id).Start(m, now.seqs)
-		}
-		if d.Language != design.JavaScript {
+		if err != nil || d.Language != design.JavaScript {
 			continue
 		}
 		for name := range d.Views {
@@ -187,5 +179,6 @@ func (v *Views) keepUp(ctx context.Context, c *syncstore.Collection, before upke
 			}
 		}
 	}
+	v.keepUpMango(c, docs, now.seqs)
 	return now
 }

@@ -35,9 +35,6 @@ func New(functions *design.Functions, logger *zap.Logger) *Views {
 	return &Views{functions: functions, collation: query.NewCollation(), logger: logger, mango: mango.New(logger)}
 }
 
-// Mango answers queries by selectors, whose indexes are looked after as those of views are.
-func (v *Views) Mango() *mango.Mango { return v.mango }
-
 // View is a view of a collection.
 type View struct {
 	views      *Views
