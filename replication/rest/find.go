@@ -5,19 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/caddysync/caddy-sync/query/mango"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
-)
-
-const (
-	// findDocuments is how many of the documents that a user sees a query of theirs may look at, and
-	// findTime how long it may work. Both are far above what an app asks for while somebody
-	// waits, and keep a stranger's queries from taking the server. Administrators have no limit.
-	findDocuments = 100_000
-	findTime      = 10 * time.Second
 )
 
 // find answers POST /{keyspace}/_find. To a user it is as if there were no documents but those that
@@ -104,7 +95,8 @@ func (a *findAnswer) run(q *mango.Query) error {
 	a.out.keep(append(a.out.held(), `{"docs":[`...))
 	var limits mango.Limits
 	if !a.rq.principal.Admin {
-		limits = a.out.h.Views.Mango().UserLimits(findDocuments, findTime)
+		l := a.out.h.policy(a.rq).Limits
+		limits = a.out.h.Views.Mango().UserLimits(l.FindDocuments, l.FindTime)
 	}
 	answer, err := q.Run(a.rq.r.Context(), limits, a.document)
 	if err != nil {

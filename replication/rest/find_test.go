@@ -230,3 +230,48 @@ func TestFindShowsConflictsIfTheyAreAskedFor(t *testing.T) {
 	f := g.find("admin", `{"selector":{"of":"1-a"}}`)
 	require.Empty(t, f.Docs, "the winner alone is asked")
 }
+
+// What a user may ask for is bounded by what they see, and tells of nothing else.
+func TestQueriesOfUsersMayCostSoMuch(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, withLimits(Limits{FindDocuments: 6}))
+	g.characters()
+	for i := range 10 {
+		g.store(fmt.Sprintf("secret%d", i), "", "secret")
+	}
+	g.index(`{"index":{"fields":["text"]}}`)
+	require.Len(t, g.find("alice", `{"selector":{}}`).Docs, 6)
+	require.Len(t, g.find("admin", `{"selector":{}}`).Docs, 16, "administrators have no limit")
+	g.store("one-more", "", "!")
+	for _, selector := range []string{`{"text":{"$exists":true}}`, `{}`} {
+		w := g.as("alice", http.MethodPost, "/notes/_find", `{"selector":`+selector+`}`)
+		if selector != `{}` {
+			require.Equal(t, http.StatusOK, w.Code, "the index has one of theirs")
+			continue
+		}
+		require.Equal(t, http.StatusBadRequest, w.Code)
+		require.Equal(t, `{"error":"query_too_expensive","reason":"The query looked at 6 documents and found 6 of 25, which is as much as it may cost. `+
+			`Ask for a smaller limit, or for fields that have an index."}`+"\n", w.Body.String())
+	}
+}
+
+// The upkeep of views keeps the indexes of fields, and drops those that stand in no design document
+// any more.
+func TestViewCleanupKeepsIndexesOfFields(t *testing.T) {
+	t.Parallel()
+	g := newDesignGate(t)
+	g.characters()
+	stored := func() int {
+		w := g.as("admin", http.MethodPost, "/notes/_view_cleanup", "{}")
+		require.Equal(t, http.StatusAccepted, w.Code)
+		ids, err := g.db.Default().StoredIndexes(t.Context())
+		require.NoError(t, err)
+		return len(ids)
+	}
+	g.index(`{"index":{"fields":["debut"]},"ddoc":"d","name":"debut"}`)
+	require.Equal(t, "mario", func() string { f := g.find("alice", `{"selector":{"debut":1981}}`); return f.ids() }())
+	require.Equal(t, 1, stored())
+	w := g.as("admin", http.MethodDelete, "/notes/_index/d/json/debut", "", "Content-Type", "application/json")
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Zero(t, stored())
+}
