@@ -224,5 +224,5 @@ func (q *Query) why() string {
 	case q.question.only != nil:
 		return "The index is that of the bookmark."
 	}
-	return "The index covers the most fields of the selector, and of such indexes it has the fewest fields."
+	return "The index covers the most fields of the selector; of such indexes it begins with the most that have one value, and has the fewest fields."
 }

@@ -83,8 +83,9 @@ type planner struct {
 }
 
 // plan chooses an index as CouchDB does: that which covers the most of the selector, of these the
-// one with the fewest fields, and then by name. One rule is added: a selector that names IDs is
-// answered by these.
+// one with the fewest fields, and then by name. Two rules are added: a selector that names IDs is
+// answered by these; and of indexes that cover as much, that is taken which begins with more fields
+// that have one value, since the rest of it is bounded too then.
 func (m *Mango) plan(indexes []*Index, q *question) (*Plan, error) {
 	p := &planner{q: q, musts: q.selector.Musts(), keys: m.keysOf}
 	var usable, named []*Index
@@ -198,6 +199,7 @@ func (p *planner) compare(x, y *Index) int {
 	return cmp.Or(
 		cmp.Compare(p.last(x), p.last(y)),
 		-cmp.Compare(p.overlap(x), p.overlap(y)),
+		-cmp.Compare(p.exact(x), p.exact(y)),
 		cmp.Compare(len(x.Fields), len(y.Fields)),
 		x.compare(y),
 	)
@@ -227,11 +229,21 @@ func (p *planner) overlap(x *Index) int {
 	return len(x.Fields)
 }
 
+// exact is how many of an index's first fields have one value each.
+func (p *planner) exact(x *Index) int {
+	for n, f := range x.Fields {
+		if !p.constant(f.Path) {
+			return n
+		}
+	}
+	return len(x.Fields)
+}
+
 func (p *planner) worse(x, best *Index) string {
 	switch {
 	case p.last(x) != p.last(best):
 		return reasonType
-	case p.overlap(x) < p.overlap(best):
+	case p.overlap(x) < p.overlap(best), p.exact(x) < p.exact(best):
 		return reasonOverlap
 	case len(x.Fields) > len(best.Fields):
 		return reasonWide

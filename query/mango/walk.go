@@ -16,8 +16,9 @@ const (
 	// long a query works in one snapshot and one turn: a client that takes its time holds neither.
 	pieceBytes = 1 << 20
 	pieceTime  = 50 * time.Millisecond
-	// fewRows and manyRows are how many rows of an index are read at once, at first and then.
-	fewRows  = 64
+	// fewRows and manyRows bound how many rows of an index are read at once: at first as many as
+	// documents are wanted.
+	fewRows  = 16
 	manyRows = 500
 )
 
@@ -47,7 +48,8 @@ type walk struct {
 }
 
 func newWalk(q *Query, limits Limits) *walk {
-	w := &walk{q: q, limits: limits, skip: q.request.Skip, left: q.request.Limit, page: fewRows}
+	w := &walk{q: q, limits: limits, skip: q.request.Skip, left: q.request.Limit}
+	w.page = min(max(w.wanted(), fewRows), manyRows)
 	w.ranges = slices.Clone(q.plan.Ranges)
 	if q.plan.Descending {
 		slices.Reverse(w.ranges)
