@@ -30,7 +30,9 @@ func parseFields(text []byte) ([]Field, error) {
 		if len(fields) > 0 && f.Descending != fields[0].Descending {
 			return bad("unsupported_mixed_sort", "Sorts currently only support a single direction for all fields.")
 		}
-		fields = append(fields, f)
+		if fields = append(fields, f); len(fields) > maxFields {
+			return bad("invalid_sort_json", "At most %d fields are allowed.", maxFields)
+		}
 		return nil
 	})
 	return fields, err

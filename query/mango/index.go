@@ -30,7 +30,7 @@ const (
 // allDocs is the name of the index that is always there.
 const allDocs = "_all_docs"
 
-// maxFields is how many fields an index may have.
+// maxFields is how many fields an index or a sort may have.
 const maxFields = 64
 
 // Index is an index that can answer queries.

@@ -115,7 +115,7 @@ func (a *findAnswer) run(q *mango.Query) error {
 }
 
 // appendStats appends what the query cost. Keys and documents that who asks may not see are not among
-// those that are counted.
+// those that are counted. The time is what the client can measure too.
 func appendStats(b []byte, s *mango.Stats) []byte {
 	b = strconv.AppendInt(append(b, ",\n\"execution_stats\":{\"total_keys_examined\":"...), int64(s.Keys), 10)
 	b = strconv.AppendInt(append(b, `,"total_docs_examined":`...), int64(s.Documents), 10)

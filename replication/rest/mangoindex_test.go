@@ -85,7 +85,7 @@ func TestIndexesThatMeanNothingAreRefused(t *testing.T) {
 		{"_index", `{"index":[]}`, "invalid_index"},
 		{"_index", `{"index":{"fields":[]}}`, "invalid_index"},
 		{"_index", `{"index":{"fields":["a","a"]}}`, "invalid_index"},
-		{"_index", `{"index":{"fields":[` + strings.Join(many, ",") + `]}}`, "invalid_index"},
+		{"_index", `{"index":{"fields":[` + strings.Join(many, ",") + `]}}`, "invalid_sort_json"},
 		{"_index", `{"index":{"fields":"a"}}`, "invalid_sort_json"},
 		{"_index", `{"index":{"fields":[{"a":"asc"},{"b":"desc"}]}}`, "unsupported_mixed_sort"},
 		{"_index", `{"index":{"fields":["a."]}}`, "invalid_field_name"},
