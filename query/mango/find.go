@@ -67,8 +67,14 @@ func (q *Query) update(ctx context.Context) error {
 	if x.Special() || q.request.Stale {
 		return nil
 	}
-	until := q.collection.Info().Seq
-	if err := q.collection.Index(x.id).Update(ctx, q.mango.mapper(q.collection, x), until); err != nil {
+	index, until := q.collection.Index(x.id), q.collection.Info().Seq
+	if covered, _, err := index.Covers(ctx); err != nil || covered >= until {
+		return err
+	}
+	if q.mango.Building != nil {
+		q.mango.Building(ctx, q.collection, index, x.Design)
+	}
+	if err := index.Update(ctx, q.mango.mapper(q.collection, x), until); err != nil {
 		return fmt.Errorf("building the index %s of %s: %w", x.Name, x.Design, err)
 	}
 	return nil

@@ -1,7 +1,10 @@
 package mango
 
 import (
+	"context"
+
 	"github.com/caddysync/caddy-sync/query"
+	"github.com/caddysync/caddy-sync/syncstore"
 	"go.uber.org/zap"
 )
 
@@ -10,7 +13,11 @@ type Mango struct {
 	collation *query.Collation
 	logger    *zap.Logger
 	catalog   catalog
-	turns     turns
+	// Building, if not nil, is told of an index that a query waits for, and of the design
+	// document that it stands in.
+	Building func(ctx context.Context, c *syncstore.Collection, index *syncstore.Index, design string)
+
+	turns turns
 	// alwaysOwn, in tests, never asks an index for a viewer.
 	alwaysOwn bool
 }

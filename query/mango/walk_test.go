@@ -106,6 +106,21 @@ func TestAQueryMayCostSoMuch(t *testing.T) {
 	}
 }
 
+// Who looks after indexes is told of those that a query waits for, and of no others.
+func TestABuildingIsTold(t *testing.T) {
+	t.Parallel()
+	m := newMangoModel(t)
+	m.fill(t, "a", 3)
+	var told []string
+	m.mango.Building = func(_ context.Context, _ *syncstore.Collection, _ *syncstore.Index, design string) {
+		told = append(told, design)
+	}
+	for _, text := range []string{`{"selector":{"a":1}}`, `{"selector":{"a":2}}`, `{"selector":{"b":1},"update":false}`, `{"selector":{}}`} {
+		m.run(t, text, nil)
+	}
+	require.Equal(t, []string{"_design/a"}, told)
+}
+
 func TestAQueryEndsWithItsClient(t *testing.T) {
 	t.Parallel()
 	m := newMangoModel(t)
