@@ -129,13 +129,15 @@ func (s *Session) parseSameSite(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// parse reads how much clients may send:
+// parse reads how much clients may send, and their queries cost:
 //
 //	limits {
 //	    document <size>
 //	    attachment <size>
 //	    request <size>
 //	    bulk_docs <n>
+//	    find_documents <n>
+//	    find_time <duration>
 //	}
 func (l *Limits) parse(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
@@ -151,6 +153,10 @@ func (l *Limits) parse(d *caddyfile.Dispenser) error {
 			return size(&l.Request)
 		case "bulk_docs":
 			return number(&l.BulkDocs)
+		case "find_documents":
+			return number(&l.FindDocuments)
+		case "find_time":
+			return duration(&l.FindTime)
 		}
 		return nil
 	})

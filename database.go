@@ -110,7 +110,7 @@ type Session struct {
 	UntilTokenExpiry bool `json:"until_token_expiry,omitempty"`
 }
 
-// Limits bound what clients send to a database. Sizes are in bytes.
+// Limits bound what clients send to a database, and what their queries cost. Sizes are in bytes.
 type Limits struct {
 	// The largest document, without its attachments. Default: 20 MiB.
 	Document int64 `json:"document,omitempty"`
@@ -123,6 +123,13 @@ type Limits struct {
 
 	// How many documents one _bulk_docs or _bulk_get may have. Default: 10000.
 	BulkDocs int `json:"bulk_docs,omitempty"`
+
+	// How many of the documents that a user sees a _find of theirs may look at. Default: 100000.
+	FindDocuments int `json:"find_documents,omitempty"`
+
+	// How long it may work; waiting for an index, or for a client that reads slowly, does not
+	// count. Default: 10s.
+	FindTime caddy.Duration `json:"find_time,omitempty"`
 }
 
 // maxDocument is the largest `limits document`: what a store reserves for one.
@@ -149,7 +156,7 @@ func (d *Database) check(name string) error {
 		}
 	}
 	if l := d.Limits; l != nil {
-		if l.Document < 0 || l.Attachment < 0 || l.Request < 0 || l.BulkDocs < 0 {
+		if l.Document < 0 || l.Attachment < 0 || l.Request < 0 || l.BulkDocs < 0 || l.FindDocuments < 0 || l.FindTime < 0 {
 			return fmt.Errorf("database %s: a limit is negative", name)
 		}
 		if l.Document > maxDocument {
@@ -194,5 +201,6 @@ func (d *Database) limits() rest.Limits {
 	return rest.Limits{
 		Document: d.Limits.Document, Attachment: d.Limits.Attachment,
 		Request: d.Limits.Request, BulkDocs: d.Limits.BulkDocs,
+		FindDocuments: d.Limits.FindDocuments, FindTime: time.Duration(d.Limits.FindTime),
 	}
 }

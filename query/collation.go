@@ -174,10 +174,17 @@ func plainAt(text []byte, i int) bool {
 	return i >= len(text) || text[i] < utf8.RuneSelf && weights[text[i]] != 0
 }
 
-// compareBytes is the order of document IDs: strings by their bytes, all else as usual.
+// compareBytes is the order of document IDs: strings by their bytes, and above all else, as
+// CouchDB compares them.
 func (c *Collation) compareBytes(a, b value) int {
-	if kindOf(a) == kindString && kindOf(b) == kindString {
+	first, second := kindOf(a) == kindString, kindOf(b) == kindString
+	switch {
+	case first && second:
 		return bytes.Compare(a.text(), b.text())
+	case first:
+		return 1
+	case second:
+		return -1
 	}
 	return c.compare(a, b)
 }

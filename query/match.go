@@ -60,11 +60,16 @@ func (m *matcher) find(doc *Document) {
 		}
 		wanted--
 	}
+	m.findIn(doc.Body, wanted)
+}
+
+// findIn looks up those members that are still wanted in an object.
+func (m *matcher) findIn(object []byte, wanted int) {
 	if wanted == 0 {
 		return
 	}
-	m.spend(len(doc.Body))
-	body := value(bytes.TrimSpace(doc.Body))
+	m.spend(len(object))
+	body := value(bytes.TrimSpace(object))
 	for name, member := range body.members {
 		if i := m.top(name.text()); i >= 0 && m.tops[i] == nil {
 			m.tops[i] = member
@@ -140,6 +145,9 @@ type field struct {
 	// atTop: the path goes on from the matcher's member top, not from the element.
 	atTop bool
 	top   int
+	// operator and arg are what the condition was written as, negated or not.
+	operator string
+	arg      value
 }
 
 func (f *field) match(m *matcher, v value) bool {

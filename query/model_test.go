@@ -209,8 +209,13 @@ func (e *naive) test(operator string, arg, v any, byBytes bool) bool {
 	order := func() int {
 		a, isString := v.(string)
 		b, both := arg.(string)
-		if byBytes && isString && both {
+		switch {
+		case byBytes && isString && both:
 			return strings.Compare(a, b)
+		case byBytes && isString != both && isString:
+			return 1
+		case byBytes && isString != both:
+			return -1
 		}
 		return e.compare(v, arg)
 	}

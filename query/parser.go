@@ -122,7 +122,7 @@ func (p *parser) operator(name string, arg value, path []string, at place) (node
 		if err != nil {
 			return nil, err
 		}
-		return p.field(nested(name, inner), path, at)
+		return p.field(nested(name, inner), condition{name, arg}, path, at)
 	}
 	return p.leaf(name, arg, path, at)
 }
@@ -176,7 +176,7 @@ func (p *parser) leaf(name string, arg value, path []string, at place) (node, er
 		}
 		// Negated, it is the opposite question, also where the field is missing.
 		want = want != at.negated
-		f, err := p.field(constantTest(want), path, place{where: at.where, root: at.root})
+		f, err := p.field(constantTest(want), condition{name, arg}, path, place{where: at.where, root: at.root})
 		if err != nil {
 			return nil, err
 		}
@@ -187,7 +187,13 @@ func (p *parser) leaf(name string, arg value, path []string, at place) (node, er
 	if err != nil {
 		return nil, err
 	}
-	return p.field(test, path, at)
+	return p.field(test, condition{name, arg}, path, at)
+}
+
+// condition is how a condition was written.
+type condition struct {
+	operator string
+	arg      value
 }
 
 // count counts conditions and objects of them.
@@ -199,8 +205,8 @@ func (p *parser) count() error {
 }
 
 // field makes the condition of a field of a test.
-func (p *parser) field(t test, path []string, at place) (*field, error) {
-	f := &field{test: t, path: path, negated: at.negated}
+func (p *parser) field(t test, c condition, path []string, at place) (*field, error) {
+	f := &field{test: t, path: path, negated: at.negated, operator: c.operator, arg: c.arg}
 	if !at.root {
 		return f, nil
 	}

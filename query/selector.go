@@ -1,5 +1,6 @@
-// Package query asks for documents on the server. So far it has Mango's selectors, by
-// CouchDB's rules (https://docs.couchdb.org/en/stable/ddocs/mango.html#selectors).
+// Package query has what asking for documents on the server is made of: Mango's selectors, by
+// CouchDB's rules (https://docs.couchdb.org/en/stable/ddocs/mango.html#selectors), and the
+// order of JSON values.
 //
 // Documents and selectors are read as the bytes they are stored as, so that a number of
 // many digits is compared as what it is (DECISIONS 26). Where CouchDB 3.5 fails or

@@ -94,7 +94,9 @@ func TestOperatorsMatchAsInCouchDB(t *testing.T) {
 		{`{"a":{"$elemMatch":{"$not":{"b":1}}}}`, []string{`{"a":[{}]}`, `{"a":[{"b":2}]}`}, []string{`{"a":[{"b":1}]}`}},
 		{`{"a":{"$elemMatch":{"$nor":[1,2]}}}`, []string{`{"a":[1,3]}`}, []string{`{"a":[1,2]}`}},
 		{`{"_id":"the-id"}`, []string{`{}`}, nil},
-		{`{"_id":{"$lt":"tHe"}}`, nil, []string{`{}`}}, // by bytes; by letters it would be less
+		{`{"_id":{"$lt":"tHe"}}`, nil, []string{`{}`}},             // by bytes; by letters it would be less
+		{`{"_id":{"$gt":{"a":1},"$gte":[]}}`, []string{`{}`}, nil}, // an ID is above all that is no string, as in CouchDB
+		{`{"_id":{"$lte":{}}}`, nil, []string{`{}`}},
 		{`{"_id":{"$in":["The-id","the-id"]}}`, []string{`{}`}, nil},
 		{`{"_rev":{"$regex":"^3-"}}`, []string{`{}`}, nil},
 		{`{"_deleted":{"$exists":true}}`, nil, []string{`{}`}},

@@ -34,6 +34,7 @@ type IndexRange struct {
 	// Low and High bound the rows, whatever the direction.
 	Low, High IndexBound
 	Reverse   bool
+	Dense     bool // ends a scan with ErrSparse when the viewer turns out to see few of the rows
 	// After, if not nil, is IndexEntry.At of the row to go on behind.
 	After []byte
 	// floor and ceiling are places that bound the rows too, nil for none. The ceiling is not one
@@ -89,15 +90,20 @@ func (v *IndexView) Scan(in IndexRange, fn func(*IndexEntry) (bool, error)) erro
 		return nil
 	}
 	var waiting []*IndexEntry
+	shown, looked := 0, 0
 	flush := func() (more bool, err error) {
 		seen, err := v.visible(waiting)
 		for n := 0; n < len(waiting) && err == nil; n++ {
 			if !seen[n] {
 				continue
 			}
+			shown++
 			if more, err := fn(waiting[n]); err != nil || !more {
 				return false, err
 			}
+		}
+		if looked += len(waiting); in.Dense && err == nil && looked >= sparseAfter && v.sight.sparse(shown, looked) {
+			return false, ErrSparse
 		}
 		waiting = waiting[:0]
 		return true, err

@@ -37,6 +37,8 @@ type mixed struct {
 	devices []*device.Device
 	script  *harness.Node
 	told    int // lines to the script
+	past    []past
+	refused []refusal
 	edits   int
 	done    mixedCounts
 }
@@ -314,6 +316,8 @@ func (m *mixed) start(who int) (wait func()) {
 		m.t.Helper()
 
 		err := r.Wait()
+		m.past = append(m.past, past{m.devices[who].Version(), r.Messages()})
+
 		if !cut {
 			require.NoError(m.t, err, m.devices[who].Version())
 		}
@@ -327,6 +331,10 @@ func (m *mixed) start(who int) (wait func()) {
 			// revision in the place of one (blip.md 3.7) is told 404 of one that was overtaken by a
 			// branch that it does not know yet, and gets what overtook it by a row of its own.
 			overtaken := failure.Code == 404 && direction != "push" && m.devices[who].Version() == device.V28
+			if direction == "push" {
+				m.refused = append(m.refused, refusal{who, id})
+			}
+
 			require.True(m.t, failure.Code == 409 || overtaken, "%s: %s: %v", m.devices[who].Version(), id, failure)
 		}
 	}
@@ -363,6 +371,7 @@ func (m *mixed) config() device.Config {
 // settle replicates in random order until nobody has anything new.
 func (m *mixed) settle() {
 	m.t.Helper()
+	m.saveAgain()
 
 	quiet := 0
 
@@ -375,7 +384,7 @@ func (m *mixed) settle() {
 			if who == m.pouch() {
 				written = event[struct{ Written int }](m.t, m.script, m.tell("sync")).Written
 			} else {
-				m.devices[who].Sync(m.config())
+				m.past = append(m.past, past{m.devices[who].Version(), m.devices[who].Sync(m.config()).Messages()})
 			}
 		}
 
@@ -389,6 +398,26 @@ func (m *mixed) settle() {
 	}
 
 	require.FailNow(m.t, "the clients do not come to rest")
+}
+
+// refusal is a document that a device could not push.
+type refusal struct {
+	who int
+	id  string
+}
+
+// saveAgain is what an app does that is told that a document was refused by a replication that
+// only pushes: Couchbase Lite does not push it again by itself, not even when a pull has shown
+// that the server's revision is one of its own, whose acknowledgement was lost (blip.md 3.9).
+func (m *mixed) saveAgain() {
+	m.t.Helper()
+
+	for _, r := range m.refused {
+		m.edits++
+		m.apply(r.who, []mixedEdit{{ID: r.id, What: "change", N: m.edits}})
+	}
+
+	m.refused = nil
 }
 
 func (m *mixed) sequence() string {

@@ -55,6 +55,7 @@ func (m *mixed) judge() {
 	}
 
 	if n := len(differences); n > 0 {
+		m.said(differences[0])
 		require.FailNow(m.t, fmt.Sprintf("%d differences", n), strings.Join(differences[:min(n, differencesShown)], "\n"))
 	}
 }
@@ -222,4 +223,22 @@ func (h held) canonical() held {
 func (h held) String() string {
 	return fmt.Sprintf("%s deleted %v %s attachments %v conflicts %v leaves %v",
 		h.Rev, h.Deleted, h.Body, h.Attachments, h.Conflicts, h.Leaves)
+}
+
+// past is a replication of a device that is over.
+type past struct {
+	version  device.Version
+	messages []device.Message
+}
+
+// said logs all that devices and the server said of the document that a difference begins with.
+func (m *mixed) said(difference string) {
+	m.t.Helper()
+
+	id, _, _ := strings.Cut(difference, ":")
+	for n, p := range m.past {
+		for _, line := range device.About(p.messages, id) {
+			m.t.Logf("%d %s %s", n, p.version, line[:min(len(line), 400)])
+		}
+	}
 }

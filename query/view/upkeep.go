@@ -101,6 +101,7 @@ func (v *Views) Cleanup(ctx context.Context, c *syncstore.Collection) error {
 			named[id] = true
 		}
 	}
+	v.nameMango(c, docs, named)
 	for _, id := range stored {
 		if named[id] {
 			continue
@@ -180,5 +181,6 @@ func (v *Views) keepUp(ctx context.Context, c *syncstore.Collection, before upke
 			}
 		}
 	}
+	v.keepUpMango(c, docs, now.seqs)
 	return now
 }

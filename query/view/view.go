@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddysync/caddy-sync/query"
 	"github.com/caddysync/caddy-sync/query/design"
+	"github.com/caddysync/caddy-sync/query/mango"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"go.uber.org/zap"
 )
@@ -23,6 +24,7 @@ type Views struct {
 	collation *query.Collation
 	logger    *zap.Logger
 	tasks     tasks
+	mango     *mango.Mango
 }
 
 // New returns a place to open views. A nil logger drops what functions say and do wrong.
@@ -30,7 +32,7 @@ func New(functions *design.Functions, logger *zap.Logger) *Views {
 	if logger == nil {
 		logger = zap.NewNop()
 	}
-	return &Views{functions: functions, collation: query.NewCollation(), logger: logger}
+	return &Views{functions: functions, collation: query.NewCollation(), logger: logger, mango: mango.New(logger)}
 }
 
 // View is a view of a collection.

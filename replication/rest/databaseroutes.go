@@ -16,6 +16,9 @@ func routeDatabase(path string) target {
 	if name[0] != '_' {
 		return routeDocument(kindDocument, name, rest, deeper)
 	}
+	if to, ok := routeMango(name, rest); ok {
+		return to
+	}
 	if !deeper || rest == "" {
 		if k, ok := databaseEndpoint(name); ok {
 			return target{kind: k}

@@ -75,7 +75,7 @@ func TestDocumentIDs(t *testing.T) {
 		put("control character", "/notes/a%00b"),
 		put("not UTF-8", "/notes/a%ffb"),
 		{name: "unknown endpoint", path: "/notes/_nothing", status: 404},
-		{name: "unknown endpoint", method: http.MethodPost, path: "/notes/_find", body: `{}`, status: 404},
+		{name: "unknown endpoint", method: http.MethodPost, path: "/notes/_nothing", body: `{}`, status: 404},
 		{name: "attachment of a local", path: "/notes/_local/x/y", status: 400, has: []string{"_local documents do not accept attachments."}},
 	})
 }

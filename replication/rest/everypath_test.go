@@ -183,6 +183,15 @@ func readPaths() []readPath {
 	}, readPath{
 		name: "linked documents of a view", path: "_design/paths/_view/links?include_docs=true", has: "body", list: true,
 	}, readPath{
+		name: "_find", method: http.MethodPost, path: "_find", body: `{"selector":{"channels":{"$exists":true},"_id":{"$gte":"ID"}}}`, has: "body", list: true,
+	}, readPath{
+		name: "_find by ID", method: http.MethodPost, path: "_find", body: `{"selector":{"_id":"ID"},"execution_stats":true,"conflicts":true}`, has: "body", list: true,
+	}, readPath{
+		name: "_find by an index", method: http.MethodPost, path: "_find", body: `{"selector":{"text":"body-of-ID"},"fields":["text"]}`, has: "body", list: true,
+	}, readPath{
+		name: "_find in order", method: http.MethodPost, path: "_find", body: `{"selector":{"text":{"$gt":null}},"sort":[{"text":"desc"}],"fields":["_id"]}`, has: "id",
+		list: true,
+	}, readPath{
 		name: "_changes by a selector", method: http.MethodPost, path: "_changes?filter=_selector&include_docs=true",
 		body: `{"selector":{"text":"body-of-ID"}}`, has: "body", list: true,
 	})
@@ -252,6 +261,8 @@ func (g *gate) giveViews() {
 	// In one line, as tests that read feeds line by line want documents.
 	w := g.as("admin", http.MethodPut, "/notes/_design/paths", strings.NewReplacer("\n", "", "\t", "").Replace(body))
 	require.Equal(g.t, http.StatusCreated, w.Code, w.Body)
+	w = g.as("admin", http.MethodPost, "/notes/_index", `{"index":{"fields":["text"]},"ddoc":"find","name":"text"}`)
+	require.Equal(g.t, http.StatusOK, w.Code, w.Body)
 }
 
 // try takes a path to a document; the answer has the ID and the revision by their words.

@@ -88,6 +88,11 @@ type Limits struct {
 	Attachment int64 // one attachment, decoded; 100 MiB
 	Request    int64 // a whole body, before and after decompression; 256 MiB
 	BulkDocs   int   // documents in one _bulk_docs or _bulk_get; 10000
+	// FindDocuments is how many of the documents that a user sees a query of theirs may look at, and
+	// FindTime how long it may work; 100000 and 10 s. Both are far above what an app asks for while
+	// somebody waits, and keep a stranger's queries from taking the server. Administrators have no limit.
+	FindDocuments int
+	FindTime      time.Duration
 }
 
 func (l Limits) withDefaults() Limits {
@@ -102,6 +107,12 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.BulkDocs <= 0 {
 		l.BulkDocs = 10000
+	}
+	if l.FindDocuments <= 0 {
+		l.FindDocuments = 100_000
+	}
+	if l.FindTime <= 0 {
+		l.FindTime = 10 * time.Second
 	}
 	return l
 }

@@ -348,6 +348,13 @@ func (m *leakModel) ask(user string) {
 		{http.MethodGet, "_design/paths/_view/all?startkey=" + url.QueryEscape(`"`+doc.id+`"`) + "&skip=1", ""},
 		{http.MethodGet, "_design/paths/_view/count?group=true", ""},
 		{http.MethodGet, "_design/paths/_view/hidden", ""},
+		{http.MethodPost, "_find", `{"selector":{},"conflicts":true,"execution_stats":true}`},
+		{http.MethodPost, "_find", `{"selector":{"_id":{"$in":` + string(quotedList(all)) + `}},"sort":[{"_id":"desc"}],"limit":3,"skip":1}`},
+		{http.MethodPost, "_find", `{"selector":{"text":{"$gt":null}},"sort":["text"],"limit":4,"execution_stats":true}`},
+		{http.MethodPost, "_find", `{"selector":{"text":{"$regex":"^ver"}},"fields":["text","_attachments","_rev"],"update":false}`},
+		{http.MethodPost, "_find", `{"selector":{"_attachments":{"att":{"length":{"$gt":0}}},"text":{"$exists":true}},"use_index":"find/text"}`},
+		{http.MethodPost, "_explain", `{"selector":{"text":{"$gt":null},"_id":"` + doc.id + `"}}`},
+		{http.MethodGet, "_index", ""},
 		{http.MethodGet, "", ""},
 	} {
 		if m.random.IntN(3) > 0 {
@@ -364,12 +371,31 @@ func (m *leakModel) ask(user string) {
 		}
 		m.sent(user, text.String(), named)
 	}
+	m.askForAll(user)
 	w := m.as(user, http.MethodGet, "/notes/"+doc.id, "")
 	want := http.StatusNotFound
 	if v := doc.winner(); v != nil && !v.deleted && meets(v.channels, m.has(user)) {
 		want = http.StatusOK
 	}
 	require.Equal(m.t, want, w.Code, "%s reads %s", user, doc.id)
+}
+
+// askForAll has a user find all documents, by their IDs and by an index: it is those that they
+// see, and no others are counted.
+func (m *leakModel) askForAll(user string) {
+	m.t.Helper()
+	has := m.has(user)
+	seen := 0
+	for _, doc := range m.docs {
+		if v := doc.winner(); v != nil && !v.deleted && meets(v.channels, has) {
+			seen++
+		}
+	}
+	for _, selector := range []string{`{"text":{"$exists":true}}`, `{"_id":{"$gt":null}}`} {
+		f := m.find(user, `{"limit":1000,"execution_stats":true,"selector":`+selector+`}`)
+		require.Len(m.t, f.Docs, seen, "%s: %s", user, selector)
+		require.Equal(m.t, [3]int{seen, seen, seen}, [3]int{f.Stats.Keys, f.Stats.Docs, f.Stats.Results}, "%s: %s", user, selector)
+	}
 }
 
 // come has a user's device come and take some pages.

@@ -69,6 +69,11 @@ const (
 	kindView
 	kindViewQueries
 	kindDesignInfo
+	kindFind
+	kindExplainFind
+	kindIndexes
+	kindIndex
+	kindIndexBulkDelete
 	kindUnknown // an underscore name that is no endpoint
 	kinds
 )
@@ -103,7 +108,7 @@ type actions struct {
 // table says who answers what.
 func table(k kind) actions {
 	for _, concept := range [...]func(kind) (actions, bool){
-		documentActions, databaseActions, rootActions, managementActions, accessActions, designActions, maintenanceActions,
+		documentActions, databaseActions, rootActions, managementActions, accessActions, designActions, mangoActions, maintenanceActions,
 	} {
 		if a, ok := concept(k); ok {
 			return a

@@ -47,6 +47,7 @@ func run(ctx context.Context) error {
 		{"bulk", bulk},
 		{"attachments", attachments},
 		{"changes", changes},
+		{"queries", queries},
 		{"maintenance", maintenance},
 	} {
 		if err := part.do(ctx, stock); err != nil {

@@ -213,7 +213,7 @@ type past struct {
 func (m *mixed) tell(id string) {
 	had := make(map[*Device]string)
 	for i, p := range m.past {
-		lines := about(p.messages, id)
+		lines := About(p.messages, id)
 		if has := fmt.Sprintf("has %.200s", fmt.Sprintf("%+v", p.all[id])); has != had[p.device] || p.errors[id] != nil {
 			had[p.device] = has
 			lines = append(lines, fmt.Sprintf("%s, error %v", has, p.errors[id]))

@@ -17,7 +17,7 @@ import (
 type broken struct {
 	*Engine
 	// commit replaces the next commit.
-	commit atomic.Pointer[func(*badgerdb.Txn) error]
+	commit atomic.Pointer[func(*badgerdb.Txn, uint64) error]
 	// free is what the disk has left.
 	free atomic.Int64
 }
@@ -30,11 +30,11 @@ func openBroken(t *testing.T, o Options) *broken {
 	b.free.Store(1 << 40)
 	e, err := open(t.TempDir(), o, hooks{
 		free: func(string) (int64, error) { return b.free.Load(), nil },
-		commit: func(tx *badgerdb.Txn) error {
+		commit: func(tx *badgerdb.Txn, ts uint64) error {
 			if commit := b.commit.Swap(nil); commit != nil {
-				return (*commit)(tx)
+				return (*commit)(tx, ts)
 			}
-			return tx.Commit()
+			return commitAt(tx, ts)
 		},
 	})
 	require.NoError(t, err)
@@ -45,9 +45,9 @@ func openBroken(t *testing.T, o Options) *broken {
 
 // failNext makes the next commit fail, after what it wrote became visible or before.
 func (b *broken) failNext(visible bool) {
-	commit := func(tx *badgerdb.Txn) error {
+	commit := func(tx *badgerdb.Txn, ts uint64) error {
 		if visible {
-			if err := tx.Commit(); err != nil {
+			if err := commitAt(tx, ts); err != nil {
 				return err
 			}
 		}
@@ -87,6 +87,8 @@ func TestDecision32_AFailedCommitStopsUpdatesUntilRecover(t *testing.T) {
 		value, found := b.get(t, "before")
 		require.True(t, found, "reads go on")
 		require.Equal(t, "1", value)
+		_, found = b.get(t, "doubtful")
+		require.False(t, found, "what is in doubt is not seen")
 		require.Equal(t, uint64(1), b.Stats().Commits)
 
 		require.NoError(t, b.Recover(t.Context()))
@@ -106,9 +108,9 @@ func TestDecision32_AFailedCommitStopsUpdatesUntilRecover(t *testing.T) {
 func TestDecision32_AFailedSyncOfTheValueLogIsADoubtfulCommit(t *testing.T) {
 	t.Parallel()
 	b := openBroken(t, small(t))
-	commit := func(tx *badgerdb.Txn) error {
+	commit := func(tx *badgerdb.Txn, ts uint64) error {
 		b.current.Load().log.Errorf("Error while curlf sync: %v\n", errDisk)
-		return tx.Commit()
+		return commitAt(tx, ts)
 	}
 	b.commit.Store(&commit)
 	require.ErrorIs(t, b.put(t.Context(), "a", "1"), engine.ErrDoubtful)

@@ -63,15 +63,19 @@ var _ engine.Engine = (*Engine)(nil)
 type hooks struct {
 	// free returns how many bytes the directory's file system has left for us.
 	free func(path string) (int64, error)
-	// commit commits a transaction.
-	commit func(*badgerdb.Txn) error
+	// commit commits a transaction with a timestamp.
+	commit func(tx *badgerdb.Txn, ts uint64) error
 }
 
 // Open opens the store in the directory path, which is made if it is not there. It
 // fails with ErrInUse if the store is open elsewhere and with ErrKey if it has another
 // encryption key.
 func Open(path string, o Options) (*Engine, error) {
-	return open(path, o, hooks{free: freeBytes, commit: (*badgerdb.Txn).Commit})
+	return open(path, o, hooks{free: freeBytes, commit: commitAt})
+}
+
+func commitAt(tx *badgerdb.Txn, ts uint64) error {
+	return tx.CommitAt(ts, nil) //nolint:wrapcheck // Engine.commit does
 }
 
 func open(path string, o Options, h hooks) (*Engine, error) {
@@ -105,7 +109,7 @@ func (e *Engine) openHandle() (*handle, error) {
 		return nil, err
 	}
 	log := &logger{log: e.log}
-	db, err := badgerdb.Open(e.options.badgerOptions(e.path, log))
+	db, err := badgerdb.OpenManaged(e.options.badgerOptions(e.path, log))
 	if err == nil {
 		return newHandle(db, log), nil
 	}
@@ -140,7 +144,9 @@ func (e *Engine) View(ctx context.Context, fn func(engine.Reader) error) error {
 		return err
 	}
 	defer h.release()
-	tx := h.db.NewTransaction(false)
+	ts := h.snapshots.begin()
+	defer h.snapshots.end(ts)
+	tx := h.db.NewTransactionAt(ts, false)
 	defer tx.Discard()
 	return fn(&reader{ctx: ctx, tx: tx})
 }
@@ -159,7 +165,8 @@ func (e *Engine) Update(ctx context.Context, fn func(engine.Txn) error) error {
 		return err
 	}
 	defer h.release()
-	tx := &txn{reader: reader{ctx: ctx, tx: h.db.NewTransaction(true)}}
+	ts := h.snapshots.newest()
+	tx := &txn{reader: reader{ctx: ctx, tx: h.db.NewTransactionAt(ts, true)}}
 	defer tx.tx.Discard()
 	if err := fn(tx); err != nil {
 		return err
@@ -175,19 +182,21 @@ func (e *Engine) Update(ctx context.Context, fn func(engine.Txn) error) error {
 	if err := e.checkSpace(tx.size); err != nil {
 		return err
 	}
-	if err := e.commit(h, tx); err != nil {
+	if err := e.commit(h, tx, ts+1); err != nil {
 		return err
 	}
+	h.db.SetDiscardTs(h.snapshots.commit(ts + 1))
 	e.commits.Add(1)
 	e.watches.tell(tx.keys)
 	return nil
 }
 
-// commit commits a transaction. Whatever fails once Badger began to write leaves it open
-// whether the transaction is there (DECISIONS 32): Badger reports a failed sync of its
-// log after the entries became visible, and one of its value log only in a log line.
-func (e *Engine) commit(h *handle, tx *txn) error {
-	err := e.hooks.commit(tx.tx)
+// commit commits a transaction with the timestamp that comes next; one that was not written has
+// not used it up. Whatever fails once Badger began to write leaves it open whether the transaction
+// is there (DECISIONS 32): Badger reports a failed sync of its log after the entries are in its
+// memory, and one of its value log only in a log line.
+func (e *Engine) commit(h *handle, tx *txn, ts uint64) error {
+	err := e.hooks.commit(tx.tx, ts)
 	switch {
 	case errors.Is(err, badgerdb.ErrTxnTooBig):
 		return ErrTxnTooBig

@@ -15,6 +15,8 @@ type handle struct {
 	db  *badgerdb.DB // nil: there is none, because of err
 	err error
 	log *logger
+	// snapshots begin with what the store had when it was opened.
+	snapshots snapshots
 
 	uses    atomic.Int64 // one of them is the engine's, until the handle is retired
 	retired atomic.Bool
@@ -29,6 +31,10 @@ type handle struct {
 func newHandle(db *badgerdb.DB, log *logger) *handle {
 	h := &handle{db: db, log: log, idle: make(chan struct{}), next: make(chan struct{}), closed: make(chan struct{})}
 	h.uses.Store(1)
+	if db != nil {
+		last := db.MaxVersion()
+		db.SetDiscardTs(h.snapshots.commit(last))
+	}
 	return h
 }
 

@@ -126,6 +126,22 @@ async function followed(stock) {
   changesReader.stop()
 }
 
+async function queries(stock) {
+  const index = { index: { fields: ['n'] }, ddoc: 'numbers', name: 'by-n' }
+  assert.deepEqual(await stock.createIndex(index), { result: 'created', id: '_design/numbers', name: 'by-n' })
+  const above = { selector: { n: { $gte: 2490 } }, sort: [{ n: 'desc' }], fields: ['n'], limit: 4, execution_stats: true }
+  const first = await stock.find(above)
+  assert.deepEqual(first.docs, [{ n: 2499 }, { n: 2498 }, { n: 2497 }, { n: 2496 }])
+  assert.equal(first.execution_stats.total_docs_examined, 4)
+  assert.equal(first.warning, undefined)
+  const second = await stock.find({ ...above, bookmark: first.bookmark })
+  assert.deepEqual(second.docs[0], { n: 2495 })
+  const slow = await stock.find({ selector: { text: { $regex: '^x+$' } }, limit: 3, fields: ['_id'] })
+  assert.equal(slow.docs.length, 3)
+  assert.match(slow.warning, /No matching index found/)
+  await assert.rejects(stock.find({ selector: {}, sort: ['text'] }), status(400, 'no_usable_index'))
+}
+
 async function info(stock) {
   assert.ok((await stock.info()).doc_count > 2500)
   assert.equal((await stock.compact()).ok, true)
@@ -138,6 +154,8 @@ async function asUser() {
   const notes = server.use('notes')
   const made = await notes.insert({ by: 'nano' }, 'from-nano')
   assert.equal((await notes.get('from-nano'))._rev, made.rev)
+  assert.deepEqual((await notes.find({ selector: { by: 'nano' }, fields: ['_id'] })).docs, [{ _id: 'from-nano' }])
+  await assert.rejects(notes.createIndex({ index: { fields: ['by'] } }), status(403, 'forbidden'))
   const session = await server.session()
   assert.ok(session.userCtx.name)
   await assert.rejects(server.db.create('mine'), (e) => e.statusCode >= 400 && e.statusCode < 500)
@@ -160,7 +178,7 @@ await run(async () => {
   await databases(server)
   const stock = server.use('stock')
   stock.server = server
-  for (const part of [documents, bulk, attachments, changes, info]) {
+  for (const part of [documents, bulk, attachments, changes, queries, info]) {
     await part(stock)
     emit(part.name)
   }

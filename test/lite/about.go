@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// about are the messages that say something of a document, each cut down to that: of a list
+// About are the messages that say something of a document, each cut down to that: of a list
 // and of what answers it there is left one entry.
-func about(messages []Message, id string) (lines []string) {
+func About(messages []Message, id string) (lines []string) {
 	type asked struct {
 		byServer bool
 		number   uint64

@@ -1,0 +1,144 @@
+package mango
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/stretchr/testify/require"
+)
+
+// fill writes documents with numbers from 0 up, into a channel.
+func (m *mangoModel) fill(tb testing.TB, channel string, n int) {
+	tb.Helper()
+	edits := make([]syncstore.Edit, n)
+	for i := range edits {
+		edits[i] = syncstore.Edit{ID: fmt.Sprintf("%s%05d", channel, i), Body: fmt.Appendf(nil, `{"channels":[%q],"a":%d,"b":%d}`, channel, i, i%7)}
+	}
+	for i, result := range m.collection.Write(tb.Context(), edits, syncstore.WriteOptions{}) {
+		require.NoError(tb, result.Err, edits[i].ID)
+	}
+}
+
+func (m *mangoModel) prepare(tb testing.TB, text string, viewer *syncstore.Viewer) *Query {
+	tb.Helper()
+	r, err := ParseRequest([]byte(text))
+	require.NoError(tb, err)
+	q, err := m.mango.Prepare(tb.Context(), m.collection, r, viewer)
+	require.NoError(tb, err)
+	return q
+}
+
+// Somebody who sees few of the rows of an index does not pay for the others.
+func TestAViewerOfFewRowsIsAnsweredByTheirDocuments(t *testing.T) {
+	t.Parallel()
+	m := newMangoModel(t)
+	m.fill(t, "b", 5000)
+	m.fill(t, "a", 20)
+	used := 0
+	for text, want := range map[string][]string{
+		`{"selector":{"a":{"$gt":3}},"sort":["a"],"limit":2}`:                         {"a00004", "a00005"},
+		`{"selector":{"a":{"$gt":3}},"sort":[{"a":"desc"}],"limit":2,"skip":1}`:       {"a00018", "a00017"},
+		`{"selector":{"b":3,"a":{"$gt":3}},"use_index":"both/ba"}`:                    {"a00010", "a00017"},
+		`{"selector":{"b":{"$in":[6,5]}},"sort":["b"],"limit":3}`:                     {"a00005", "a00012", "a00019"},
+		`{"selector":{"b":{"$gt":1}},"use_index":["b","b"],"limit":1000000000000000}`: nil,
+	} {
+		viewer := &syncstore.Viewer{Name: "alice"}
+		q := m.prepare(t, text, viewer)
+		require.NoError(t, q.update(t.Context()))
+		var ids []string
+		w := newWalk(q, Limits{})
+		require.NoError(t, w.run(t.Context(), func(doc *syncstore.Document) error {
+			ids = append(ids, doc.ID)
+			return nil
+		}))
+		if want != nil {
+			require.Equal(t, want, ids, text)
+		} else {
+			require.Len(t, ids, 14)
+		}
+		if w.own != nil {
+			used++
+			require.Equal(t, 20, w.stats.Documents, text)
+		}
+		m.mango.alwaysOwn = true
+		own, answer, _ := m.run(t, text, viewer)
+		m.mango.alwaysOwn = false
+		require.Equal(t, ids, own)
+		require.Equal(t, w.bookmark(), answer.Bookmark)
+	}
+	require.GreaterOrEqual(t, used, 2)
+}
+
+func TestAQueryMayCostSoMuch(t *testing.T) {
+	t.Parallel()
+	m := newMangoModel(t)
+	m.fill(t, "a", 30)
+	m.fill(t, "b", 30)
+	alice := &syncstore.Viewer{Name: "alice"}
+	for _, text := range []string{`{"selector":{"x":1}}`, `{"selector":{"a":{"$gt":-1},"x":1}}`, `{"selector":{"a":{"$gt":-1}},"limit":30}`} {
+		for documents, fails := range map[int]bool{29: true, 30: false} {
+			turns := 0
+			q := m.prepare(t, text, alice)
+			_, err := q.Run(t.Context(), Limits{Documents: documents, Turn: func(context.Context) (func(), error) {
+				turns++
+				return func() { turns-- }, nil
+			}}, func(*syncstore.Document) error {
+				require.Zero(t, turns, "nobody has a turn while a document is sent")
+				return nil
+			})
+			require.Zero(t, turns)
+			var failed *Error
+			if !fails {
+				require.NoError(t, err, text)
+				continue
+			}
+			require.ErrorAs(t, err, &failed, text)
+			require.Equal(t, http.StatusBadRequest, failed.Status)
+			require.Equal(t, "query_too_expensive", failed.Name)
+			require.Contains(t, failed.Reason, "looked at 29 documents", "those that are seen")
+		}
+		_, err := m.prepare(t, text, nil).Run(t.Context(), Limits{Time: time.Nanosecond}, func(*syncstore.Document) error { return nil })
+		require.ErrorContains(t, err, "query_too_expensive")
+	}
+}
+
+// Who looks after indexes is told of those that a query waits for, and of no others.
+func TestABuildingIsTold(t *testing.T) {
+	t.Parallel()
+	m := newMangoModel(t)
+	m.fill(t, "a", 3)
+	var told []string
+	m.mango.Building = func(_ context.Context, _ *syncstore.Collection, _ *syncstore.Index, design string) {
+		told = append(told, design)
+	}
+	for _, text := range []string{`{"selector":{"a":1}}`, `{"selector":{"a":2}}`, `{"selector":{"b":1},"update":false}`, `{"selector":{}}`} {
+		m.run(t, text, nil)
+	}
+	require.Equal(t, []string{"_design/a"}, told)
+}
+
+func TestAQueryEndsWithItsClient(t *testing.T) {
+	t.Parallel()
+	m := newMangoModel(t)
+	m.fill(t, "a", 2000)
+	ctx, hangUp := context.WithCancel(t.Context())
+	n := 0
+	_, err := m.prepare(t, `{"selector":{"a":{"$gt":-1}},"limit":2000}`, nil).Run(ctx, Limits{}, func(*syncstore.Document) error {
+		n++
+		hangUp()
+		return nil
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Less(t, n, 2000)
+	busy := m.mango.UserLimits(1, time.Second)
+	for range cap(m.mango.turns) {
+		_, err := busy.Turn(t.Context())
+		require.NoError(t, err)
+	}
+	_, err = m.prepare(t, `{"selector":{}}`, nil).Run(ctx, busy, nil)
+	require.ErrorIs(t, err, context.Canceled, "it waits for its turn no longer")
+}
