@@ -9,16 +9,12 @@ import (
 // collector works harder (DECISIONS 37).
 const memoryReserve = 64 << 20
 
-// setMemoryLimit bounds the heap for a store of that memory, gives garbage room in it, and returns
-// how to take that back. An operator's GOMEMLIMIT wins.
+// setMemoryLimit bounds the heap for a store of that memory and returns how to take that
+// back. An operator's GOMEMLIMIT wins.
 func setMemoryLimit(memory int64) (restore func()) {
 	if memory <= 0 || os.Getenv("GOMEMLIMIT") != "" {
 		return func() {}
 	}
 	before := debug.SetMemoryLimit(memory + memoryReserve)
-	collectAsBefore := giveGarbageRoom(memory)
-	return func() {
-		collectAsBefore()
-		debug.SetMemoryLimit(before)
-	}
+	return func() { debug.SetMemoryLimit(before) }
 }
