@@ -23,9 +23,11 @@ const (
 	socketsVariable = "LITE_SOCKETS"
 	// liteCloseDelay is over how long a reload ends the sockets.
 	liteCloseDelay = 2 * time.Second
-	// litePushers is how many devices push all the time, one document each litePace at most.
+	// litePushers is how many devices push all the time, one document each pace at most.
 	litePushers = 6
-	litePace    = 500 * time.Millisecond
+	// litePace is the pace in microseconds for each of the sockets: all devices together are told
+	// of as many documents a second, however many they are. They share the machine with the server.
+	litePace = 2500
 )
 
 // liteFleet are devices that replicate continuously, through whatever ends their connections.
@@ -195,7 +197,7 @@ func (d *liteDevice) keep(l *harness.Lite) {
 // push pushes new documents until the connection ends, or pushing does. What was not
 // acknowledged is left: the test is about what was.
 func (d *liteDevice) push(ctx, pushing context.Context, l *harness.Lite) {
-	pace := time.NewTicker(litePace)
+	pace := time.NewTicker(time.Duration(max(200, len(d.fleet.devices))*litePace) * time.Microsecond)
 	defer pace.Stop()
 
 	for n := 0; ; n++ {
