@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -122,15 +123,14 @@ func (b *bench) whole(ctx context.Context) error {
 // wants reports whether a step was asked for; the store must be filled for any but those that
 // have one of their own.
 func (b *bench) wants(step string) bool {
-	if b.rows == "" || (step == "" || step == "load") && b.rows != "accounts" && b.rows != "access" && b.rows != "views" {
+	if b.rows == "" {
 		return true
 	}
-	for want := range strings.SplitSeq(b.rows, ",") {
-		if want == step {
-			return true
-		}
+	wanted := strings.Split(b.rows, ",")
+	if step == "" || step == "load" {
+		return slices.ContainsFunc(wanted, func(row string) bool { return row != "accounts" && row != "access" && row != "views" })
 	}
-	return false
+	return slices.Contains(wanted, step)
 }
 
 func (b *bench) say(format string, args ...any) {

@@ -29,6 +29,11 @@ func (m measure) perSecond() float64 { return float64(m.requests) / m.took.Secon
 // drive lets one worker for each exchange send requests, each on its own connection, for
 // the given time.
 func drive(ctx context.Context, address string, d time.Duration, exchanges []exchange) (measure, error) {
+	return work(address, exchanges, func(_ int, w *worker, began time.Time) error { return w.run(ctx, began.Add(d)) })
+}
+
+// work lets one worker for each exchange run, each on its own connection, from the same moment on.
+func work(address string, exchanges []exchange, run func(i int, w *worker, began time.Time) error) (measure, error) {
 	workers := make([]*worker, len(exchanges))
 	for i, e := range exchanges {
 		c, err := dial(address)
@@ -39,10 +44,9 @@ func drive(ctx context.Context, address string, d time.Duration, exchanges []exc
 		workers[i] = &worker{conn: c, exchange: e}
 	}
 	began := time.Now()
-	end := began.Add(d)
 	var running sync.WaitGroup
-	for _, w := range workers {
-		running.Go(func() { w.err = w.run(ctx, end) })
+	for i, w := range workers {
+		running.Go(func() { w.err = run(i, w, began) })
 	}
 	running.Wait()
 	m := measure{took: time.Since(began)}
@@ -56,7 +60,7 @@ func drive(ctx context.Context, address string, d time.Duration, exchanges []exc
 		all = append(all, w.latencies...)
 	}
 	if len(all) == 0 {
-		return m, fmt.Errorf("no request was finished in %s", d)
+		return m, fmt.Errorf("no request was finished in %s", m.took)
 	}
 	slices.Sort(all)
 	m.p50, m.p99 = all[len(all)/2], all[len(all)*99/100]

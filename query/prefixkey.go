@@ -12,13 +12,7 @@ func AppendIDKey(key []byte, id string) []byte {
 
 // AppendIDPrefix appends what the keys begin with of the IDs that begin with a text.
 func AppendIDPrefix(key []byte, text string) []byte {
-	key = append(key, sortTag+byte(kindString))
-	for i := range len(text) {
-		if key = append(key, text[i]); text[i] == 0 {
-			key = append(key, 0xff)
-		}
-	}
-	return key
+	return appendEscaped(append(key, sortTag+byte(kindString)), text)
 }
 
 // StringKeys is what the sort keys of all strings begin with.

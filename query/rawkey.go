@@ -17,12 +17,7 @@ func appendRaw(key []byte, v value) []byte {
 	case kindNumber:
 		return appendNumber(key, v)
 	case kindString:
-		for _, c := range v.text() {
-			if key = append(key, c); c == 0 {
-				key = append(key, 0xff)
-			}
-		}
-		return append(key, 0, 1)
+		return append(appendEscaped(key, v.text()), 0, 1)
 	case kindArray:
 		for element := range v.elements {
 			key = appendRaw(key, element)

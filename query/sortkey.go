@@ -60,12 +60,17 @@ func (s *sorter) append(key []byte, v value) []byte {
 func (s *sorter) appendString(key, text []byte) []byte {
 	s.large = s.large || len(text) > keptString
 	s.buffer.Reset()
-	for _, c := range s.collator.Key(&s.buffer, text) {
-		if key = append(key, c); c == 0 {
+	return append(appendEscaped(key, s.collator.Key(&s.buffer, text)), 0, 1)
+}
+
+// appendEscaped appends a text with its zeros written as 00 ff, so that 00 01 can end it.
+func appendEscaped[T string | []byte](key []byte, text T) []byte {
+	for i := range len(text) {
+		if key = append(key, text[i]); text[i] == 0 {
 			key = append(key, 0xff)
 		}
 	}
-	return append(key, 0, 1)
+	return key
 }
 
 // Signs of numbers in sort keys.

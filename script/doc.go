@@ -15,11 +15,11 @@
 // The language as goja has it (ECMAScript 2015 and much of what came later), with Object,
 // Array, String, Number, Boolean, Symbol, Math, JSON, Date, RegExp, Map, Set, WeakMap,
 // WeakSet, Promise, Reflect, the errors, console, and the functions of the host. There is
-// no require, unless the function is compiled with modules (CommonJS), no import, no timer, no network and no file. Date and Math.random work, but
-// what depends on them is not the same when it is computed again. eval and new Function
-// are taken away: text that a client sends must not become code. So are Proxy, BigInt,
-// ArrayBuffer, typed arrays and Symbol.for. The function itself can not be async; promises inside it
-// are worked off before the call ends, and a rejection that nobody handles counts as an
+// no require, unless the function is compiled with modules (CommonJS), no import, no timer,
+// no network and no file. Date and Math.random work, but what depends on them is not the
+// same when it is computed again. eval and new Function are taken away: text that a client
+// sends must not become code. So are Proxy, BigInt, ArrayBuffer, typed arrays and
+// Symbol.for. The function itself can not be async; promises inside it are worked off before the call ends, and a rejection that nobody handles counts as an
 // exception.
 //
 // Arguments are JSON texts. Numbers that a double can not hold are rounded inside the

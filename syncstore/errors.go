@@ -56,4 +56,7 @@ var (
 	// ErrClockAhead: a version is more than a minute ahead of this server's clock; it can be
 	// written later (DECISIONS 24).
 	ErrClockAhead = errors.New("the version is ahead of the server's clock")
+	// ErrSparse: a viewer sees so few of the rows of an index that it costs less to look at the
+	// documents of the viewer's channels.
+	ErrSparse = errors.New("the viewer sees few of the rows")
 )

@@ -3,6 +3,7 @@ package syncstore
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -230,4 +231,9 @@ func (i *Index) entry(key, record []byte) (*IndexEntry, error) {
 	}
 	entry.ID = id
 	return entry, nil
+}
+
+// IndexPlace is the IndexEntry.At of a document's row, the n-th one from 0.
+func IndexPlace(sort []byte, id string, n int) []byte {
+	return binary.BigEndian.AppendUint32(appendTerminated(bytes.Clone(sort), id), uint32(n))
 }

@@ -13,8 +13,9 @@ type turnstile chan struct{}
 // turnstiles are two, so that feeds that go on with much do not hold up those that want their
 // first rows.
 type turnstiles struct {
-	// first is for pages that somebody asks for, and for the first rows of a feed. Most who are
-	// in it wait for the commit that is under way, as every new snapshot does.
+	// first is for pages that somebody asks for, and for the first rows of a feed. It lets in so
+	// many because a snapshot had to wait for the commit under way when that was measured, which
+	// it has not any more.
 	first turnstile
 	// more is for feeds that are behind and go on. It leaves the processors to the others.
 	more turnstile

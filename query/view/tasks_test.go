@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/caddysync/caddy-sync/query/design"
+	"github.com/caddysync/caddy-sync/query/mango"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/stretchr/testify/require"
 )
@@ -31,6 +32,36 @@ func TestIndexesThatAreBuiltAreTasks(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, v.Query(t.Context(), Options{Limit: -1}, &collected{}))
 	require.Empty(t, m.views.Tasks(t.Context()), "it is done")
+}
+
+// Indexes of fields are tasks too, whether a query waits for them or the upkeep builds them.
+func TestIndexesOfFieldsAreTasks(t *testing.T) {
+	t.Parallel()
+	for by, build := range map[string]func(*viewModel){
+		"a query": func(m *viewModel) {
+			r, err := mango.ParseRequest([]byte(`{"selector":{"a":1}}`))
+			require.NoError(t, err)
+			q, err := m.views.Mango().Prepare(t.Context(), m.collection, r, nil)
+			require.NoError(t, err)
+			_, err = q.Run(t.Context(), mango.Limits{}, func(*syncstore.Document) error { return nil })
+			require.NoError(t, err)
+		},
+		"the upkeep": func(m *viewModel) { m.views.keepUp(t.Context(), m.collection, upkept{}) },
+	} {
+		m := newViewModel(t)
+		index := []byte(`{"language":"query","views":{"a":{"map":{"fields":{"a":"asc"}}}}}`)
+		for _, result := range m.collection.Write(t.Context(), []syncstore.Edit{{ID: "_design/fields", Body: index}}, syncstore.WriteOptions{}) {
+			require.NoError(t, result.Err)
+		}
+		build(m)
+		var designs []string
+		m.views.tasks.mu.Lock()
+		for _, begun := range m.views.tasks.all {
+			designs = append(designs, begun.design)
+		}
+		m.views.tasks.mu.Unlock()
+		require.Contains(t, designs, "_design/fields", by)
+	}
 }
 
 // slowly stores documents, and a design document whose map function takes its time.

@@ -100,8 +100,8 @@ func (v *Views) Cleanup(ctx context.Context, c *syncstore.Collection) error {
 		for _, id := range indexesOf(d) {
 			named[id] = true
 		}
+		v.nameMango(c, d, named)
 	}
-	v.nameMango(c, docs, named)
 	for _, id := range stored {
 		if named[id] {
 			continue
@@ -170,17 +170,25 @@ func (v *Views) keepUp(ctx context.Context, c *syncstore.Collection, before upke
 	}
 	for _, doc := range docs {
 		d, err := v.functions.Parse(doc)
-		if err != nil || d.Language != design.JavaScript {
+		if err != nil {
+			continue
+		}
+		v.keepUpMango(ctx, c, d, now.seqs)
+		if d.Language != design.JavaScript {
 			continue
 		}
 		for name := range d.Views {
 			if m, err := v.mapper(c, d, name); err == nil {
-				index := c.Index(indexID(d, name))
-				v.tasks.note(ctx, c, index, d.ID)
-				index.Start(m, now.seqs)
+				v.follow(ctx, c, indexID(d, name), m, d, now.seqs)
 			}
 		}
 	}
-	v.keepUpMango(c, docs, now.seqs)
 	return now
+}
+
+// follow has an index built up to a sequence, which nobody waits for.
+func (v *Views) follow(ctx context.Context, c *syncstore.Collection, id syncstore.IndexID, m syncstore.Mapper, d *design.Document, until uint64) {
+	index := c.Index(id)
+	v.tasks.note(ctx, c, index, d.ID)
+	index.Start(m, until)
 }

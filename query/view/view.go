@@ -32,7 +32,9 @@ func New(functions *design.Functions, logger *zap.Logger) *Views {
 	if logger == nil {
 		logger = zap.NewNop()
 	}
-	return &Views{functions: functions, collation: query.NewCollation(), logger: logger, mango: mango.New(logger)}
+	v := &Views{functions: functions, collation: query.NewCollation(), logger: logger, mango: mango.New(logger)}
+	v.mango.Building = v.tasks.note
+	return v
 }
 
 // View is a view of a collection.
@@ -64,26 +66,31 @@ func hashOf(d *design.Document, view string) syncstore.IndexID {
 	return syncstore.IndexID(sum[:16])
 }
 
-// Open opens a view of a design document. The error is a *design.Error. The view is kept with the
-// document.
-func (v *Views) Open(c *syncstore.Collection, d *design.Document, name string) (view *View, err error) {
-	kept, _ := d.Kept("view "+name, func() any {
-		if view, err = v.open(c, d, name); err != nil {
-			return nil // what is wrong is told each time
-		}
-		return view
-	}).(*View)
-	if kept != nil && kept.views == v && kept.collection == c {
-		return kept, nil
+// opened is what came of opening a view.
+type opened struct {
+	view *View
+	err  error
+}
+
+// Open opens a view of a design document. The error is a *design.Error. What comes of it is kept
+// with the document; a name that no view has is not, since clients may ask for any.
+func (v *Views) Open(c *syncstore.Collection, d *design.Document, name string) (*View, error) {
+	if _, ok := d.Views[name]; !ok {
+		return nil, &design.Error{Name: design.ErrorMissing, Reason: "missing_named_view"}
 	}
-	return v.open(c, d, name)
+	of := func() any {
+		view, err := v.open(c, d, name)
+		return opened{view, err}
+	}
+	kept := d.Kept("view "+name, of).(opened) //nolint:forcetypeassert // see above
+	if kept.err == nil && (kept.view.views != v || kept.view.collection != c) {
+		return v.open(c, d, name)
+	}
+	return kept.view, kept.err
 }
 
 func (v *Views) open(c *syncstore.Collection, d *design.Document, name string) (*View, error) {
-	definition, ok := d.Views[name]
-	if !ok {
-		return nil, &design.Error{Name: design.ErrorMissing, Reason: "missing_named_view"}
-	}
+	definition := d.Views[name]
 	m, err := v.mapper(c, d, name)
 	if err != nil {
 		return nil, err

@@ -14,13 +14,9 @@ import (
 // find answers POST /{keyspace}/_find. To a user it is as if there were no documents but those that
 // they see: nothing else is found, skipped, or counted in what the answer says of its cost.
 func (h *Handler) find(rq *request) error {
-	r, err := h.mangoRequest(rq)
+	r, q, err := h.mangoQuery(rq)
 	if err != nil {
 		return err
-	}
-	q, err := h.Views.Mango().Prepare(rq.r.Context(), rq.coll, r, rq.viewer())
-	if err != nil {
-		return mangoFailed(err)
 	}
 	a := h.newFindAnswer(rq, r)
 	defer a.close()
@@ -29,26 +25,26 @@ func (h *Handler) find(rq *request) error {
 
 // explainFind answers POST /{keyspace}/_explain: how _find would be answered. It reads no documents.
 func (h *Handler) explainFind(rq *request) error {
-	r, err := h.mangoRequest(rq)
+	_, q, err := h.mangoQuery(rq)
 	if err != nil {
 		return err
-	}
-	q, err := h.Views.Mango().Prepare(rq.r.Context(), rq.coll, r, rq.viewer())
-	if err != nil {
-		return mangoFailed(err)
 	}
 	return rq.sendJSON(http.StatusOK, append(q.AppendExplanation(nil, rq.keyspace), '\n'))
 }
 
-// mangoRequest reads the body of a query.
-func (h *Handler) mangoRequest(rq *request) (*mango.Request, error) {
+// mangoQuery reads the body of a query and plans it.
+func (h *Handler) mangoQuery(rq *request) (*mango.Request, *mango.Query, error) {
 	body, err := h.readBody(rq, maxOptionsBody)
 	if err != nil {
-		return nil, fmt.Errorf("reading a query: %w", err)
+		return nil, nil, fmt.Errorf("reading a query: %w", err)
 	}
 	defer body.free()
 	r, err := mango.ParseRequest(body.text)
-	return r, mangoFailed(err)
+	if err != nil {
+		return nil, nil, mangoFailed(err)
+	}
+	q, err := h.Views.Mango().Prepare(rq.r.Context(), rq.coll, r, rq.viewer())
+	return r, q, mangoFailed(err)
 }
 
 // mangoFailed is the answer to what is wrong with a query. Other errors stay.
