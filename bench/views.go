@@ -213,12 +213,12 @@ func (b *bench) yieldRow(ctx context.Context) error {
 		return err
 	}
 	rate := full.perSecond() / 2
-	slice := b.round / 2
+	slice := b.round / 5
 	plain := func() (measure, error) { return paced(ctx, b.address(), slice, rate, b.putters(counter)) }
 	var with, without, tails, plainTails []time.Duration
 	var built, kept []float64
 	// Many short slices, each of the two first in turn: what the machine does otherwise is in both.
-	for n := range 3 * b.rounds {
+	for n := range 20 * b.rounds {
 		if err := b.newView(ctx); err != nil {
 			return err
 		}

@@ -12,7 +12,7 @@ const (
 	indexPageBusy = 20
 	// indexRest is how many times as long as a page took the building rests after it while
 	// somebody writes.
-	indexRest = 8
+	indexRest = 24
 )
 
 // indexPace slows a building down while others write.
@@ -23,17 +23,15 @@ type indexPace struct {
 	begun     time.Time
 }
 
-// begin is how many documents the next page may have.
+// begin is how many documents the next page may have. The first one is small, whoever writes: a
+// build often begins a moment before the writes do that a client sends along with the query.
 func (p *indexPace) begin() int {
 	asked := p.committer.asked.Load()
-	if p.begun.IsZero() {
-		p.busy = p.committer.askedLately()
-	} else {
-		p.busy = asked != p.asked
-	}
+	first := p.begun.IsZero()
+	p.busy = p.committer.askedLately() || !first && asked != p.asked
 	p.asked = asked
 	p.begun = time.Now()
-	if p.busy {
+	if p.busy || first {
 		return indexPageBusy
 	}
 	return indexPage
