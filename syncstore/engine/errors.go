@@ -11,6 +11,9 @@ var (
 	// ErrDoubtful is returned by Update when it is unknown whether the transaction
 	// reached stable storage. The engine refuses further updates until Recover.
 	ErrDoubtful = errors.New("commit in doubt")
+	// ErrDamaged is returned for what is stored otherwise than it was written, and by all
+	// methods of an engine that found such a thing where it cannot tell what is missing.
+	ErrDamaged = errors.New("store damaged")
 	// ErrClosed is returned by all methods of a closed engine.
 	ErrClosed = errors.New("engine closed")
 )

@@ -52,9 +52,10 @@ type Engine struct {
 	writing chan struct{}
 	doubt   atomic.Pointer[error] // why updates are refused until Recover; set while writing
 	closed  bool                  // set while writing
+	damage  atomic.Pointer[error] // why nothing is read or written any more
 
-	stopGC context.CancelFunc
-	gc     sync.WaitGroup
+	stop   context.CancelFunc // ends the upkeep
+	upkeep sync.WaitGroup
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -68,8 +69,8 @@ type hooks struct {
 }
 
 // Open opens the store in the directory path, which is made if it is not there. It
-// fails with ErrInUse if the store is open elsewhere and with ErrKey if it has another
-// encryption key.
+// fails with ErrInUse if the store is open elsewhere, with ErrKey if it has another
+// encryption key, and with engine.ErrDamaged if one of its tables is not what was written.
 func Open(path string, o Options) (*Engine, error) {
 	return open(path, o, hooks{free: freeBytes, commit: commitAt})
 }
@@ -92,10 +93,15 @@ func open(path string, o Options, h hooks) (*Engine, error) {
 		return nil, err
 	}
 	e.current.Store(current)
+	left, err := e.scrubAtOnce(context.Background())
+	if err != nil {
+		return nil, errors.Join(err, current.db.Close())
+	}
 	var ctx context.Context
-	ctx, e.stopGC = context.WithCancel(context.Background())
+	ctx, e.stop = context.WithCancel(context.Background())
+	e.upkeep.Go(func() { e.scrubbing(ctx, left) })
 	if o.GCInterval > 0 {
-		e.gc.Go(func() { every(ctx, o.GCInterval, e.collect) })
+		e.upkeep.Go(func() { every(ctx, o.GCInterval, e.collect) })
 	}
 	return e, nil
 }
@@ -105,11 +111,18 @@ func (e *Engine) openHandle() (*handle, error) {
 	if err := e.checkKey(); err != nil {
 		return nil, fmt.Errorf("opening the store %s: %w", e.path, err)
 	}
-	if err := e.removeLeftovers(); err != nil {
+	log := &logger{log: e.log}
+	options := e.options.badgerOptions(e.path, log)
+	err := e.alone(func() error {
+		if err := e.removeLeftovers(); err != nil {
+			return err
+		}
+		return e.checkOpenable(options)
+	})
+	if err != nil {
 		return nil, err
 	}
-	log := &logger{log: e.log}
-	db, err := badgerdb.OpenManaged(e.options.badgerOptions(e.path, log))
+	db, err := badgerdb.OpenManaged(options)
 	if err == nil {
 		return newHandle(db, log), nil
 	}
@@ -234,8 +247,8 @@ func (e *Engine) Close() error {
 	}
 	defer e.endWriting()
 	e.closed = true
-	e.stopGC()
-	e.gc.Wait()
+	e.stop()
+	e.upkeep.Wait()
 	h := e.current.Load()
 	h.retire()
 	err := h.close(context.Background())

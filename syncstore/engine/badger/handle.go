@@ -47,8 +47,11 @@ func failedHandle(err error) *handle {
 }
 
 // acquire returns the open handle, after a Recover in progress has ended. The caller
-// must release it.
+// must release it. A store that a scrub found damaged gives none.
 func (e *Engine) acquire(ctx context.Context) (*handle, error) {
+	if damage := e.damage.Load(); damage != nil {
+		return nil, *damage
+	}
 	for {
 		h := e.current.Load()
 		if h.use() {

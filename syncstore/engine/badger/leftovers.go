@@ -13,22 +13,7 @@ import (
 // removeLeftovers removes the empty log files of a process that was killed between
 // making one and giving it its size. They hold nothing, and Badger 4.9.6 fails to open a
 // directory that has one ("Create a new file").
-//
-// It does so under the directory's lock, as Badger takes it: where another process has
-// the store open, nothing is touched, and opening it says so.
 func (e *Engine) removeLeftovers() error {
-	directory, err := os.Open(e.path)
-	if err != nil {
-		return fmt.Errorf("opening the store directory: %w", err)
-	}
-	defer func() { _ = directory.Close() }() // which unlocks it
-	err = unix.Flock(int(directory.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("locking the store directory: %w", err)
-	}
 	for _, pattern := range []string{"*.mem", "*.vlog"} {
 		files, err := filepath.Glob(filepath.Join(globEscape(e.path), pattern))
 		if err != nil {
@@ -41,6 +26,24 @@ func (e *Engine) removeLeftovers() error {
 		}
 	}
 	return nil
+}
+
+// alone does something under the directory's lock, as Badger takes it: where another process has the
+// store open, nothing is touched, and opening it says so.
+func (e *Engine) alone(do func() error) error {
+	directory, err := os.Open(e.path)
+	if err != nil {
+		return fmt.Errorf("opening the store directory: %w", err)
+	}
+	defer func() { _ = directory.Close() }() // which unlocks it
+	err = unix.Flock(int(directory.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("locking the store directory: %w", err)
+	}
+	return do()
 }
 
 func (e *Engine) removeEmpty(file string) error {

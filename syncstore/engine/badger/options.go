@@ -102,6 +102,7 @@ func (o Options) badgerOptions(path string, log badgerdb.Logger) badgerdb.Option
 		WithDetectConflicts(false). // updates are serialised
 		WithSyncWrites(!o.NoSync).
 		WithValueThreshold(valueThreshold).
+		WithVerifyValueChecksum(true).
 		WithValueLogFileSize(valueLogFileSize).
 		WithMemTableSize(max(o.Memory/32, minMemTable)).
 		WithNumMemtables(2).

@@ -68,6 +68,9 @@ func valueOf(item *badgerdb.Item, buf *[]byte) ([]byte, error) {
 		}
 		return nil
 	})
+	if err == nil {
+		value, err = checked(item, value)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading a value: %w", err)
 	}

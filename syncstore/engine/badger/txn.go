@@ -28,7 +28,7 @@ func (t *txn) Put(key, value []byte) error {
 	if len(value) > engine.MaxValueSize {
 		return t.fail(fmt.Errorf("value of %d bytes is larger than %d", len(value), engine.MaxValueSize))
 	}
-	return t.write(key, len(value), t.tx.Set(key, value))
+	return t.write(key, len(value), t.tx.SetEntry(entryOf(key, value)))
 }
 
 // Delete implements engine.Txn.

@@ -1,0 +1,62 @@
+package badger
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	badgerdb "github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/table"
+	"golang.org/x/sys/unix"
+)
+
+// checkOpenable looks at the index of each table before Badger does, which ends the process, in a
+// goroutine of its own, if one cannot be read.
+func (e *Engine) checkOpenable(options badgerdb.Options) error {
+	file, err := os.Open(filepath.Join(e.path, badgerdb.ManifestFilename))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("opening the manifest: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	manifest, _, err := badgerdb.ReplayManifestFile(file, 0, options)
+	if err != nil {
+		return damaged(file.Name(), err)
+	}
+	for id, kept := range manifest.Tables {
+		if kept.KeyID != 0 {
+			continue // encrypted
+		}
+		if err := checkIndex(table.NewFilename(id, e.path), id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkIndex maps a table's file and reads its index.
+func checkIndex(name string, id uint64) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return damaged(name, err)
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil {
+		return damaged(name, err)
+	}
+	if info.Size() == 0 {
+		return damaged(name, errors.New("the file is empty"))
+	}
+	data, err := unix.Mmap(int(file.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return fmt.Errorf("mapping %s: %w", filepath.Base(name), err)
+	}
+	defer func() { _ = unix.Munmap(data) }()
+	_, err = openTable(name, id, data)
+	return err
+}
