@@ -46,6 +46,7 @@ type App struct {
 	backend Backend
 	auth    *auth.Service
 	streams *streams
+	cut     *time.Timer // cuts off the requests that do not end when the process exits
 	sites   []*Handler
 
 	policies policies
@@ -182,6 +183,9 @@ func (a *App) Handle(_ context.Context, event caddy.Event) error {
 	case eventStopping:
 		if caddy.Exiting() {
 			a.streams.endNow()
+			// Caddy waits for requests without a limit: for a client that reads a byte a
+			// second, for hours.
+			a.cut = time.AfterFunc(drainLimit, a.handle.requests.cancel)
 		}
 	}
 	return nil
@@ -266,6 +270,9 @@ func (a *App) Cleanup() error {
 		return nil
 	}
 	a.leave()
+	if a.cut != nil {
+		a.cut.Stop()
+	}
 	a.held = false
 	if _, err := stores.Delete(a.backend.Key()); err != nil {
 		return fmt.Errorf("closing the store: %w", err)
