@@ -26,7 +26,7 @@ help:
 	@echo 'make run      start the quickstart on http://localhost:8080'
 	@echo 'make test     all tests, the short crash test included'
 	@echo 'make bench    the table of docs/architecture.md'
-	@echo 'make torture  the crash test for DURATION (default $(DURATION))'
+	@echo 'make torture  the crash test for DURATION (default $(DURATION)), and all faults at length'
 	@echo 'make fuzz     every fuzz test for FUZZTIME (default $(FUZZTIME))'
 	@echo 'make lint     golangci-lint on the three modules'
 	@echo 'make build    $(BIN)'
@@ -74,8 +74,10 @@ torture-short:
 	@echo '== crash test, short'
 	$(GO) run -tags $(TAGS) ./test/torture -duration 30s
 
-torture:
+torture: build
 	$(GO) run -tags $(TAGS) ./test/torture -duration $(DURATION)
+	FAULTS=long $(GO) test -count 1 -p 1 -parallel 2 -timeout 60m -v -tags $(TAGS) ./test/faults
+	RELOADS=1000 $(GO) test -count 1 -timeout 60m -v -tags $(TAGS) -run ReloadsUnderLoad ./test
 
 bench:
 	$(GO) run -tags $(TAGS) ./bench

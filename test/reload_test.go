@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,7 +19,9 @@ import (
 )
 
 const (
-	reloads       = 50
+	// defaultReloads is how many reloads the test makes, unless RELOADS says otherwise.
+	defaultReloads = 50
+
 	reloadWriters = 12
 	reloadReaders = 4
 	reloadFeeds   = 4
@@ -48,8 +51,16 @@ type reloadLoad struct {
 // reads after Shutdown began. A plain `respond` site lost 0 to 6 of 2,800 requests so in
 // 50 quick reloads. They are sent again, counted apart and bounded here; whatever else
 // fails after the one retry of DECISIONS 40 fails the test.
-func TestDecision40_FiftyReloadsUnderLoadLoseNothing(t *testing.T) {
+func TestDecision40_ReloadsUnderLoadLoseNothing(t *testing.T) {
 	t.Parallel()
+
+	reloads := defaultReloads
+	if text := os.Getenv("RELOADS"); text != "" {
+		var err error
+
+		reloads, err = strconv.Atoi(text)
+		require.NoError(t, err)
+	}
 
 	server := harness.New(t, harness.Options{Settings: reloadSettings(0)})
 	token, err := server.Token(t.Context(), "alice", nil)

@@ -288,6 +288,9 @@ func (s *Server) Stop() error {
 	return nil
 }
 
+// Unwrap leaves Options.Wrap out of the next start.
+func (s *Server) Unwrap() { s.options.Wrap = nil }
+
 // Restart starts the server again on the same store, ports and Caddyfile, after Kill or
 // Stop; a running one is stopped first.
 func (s *Server) Restart(ctx context.Context) error {
