@@ -24,6 +24,9 @@ const (
 	faultRow fault = "row differs from its document"
 	// faultStart is a server that does not start on the store that a crash left behind.
 	faultStart fault = "no start after a crash"
+	// faultSession is a session that lets nobody in though nobody ended it, or that lets
+	// somebody in after its end was acknowledged.
+	faultSession fault = "session differs from what was acknowledged"
 	// faultAnswer is an answer that a correct server cannot give to what was sent.
 	faultAnswer fault = "answer that cannot be"
 )

@@ -1,7 +1,8 @@
 // Command torture writes to a caddy-sync server from many clients, kills it with SIGKILL
 // at random moments, starts it again, and checks that it kept its promises: every
 // acknowledged write is there, sequences never go back and have no gap, none is given
-// twice, and no feed skips a change.
+// twice, and no feed skips a change. Beside it attachments are written, sessions made and ended, devices
+// with Couchbase Lite follow, and the configuration is reloaded.
 //
 //	go run ./test/torture -duration 10m
 //
@@ -47,5 +48,8 @@ func main() {
 
 // defaultSettings keep little in memory, so that tables are flushed and compacted often.
 func defaultSettings() harness.Settings {
-	return harness.Settings{Store: "memory 64MiB\nmin_free 64MiB"}
+	return harness.Settings{
+		Store: "memory 64MiB\nmin_free 64MiB",
+		Sync:  "stream_close_delay 1s\ndatabase " + files + " {\noidc dev\n}", Databases: database + " " + files,
+	}
 }

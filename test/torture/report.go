@@ -12,6 +12,8 @@ type report struct {
 	acked       int
 	kills       int
 	earlyKills  int
+	reloads     int
+	beside      []string // what the bystanders did
 	restarts    int
 	slowest     time.Duration // of the restarts
 	rows        int           // shown by all feeds
@@ -47,7 +49,9 @@ func (r *report) String() string {
 	line("  PUT new %d, update %d, shared %d (%d conflicts), DELETE %d, revived %d", t.puts, t.updates, t.shared, t.stale, t.deletes, t.revivals)
 	line("  _bulk_docs %d with %d documents, new_edits=false %d", t.bulks, t.bulkDocs, t.conflicts)
 	line("requests without an answer %d, refused while starting %d", t.unknown, t.refused)
-	line("kills %d (%d while starting), restarts %d, slowest %s", r.kills, r.earlyKills, r.restarts, r.slowest.Round(time.Millisecond))
+	line("kills %d (%d while starting), restarts %d, slowest %s; reloads %d",
+		r.kills, r.earlyKills, r.restarts, r.slowest.Round(time.Millisecond), r.reloads)
+	line("beside: %s", strings.Join(r.beside, "; "))
 	line("feeds showed %d rows over %d connections; %d audits in between; judged in %s",
 		r.rows, r.connections, r.audits, r.judged.Round(time.Millisecond))
 	line("acknowledged writes lost  %d", r.count(faultLost))

@@ -44,7 +44,9 @@ type torture struct {
 	monitor *client
 	writers []*writer
 	readers []*reader
-	report  report
+	// bystanders do what goes on beside the writes.
+	bystanders []bystander
+	report     report
 }
 
 // run starts a server, lets clients write and follow while it is killed again and again,
@@ -77,6 +79,9 @@ func (t *torture) whole(ctx context.Context) error {
 	writing, stopWriting := context.WithTimeout(ctx, t.duration)
 	defer stopWriting()
 	var writers, readers sync.WaitGroup
+	for _, b := range t.bystanders {
+		writers.Go(func() { stand(writing, b, t.checker) })
+	}
 	for _, r := range t.readers {
 		readers.Go(func() { r.run(reading) })
 	}
@@ -146,8 +151,10 @@ func (t *torture) prepare(ctx context.Context) error {
 		t.readers = append(t.readers, newReader(c, t.checker.follow(name, 0), kind))
 	}
 	var err error
-	t.monitor, err = login(0, "monitor")
-	return err
+	if t.monitor, err = login(0, "monitor"); err != nil {
+		return err
+	}
+	return t.addBystanders(ctx)
 }
 
 // kill ends the server at random moments and starts it again, until ctx ends; every few
@@ -159,6 +166,12 @@ func (t *torture) kill(ctx context.Context) error {
 	for {
 		if !wait(ctx, t.between/5+time.Duration(t.random.Int64N(int64(2*t.between)))) {
 			return nil
+		}
+		if t.random.IntN(3) == 0 {
+			if err := t.reload(whole); err != nil {
+				return err
+			}
+			continue
 		}
 		floor := t.checker.floor()
 		if err := t.server.Kill(); err != nil {
@@ -181,6 +194,17 @@ func (t *torture) kill(ctx context.Context) error {
 		audited = time.Now()
 		_, _ = fmt.Fprintln(t.log, t.progress())
 	}
+}
+
+// reload gives the server another configuration, which differs in nothing that clients see.
+func (t *torture) reload(ctx context.Context) error {
+	t.report.reloads++
+	settings := t.settings
+	settings.Database += fmt.Sprintf("\nlimits {\nbulk_docs %d\n}", 1000+t.report.reloads)
+	if err := t.server.Rewrite(settings); err != nil {
+		return err
+	}
+	return t.server.Reload(ctx)
 }
 
 // start starts the server; one time in four it is killed again while it starts.
@@ -318,6 +342,10 @@ func (t *torture) conclude(ctx context.Context) error {
 		return fmt.Errorf("reading the end: %w", err)
 	}
 	t.checker.conclude(s)
+	for _, b := range t.bystanders {
+		b.conclude(ctx, t.checker)
+		t.report.beside = append(t.report.beside, b.String())
+	}
 	t.report.docs, t.report.seq, t.report.judged = len(s.documents), s.seq, time.Since(began)
 	return nil
 }
