@@ -48,6 +48,14 @@ var variables = map[string]string{
 	"KEYCLOAK_CLIENT_ID":     "notes-web",
 	"KEYCLOAK_CLIENT_SECRET": "a keycloak secret",
 	"KEYCLOAK_REALM":         "https://sso.example.com/realms/notes",
+
+	"BACKEND_ISSUER":    "https://login.plant.example",
+	"OIDC_CLIENT_IDS":   "notes-ios notes-android",
+	"OIDC_ISSUER":       "https://login.example.com",
+	"PROXY_RANGES":      "10.0.0.0/8",
+	"SECOND_CLIENT_IDS": "orders-app",
+	"SECOND_ISSUER":     "https://login.example.net",
+	"PLANT_DOMAIN":      "plant.example",
 }
 
 // example is one example, adapted in its own folder.
