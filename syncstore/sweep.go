@@ -25,12 +25,22 @@ const sweepInterval = 30 * time.Second
 func (s *Store) sweep() {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
+	var clock clockWatch
+	clock.trusted(s.options.Now(), time.Now())
+	trusted := true
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-s.wakeSweep:
 		case <-ticker.C:
+		}
+		before := trusted
+		if trusted = clock.trusted(s.options.Now(), time.Now()); !trusted {
+			if before {
+				s.logger.Warn("the clock was set forward: nothing is dropped as expired for an hour, in case it is set back")
+			}
+			continue
 		}
 		if _, err := s.sweepDue(s.ctx); err != nil && s.ctx.Err() == nil {
 			s.logger.Warn("background work on the store stopped; it is tried again", zap.Error(err))
