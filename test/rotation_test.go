@@ -75,3 +75,44 @@ func TestDecision7_AProviderThatGoesDownLaterKeepsItsUsers(t *testing.T) {
 		}
 	})
 }
+
+// A provider goes down and comes back, again and again, and changes its keys now and then. Nobody who
+// holds a good token is ever told that it is bad.
+func TestAProviderThatFlapsTurnsNobodyAway(t *testing.T) {
+	t.Parallel()
+	withKeyProviders(t, func(t *testing.T, server *harness.Server, p keyProvider) {
+		t.Helper()
+
+		var good []string
+
+		for round := range 6 {
+			good = append(good, p.token())
+			// That of a key that came since may have to wait until the provider may be asked again.
+			first := ask(t, server, read(good[round]))
+			require.Contains(t, []int{http.StatusOK, http.StatusServiceUnavailable}, first.status, "round %d: %s", round, first.body)
+
+			if round == 2 {
+				p.rotate(true)
+			}
+
+			unseen := p.token()
+
+			p.stop()
+
+			for i, token := range append(good, unseen) {
+				got := ask(t, server, read(token))
+				require.NotEqual(t, http.StatusUnauthorized, got.status, "round %d, token %d: %s", round, i, got.body)
+
+				if i == 0 {
+					require.Equal(t, http.StatusOK, got.status, "round %d: %s", round, got.body)
+				}
+			}
+
+			p.start()
+		}
+
+		last := p.token()
+
+		eventually(t, 45*time.Second, func() bool { return ask(t, server, read(last)).status == http.StatusOK })
+	})
+}
