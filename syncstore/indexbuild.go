@@ -98,7 +98,7 @@ func (i *Index) follow(run *indexRun, m Mapper, state indexState) (indexState, e
 		pace := indexPace{committer: i.collection.store.committer}
 		for after := state.seq; ; {
 			page := i.mapPage(ctx, m, after, pace.begin())
-			pace.rest(ctx)
+			pace.mapped()
 			select {
 			case pages <- page:
 			case <-ctx.Done():
@@ -110,6 +110,7 @@ func (i *Index) follow(run *indexRun, m Mapper, state indexState) (indexState, e
 			if after = page.until; len(page.entries) == 0 && !i.wants(ctx, run, after) {
 				return
 			}
+			pace.rest(ctx) // not before: somebody may wait for this page only
 		}
 	}()
 	for page := range pages {

@@ -11,8 +11,11 @@ const (
 	indexPage     = 800
 	indexPageBusy = 20
 	// indexRest is how many times as long as a page took the building rests after it while
-	// somebody writes.
-	indexRest = 24
+	// somebody writes: writers are not to feel it. After each indexPatience it is half of that, but
+	// not less than indexLeastRest: who writes all the time must not keep an index from being built.
+	indexRest      = 48
+	indexPatience  = time.Minute
+	indexLeastRest = 3
 )
 
 // indexPace slows a building down while others write.
@@ -21,6 +24,8 @@ type indexPace struct {
 	asked     uint64
 	busy      bool
 	begun     time.Time
+	took      time.Duration // the last page
+	since     time.Time     // somebody writes
 }
 
 // begin is how many documents the next page may have. The first one is small, whoever writes: a
@@ -37,15 +42,28 @@ func (p *indexPace) begin() int {
 	return indexPage
 }
 
+// mapped is called when a page is ready.
+func (p *indexPace) mapped() { p.took = time.Since(p.begun) }
+
 // rest waits after a page.
 func (p *indexPace) rest(ctx context.Context) {
 	if !p.busy {
+		p.since = time.Time{}
 		return
 	}
-	timer := time.NewTimer(indexRest * time.Since(p.begun))
+	if p.since.IsZero() {
+		p.since = p.begun
+	}
+	timer := time.NewTimer(restAfter(p.took, p.begun.Sub(p.since)))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
+}
+
+// restAfter is how long the building rests after a page that took so long, when others have been
+// writing for so long.
+func restAfter(page, writing time.Duration) time.Duration {
+	return page * time.Duration(max(indexRest>>(writing/indexPatience), indexLeastRest))
 }

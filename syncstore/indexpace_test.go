@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -27,7 +28,7 @@ func (m *pageMapper) Map(ctx context.Context, docs []*Document) ([][]IndexRow, e
 func TestAnIndexIsBuiltInSmallStepsWhileOthersWrite(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	edits := make([]Edit, 1500)
+	edits := make([]Edit, 1000)
 	for i := range edits {
 		edits[i] = Edit{ID: fmt.Sprintf("d%04d", i), Body: []byte(`{"w":"x"}`)}
 	}
@@ -44,9 +45,18 @@ func TestAnIndexIsBuiltInSmallStepsWhileOthersWrite(t *testing.T) {
 		written++
 		f.put(fmt.Sprintf("new%d", written), `{"w":"y"}`, Rev{})
 	}
-	require.NoError(t, f.Index(IndexID{9}).Update(t.Context(), busy, f.Info().Seq))
+	require.NoError(t, f.Index(IndexID{9}).Update(t.Context(), busy, 240))
 	for _, docs := range busy.pages[1:] {
 		require.LessOrEqual(t, docs, indexPageBusy)
 	}
-	require.Greater(t, len(busy.pages), 10)
+	require.Greater(t, len(busy.pages), 10, "%v", busy.pages)
+}
+
+func TestWhoWritesAllTheTimeKeepsNoIndexFromBeingBuilt(t *testing.T) {
+	t.Parallel()
+	page := time.Millisecond
+	require.Equal(t, indexRest*page, restAfter(page, 0))
+	require.Equal(t, indexRest*page, restAfter(page, indexPatience-1))
+	require.Equal(t, indexRest/4*page, restAfter(page, 2*indexPatience))
+	require.Equal(t, indexLeastRest*page, restAfter(page, time.Hour*24*365))
 }
