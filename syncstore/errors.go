@@ -46,6 +46,8 @@ var (
 	ErrUnavailable = errors.New("store unavailable")
 	// ErrFormat: the store was written in a format that this release does not know.
 	ErrFormat = errors.New("unknown store format")
+	// ErrNewerFormat is an ErrFormat of a store that a later release wrote.
+	ErrNewerFormat = fmt.Errorf("%w: the store was written by a newer release", ErrFormat)
 	// ErrDamaged: stored bytes cannot be decoded.
 	ErrDamaged = errors.New("damaged record")
 	// ErrDamagedDocument is an ErrDamaged that concerns one document alone: its head, its

@@ -16,9 +16,6 @@ import (
 	"go.uber.org/zap"
 )
 
-// storeFormat is the version of the format of keys and values.
-const storeFormat = 1
-
 // Defaults of Options.
 const (
 	DefaultCache       = 16 << 20
@@ -199,26 +196,6 @@ func (s *Store) Close() error {
 		db.close()
 	}
 	return nil
-}
-
-func (s *Store) checkFormat(ctx context.Context) error {
-	var format []byte
-	err := s.engine.View(ctx, func(r engine.Reader) (err error) {
-		format, err = r.Get(formatKey())
-		return err
-	})
-	switch {
-	case errors.Is(err, engine.ErrNotFound):
-		return s.engine.Update(ctx, func(tx engine.Txn) error {
-			return tx.Put(formatKey(), []byte{storeFormat})
-		})
-	case err != nil:
-		return fmt.Errorf("reading the store's format: %w", err)
-	case len(format) != 1 || format[0] != storeFormat:
-		return fmt.Errorf("%w: %x, this release reads %d", ErrFormat, format, storeFormat)
-	default:
-		return nil
-	}
 }
 
 // loadDatabases reads the directory of databases and their counters. It returns those

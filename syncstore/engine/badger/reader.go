@@ -16,6 +16,8 @@ type reader struct {
 	tx  *badgerdb.Txn
 }
 
+var _ engine.VersionedReader = (*reader)(nil)
+
 // Get implements engine.Reader.
 func (r *reader) Get(key []byte) ([]byte, error) {
 	item, err := r.tx.Get(key)
@@ -27,6 +29,18 @@ func (r *reader) Get(key []byte) ([]byte, error) {
 	}
 	var buf []byte
 	return valueOf(item, &buf)
+}
+
+// Version implements engine.VersionedReader.
+func (r *reader) Version(key []byte) (uint64, error) {
+	item, err := r.tx.Get(key)
+	switch {
+	case errors.Is(err, badgerdb.ErrKeyNotFound):
+		return 0, engine.ErrNotFound
+	case err != nil:
+		return 0, fmt.Errorf("getting a key: %w", err)
+	}
+	return item.Version(), nil
 }
 
 // GetMany implements engine.Reader.
