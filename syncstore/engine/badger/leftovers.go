@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 )
 
 // removeLeftovers removes the empty log files of a process that was killed between
@@ -17,18 +16,14 @@ import (
 // It does so under the directory's lock, as Badger takes it: where another process has
 // the store open, nothing is touched, and opening it says so.
 func (e *Engine) removeLeftovers() error {
-	directory, err := os.Open(e.path)
-	if err != nil {
-		return fmt.Errorf("opening the store directory: %w", err)
-	}
-	defer func() { _ = directory.Close() }() // which unlocks it
-	err = unix.Flock(int(directory.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	unlock, err := lockStore(e.path)
+	if errors.Is(err, ErrInUse) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("locking the store directory: %w", err)
+		return err
 	}
+	defer func() { _ = unlock() }()
 	for _, pattern := range []string{"*.mem", "*.vlog"} {
 		files, err := filepath.Glob(filepath.Join(globEscape(e.path), pattern))
 		if err != nil {
