@@ -18,6 +18,8 @@ const (
 	// backupStall is how long a client may take nothing of a backup: versions that the backup
 	// still needs are kept meanwhile.
 	backupStall = time.Minute
+	// backupPiece is how many bytes are written to the client at once.
+	backupPiece = 64 << 10
 	// nextBackupHeader says what ?since= of the next backup is.
 	nextBackupHeader = "Sync-Backup-Next"
 )
@@ -135,12 +137,20 @@ type backupResponse struct {
 	interrupted bool
 }
 
-// Write implements io.Writer.
-func (b *backupResponse) Write(p []byte) (int, error) {
-	if err := b.deadline(time.Now().Add(backupStall), false); err != nil {
-		return 0, err
+// Write implements io.Writer. It writes a piece at a time, each of which the client has to take in
+// backupStall.
+func (b *backupResponse) Write(p []byte) (written int, err error) {
+	for written < len(p) {
+		if err := b.deadline(time.Now().Add(backupStall), false); err != nil {
+			return written, err
+		}
+		n, err := b.writer.Write(p[written:min(written+backupPiece, len(p))])
+		written += n
+		if err != nil {
+			return written, err
+		}
 	}
-	return b.writer.Write(p)
+	return written, nil
 }
 
 // interrupt has a write that waits for the client return, and all after it.

@@ -21,8 +21,7 @@ func adminServer(t *testing.T) *httptest.Server {
 	for _, route := range new(adminAPI).Routes() {
 		mux.HandleFunc(route.Pattern, func(w http.ResponseWriter, r *http.Request) {
 			err := route.Handler.ServeHTTP(w, r)
-			var refusal caddy.APIError
-			if errors.As(err, &refusal) {
+			if refusal, ok := errors.AsType[caddy.APIError](err); ok {
 				http.Error(w, err.Error(), refusal.HTTPStatus)
 			} else if err != nil {
 				http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -41,7 +40,7 @@ func TestAdminAPIBacksAStoreUp(t *testing.T) {
 	server := adminServer(t)
 	get := func(path string) (*http.Response, []byte) {
 		t.Helper()
-		res, err := http.Get(server.URL + path) //nolint:noctx // a test's
+		res, err := http.Get(server.URL + path)
 		require.NoError(t, err)
 		defer res.Body.Close()
 		body, err := io.ReadAll(res.Body)
