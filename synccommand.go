@@ -18,12 +18,12 @@ func syncCommand() caddycmd.Command {
 	return caddycmd.Command{
 		Name:  "sync",
 		Usage: "<command>",
-		Short: "Backs stores up, restores and checks them",
+		Short: "Backs stores up, restores, checks, exports and imports",
 		Long: `
 Backs the stores of the sync server up, restores and checks them. docs/operating.md
 says when to do which.`,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(backupCommand(), restoreCommand(), checkCommand(), compactCommand())
+			cmd.AddCommand(backupCommand(), restoreCommand(), checkCommand(), compactCommand(), exportCommand(), importCommand())
 		},
 	}
 }
