@@ -12,10 +12,12 @@ import (
 
 // adminAPI tells operators, at Caddy's admin endpoint, how the stores are:
 //
-//	GET /sync/health  200 if every store is open, 503 otherwise
-//	GET /sync/stats   counters of every store
+//	GET  /sync/health  200 if every store is open, 503 otherwise
+//	GET  /sync/stats   counters of every store
+//	GET  /sync/backup  a store as a file; ?since= only what was written since a backup
+//	POST /sync/gc      gives disk space of deleted attachments back
 //
-// It gives no access to documents: the admin endpoint knows no users.
+// Beside backups it gives no access to documents: the admin endpoint knows no users.
 type adminAPI struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -28,6 +30,8 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
 		{Pattern: "/sync/health", Handler: caddy.AdminHandlerFunc(a.health)},
 		{Pattern: "/sync/stats", Handler: caddy.AdminHandlerFunc(a.stats)},
+		{Pattern: "/sync/backup", Handler: caddy.AdminHandlerFunc(a.backup)},
+		{Pattern: "/sync/gc", Handler: caddy.AdminHandlerFunc(a.collect)},
 	}
 }
 
@@ -80,7 +84,7 @@ func onlyGet(r *http.Request) error {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return nil
 	}
-	return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: fmt.Errorf("method %s is not allowed", r.Method)}
+	return notAllowed(r)
 }
 
 func answerAdmin(w http.ResponseWriter, status int, body any) error {

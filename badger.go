@@ -92,6 +92,11 @@ func (b *Badger) readKey() ([]byte, error) {
 	if err != nil || text == "" {
 		return nil, err
 	}
+	return decodeKey(text)
+}
+
+// decodeKey reads an encryption key. Its errors do not repeat the text.
+func decodeKey(text string) ([]byte, error) {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
 	if err != nil {
 		return nil, errors.New("encryption_key is not base64") // err would quote from it

@@ -29,6 +29,7 @@ func init() {
 	caddy.RegisterModule(adminAPI{})
 
 	caddycmd.RegisterCommand(tryCommand())
+	caddycmd.RegisterCommand(syncCommand())
 
 	httpcaddyfile.RegisterGlobalOption("sync", parseGlobalOption)
 	httpcaddyfile.RegisterDirective("sync", parseDirective)

@@ -186,17 +186,6 @@ func TestACanceledRequestWritesNothing(t *testing.T) {
 	require.Zero(t, f.db.Info().Seq)
 }
 
-func TestAStoreOfAnotherFormatIsRefused(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	require.NoError(t, f.store.Close())
-	require.NoError(t, f.engine.Update(t.Context(), func(tx engine.Txn) error {
-		return tx.Put(formatKey(), []byte{99})
-	}))
-	_, err := Open(t.Context(), f.engine, Options{})
-	require.ErrorIs(t, err, ErrFormat)
-}
-
 func TestDecision29TheFirstKeyIsTheFormatVersion(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

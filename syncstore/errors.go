@@ -46,11 +46,23 @@ var (
 	ErrUnavailable = errors.New("store unavailable")
 	// ErrFormat: the store was written in a format that this release does not know.
 	ErrFormat = errors.New("unknown store format")
+	// ErrNewerFormat is an ErrFormat of a store that a later release wrote.
+	ErrNewerFormat = fmt.Errorf("%w: the store was written by a newer release", ErrFormat)
 	// ErrDamaged: stored bytes cannot be decoded.
 	ErrDamaged = errors.New("damaged record")
 	// ErrDamagedDocument is an ErrDamaged that concerns one document alone: its head, its
 	// ancestry or a body.
 	ErrDamagedDocument = fmt.Errorf("%w of a document", ErrDamaged)
+	// ErrBadBackup: a backup was cut short or altered, or is none.
+	ErrBadBackup = errors.New("not a whole backup")
+	// ErrUnknownBackup: the store knows no backup of that name, so that none can go on from it.
+	ErrUnknownBackup = errors.New("the store knows no such backup: make a whole one")
+	// ErrBackupInterrupted: the store is closed, or has to be recovered. Try again.
+	ErrBackupInterrupted = errors.New("backup interrupted")
+	// ErrBackupChain: a backup does not go on from the one before it.
+	ErrBackupChain = errors.New("the backups do not go on from one another")
+	// ErrNotEmpty: there is something already where a backup is to be restored.
+	ErrNotEmpty = errors.New("not empty")
 	// ErrBadVersion: text that is no version or version vector.
 	ErrBadVersion = errors.New("invalid version vector")
 	// ErrClockAhead: a version is more than a minute ahead of this server's clock; it can be

@@ -16,9 +16,6 @@ import (
 	"go.uber.org/zap"
 )
 
-// storeFormat is the version of the format of keys and values.
-const storeFormat = 1
-
 // Defaults of Options.
 const (
 	DefaultCache       = 16 << 20
@@ -97,6 +94,7 @@ type Store struct {
 	wakeSweep  chan struct{}
 	stats      storeStats
 	policies   policies
+	backups    backups
 
 	mu        sync.Mutex
 	databases map[string]*Database
@@ -201,26 +199,6 @@ func (s *Store) Close() error {
 	return nil
 }
 
-func (s *Store) checkFormat(ctx context.Context) error {
-	var format []byte
-	err := s.engine.View(ctx, func(r engine.Reader) (err error) {
-		format, err = r.Get(formatKey())
-		return err
-	})
-	switch {
-	case errors.Is(err, engine.ErrNotFound):
-		return s.engine.Update(ctx, func(tx engine.Txn) error {
-			return tx.Put(formatKey(), []byte{storeFormat})
-		})
-	case err != nil:
-		return fmt.Errorf("reading the store's format: %w", err)
-	case len(format) != 1 || format[0] != storeFormat:
-		return fmt.Errorf("%w: %x, this release reads %d", ErrFormat, format, storeFormat)
-	default:
-		return nil
-	}
-}
-
 // loadDatabases reads the directory of databases and their counters. It returns those
 // that were deleted and are not cleared yet.
 func (s *Store) loadDatabases(ctx context.Context) (clearing []*Database, err error) {
@@ -248,37 +226,43 @@ type directoryRow struct {
 }
 
 func (s *Store) readDirectory(ctx context.Context) (directory []directoryRow, err error) {
-	err = s.engine.View(ctx, func(r engine.Reader) error {
-		pairs, failed := r.Scan(engine.PrefixRange([]byte{kindDatabase}))
-		for key, value := range pairs {
-			entry, err := decodeDatabaseEntry(key, value)
-			if err != nil {
-				return err
-			}
-			directory = append(directory, directoryRow{entry: entry})
-		}
-		if err := failed(); err != nil {
-			return fmt.Errorf("reading the directory of databases: %w", err)
-		}
-		for i := range directory {
-			found := &directory[i]
-			found.counts, err = readCounters(r, scope{db: found.entry.id})
-			if err != nil && (!errors.Is(err, ErrNoDatabase) || !found.entry.deleting) {
-				return fmt.Errorf("database %q: %w", found.entry.name, err)
-			}
-			if found.names, err = readCollections(r.Get, scope{db: found.entry.id}); err != nil {
-				return fmt.Errorf("database %q: %w", found.entry.name, err)
-			}
-		}
-		return nil
+	err = s.engine.View(ctx, func(r engine.Reader) (err error) {
+		directory, err = readDirectory(r)
+		return err
 	})
 	return directory, err
+}
+
+func readDirectory(r engine.Reader) (directory []directoryRow, err error) {
+	pairs, failed := r.Scan(engine.PrefixRange([]byte{kindDatabase}))
+	for key, value := range pairs {
+		entry, err := decodeDatabaseEntry(key, value)
+		if err != nil {
+			return nil, err
+		}
+		directory = append(directory, directoryRow{entry: entry})
+	}
+	if err := failed(); err != nil {
+		return nil, fmt.Errorf("reading the directory of databases: %w", err)
+	}
+	for i := range directory {
+		found := &directory[i]
+		found.counts, err = readCounters(r, scope{db: found.entry.id})
+		if err != nil && (!errors.Is(err, ErrNoDatabase) || !found.entry.deleting) {
+			return nil, fmt.Errorf("database %q: %w", found.entry.name, err)
+		}
+		if found.names, err = readCollections(r.Get, scope{db: found.entry.id}); err != nil {
+			return nil, fmt.Errorf("database %q: %w", found.entry.name, err)
+		}
+	}
+	return directory, nil
 }
 
 // recover brings the engine back after a doubtful commit and reads again what memory
 // holds of it. The commit may have stayed or gone; where it has gone, the sequences that
 // it showed are skipped, since somebody may have read them (DECISIONS 32).
 func (s *Store) recover() error {
+	s.backups.interrupt("the store is being recovered")
 	if err := s.engine.Recover(s.ctx); err != nil {
 		return fmt.Errorf("recovering the engine: %w", err)
 	}

@@ -38,12 +38,12 @@ func entryOf(key, value []byte) *badgerdb.Entry {
 }
 
 // checked takes the checksum off a value, or fails with engine.ErrDamaged.
-func checked(item *badgerdb.Item, value []byte) ([]byte, error) {
+func checked(item *badgerdb.Item, value []byte, lenient bool) ([]byte, error) {
 	if item.UserMeta()&metaChecksum == 0 {
 		return value, nil
 	}
 	n := len(value) - checksumSize
-	if n < 0 || binary.BigEndian.Uint32(value[n:]) != checksum(item.Key(), value[:n]) {
+	if n < 0 || !lenient && binary.BigEndian.Uint32(value[n:]) != checksum(item.Key(), value[:n]) {
 		return nil, engine.ErrDamaged
 	}
 	return value[:n:n], nil

@@ -93,13 +93,18 @@ func open(path string, o Options, h hooks) (*Engine, error) {
 		return nil, err
 	}
 	e.current.Store(current)
-	left, err := e.scrubAtOnce(context.Background())
+	var left []uint64
+	if !o.Lenient {
+		left, err = e.scrubAtOnce(context.Background())
+	}
 	if err != nil {
 		return nil, errors.Join(err, current.db.Close())
 	}
 	var ctx context.Context
 	ctx, e.stop = context.WithCancel(context.Background())
-	e.upkeep.Go(func() { e.scrubbing(ctx, left) })
+	if !o.Lenient {
+		e.upkeep.Go(func() { e.scrubbing(ctx, left) })
+	}
 	if o.GCInterval > 0 {
 		e.upkeep.Go(func() { every(ctx, o.GCInterval, e.collect) })
 	}
@@ -117,7 +122,10 @@ func (e *Engine) openHandle() (*handle, error) {
 		if err := e.removeLeftovers(); err != nil {
 			return err
 		}
-		return e.checkOpenable(options)
+		if e.options.Lenient {
+			return nil
+		}
+		return e.checkOpenable()
 	})
 	if err != nil {
 		return nil, err
@@ -161,7 +169,7 @@ func (e *Engine) View(ctx context.Context, fn func(engine.Reader) error) error {
 	defer h.snapshots.end(ts)
 	tx := h.db.NewTransactionAt(ts, false)
 	defer tx.Discard()
-	return fn(&reader{ctx: ctx, tx: tx})
+	return fn(&reader{ctx: ctx, tx: tx, lenient: e.options.Lenient})
 }
 
 // Update implements engine.Engine. Updates run one after the other.

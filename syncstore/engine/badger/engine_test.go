@@ -48,6 +48,12 @@ func TestConformance(t *testing.T) {
 	enginetest.Run(t, openNew)
 }
 
+func TestConformanceVersioned(t *testing.T) {
+	t.Parallel()
+	enginetest.RunVersioned(t, openNew)
+	enginetest.RunVersionsDurable(t, openAt)
+}
+
 func TestConformanceDurable(t *testing.T) {
 	t.Parallel()
 	enginetest.RunDurable(t, openAt)

@@ -3,10 +3,13 @@ package badger
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	badgerdb "github.com/dgraph-io/badger/v4"
 	"go.uber.org/zap"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
 
 const (
@@ -31,31 +34,54 @@ func every(ctx context.Context, interval time.Duration, do func(context.Context)
 	}
 }
 
-// collect rewrites files of the value log that are mostly garbage. Compactions find
-// the garbage, so space comes back some time after a deletion.
+// Collect implements engine.Collector: it rewrites files of the value log that are mostly
+// garbage. Compactions find the garbage, so space comes back some time after a deletion.
+func (e *Engine) Collect(ctx context.Context) (files int, err error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return files, err
+		}
+		if more, err := e.collectFile(ctx); err != nil || !more {
+			return files, err
+		}
+		files++
+	}
+}
+
+var _ engine.Collector = (*Engine)(nil)
+
+// collect does so in the background. That it cannot now is no news.
 func (e *Engine) collect(ctx context.Context) {
-	for ctx.Err() == nil && e.collectFile(ctx) {
+	_, err := e.Collect(ctx)
+	if err != nil && ctx.Err() == nil && !errors.Is(err, engine.ErrNoSpace) && !errors.Is(err, engine.ErrDoubtful) {
+		e.log.Warn("collecting garbage of the value log", zap.Error(err))
 	}
 }
 
 // collectFile rewrites one file and reports whether there may be another.
-func (e *Engine) collectFile(ctx context.Context) bool {
+func (e *Engine) collectFile(ctx context.Context) (more bool, err error) {
 	if e.doubt.Load() != nil {
-		return false
+		return false, engine.ErrDoubtful
 	}
-	if free, err := e.hooks.free(e.path); err != nil || free < gcFree {
-		return false
+	free, err := e.hooks.free(e.path)
+	switch {
+	case err != nil:
+		return false, err
+	case free < gcFree:
+		return false, fmt.Errorf("%w: a file of the value log must be written anew before it is removed, and %d bytes are free",
+			engine.ErrNoSpace, free)
 	}
 	h, err := e.acquire(ctx)
 	if err != nil {
-		return false
+		return false, err
 	}
 	defer h.release()
 	switch err := h.db.RunValueLogGC(gcRatio); {
 	case err == nil:
-		return true
-	case !errors.Is(err, badgerdb.ErrNoRewrite) && !errors.Is(err, badgerdb.ErrRejected):
-		e.log.Warn("collecting garbage of the value log", zap.Error(err))
+		return true, nil
+	case errors.Is(err, badgerdb.ErrNoRewrite), errors.Is(err, badgerdb.ErrRejected):
+		return false, nil
+	default:
+		return false, fmt.Errorf("rewriting a file of the value log: %w", err)
 	}
-	return false
 }

@@ -44,11 +44,13 @@ func TestNoGarbageIsCollectedWithoutRoomOrInDoubt(t *testing.T) {
 	t.Parallel()
 	b := openBroken(t, small(t))
 	b.free.Store(gcFree - 1)
-	require.False(t, b.collectFile(t.Context()))
+	_, err := b.Collect(t.Context())
+	require.ErrorIs(t, err, engine.ErrNoSpace)
 	b.free.Store(1 << 40)
 	b.failNext(true)
 	require.ErrorIs(t, b.put(t.Context(), "a", "1"), engine.ErrDoubtful)
-	require.False(t, b.collectFile(t.Context()))
+	_, err = b.Collect(t.Context())
+	require.ErrorIs(t, err, engine.ErrDoubtful)
 }
 
 // TestCollectingGivesSpaceBackAndLosesNothing overwrites large values. Each restart
@@ -88,9 +90,12 @@ func TestCollectingGivesSpaceBackAndLosesNothing(t *testing.T) {
 		// Does nothing for the first few tables.
 		require.NoError(t, e.current.Load().db.Flatten(1))
 		before = e.Stats().DiskBytes
-		collected = e.collectFile(t.Context())
+		var err error
+		collected, err = e.collectFile(t.Context())
+		require.NoError(t, err)
 	}
-	e.collect(t.Context())
+	_, err := e.Collect(t.Context())
+	require.NoError(t, err)
 	require.Less(t, e.Stats().DiskBytes, before-n*500<<10)
 	for range 2 {
 		require.NoError(t, e.View(t.Context(), func(r engine.Reader) error {

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 )
 
 // removeLeftovers removes the empty log files of a process that was killed between
@@ -31,18 +30,14 @@ func (e *Engine) removeLeftovers() error {
 // alone does something under the directory's lock, as Badger takes it: where another process has the
 // store open, nothing is touched, and opening it says so.
 func (e *Engine) alone(do func() error) error {
-	directory, err := os.Open(e.path)
-	if err != nil {
-		return fmt.Errorf("opening the store directory: %w", err)
-	}
-	defer func() { _ = directory.Close() }() // which unlocks it
-	err = unix.Flock(int(directory.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	unlock, err := lockStore(e.path)
+	if errors.Is(err, ErrInUse) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("locking the store directory: %w", err)
+		return err
 	}
+	defer func() { _ = unlock() }()
 	return do()
 }
 

@@ -7,25 +7,19 @@ import (
 	"os"
 	"path/filepath"
 
-	badgerdb "github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/table"
 	"golang.org/x/sys/unix"
 )
 
 // checkOpenable looks at the index of each table before Badger does, which ends the process, in a
 // goroutine of its own, if one cannot be read.
-func (e *Engine) checkOpenable(options badgerdb.Options) error {
-	file, err := os.Open(filepath.Join(e.path, badgerdb.ManifestFilename))
+func (e *Engine) checkOpenable() error {
+	manifest, err := readManifest(e.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil // a new store
 	}
 	if err != nil {
-		return fmt.Errorf("opening the manifest: %w", err)
-	}
-	defer func() { _ = file.Close() }()
-	manifest, _, err := badgerdb.ReplayManifestFile(file, 0, options)
-	if err != nil {
-		return damaged(file.Name(), err)
+		return err
 	}
 	for id, kept := range manifest.Tables {
 		if kept.KeyID != 0 {

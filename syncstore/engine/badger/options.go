@@ -31,6 +31,8 @@ const (
 	// valueLogFileSize keeps a new store small for tools that expand holes in files, and
 	// holds the largest value.
 	valueLogFileSize = 128 << 20
+	// blockSize is how many bytes of a table are read together.
+	blockSize = 16 << 10
 	// minMemTable admits transactions of MaxTxnSize: Badger's limit is 15 % of it. Not
 	// more, because what Badger takes to write one out is doubled until it fits, and
 	// just fits into 28 MiB.
@@ -58,6 +60,12 @@ type Options struct {
 	// GCInterval is the time between collections of the value log. 0 means
 	// DefaultGCInterval, a negative one none.
 	GCInterval time.Duration
+	// Verify compares the checksums of all tables before anything is read, which a small store has
+	// done anyway, and those of an encrypted store too.
+	Verify bool
+	// Lenient opens a damaged store, as far as Badger does, and gives what is there whether or not it
+	// is what was written: for those who save what can be saved. Badger may end the process.
+	Lenient bool
 	// Logger gets what the store has to say. nil means nobody.
 	Logger *zap.Logger
 }
@@ -102,15 +110,18 @@ func (o Options) badgerOptions(path string, log badgerdb.Logger) badgerdb.Option
 		WithDetectConflicts(false). // updates are serialised
 		WithSyncWrites(!o.NoSync).
 		WithValueThreshold(valueThreshold).
-		WithVerifyValueChecksum(true).
+		WithVerifyValueChecksum(!o.Lenient).
 		WithValueLogFileSize(valueLogFileSize).
 		WithMemTableSize(max(o.Memory/32, minMemTable)).
 		WithNumMemtables(2).
 		WithNumCompactors(2).
-		WithBlockSize(16 << 10).
+		WithBlockSize(blockSize).
 		WithCompression(options.None).
 		WithBlockCacheSize(0).
 		WithIndexCacheSize(0)
+	if o.Verify {
+		b = b.WithChecksumVerificationMode(options.OnTableRead)
+	}
 	if len(o.EncryptionKey) > 0 {
 		b = b.WithEncryptionKey(o.EncryptionKey).
 			WithBlockCacheSize(o.Memory / 8).

@@ -14,7 +14,11 @@ import (
 type reader struct {
 	ctx context.Context
 	tx  *badgerdb.Txn
+	// lenient gives values that are not what was written.
+	lenient bool
 }
+
+var _ engine.VersionedReader = (*reader)(nil)
 
 // Get implements engine.Reader.
 func (r *reader) Get(key []byte) ([]byte, error) {
@@ -26,7 +30,19 @@ func (r *reader) Get(key []byte) ([]byte, error) {
 		return nil, fmt.Errorf("getting a key: %w", err)
 	}
 	var buf []byte
-	return valueOf(item, &buf)
+	return r.valueOf(item, &buf)
+}
+
+// Version implements engine.VersionedReader.
+func (r *reader) Version(key []byte) (uint64, error) {
+	item, err := r.tx.Get(key)
+	switch {
+	case errors.Is(err, badgerdb.ErrKeyNotFound):
+		return 0, engine.ErrNotFound
+	case err != nil:
+		return 0, fmt.Errorf("getting a key: %w", err)
+	}
+	return item.Version(), nil
 }
 
 // GetMany implements engine.Reader.
@@ -52,7 +68,7 @@ func (r *reader) GetMany(keys [][]byte) ([][]byte, error) {
 // from the transaction; it does not say which, but the sizes do: an entry of the value
 // log has a header, a version and a checksum, a pending one no size. It also hides
 // that an entry of the value log cannot be read, and gives nothing instead.
-func valueOf(item *badgerdb.Item, buf *[]byte) ([]byte, error) {
+func (r *reader) valueOf(item *badgerdb.Item, buf *[]byte) ([]byte, error) {
 	value := []byte{}
 	err := item.Value(func(v []byte) error {
 		stored, size := item.EstimatedSize(), int64(len(item.Key())+len(v))
@@ -69,7 +85,7 @@ func valueOf(item *badgerdb.Item, buf *[]byte) ([]byte, error) {
 		return nil
 	})
 	if err == nil {
-		value, err = checked(item, value)
+		value, err = checked(item, value, r.lenient)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading a value: %w", err)

@@ -17,13 +17,21 @@ const contextPairs = 1024
 func (r *reader) Scan(in engine.Range) (pairs iter.Seq2[[]byte, []byte], err func() error) {
 	var failed error
 	return func(yield func([]byte, []byte) bool) {
-		failed = r.scan(in, yield)
+		failed = r.scan(in, func(*badgerdb.Item) bool { return !in.KeysOnly }, yield)
 	}, func() error { return failed }
 }
 
-// scan goes over a range. Badger's prefetching of values starts a goroutine for each
+// ScanSince implements engine.VersionedReader.
+func (r *reader) ScanSince(since uint64) (pairs iter.Seq2[[]byte, []byte], err func() error) {
+	var failed error
+	return func(yield func([]byte, []byte) bool) {
+		failed = r.scan(engine.Range{}, func(item *badgerdb.Item) bool { return item.Version() > since }, yield)
+	}, func() error { return failed }
+}
+
+// scan goes over a range, and reads the values that are wanted. Badger's prefetching of values starts a goroutine for each
 // pair to copy it, which takes longer than to copy it here.
-func (r *reader) scan(in engine.Range, yield func(key, value []byte) bool) error {
+func (r *reader) scan(in engine.Range, wanted func(*badgerdb.Item) bool, yield func(key, value []byte) bool) error {
 	if len(in.End) > 0 && bytes.Compare(in.Start, in.End) >= 0 {
 		return nil
 	}
@@ -41,9 +49,9 @@ func (r *reader) scan(in engine.Range, yield func(key, value []byte) bool) error
 			return fmt.Errorf("scanning: %w", r.ctx.Err())
 		}
 		var value []byte
-		if !in.KeysOnly {
+		if wanted(item) {
 			var err error
-			if value, err = valueOf(item, &buf); err != nil {
+			if value, err = r.valueOf(item, &buf); err != nil {
 				return fmt.Errorf("scanning: %w", err)
 			}
 		}

@@ -74,6 +74,26 @@ func Run(t *testing.T, open Open) {
 	}
 }
 
+// RunVersioned runs the tests of an engine whose readers are engine.VersionedReader.
+func RunVersioned(t *testing.T, open Open) {
+	for name, test := range map[string]func(*testing.T, engine.Engine){
+		"versions rise with commits":            testVersions,
+		"ScanSince shows values of later pairs": testScanSince,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := open(t)
+			defer func() { _ = e.Close() }()
+			test(t, e)
+		})
+	}
+}
+
+// RunVersionsDurable runs the test of versions that opens an engine again.
+func RunVersionsDurable(t *testing.T, open OpenPath) {
+	testVersionsReopened(t, open)
+}
+
 // RunDurable runs the tests that open an engine again.
 func RunDurable(t *testing.T, open OpenPath) {
 	for name, test := range map[string]func(*testing.T, OpenPath){

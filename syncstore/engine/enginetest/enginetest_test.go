@@ -11,5 +11,7 @@ import (
 // mean something only if it behaves like the real one, and so does the suite.
 func TestMemoryEngineConforms(t *testing.T) {
 	t.Parallel()
-	Run(t, func(*testing.T) engine.Engine { return memory.New() })
+	open := func(*testing.T) engine.Engine { return memory.New() }
+	Run(t, open)
+	RunVersioned(t, open)
 }

@@ -29,6 +29,7 @@ type Engine struct {
 
 type pair struct {
 	key, value []byte
+	version    uint64 // the commit that wrote it
 }
 
 // New returns an empty engine.
@@ -70,7 +71,7 @@ func (e *Engine) Update(ctx context.Context, fn func(engine.Txn) error) error {
 	case e.doubtful:
 		return engine.ErrDoubtful
 	}
-	tx := &txn{snapshot: snapshot{pairs: slices.Clone(*e.current.Load())}}
+	tx := &txn{snapshot: snapshot{pairs: slices.Clone(*e.current.Load())}, version: e.commits.Load() + 1}
 	if err := fn(tx); err != nil {
 		return err
 	}
@@ -167,10 +168,28 @@ func (s *snapshot) Scan(r engine.Range) (pairs iter.Seq2[[]byte, []byte], failed
 	if r.Reverse {
 		slices.Reverse(found)
 	}
+	return yieldAll(found, func(pair) bool { return !r.KeysOnly })
+}
+
+// Version implements engine.VersionedReader.
+func (s *snapshot) Version(key []byte) (uint64, error) {
+	if i, ok := find(s.pairs, key); ok {
+		return s.pairs[i].version, nil
+	}
+	return 0, engine.ErrNotFound
+}
+
+// ScanSince implements engine.VersionedReader.
+func (s *snapshot) ScanSince(since uint64) (pairs iter.Seq2[[]byte, []byte], failed func() error) {
+	return yieldAll(s.pairs, func(p pair) bool { return p.version > since })
+}
+
+// yieldAll iterates over pairs, with the values that are wanted.
+func yieldAll(found []pair, wanted func(pair) bool) (pairs iter.Seq2[[]byte, []byte], failed func() error) {
 	return func(yield func([]byte, []byte) bool) {
 		for _, p := range found {
-			key, value := bytes.Clone(p.key), bytes.Clone(p.value)
-			if r.KeysOnly {
+			key, value := bytes.Clone(p.key), append([]byte{}, p.value...)
+			if !wanted(p) {
 				value = nil
 			}
 			goOn := yield(key, value)
@@ -191,13 +210,14 @@ func spoil(b []byte) {
 
 type txn struct {
 	snapshot
+	version uint64
 	written [][]byte
 }
 
 // Put implements engine.Txn.
 func (t *txn) Put(key, value []byte) error {
 	t.written = append(t.written, bytes.Clone(key))
-	p := pair{bytes.Clone(key), append([]byte{}, value...)}
+	p := pair{bytes.Clone(key), append([]byte{}, value...), t.version}
 	i, ok := find(t.pairs, key)
 	if ok {
 		t.pairs[i] = p
@@ -216,4 +236,7 @@ func (t *txn) Delete(key []byte) error {
 	return nil
 }
 
-var _ engine.Engine = (*Engine)(nil)
+var (
+	_ engine.Engine          = (*Engine)(nil)
+	_ engine.VersionedReader = (*snapshot)(nil)
+)

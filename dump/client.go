@@ -1,0 +1,88 @@
+package dump
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// ErrRefused: the server did not answer as it must.
+var ErrRefused = errors.New("refused by the server")
+
+// Database is one at the end of a URL.
+type Database struct {
+	// URL is that of the database (or of a collection of it), as http://localhost:8081/notes.
+	URL string
+	// Authorization is the header of that name. "": none is sent.
+	Authorization string
+	// Client sends the requests. Default: http.DefaultClient.
+	Client *http.Client
+}
+
+// NewDatabase takes name and password out of the URL, if they are in it.
+func NewDatabase(text, authorization string) (*Database, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") == "" {
+		return nil, errors.New("give the URL of a database, as http://localhost:8081/notes")
+	}
+	if u.User != nil && authorization == "" {
+		request := http.Request{Header: http.Header{}}
+		password, _ := u.User.Password()
+		request.SetBasicAuth(u.User.Username(), password)
+		authorization = request.Header.Get("Authorization")
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return &Database{URL: strings.TrimSuffix(u.String(), "/"), Authorization: authorization, Client: http.DefaultClient}, nil
+}
+
+// name is the last part of the URL.
+func (d *Database) name() string { return d.URL[strings.LastIndexByte(d.URL, '/')+1:] }
+
+// ask sends a request and gives the answer's body to use.
+func (d *Database) ask(ctx context.Context, method, path string, body any, use func(io.Reader) error) error {
+	var payload io.Reader
+	if body != nil {
+		var text bytes.Buffer
+		encode := json.NewEncoder(&text)
+		encode.SetEscapeHTML(false) // documents are to stay as they are
+		if err := encode.Encode(body); err != nil {
+			return fmt.Errorf("asking the server: %w", err)
+		}
+		payload = &text
+	}
+	request, err := http.NewRequestWithContext(ctx, method, d.URL+path, payload)
+	if err != nil {
+		return fmt.Errorf("asking the server: %w", err)
+	}
+	request.Header.Set("Accept", "application/json")
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if d.Authorization != "" {
+		request.Header.Set("Authorization", d.Authorization)
+	}
+	response, err := d.Client.Do(request)
+	if err != nil {
+		return fmt.Errorf("asking the server: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode >= http.StatusBadRequest {
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 500))
+		return fmt.Errorf("%w: %s: %s", ErrRefused, response.Status, bytes.TrimSpace(text))
+	}
+	if err := use(response.Body); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	return nil
+}
+
+// into decodes an answer.
+func into(v any) func(io.Reader) error {
+	return func(r io.Reader) error { return json.NewDecoder(r).Decode(v) }
+}

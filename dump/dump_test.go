@@ -1,0 +1,87 @@
+package dump
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestADumpThatIsNotWholeIsRefused(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	d, err := newWriter(&out, Header{Format: format, Database: "notes"})
+	require.NoError(t, err)
+	require.NoError(t, d.add([]byte("{\n \"_id\" : \"a\", \"n\": 12345678901234567890.10 }")))
+	require.NoError(t, d.add([]byte(`{"_id":"b"}`)))
+	require.NoError(t, d.close())
+	whole := out.String()
+	require.Contains(t, whole, "\n"+`{"_id":"a","n":12345678901234567890.10}`+"\n", "one line, and no number is another")
+
+	header, sum, err := Verify(strings.NewReader(whole))
+	require.NoError(t, err)
+	require.Equal(t, "notes", header.Database)
+	require.Equal(t, uint64(2), sum.Revisions)
+	for n := range whole {
+		_, _, err := Verify(strings.NewReader(whole[:n]))
+		require.ErrorIs(t, err, ErrBadDump, "cut to %d", n)
+	}
+	_, _, err = Verify(strings.NewReader(strings.Replace(whole, "12345", "12346", 1)))
+	require.ErrorIs(t, err, ErrBadDump)
+	lines := strings.SplitAfter(whole, "\n")
+	_, _, err = Verify(strings.NewReader(lines[0] + lines[2] + lines[3]))
+	require.ErrorIs(t, err, ErrBadDump, "a line is missing")
+	_, _, err = Verify(strings.NewReader(whole + lines[1]))
+	require.ErrorIs(t, err, ErrBadDump, "something follows")
+	_, _, err = Verify(strings.NewReader(strings.Replace(whole, `"caddy_sync_dump":1`, `"caddy_sync_dump":2`, 1)))
+	require.ErrorContains(t, err, "newer release")
+}
+
+func TestNamesAndPasswordsInAURLAreNotSentInIt(t *testing.T) {
+	t.Parallel()
+	d, err := NewDatabase("http://alice:secret@localhost:8081/notes/", "")
+	require.NoError(t, err)
+	require.Equal(t, "http://localhost:8081/notes", d.URL)
+	require.Equal(t, "Basic YWxpY2U6c2VjcmV0", d.Authorization)
+	for _, url := range []string{"", "notes", "http://localhost:8081", "http://localhost:8081/", "ftp://localhost/notes", "http://[/x"} {
+		_, err := NewDatabase(url, "")
+		require.Error(t, err, url)
+	}
+}
+
+// TestWhatAServerDoesNotStoreIsTold imports into servers that pretend.
+func TestWhatAServerDoesNotStoreIsTold(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	w, err := newWriter(&out, Header{Format: format})
+	require.NoError(t, err)
+	require.NoError(t, w.add([]byte(`{"_id":"a","_rev":"1-a"}`)))
+	require.NoError(t, w.close())
+	for name, c := range map[string]struct{ written, missing, want string }{
+		"it refuses a document":   {`[{"id":"a","error":"forbidden","reason":"no"}]`, `{}`, `document "a": forbidden: no`},
+		"it forgets a document":   {`[]`, `{"a":{"missing":["1-a"]}}`, `document "a" was not stored`},
+		"it answers what is none": {`<html>`, `{}`, "reading the answer"},
+		"all is well":             {`[]`, `{}`, ""},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/notes/_bulk_docs" {
+				_, _ = fmt.Fprint(w, c.written)
+			} else {
+				_, _ = fmt.Fprint(w, c.missing)
+			}
+		}))
+		d, err := NewDatabase(server.URL+"/notes", "Bearer x")
+		require.NoError(t, err)
+		_, err = Import(t.Context(), d, bytes.NewReader(out.Bytes()), nil)
+		if c.want == "" {
+			require.NoError(t, err, name)
+		} else {
+			require.ErrorContains(t, err, c.want, name)
+		}
+		server.Close()
+	}
+}

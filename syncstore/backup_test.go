@@ -1,0 +1,296 @@
+package syncstore
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+	"github.com/caddysync/caddy-sync/syncstore/engine/memory"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// backedUp makes a backup of the fixture's store.
+func (f *fixture) backedUp(since string) (file []byte, next string) {
+	f.t.Helper()
+	var out bytes.Buffer
+	_, err := f.store.Backup(f.t.Context(), &out, BackupOptions{Since: since, Begin: func(h BackupHeader) { next = h.Next }})
+	require.NoError(f.t, err)
+	require.NotEmpty(f.t, next)
+	return out.Bytes(), next
+}
+
+func sources(files ...[]byte) (list []BackupSource) {
+	for i, file := range files {
+		list = append(list, BackupSource{Name: fmt.Sprint("backup ", i), Reader: bytes.NewReader(file)})
+	}
+	return list
+}
+
+// contents are all pairs of an engine.
+func contents(t require.TestingT, e engine.Engine) map[string]string {
+	all := make(map[string]string)
+	require.NoError(t, e.View(context.Background(), func(r engine.Reader) error {
+		pairs, failed := r.Scan(engine.Range{})
+		for key, value := range pairs {
+			all[string(key)] = string(value)
+		}
+		return failed()
+	}))
+	return all
+}
+
+func TestABackupIsTheStoreAsItWas(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	first := f.put("a", `{"n":1}`, Rev{})
+	f.pushed("b", `{"n":1}`, "3-c", "2-b", "1-a")
+	content := f.upload(randomBytes(3*chunkSize + 5))
+	require.NoError(t, f.write(Edit{ID: "c", Attachments: []AttachmentEdit{{Name: "x", Content: content}}}).Err)
+	whole, next := f.backedUp("")
+	want := contents(t, f.engine)
+
+	restored := memory.New()
+	_, err := loadBackups(t.Context(), restored, sources(whole), RestoreOptions{})
+	require.NoError(t, err)
+	require.Equal(t, want, contents(t, restored))
+
+	f.put("a", `{"n":2}`, first)
+	f.put("d", `{}`, Rev{})
+	_, err = f.Purge(t.Context(), []Purging{{ID: "b"}})
+	require.NoError(t, err)
+	later, last := f.backedUp(next)
+	require.Less(t, len(later), len(whole)/100, "the attachment is not in it again")
+	want = contents(t, f.engine)
+	nothing, _ := f.backedUp(last)
+
+	restored = memory.New()
+	report, err := loadBackups(t.Context(), restored, sources(whole, later), RestoreOptions{})
+	require.NoError(t, err)
+	require.Len(t, report.Backups, 2)
+	require.Equal(t, want, contents(t, restored))
+	restored = memory.New()
+	_, err = loadBackups(t.Context(), restored, sources(whole, later, nothing), RestoreOptions{})
+	require.NoError(t, err)
+	require.Equal(t, contents(t, f.engine), contents(t, restored))
+}
+
+// TestAnyChainOfBackupsIsTheStoreAsItWas writes and deletes at random and goes on from a backup
+// chosen at random.
+func TestAnyChainOfBackupsIsTheStoreAsItWas(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		e := memory.New()
+		require.NoError(rt, e.Update(t.Context(), func(tx engine.Txn) error { return tx.Put(formatKey(), []byte{storeFormat}) }))
+		type chain struct {
+			files [][]byte
+			next  string
+		}
+		chains := []chain{{}}
+		for range rapid.IntRange(1, 8).Draw(rt, "backups") {
+			for range rapid.IntRange(0, 20).Draw(rt, "writes") {
+				key := fmt.Sprint("key", rapid.IntRange(0, 30).Draw(rt, "key"))
+				require.NoError(rt, e.Update(t.Context(), func(tx engine.Txn) error {
+					if rapid.Bool().Draw(rt, "delete") {
+						return tx.Delete([]byte(key))
+					}
+					return tx.Put([]byte(key), []byte(strings.Repeat(key, rapid.IntRange(0, 9).Draw(rt, "length"))))
+				}))
+			}
+			base := chains[rapid.IntRange(0, len(chains)-1).Draw(rt, "base")]
+			var out bytes.Buffer
+			var next string
+			_, err := BackupEngine(t.Context(), e, &out, BackupOptions{Since: base.next, Begin: func(h BackupHeader) { next = h.Next }})
+			require.NoError(rt, err)
+			files := append(append([][]byte{}, base.files...), out.Bytes())
+			chains = append(chains, chain{files, next})
+			restored := memory.New()
+			_, err = loadBackups(t.Context(), restored, sources(files...), RestoreOptions{})
+			require.NoError(rt, err)
+			require.Equal(rt, contents(rt, e), contents(rt, restored))
+		}
+	})
+}
+
+func TestABackupThatIsNotWholeIsRefused(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.put("a", `{"n":1}`, Rev{})
+	file, _ := f.backedUp("")
+	header, end, err := VerifyBackup(bytes.NewReader(file))
+	require.NoError(t, err)
+	require.Equal(t, storeFormat, header.StoreFormat)
+	require.Equal(t, uint64(len(contents(t, f.engine))), end.Keys)
+	for n := range file {
+		_, _, err := VerifyBackup(bytes.NewReader(file[:n]))
+		require.ErrorIs(t, err, ErrBadBackup, "cut to %d of %d bytes", n, len(file))
+		altered := bytes.Clone(file)
+		altered[n] ^= 0x20
+		_, _, err = VerifyBackup(bytes.NewReader(altered))
+		require.ErrorIs(t, err, ErrBadBackup, "byte %d of %d", n, len(file))
+	}
+	_, _, err = VerifyBackup(bytes.NewReader(append(bytes.Clone(file), '\n')))
+	require.ErrorIs(t, err, ErrBadBackup)
+
+	var newer bytes.Buffer
+	w, err := newBackupWriter(&newer, BackupHeader{Format: backupFormat, StoreFormat: storeFormat + 1})
+	require.NoError(t, err)
+	require.NoError(t, w.close())
+	_, err = Restore(t.Context(), memory.New(), sources(newer.Bytes()), RestoreOptions{})
+	require.ErrorIs(t, err, ErrNewerFormat)
+}
+
+func TestBackupsAreRestoredInTheirOrderOnly(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	whole, next := f.backedUp("")
+	f.put("a", `{}`, Rev{})
+	second, afterSecond := f.backedUp(next)
+	f.put("b", `{}`, Rev{})
+	third, _ := f.backedUp(afterSecond)
+	for name, files := range map[string][][]byte{
+		"one is left out":             {whole, third},
+		"the first is left out":       {second, third},
+		"one twice":                   {whole, second, second},
+		"a whole one after the first": {whole, whole},
+	} {
+		_, err := Restore(t.Context(), memory.New(), sources(files...), RestoreOptions{})
+		require.ErrorIs(t, err, ErrBackupChain, name)
+	}
+	_, err := Restore(t.Context(), f.engine, sources(whole), RestoreOptions{})
+	require.ErrorIs(t, err, ErrNotEmpty)
+
+	for _, since := range []string{"none", strings.Repeat("0", 32), strings.Repeat("z", 32)} {
+		_, err := f.store.Backup(t.Context(), io.Discard, BackupOptions{Since: since})
+		require.ErrorIs(t, err, ErrUnknownBackup, since)
+	}
+	restored := memory.New()
+	_, err = Restore(t.Context(), restored, sources(whole), RestoreOptions{})
+	require.NoError(t, err)
+	_, err = BackupEngine(t.Context(), restored, io.Discard, BackupOptions{Since: next})
+	require.ErrorIs(t, err, ErrUnknownBackup, "a restored store is another one")
+}
+
+func TestAStoreKnowsItsLastBackupsOnly(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	_, first := f.backedUp("")
+	f.clock.advance(1)
+	_, second := f.backedUp("")
+	for range keptBackups - 1 {
+		f.clock.advance(1)
+		f.backedUp("")
+	}
+	_, err := f.store.Backup(t.Context(), io.Discard, BackupOptions{Since: first})
+	require.ErrorIs(t, err, ErrUnknownBackup)
+	f.backedUp(second)
+}
+
+func TestAStoreThatTakesNoWritesCanBeBackedUp(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.put("a", `{}`, Rev{})
+	f.engine.FailNext(engine.ErrNoSpace)
+	var out bytes.Buffer
+	_, err := f.store.Backup(t.Context(), &out, BackupOptions{})
+	require.NoError(t, err)
+	header, _, err := VerifyBackup(bytes.NewReader(out.Bytes()))
+	require.NoError(t, err)
+	require.Empty(t, header.Next, "no other one can go on from it")
+	restored := memory.New()
+	_, err = loadBackups(t.Context(), restored, sources(out.Bytes()), RestoreOptions{})
+	require.NoError(t, err)
+	require.Equal(t, contents(t, f.engine), contents(t, restored))
+}
+
+// stuckWriter takes nothing until it is interrupted.
+type stuckWriter struct {
+	stuck chan struct{}
+	over  chan struct{}
+}
+
+func (w *stuckWriter) Write([]byte) (int, error) {
+	close(w.stuck)
+	<-w.over
+	return 0, io.ErrClosedPipe
+}
+
+func TestABackupEndsWhenTheStoreMust(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*fixture, context.CancelFunc){
+		"recovery": func(f *fixture, _ context.CancelFunc) {
+			f.engine.FailNext(engine.ErrDoubtful)
+			require.ErrorIs(t, f.write(Edit{ID: "x"}).Err, ErrUnavailable)
+			f.untilWritable()
+		},
+		"close":         func(f *fixture, _ context.CancelFunc) { require.NoError(t, f.store.Close()) },
+		"a client gone": func(_ *fixture, cancel context.CancelFunc) { cancel() },
+	} {
+		f := newFixture(t)
+		for n := range 2000 {
+			f.put(numbered(n), `{"text":"`+strings.Repeat("x", 100)+`"}`, Rev{})
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		w := &stuckWriter{stuck: make(chan struct{}), over: make(chan struct{})}
+		done := make(chan error)
+		go func() {
+			_, err := f.store.Backup(ctx, w, BackupOptions{Interrupt: func() { close(w.over) }})
+			done <- err
+		}()
+		<-w.stuck
+		end(f, cancel)
+		err := <-done
+		if ctx.Err() == nil {
+			require.ErrorIs(t, err, ErrBackupInterrupted, name)
+		} else {
+			require.Error(t, err, name)
+		}
+		cancel()
+	}
+}
+
+func TestDecision35_ARestoredStoreIsNotTheOneThatWasBackedUp(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	other, err := f.store.CreateDatabase(t.Context(), "other")
+	require.NoError(t, err)
+	first := f.put("a", `{"n":1}`, Rev{})
+	require.NoError(t, other.Default().Write(t.Context(), []Edit{{ID: "o"}}, WriteOptions{})[0].Err)
+	file, _ := f.backedUp("")
+	lost := f.put("a", `{"n":"not in the backup"}`, first)
+	f.put("b", `{}`, Rev{})
+	_, seen := f.changes(ChangesOptions{}) // what a client has seen
+
+	before := other.Info()
+	restored := &fixture{t: t, engine: memory.New(), clock: f.clock}
+	report, err := Restore(t.Context(), restored.engine, sources(file), RestoreOptions{})
+	require.NoError(t, err)
+	require.Len(t, report.Databases, 2)
+	restored.open()
+	db, err := restored.store.Database("db")
+	require.NoError(t, err)
+	restored.Collection = db.Default()
+	require.Equal(t, uint64(1+1<<32), db.Info().Seq)
+	again, err := restored.store.Database("other")
+	require.NoError(t, err)
+	require.Equal(t, before.Seq+1<<32, again.Info().Seq)
+	require.Equal(t, before.FirstSeq, again.Info().FirstSeq)
+
+	rows, last := restored.changes(ChangesOptions{Since: At(seen)})
+	require.Empty(t, rows)
+	require.Greater(t, last, seen)
+	other2 := restored.put("a", `{"n":"after the restore"}`, first)
+	require.NotEqual(t, lost, other2)
+	rows, _ = restored.changes(ChangesOptions{Since: At(seen)})
+	require.Equal(t, []feedRow{{Seq: 2 + 1<<32, ID: "a", Leaves: []string{other2.String()}}}, rows,
+		"a client that saw more than the backup has skips nothing")
+	require.NotEqual(t, f.db.clock.state().Source, db.clock.state().Source, "versions have another source")
+
+	made, err := restored.store.CreateDatabase(t.Context(), "new")
+	require.NoError(t, err)
+	require.Greater(t, made.Info().FirstSeq, again.Info().Seq, "a new database begins after all that there were")
+}

@@ -1,0 +1,145 @@
+package badger
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	badgerdb "github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/table"
+	"golang.org/x/sys/unix"
+)
+
+// Copy makes a copy of the store in path that can be opened and read without changing the store:
+// what is never written again is linked, the rest, some hundred MiB at most, copied. It is made
+// beside the store, in a folder that remove removes. The store stays locked until then; ErrInUse
+// if somebody has it open.
+func Copy(path string) (copied string, remove func() error, err error) {
+	unlock, err := lockStore(path)
+	if err != nil {
+		return "", nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = unlock()
+		}
+	}()
+	copied, err = os.MkdirTemp(filepath.Dir(path), "."+filepath.Base(path)+"-check-")
+	if err != nil {
+		return "", nil, fmt.Errorf("making a folder beside the store: %w", err)
+	}
+	remove = func() error { return errors.Join(os.RemoveAll(copied), unlock()) }
+	if err := copyFiles(path, copied); err != nil {
+		return "", nil, errors.Join(err, os.RemoveAll(copied))
+	}
+	return copied, remove, nil
+}
+
+// lockStore takes the lock of a store's directory, as Badger does.
+func lockStore(path string) (unlock func() error, err error) {
+	directory, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store directory: %w", err)
+	}
+	err = unix.Flock(int(directory.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, errors.Join(fmt.Errorf("%w by another process", ErrInUse), directory.Close())
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("locking the store directory: %w", err), directory.Close())
+	}
+	return directory.Close, nil
+}
+
+// copyFiles links tables and all but the newest file of the value log, which are complete, and
+// copies what opening a store writes to.
+func copyFiles(from, to string) error {
+	files, err := os.ReadDir(from)
+	if err != nil {
+		return fmt.Errorf("reading the store directory: %w", err)
+	}
+	var newest string
+	for _, f := range files {
+		if strings.HasSuffix(f.Name(), ".vlog") {
+			newest = max(newest, f.Name()) // they are numbered with leading zeros
+		}
+	}
+	for _, f := range files {
+		if !f.Type().IsRegular() || f.Name() == "LOCK" {
+			continue
+		}
+		source, target := filepath.Join(from, f.Name()), filepath.Join(to, f.Name())
+		complete := strings.HasSuffix(f.Name(), ".sst") || strings.HasSuffix(f.Name(), ".vlog") && f.Name() != newest
+		if complete && os.Link(source, target) == nil {
+			continue
+		}
+		if err := copyFile(source, target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copyFile(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return fmt.Errorf("copying the store: %w", err)
+	}
+	defer func() { _ = in.Close() }()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("copying the store: %w", err)
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		return errors.Join(fmt.Errorf("copying the store: %w", err), out.Close())
+	}
+	return out.Close()
+}
+
+// TableDamage is a table that is not as it was written.
+type TableDamage struct {
+	File string
+	Err  error
+}
+
+// CheckTables reads every table of a store that nobody has open, and compares the checksums of
+// its blocks. Without that, Badger serves what a damaged block has, or nothing. Of encrypted
+// tables it looks only whether they are there: opening the store with Options.Verify reads them,
+// and fails with the first that is damaged.
+func CheckTables(path string) (found []TableDamage, tables int, err error) {
+	manifest, err := readManifest(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, id := range slices.Sorted(maps.Keys(manifest.Tables)) {
+		name := table.NewFilename(id, path)
+		var err error
+		if manifest.Tables[id].KeyID == 0 {
+			_, err = verifyTable(path, id)
+		} else if _, missing := os.Stat(name); missing != nil {
+			err = damaged(name, missing)
+		}
+		if err != nil {
+			found = append(found, TableDamage{File: filepath.Base(name), Err: err})
+		}
+	}
+	return found, len(manifest.Tables), nil
+}
+
+func readManifest(path string) (m badgerdb.Manifest, err error) {
+	file, err := os.Open(filepath.Join(path, badgerdb.ManifestFilename))
+	if err != nil {
+		return m, fmt.Errorf("opening the list of tables: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	m, _, err = badgerdb.ReplayManifestFile(file, 0, badgerdb.DefaultOptions(path))
+	if err != nil {
+		return m, damaged(file.Name(), err)
+	}
+	return m, nil
+}

@@ -1,0 +1,111 @@
+package badger
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+)
+
+// filled is a store with tables and files of the value log.
+func filled(t *testing.T, o Options) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "store")
+	for round := range 2 {
+		e, err := Open(path, o)
+		require.NoError(t, err)
+		require.NoError(t, e.Update(t.Context(), func(tx engine.Txn) error {
+			for i := range 1000 {
+				if err := tx.Put(fmt.Appendf(nil, "%d/%d", round, i), fmt.Appendf(nil, "value %d of %d", i, round)); err != nil {
+					return err
+				}
+			}
+			return tx.Put(fmt.Appendf(nil, "large %d", round), make([]byte, 2*valueThreshold))
+		}))
+		require.NoError(t, e.Close())
+	}
+	return path
+}
+
+func sums(t *testing.T, path string) map[string][32]byte {
+	t.Helper()
+	files, err := os.ReadDir(path)
+	require.NoError(t, err)
+	all := make(map[string][32]byte)
+	for _, f := range files {
+		data, err := os.ReadFile(filepath.Join(path, f.Name()))
+		require.NoError(t, err)
+		all[f.Name()] = sha256.Sum256(data)
+	}
+	return all
+}
+
+func TestACopyIsReadWithoutChangingTheStore(t *testing.T) {
+	t.Parallel()
+	path := filled(t, small(t))
+	before := sums(t, path)
+	copied, remove, err := Copy(path)
+	require.NoError(t, err)
+	_, err = Open(path, small(t))
+	require.ErrorIs(t, err, ErrInUse, "nobody opens the store meanwhile")
+	o := small(t)
+	o.Verify = true
+	e, err := Open(copied, o)
+	require.NoError(t, err)
+	require.NoError(t, e.View(t.Context(), func(r engine.Reader) error {
+		n := 0
+		pairs, failed := r.Scan(engine.Range{})
+		for range pairs {
+			n++
+		}
+		require.Equal(t, 2002, n)
+		return failed()
+	}))
+	require.NoError(t, e.Update(t.Context(), func(tx engine.Txn) error { return tx.Delete([]byte("0/0")) }))
+	require.NoError(t, e.Close())
+	require.NoError(t, remove())
+	require.NoDirExists(t, copied)
+	require.Equal(t, before, sums(t, path))
+
+	opened := openAt(t, path)
+	_, _, err = Copy(path)
+	require.ErrorIs(t, err, ErrInUse)
+	require.NoError(t, opened.Close())
+}
+
+func TestADamagedTableIsFound(t *testing.T) {
+	t.Parallel()
+	path := filled(t, small(t))
+	damaged, tables, err := CheckTables(path)
+	require.NoError(t, err)
+	require.Empty(t, damaged)
+	files, err := filepath.Glob(filepath.Join(path, "*.sst"))
+	require.NoError(t, err)
+	require.Len(t, files, tables)
+	whole, err := os.ReadFile(files[0])
+	require.NoError(t, err)
+	for place, damage := range map[string]func([]byte) []byte{
+		"in a block":       func(b []byte) []byte { b[100] ^= 1; return b },
+		"in the index":     func(b []byte) []byte { b[len(b)-60] ^= 1; return b },
+		"at the end":       func(b []byte) []byte { b[len(b)-1] ^= 0x40; return b },
+		"cut short":        func(b []byte) []byte { return b[:len(b)/2] },
+		"empty":            func([]byte) []byte { return nil },
+		"nothing but zero": func(b []byte) []byte { return make([]byte, len(b)) },
+	} {
+		require.NoError(t, os.WriteFile(files[0], damage(append([]byte(nil), whole...)), 0o600))
+		damaged, _, err = CheckTables(path)
+		require.NoError(t, err, place)
+		require.Len(t, damaged, 1, place)
+		require.Equal(t, filepath.Base(files[0]), damaged[0].File)
+		require.ErrorIs(t, damaged[0].Err, engine.ErrDamaged)
+	}
+	require.NoError(t, os.Remove(files[0]))
+	damaged, _, err = CheckTables(path)
+	require.NoError(t, err)
+	require.Len(t, damaged, 1, "a table that is gone")
+}
