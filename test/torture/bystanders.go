@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/test/harness"
 )
 
@@ -264,9 +265,75 @@ func (s *socket) String() string {
 	return fmt.Sprintf("a socket pulled %d documents over %d connections", len(s.docs), s.ends)
 }
 
+// keeper backs the store up all the time. What comes whole is a backup, whatever happened meanwhile.
+type keeper struct {
+	http  *http.Client
+	url   string
+	since string
+	made  int
+	keys  uint64
+	cut   int
+}
+
+func (k *keeper) step(ctx context.Context) error {
+	// One after the other would leave nothing for those who write.
+	defer wait(ctx, 2*time.Second)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url+"/sync/backup?since="+k.since, nil)
+	if err != nil {
+		return fmt.Errorf("making a request: %w", err)
+	}
+	res, err := k.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errLost, err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	switch res.StatusCode {
+	case http.StatusOK:
+	case http.StatusServiceUnavailable, http.StatusNotFound:
+		return fmt.Errorf("%w: %d", errRefused, res.StatusCode) // it starts or stops
+	default:
+		text, _ := io.ReadAll(res.Body)
+		return fmt.Errorf("GET /sync/backup: %d %s", res.StatusCode, brief(text))
+	}
+	source := &endedBody{Reader: res.Body}
+	header, end, err := syncstore.VerifyBackup(source)
+	switch {
+	case err == nil:
+		k.made++
+		k.keys += end.Keys
+		k.since = header.Next
+		return nil
+	case source.err != nil && !errors.Is(source.err, io.EOF):
+		k.cut++
+		return fmt.Errorf("%w: %w", errLost, source.err)
+	}
+	return fmt.Errorf("a backup that came whole: %w", err)
+}
+
+// endedBody remembers how a body ended.
+type endedBody struct {
+	io.Reader
+	err error
+}
+
+func (b *endedBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err != nil {
+		b.err = err
+	}
+	return n, err
+}
+
+func (*keeper) conclude(context.Context, *checker) {}
+
+func (k *keeper) String() string {
+	return fmt.Sprintf("%d backups of %d keys, %d cut off", k.made, k.keys, k.cut)
+}
+
 // addBystanders signs them in. Their tokens outlive the run.
 func (t *torture) addBystanders(ctx context.Context) error {
 	base := t.server.URL + "/" + files
+	t.bystanders = append(t.bystanders, &keeper{http: &http.Client{}, url: t.server.ControlURL})
 	for i := range 2 {
 		token, err := t.server.Token(ctx, "alice", url.Values{"ttl": {"12h"}})
 		if err != nil {

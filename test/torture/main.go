@@ -2,7 +2,7 @@
 // at random moments, starts it again, and checks that it kept its promises: every
 // acknowledged write is there, sequences never go back and have no gap, none is given
 // twice, and no feed skips a change. Beside it attachments are written, sessions made and ended, devices
-// with Couchbase Lite follow, and the configuration is reloaded.
+// with Couchbase Lite follow, backups are made, and the configuration is reloaded.
 //
 //	go run ./test/torture -duration 10m
 //
