@@ -182,6 +182,7 @@ func (a *App) Handle(_ context.Context, event caddy.Event) error {
 	case eventStopping:
 		if caddy.Exiting() {
 			a.streams.endNow()
+			a.handle.replications.Close() // requests wait for some
 		}
 	}
 	return nil
@@ -224,6 +225,7 @@ func (a *App) Start() error {
 		}
 	}
 	a.warn()
+	a.warnReplications()
 	return nil
 }
 

@@ -44,13 +44,29 @@ func (h *Handler) replicate(rq *request) error {
 	if o.Continuous {
 		return h.beginReplication(rq, o)
 	}
-	result, err := h.Replications.Run(rq.r.Context(), o)
+	ctx, cancel := h.untilStop(rq.r.Context())
+	defer cancel()
+	result, err := h.Replications.Run(ctx, o)
 	if err != nil {
 		return replicateError(err)
 	}
 	return rq.sendValue(replicateAnswer{
 		OK: true, NoChanges: result.NoChanges, SessionID: result.SessionID, LastSeq: result.LastSeq, Version: 4, Sessions: result.Sessions,
 	})
+}
+
+// untilStop ends with the configuration too: a replication may take long, and goes on from its
+// checkpoint when it is asked for again.
+func (h *Handler) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-h.Streams:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // signInAdministrator signs in for what changes something and is no database's.
