@@ -183,6 +183,7 @@ func (a *App) Handle(_ context.Context, event caddy.Event) error {
 	case eventStopping:
 		if caddy.Exiting() {
 			a.streams.endNow()
+			a.handle.replications.Close() // requests wait for some
 			// Caddy waits for requests without a limit: for a client that reads a byte a
 			// second, for hours.
 			a.cut = time.AfterFunc(drainLimit, a.handle.requests.cancel)
@@ -228,6 +229,7 @@ func (a *App) Start() error {
 		}
 	}
 	a.warn()
+	a.warnReplications()
 	return nil
 }
 

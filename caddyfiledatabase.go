@@ -19,6 +19,7 @@ import "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 //	    lite_ids
 //	    delta_sync on|off
 //	    revisions <n>
+//	    replicate <name> { … }
 //	}
 func (a *App) parseDatabase(d *caddyfile.Dispenser) error {
 	var name string
@@ -36,7 +37,7 @@ func (a *App) parseDatabase(d *caddyfile.Dispenser) error {
 		a.Databases = make(map[string]*Database)
 	}
 	a.Databases[name] = db
-	if err := parseBlock(d, "database", db.word, "collection"); err != nil {
+	if err := parseBlock(d, "database", db.word, "collection", "replicate"); err != nil {
 		return err
 	}
 	if err := db.validateAccess(); err != nil {
@@ -73,6 +74,8 @@ func (d *Database) word(word string) parseWord {
 		return onOff(&d.DeltaSync)
 	case "revisions":
 		return number(&d.Revisions)
+	case "replicate":
+		return d.parseReplicate
 	}
 	return d.AccessPolicy.word(word)
 }

@@ -75,6 +75,10 @@ type Database struct {
 	// How many generations of a document's ancestry are kept. All databases of a store
 	// have the same number. Default: 1000.
 	Revisions int `json:"revisions,omitempty"`
+
+	// The database's replications with other servers, by a name of your choice. Not of `*`.
+	// Default: none.
+	Replicate map[string]*Replication `json:"replicate,omitempty"`
 }
 
 // Session limits the sessions that tokens are traded for.
@@ -146,6 +150,9 @@ func (d *Database) check(name string) error {
 	}
 	if err := d.validateAccess(); err != nil {
 		return fmt.Errorf("database %s: %w", name, err)
+	}
+	if err := d.checkReplications(name); err != nil {
+		return err
 	}
 	if d.Revisions < 0 || d.Revisions == 1 {
 		return fmt.Errorf("database %s: revisions %d: write 2 or more", name, d.Revisions)

@@ -12,6 +12,7 @@ import (
 	"github.com/caddysync/caddy-sync/auth"
 	"github.com/caddysync/caddy-sync/query/design"
 	"github.com/caddysync/caddy-sync/query/view"
+	"github.com/caddysync/caddy-sync/replication/peer"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 	"go.uber.org/zap"
@@ -43,6 +44,8 @@ type storeHandle struct {
 	metrics  *metrics
 	design   *design.Functions
 	views    *view.Views
+	// replications are those with other servers.
+	replications *peer.Manager
 
 	// turn is held while a configuration enters or leaves, or a database is made: these
 	// wait for the store, which nobody who holds mu does.
@@ -79,6 +82,7 @@ func newStoreHandle(key string) *storeHandle {
 	h := &storeHandle{key: key, requests: newRequests(), design: design.NewFunctions(), ending: make(map[*streams]struct{})}
 	h.logger = h.log.logger()
 	h.views = view.New(h.design, bounded(h.logger.Named("views")))
+	h.replications = peer.NewManager(h.logger.Named("replication"))
 	h.metrics = newMetrics(h)
 	return h
 }
@@ -216,6 +220,14 @@ func (h *storeHandle) enter(ctx context.Context, a *App) error {
 	if err := a.prepareDatabases(ctx, o); err != nil {
 		return fmt.Errorf("preparing databases: %w", err)
 	}
+	if err := h.judgeBy(ctx, a, o); err != nil {
+		return err
+	}
+	h.replicate()
+	return nil
+}
+
+func (h *storeHandle) judgeBy(ctx context.Context, a *App, o *openStore) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := a.auth.Start(ctx, o.state); err != nil {
@@ -269,6 +281,9 @@ func (h *storeHandle) leave(a *App, delay time.Duration) {
 		if err := before.prepareDatabases(context.WithoutCancel(before.ctx), h.current()); err != nil {
 			before.logger.Error("going back to the running configuration's databases", zap.Error(err))
 		}
+		h.replicate()
+	} else if h.newest() == nil {
+		h.replicate()
 	}
 }
 
@@ -309,6 +324,7 @@ func (h *storeHandle) takeOut(a *App, delay time.Duration) (again *App) {
 // the pool has forgotten this one already.
 func (h *storeHandle) Destruct() error {
 	h.requests.close()
+	h.replications.Close()
 	h.mu.Lock()
 	h.closed = true
 	opened := h.opened

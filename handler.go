@@ -129,7 +129,7 @@ func (h *Handler) newREST(store *syncstore.Store, streams <-chan struct{}) (*res
 		PathPrefix: h.PathPrefix, Version: version(), Streams: streams,
 		Rejected: func() { h.app.handle.metrics.rejections.Add(1) }, Replicate: h.replicate,
 		Detach: h.detach,
-		Design: h.app.handle.design, Views: h.app.handle.views,
+		Design: h.app.handle.design, Views: h.app.handle.views, Replications: h.app.handle.replications,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("site of %s: %w", strings.Join(h.Databases, " "), err)

@@ -15,6 +15,7 @@ const (
 	SyncFunctionTried      AdminEvent = "sync_function_tried"
 	Compacted              AdminEvent = "compacted"
 	Purged                 AdminEvent = "purged"
+	Replicated             AdminEvent = "replicated"
 )
 
 // Note writes an entry of the audit log about a user or a keyspace.

@@ -16,13 +16,13 @@ import (
 )
 
 // TestCaddyfilesOfTheDocumentationLoad provisions the Caddyfile that the README begins with,
-// and all of docs/sign-in.md, docs/access-control.md, docs/couchbase-lite.md and
-// docs/queries.md.
+// and all of docs/sign-in.md, docs/access-control.md, docs/couchbase-lite.md,
+// docs/queries.md and docs/replication.md.
 func TestCaddyfilesOfTheDocumentationLoad(t *testing.T) {
 	for _, page := range []struct {
 		path   string
 		blocks int
-	}{{"README.md", 1}, {"docs/sign-in.md", 5}, {"docs/access-control.md", 3}, {"docs/couchbase-lite.md", 2}, {"docs/queries.md", 1}} {
+	}{{"README.md", 1}, {"docs/sign-in.md", 5}, {"docs/access-control.md", 3}, {"docs/couchbase-lite.md", 2}, {"docs/queries.md", 1}, {"docs/replication.md", 1}} {
 		text, err := os.ReadFile("../../" + page.path)
 		require.NoError(t, err)
 		blocks := caddyfilesIn(string(text))
@@ -31,6 +31,7 @@ func TestCaddyfilesOfTheDocumentationLoad(t *testing.T) {
 			t.Run(fmt.Sprintf("%s %d", page.path, i+1), func(t *testing.T) {
 				t.Setenv("XDG_DATA_HOME", t.TempDir())
 				t.Setenv("ACME_SECRET", "secret")
+				t.Setenv("CENTRE_PASSWORD", "secret")
 				t.Chdir(t.TempDir())
 				writeFunctions(t, block)
 				block := strings.ReplaceAll(block, "/var/lib/caddy-sync", "./data")

@@ -18,16 +18,20 @@ import (
 func TestAPIDescribesEveryMember(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string][]string{
-		"User":           jsonMembers(auth.UserInfo{}),
-		"UserChange":     slices.Concat(userMembers, userReadOnly),
-		"Role":           jsonMembers(auth.RoleInfo{}),
-		"RoleChange":     slices.Concat(roleMembers, roleReadOnly),
-		"Identity":       jsonMembers(auth.Identity{}),
-		"Explanation":    jsonMembers(auth.Explanation{}),
-		"Resync":         jsonMembers(resyncAnswer{}),
-		"Attempt":        jsonMembers(access.Attempt{}),
-		"Trial":          jsonMembers(access.Trial{}),
-		"TokenToExplain": {"token", "database"},
+		"User":        jsonMembers(auth.UserInfo{}),
+		"UserChange":  slices.Concat(userMembers, userReadOnly),
+		"Role":        jsonMembers(auth.RoleInfo{}),
+		"RoleChange":  slices.Concat(roleMembers, roleReadOnly),
+		"Identity":    jsonMembers(auth.Identity{}),
+		"Explanation": jsonMembers(auth.Explanation{}),
+		"Replicate":   jsonMembers(replicateBody{}),
+		"Replicated":  append(jsonMembers(replicateAnswer{}), "_local_id"),
+
+		"ReplicationStatus": jsonMembers(replicationStatus{}),
+		"Resync":            jsonMembers(resyncAnswer{}),
+		"Attempt":           jsonMembers(access.Attempt{}),
+		"Trial":             jsonMembers(access.Trial{}),
+		"TokenToExplain":    {"token", "database"},
 	} {
 		got, err := described().Members(name)
 		require.NoError(t, err)
@@ -35,7 +39,8 @@ func TestAPIDescribesEveryMember(t *testing.T) {
 	}
 	tasks, err := described().Schema("ActiveTasks")
 	require.NoError(t, err)
-	require.Equal(t, sorted(append(jsonMembers(activeTask{}), jsonMembers(view.Task{})...)), itemMembers(tasks))
+	members := slices.Concat(jsonMembers(activeTask{}), jsonMembers(view.Task{}), jsonMembers(replicationTask{}))
+	require.Equal(t, slices.Compact(sorted(members)), slices.Compact(itemMembers(tasks)))
 	grants, err := described().Schema("Grants")
 	require.NoError(t, err)
 	require.Equal(t, sorted(jsonMembers(heldGrant{})), itemMembers(grants))

@@ -12,6 +12,7 @@ import (
 	"github.com/caddysync/caddy-sync/auth"
 	"github.com/caddysync/caddy-sync/query/design"
 	"github.com/caddysync/caddy-sync/query/view"
+	"github.com/caddysync/caddy-sync/replication/peer"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"go.uber.org/zap"
 )
@@ -46,6 +47,8 @@ type Config struct {
 	// Replicate answers a handshake of Couchbase Lite. An error before anything was answered
 	// is a *HandshakeError. nil: there is no such replication.
 	Replicate func(http.ResponseWriter, *http.Request, Handshake) error
+	// Replications are those with other servers. Default: a manager of the handler's own.
+	Replications *peer.Manager
 	// Detach runs what goes on after its request is over, a feed on a WebSocket, with a context
 	// of its own; an error says that it is too late for that. Default: a goroutine.
 	Detach func(run func(context.Context)) error
@@ -172,6 +175,9 @@ func newHandler(c Config, a authenticator) (*Handler, error) {
 	}
 	if c.Views == nil {
 		c.Views = view.New(c.Design, c.Logger)
+	}
+	if c.Replications == nil {
+		c.Replications = peer.NewManager(c.Logger)
 	}
 	h := &Handler{Config: c, auth: a}
 	h.take = func(rq *request) (heldLease, error) { return h.lease(rq) }

@@ -39,7 +39,17 @@ func routeServer(name, rest string) (target, bool) {
 			return target{kind: kindDBsInfo}, true
 		}
 		return target{kind: kindActiveTasks}, true
-	case "_replicate", "_scheduler", "_membership", "_cluster_setup", "_node", "_reshard", "_db_updates", "_config", "_stats", "_restart":
+	case "_replicate":
+		if rest != "" {
+			return target{}, false
+		}
+		return target{kind: kindReplicate}, true
+	case "_scheduler":
+		if rest == "jobs" {
+			return target{kind: kindSchedulerJobs}, true
+		}
+		return target{kind: kindRootNotImplemented, item: name}, true
+	case "_membership", "_cluster_setup", "_node", "_reshard", "_db_updates", "_config", "_stats", "_restart":
 		return target{kind: kindRootNotImplemented, item: name}, true
 	}
 	return target{}, false

@@ -74,6 +74,9 @@ const (
 	kindIndexes
 	kindIndex
 	kindIndexBulkDelete
+	kindReplicate
+	kindSchedulerJobs
+	kindReplicationStatus
 	kindUnknown // an underscore name that is no endpoint
 	kinds
 )
@@ -109,6 +112,7 @@ type actions struct {
 func table(k kind) actions {
 	for _, concept := range [...]func(kind) (actions, bool){
 		documentActions, databaseActions, rootActions, managementActions, accessActions, designActions, mangoActions, maintenanceActions,
+		replicationActions,
 	} {
 		if a, ok := concept(k); ok {
 			return a

@@ -107,7 +107,8 @@ type activeTask struct {
 	UpdatedOn int64  `json:"updated_on"`
 }
 
-// activeTasks answers GET /_active_tasks: compactions, resyncs and builds of indexes that are running.
+// activeTasks answers GET /_active_tasks: compactions, resyncs, builds of indexes and replications that
+// are running.
 func (h *Handler) activeTasks(rq *request) error {
 	if _, err := h.auth.AuthenticateAdmin(rq.r, &h.Site); err != nil {
 		return err
@@ -140,7 +141,7 @@ func (h *Handler) activeTasks(rq *request) error {
 			tasks = append(tasks, task)
 		}
 	}
-	return rq.sendValue(tasks)
+	return rq.sendValue(append(tasks, h.replicationTasks()...))
 }
 
 // rootNotImplemented answers for what CouchDB has beside its databases and this server has not.
@@ -156,8 +157,7 @@ func (h *Handler) notImplemented(rq *request) error { return notImplemented(notH
 
 // notHere says what there is instead.
 var notHere = map[string]string{
-	"_replicate":       "The server does not replicate by itself: let PouchDB, Couchbase Lite or CouchDB do it with this server as source or target.",
-	"_scheduler":       "The server does not replicate by itself, so that there are no jobs.",
+	"_scheduler":       "Replications are in _scheduler/jobs, and in _replicationStatus/ of their database.",
 	"_membership":      "The server is one node.",
 	"_cluster_setup":   "The server is one node, and is set up by its Caddyfile.",
 	"_node":            "The server is one node, and is configured by its Caddyfile; metrics are at Caddy's /metrics.",

@@ -25,7 +25,7 @@ func TestSettingsOfADatabase(t *testing.T) {
 		put("purges as they are", "/notes/_purged_infos_limit", "1000", 200),
 		put("other purges", "/notes/_purged_infos_limit", "5", 501),
 		{name: "shards", path: "/notes/_shards", status: 501, has: []string{"not_implemented", "shards"}},
-		{name: "replicate", method: http.MethodPost, path: "/_replicate", body: `{}`, status: 501, has: []string{"PouchDB"}},
+		{name: "replicate", method: http.MethodPost, path: "/_replicate", body: `{}`, status: 400, has: []string{"source and target"}},
 		{name: "node", path: "/_node/_local/_config", status: 501, has: []string{"Caddyfile"}},
 		{name: "method", method: http.MethodDelete, path: "/notes/_security", status: 405, headers: map[string]string{"Allow": "GET, HEAD, PUT, OPTIONS"}},
 		{name: "of a collection", path: "/notes.s.c/_security", status: 404},

@@ -1,0 +1,84 @@
+package peer_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/caddysync/caddy-sync/replication/peer"
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/stretchr/testify/require"
+)
+
+// byBody is a policy: documents name their channels, and only administrators write locked ones.
+type byBody struct{}
+
+var errLocked = errors.New("it is locked")
+
+func (byBody) Evaluate(_ context.Context, write syncstore.Evaluation) (o syncstore.Outcome, err error) {
+	var body struct {
+		Channels []string
+		Locked   bool
+	}
+	if err := json.Unmarshal(write.New.Body, &body); err != nil {
+		return o, err
+	}
+	if body.Locked && write.Writer != nil {
+		return o, fmt.Errorf("%w: %w", syncstore.ErrRejected, errLocked)
+	}
+	o.Channels = body.Channels
+	return o, nil
+}
+
+// inChannels are documents in channels.
+var inChannels = []string{
+	`{"_id":"a","_rev":"1-a","channels":["a"]}`, `{"_id":"b","_rev":"1-a","channels":["b"]}`,
+	`{"_id":"all","_rev":"1-a","channels":["!"],"locked":true}`,
+}
+
+func TestReplicationOfChannels(t *testing.T) {
+	t.Parallel()
+	for _, direction := range []peer.Direction{peer.Pull, peer.Push} {
+		t.Run(string(direction), func(t *testing.T) {
+			t.Parallel()
+			here, there := newServer(t), newServer(t)
+			from, to := there, here
+			if direction == peer.Push {
+				from, to = here, there
+			}
+			from.db.Default().SetPolicy(syncstore.Policy{Evaluator: byBody{}, Version: "1"})
+			from.bulk(inChannels...)
+			o := here.to(direction, there.admin)
+			o.Channels = []string{"b"}
+			_, status := run(t, o)
+			require.EqualValues(t, 1, status.Written)
+			require.Contains(t, to.content(), "b 1-a")
+		})
+	}
+}
+
+// As a user, a replication gives what the user sees, and writes what the user may.
+func TestReplicationAsAUser(t *testing.T) {
+	t.Parallel()
+	here, there := newServer(t), newServer(t)
+	here.db.Default().SetPolicy(syncstore.Policy{Evaluator: byBody{}, Version: "1"})
+	status, text := here.ask(http.MethodPut, "/_user/alice", `{"password":"correct horse","admin_channels":["a"]}`)
+	require.Equal(t, http.StatusCreated, status, text)
+	here.bulk(inChannels...)
+	o := here.to(peer.Push, there.admin)
+	o.Viewer = &syncstore.Viewer{Name: "alice"}
+	_, done := run(t, o)
+	require.EqualValues(t, 2, done.Written)
+	require.NotContains(t, there.content(), "b 1-a")
+
+	there.bulk(`{"_id":"mine","_rev":"1-a","channels":["a"]}`, `{"_id":"locked","_rev":"1-a","channels":["a"],"locked":true}`)
+	o = here.to(peer.Pull, there.admin)
+	o.Viewer = &syncstore.Viewer{Name: "alice"}
+	_, done = run(t, o)
+	require.EqualValues(t, 1, done.Failures)
+	require.Contains(t, here.content(), "mine 1-a")
+	require.NotContains(t, here.content(), "locked 1-a")
+}

@@ -1,0 +1,76 @@
+package peer
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+)
+
+var (
+	// ErrBadURL: what is no URL of a database on another server.
+	ErrBadURL = errors.New("not the URL of a database")
+	// ErrRunning: the same replication is running already.
+	ErrRunning = errors.New("the replication is running already")
+	// ErrClosed: the manager takes no replications any more.
+	ErrClosed = errors.New("the server is stopping")
+	// ErrRemote is wrapped by everything that the other server did wrong.
+	ErrRemote = errors.New("the other server")
+)
+
+// StatusError is an answer of the other server that refuses.
+type StatusError struct {
+	// What was asked, such as "GET _changes"; it has no host and no query.
+	What   string
+	Status int
+	// Name and Reason are the members "error" and "reason" of the answer, cut short.
+	Name, Reason string
+	// RetryAfter is what the answer asks for, 0 if nothing.
+	RetryAfter time.Duration
+}
+
+func (e *StatusError) Error() string {
+	text := fmt.Sprintf("%s: %d %s", e.What, e.Status, http.StatusText(e.Status))
+	if e.Name != "" {
+		text += " (" + e.Name
+		if e.Reason != "" {
+			text += ": " + e.Reason
+		}
+		text += ")"
+	}
+	return text
+}
+
+// Unwrap makes it an ErrRemote.
+func (e *StatusError) Unwrap() error { return ErrRemote }
+
+// isStatus reports whether err is an answer with one of these statuses.
+func isStatus(err error, statuses ...int) bool {
+	answer, ok := errors.AsType[*StatusError](err)
+	return ok && slices.Contains(statuses, answer.Status)
+}
+
+// permanent reports whether trying again is of no use until somebody has changed something.
+func permanent(err error) bool {
+	return isStatus(err, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
+		http.StatusMethodNotAllowed, http.StatusNotImplemented, http.StatusMovedPermanently, http.StatusFound,
+		http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect) ||
+		errors.Is(err, ErrBadURL)
+}
+
+// passing reports whether a status that refuses one document says that it may be taken
+// later: such a document is not given up.
+func passing(status int, name string) bool {
+	switch status {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusInsufficientStorage, http.StatusRequestTimeout,
+		http.StatusGatewayTimeout, http.StatusBadGateway:
+		return true
+	case 0: // CouchDB says none
+		switch name {
+		case "service_unavailable", "unavailable", "insufficient_storage", "timeout", "too_many_requests":
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,266 @@
+package peer_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddysync/caddy-sync/replication/peer"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// A replication that is stopped anywhere goes on, and looks at nothing twice that it has seen
+// through.
+func TestReplicationGoesOnAfterAStopAnywhere(t *testing.T) {
+	t.Parallel()
+	for _, direction := range []peer.Direction{peer.Pull, peer.Push} {
+		for stop := 1; stop < 20; stop += 3 {
+			t.Run(fmt.Sprint(direction, " at request ", stop), func(t *testing.T) {
+				t.Parallel()
+				here, there := newServer(t), newServer(t)
+				from, to := there, here
+				if direction == peer.Push {
+					from, to = here, there
+				}
+				fill(from)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				n := 0
+				there.meddleWith(func(http.ResponseWriter, *http.Request) bool {
+					if n++; n == stop {
+						cancel()
+					}
+					return false
+				})
+				o := here.to(direction, there.admin)
+				o.Batch = 5
+				r, err := peer.New(o)
+				require.NoError(t, err)
+				_, err = r.Run(ctx)
+				require.ErrorIs(t, err, context.Canceled)
+				require.Equal(t, peer.Stopped, r.Status().State)
+				there.meddleWith(nil)
+				run(t, o)
+				require.Equal(t, from.content(), to.content())
+			})
+		}
+	}
+}
+
+// Each request fails once, in one way or another.
+func TestReplicationBearsAServerThatFails(t *testing.T) {
+	t.Parallel()
+	for _, direction := range []peer.Direction{peer.Pull, peer.Push} {
+		t.Run(string(direction), func(t *testing.T) {
+			t.Parallel()
+			here, there := newServer(t), newServer(t)
+			from, to := there, here
+			if direction == peer.Push {
+				from, to = here, there
+			}
+			fill(from)
+			n := 0
+			there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+				n++
+				switch n % 17 {
+				case 3:
+					w.WriteHeader(http.StatusServiceUnavailable)
+				case 8:
+					panic(http.ErrAbortHandler)
+				case 14:
+					if !strings.Contains(r.URL.Path, "/_") {
+						return false
+					}
+					w.Header().Set("Content-Type", "application/json")
+					_, _ = w.Write([]byte(`{"results":[{"id":"doc`))
+				default:
+					return false
+				}
+				return true
+			})
+			o := here.to(direction, there.admin)
+			o.Batch, o.Attempts = 7, 100
+			run(t, o)
+			there.meddleWith(nil)
+			require.Equal(t, from.content(), to.content())
+		})
+	}
+}
+
+func TestABadDocumentDoesNotStopTheRest(t *testing.T) {
+	t.Parallel()
+	t.Run("that the target refuses", func(t *testing.T) {
+		t.Parallel()
+		here, there := newServer(t), newServer(t)
+		here.bulk(`{"_id":"a","_rev":"1-a"}`, `{"_id":"bad","_rev":"1-a"}`, `{"_id":"c","_rev":"1-a"}`)
+		there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, "/_bulk_docs") {
+				return false
+			}
+			w.WriteHeader(http.StatusCreated)
+			_, _ = w.Write([]byte(`[{"id":"bad","rev":"1-a","error":"forbidden","reason":"secret body"}]`))
+			return true
+		})
+		_, status := run(t, here.to(peer.Push, there.admin))
+		require.EqualValues(t, 1, status.Failures)
+		require.EqualValues(t, 2, status.Written)
+	})
+	t.Run("that the store does not take", func(t *testing.T) {
+		t.Parallel()
+		here, there := newServer(t), newServer(t)
+		there.bulk(`{"_id":"a","_rev":"1-a"}`, `{"_id":"bad","_rev":"1-a","big":"`+strings.Repeat("x", 5000)+`"}`, `{"_id":"c","_rev":"1-a"}`)
+		o := here.to(peer.Pull, there.admin)
+		o.MaxDocument = 1000
+		_, status := run(t, o)
+		require.EqualValues(t, 1, status.Failures)
+		require.EqualValues(t, 2, status.Written)
+		require.Contains(t, here.content(), "c 1-a")
+	})
+	t.Run("whose attachment is never what it should be", func(t *testing.T) {
+		t.Parallel()
+		here, there := newServer(t), newServer(t)
+		fill(there)
+		there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+			if strings.HasSuffix(r.URL.Path, "/more.bin") {
+				_, _ = w.Write([]byte("other"))
+				return true
+			}
+			return false
+		})
+		_, status := run(t, here.to(peer.Pull, there.admin))
+		require.EqualValues(t, 1, status.Failures)
+		require.EqualValues(t, 37, status.Written)
+	})
+	t.Run("that cannot be parsed", func(t *testing.T) {
+		t.Parallel()
+		here := newServer(t)
+		there := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			switch {
+			case strings.HasPrefix(r.URL.Path, "/db/_local/") && r.Method == http.MethodGet:
+				w.WriteHeader(http.StatusNotFound)
+			case r.URL.Path == "/db/_changes":
+				_, _ = w.Write([]byte(`{"results":[{"seq":[1,"x"],"id":"_user/alice","changes":[{"rev":"1-a"}]},
+					{"seq":[2,"x"],"id":"a","changes":[{"rev":"1-a"},{"rev":"none"}]},{"seq":[2,"x"],"id":"b","changes":[{"rev":"1-b"}]}],"last_seq":[3,"x"]}`))
+			case r.URL.Path == "/db/_bulk_get":
+				_, _ = w.Write([]byte(`{"results":[{"id":"a","docs":[{"ok":{"_id":"a","_rev":"1-a","a":1,"a":2}}]},{"id":"b","docs":[{"ok":{"_id":"b","_rev":"1-b","b":1}}]}]}`))
+			default:
+				_, _ = w.Write([]byte(`{"ok":true,"rev":"0-1"}`))
+			}
+		}))
+		t.Cleanup(there.Close)
+		result, status := run(t, here.to(peer.Pull, there.URL+"/db"))
+		require.Equal(t, `b 1-b {"b":1} 1-b`, here.content())
+		require.EqualValues(t, 2, status.Failures)
+		require.Equal(t, `[3,"x"]`, string(result.LastSeq))
+	})
+}
+
+// Sync Gateway answers _bulk_get in parts only, and CouchDB 1 not at all.
+func TestPullWithoutBulkGet(t *testing.T) {
+	t.Parallel()
+	here, there := newServer(t), newServer(t)
+	fill(there)
+	there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/_bulk_get") {
+			w.WriteHeader(http.StatusNotAcceptable)
+			return true
+		}
+		return false
+	})
+	run(t, here.to(peer.Pull, there.admin))
+	require.Equal(t, there.content(), here.content())
+	require.Equal(t, 1, there.times("POST /_bulk_get"))
+}
+
+func TestFailuresThatDoNotPassEndAReplication(t *testing.T) {
+	t.Parallel()
+	here, there := newServer(t), newServer(t)
+	for name, c := range map[string]struct{ url, want string }{
+		"no database":  {strings.Replace(there.admin, "/notes", "/none", 1), "404 Not Found (not_found: no_db_file)"},
+		"no sign-in":   {there.public, "401 Unauthorized"},
+		"bad password": {strings.Replace(there.public, "http://", "http://alice:s3cret@", 1), "401 Unauthorized"},
+		"nobody there": {"http://alice:s3cret@127.0.0.1:1/notes", "cannot be reached"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, err := peer.New(here.to(peer.Pull, c.url))
+			require.NoError(t, err)
+			_, err = r.Run(t.Context())
+			require.ErrorIs(t, err, peer.ErrRemote)
+			require.ErrorContains(t, err, c.want)
+			require.NotContains(t, err.Error(), "s3cret")
+			require.NotContains(t, fmt.Sprintf("%+v", r.Status()), "s3cret")
+			require.Equal(t, peer.Failed, r.Status().State)
+		})
+	}
+}
+
+// What is sent is for the server that was named.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	here := newServer(t)
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the redirect is followed") }))
+	t.Cleanup(elsewhere.Close)
+	there := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	t.Cleanup(there.Close)
+	r, err := peer.New(here.to(peer.Pull, there.URL+"/db"))
+	require.NoError(t, err)
+	_, err = r.Run(t.Context())
+	require.ErrorContains(t, err, "is not followed")
+}
+
+func TestNoSecretIsLoggedOrTold(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zapcore.DebugLevel)
+	here, there := newServer(t), newServer(t)
+	there.bulk(`{"_id":"a","_rev":"1-a","body":"planted"}`)
+	n := 0
+	there.meddleWith(func(w http.ResponseWriter, _ *http.Request) bool {
+		if n++; n == 3 || n == 6 {
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	})
+	o := here.to(peer.Pull, strings.Replace(there.admin, "http://", "http://alice:s3cret@", 1))
+	o.Logger, o.Attempts, o.MaxDocument = zap.New(core), 100, 3
+	r, err := peer.New(o)
+	require.NoError(t, err)
+	_, _ = r.Run(t.Context())
+	require.NotZero(t, logs.Len())
+	for _, entry := range logs.All() {
+		text := fmt.Sprint(entry.Message, entry.ContextMap())
+		require.NotContains(t, text, "s3cret")
+		require.NotContains(t, text, "planted")
+	}
+	require.NotContains(t, fmt.Sprintf("%+v %v", r.Status(), o.Remote.Credentials), "s3cret")
+	require.NotContains(t, fmt.Sprintf("%#v", o.Remote.Credentials), "s3cret")
+}
+
+func TestASilentServerIsGivenUp(t *testing.T) {
+	t.Parallel()
+	here, there := newServer(t), newServer(t)
+	fill(there)
+	silent := true
+	there.meddleWith(func(_ http.ResponseWriter, r *http.Request) bool {
+		if silent && strings.HasSuffix(r.URL.Path, "/_bulk_get") {
+			silent = false
+			_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the client is gone
+			<-r.Context().Done()
+			return true
+		}
+		return false
+	})
+	o := here.to(peer.Pull, there.admin)
+	o.Patience = 100 * time.Millisecond
+	run(t, o)
+	require.Equal(t, there.content(), here.content())
+}

@@ -1,0 +1,108 @@
+package peer
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+)
+
+// maxPage bounds the answer of one page of changes.
+const maxPage = 64 << 20
+
+// change is a row of a feed: the leaves of a document.
+type change struct {
+	id   string
+	revs []syncstore.Rev
+}
+
+// page is some rows of a feed, and where it goes on.
+type page struct {
+	changes []change
+	last    json.RawMessage
+	rows    int // with those that are not documents
+}
+
+// changes reads a page of the other server's feed. With wait it is answered when there is
+// something.
+func (s *session) changes(ctx context.Context, wait bool) (page, error) {
+	a := ask{method: http.MethodGet, path: "_changes", query: url.Values{
+		"style": {"all_docs"}, "since": {sinceText(s.seq)}, "limit": {strconv.Itoa(s.o.Batch)},
+		"heartbeat": {strconv.FormatInt(s.o.Heartbeat.Milliseconds(), 10)},
+	}}
+	if wait {
+		a.query.Set("feed", "longpoll")
+	}
+	if err := s.filter(&a); err != nil {
+		return page{}, err
+	}
+	var answer struct {
+		Results []struct {
+			Seq     json.RawMessage `json:"seq"`
+			ID      string          `json:"id"`
+			Changes []struct {
+				Rev string `json:"rev"`
+			} `json:"changes"`
+		} `json:"results"`
+		Last json.RawMessage `json:"last_seq"`
+	}
+	if err := s.to.get(ctx, a, maxPage, &answer); err != nil {
+		return page{}, err
+	}
+	p := page{rows: len(answer.Results), last: answer.Last}
+	if len(p.last) == 0 || string(p.last) == "null" {
+		p.last = s.seq
+		if p.rows > 0 {
+			p.last = answer.Results[p.rows-1].Seq
+		}
+	}
+	for i := range answer.Results {
+		row := &answer.Results[i]
+		if len(row.Changes) == 0 || strings.HasPrefix(row.ID, "_") && !strings.HasPrefix(row.ID, "_design/") {
+			continue // Sync Gateway tells of users and roles
+		}
+		c := change{id: row.ID}
+		for _, leaf := range row.Changes {
+			rev, err := syncstore.ParseRev(leaf.Rev)
+			if err != nil {
+				s.failed(row.ID, leaf.Rev, err)
+				continue
+			}
+			c.revs = append(c.revs, rev)
+		}
+		p.changes = append(p.changes, c)
+	}
+	return p, nil
+}
+
+// filter limits the feed to what is wanted.
+func (s *session) filter(a *ask) (err error) {
+	switch {
+	case len(s.o.Channels) > 0:
+		a.query.Set("filter", "sync_gateway/bychannel")
+		a.query.Set("channels", strings.Join(s.o.Channels, ","))
+	case len(s.o.DocIDs) > 0:
+		a.query.Set("filter", "_doc_ids")
+		a.method = http.MethodPost
+		a.json, err = json.Marshal(map[string]any{"doc_ids": s.o.DocIDs})
+	case s.o.Selector != nil:
+		a.query.Set("filter", "_selector")
+		a.method = http.MethodPost
+		a.json, err = json.Marshal(map[string]any{"selector": s.o.Selector})
+	}
+	return err
+}
+
+// sinceText is a sequence as a query has it: CouchDB's are strings or numbers, those of
+// older clusters arrays.
+func sinceText(seq json.RawMessage) string {
+	var text string
+	if json.Unmarshal(seq, &text) == nil {
+		return text
+	}
+	return string(seq)
+}

@@ -1,0 +1,248 @@
+package peer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+)
+
+// revsAtOnce is how many revisions of a document one GET names: they stand in its URL.
+const revsAtOnce = 20
+
+// fetch gets revisions without the content of their attachments and hands them to w.
+func (s *session) fetch(ctx context.Context, want []wanted, w *taking) error {
+	if !s.oneByOne {
+		err := s.fetchBulk(ctx, want, w)
+		if !isStatus(err, http.StatusNotAcceptable, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusBadRequest,
+			http.StatusNotImplemented, http.StatusUnsupportedMediaType) && !errors.Is(err, errTooLong) {
+			return err
+		}
+		// Sync Gateway's answer is multipart only, and CouchDB 1 has none. One answer that is too
+		// long may have one document that is.
+		s.oneByOne = !errors.Is(err, errTooLong)
+	}
+	for i := 0; i < len(want); {
+		n := i + 1
+		for n < len(want) && n-i < revsAtOnce && want[n].id == want[i].id {
+			n++
+		}
+		err := s.fetchDocument(ctx, want[i:n], w)
+		if errors.Is(err, errTooLong) {
+			s.failed(want[i].id, want[i].rev.String(), err)
+			err = nil
+		}
+		if err != nil {
+			return err
+		}
+		i = n
+	}
+	return nil
+}
+
+// revision is a revision, or why there is none, in an answer.
+type revision struct {
+	OK      json.RawMessage `json:"ok"`
+	Error   json.RawMessage `json:"error"`
+	Missing string          `json:"missing"`
+}
+
+// options are those of every read: the ancestry, and how attachments are compressed. A
+// revision that was replaced meanwhile is answered by what came after it.
+func readOptions() url.Values {
+	return url.Values{"revs": {"true"}, "latest": {"true"}, "attachments": {"false"}, "att_encoding_info": {"true"}}
+}
+
+// fetchBulk asks for all with one request. The answer is read piece by piece.
+func (s *session) fetchBulk(ctx context.Context, want []wanted, w *taking) error {
+	type named struct {
+		ID  string `json:"id"`
+		Rev string `json:"rev"`
+	}
+	var body struct {
+		Docs []named `json:"docs"`
+	}
+	for _, one := range want {
+		body.Docs = append(body.Docs, named{one.id, one.rev.String()})
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("asking for revisions: %w", err)
+	}
+	a := ask{method: http.MethodPost, path: "_bulk_get", query: readOptions(), json: text}
+	answer, err := s.to.do(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	defer drain(answer.Body)
+	if kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type")); kind != "application/json" {
+		return &StatusError{What: a.what(), Status: http.StatusNotAcceptable, Reason: "the answer is no JSON"}
+	}
+	type result struct {
+		ID   string     `json:"id"`
+		Docs []revision `json:"docs"`
+	}
+	return readList(answer.Body, a.what(), "results", s.maxText(), func(decoder *json.Decoder) error {
+		var one result
+		if err := decoder.Decode(&one); err != nil {
+			return err
+		}
+		for _, doc := range one.Docs {
+			if err := s.receive(ctx, one.ID, doc, w); err != nil {
+				return handled{err}
+			}
+		}
+		return nil
+	})
+}
+
+// fetchDocument asks for revisions of one document.
+func (s *session) fetchDocument(ctx context.Context, want []wanted, w *taking) error {
+	revs := make([]string, len(want))
+	for i, one := range want {
+		revs[i] = one.rev.String()
+	}
+	text, err := json.Marshal(revs)
+	if err != nil {
+		return fmt.Errorf("asking for revisions: %w", err)
+	}
+	query := readOptions()
+	query.Set("open_revs", string(text))
+	a := ask{method: http.MethodGet, path: segment(want[0].id), query: query}
+	answer, err := s.to.do(ctx, a)
+	if isStatus(err, http.StatusNotFound, http.StatusForbidden) {
+		s.failed(want[0].id, revs[0], err) // gone, or taken away, since the changes were read
+		return nil
+	}
+	if isStatus(err, http.StatusBadRequest, http.StatusInternalServerError) {
+		return s.refused(want[0].id, revs[0], err)
+	}
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	defer drain(answer.Body)
+	return readList(answer.Body, a.what(), "", s.maxText(), func(decoder *json.Decoder) error {
+		var one revision
+		if err := decoder.Decode(&one); err != nil {
+			return err
+		}
+		if err := s.receive(ctx, want[0].id, one, w); err != nil {
+			return handled{err}
+		}
+		return nil
+	})
+}
+
+// maxText is how long the JSON of one document may be, with an ancestry of its own.
+func (s *session) maxText() int64 { return s.o.MaxDocument + 4<<20 }
+
+// receive takes one revision of an answer, or says that there is none.
+func (s *session) receive(ctx context.Context, id string, one revision, w *taking) error {
+	if len(one.OK) > 0 {
+		doc, err := parseReceived(one.OK)
+		if err != nil {
+			s.failed(id, "", err)
+			return nil
+		}
+		return w.add(ctx, doc)
+	}
+	var why struct {
+		Rev    string `json:"rev"`
+		Error  string `json:"error"`
+		Reason string `json:"reason"`
+		Status int    `json:"status"`
+	}
+	if one.Missing != "" {
+		why.Rev, why.Error = one.Missing, "not_found"
+	} else if json.Unmarshal(one.Error, &why) != nil {
+		why.Error = "unknown"
+	}
+	reason := fmt.Errorf("%w did not give it: %s", ErrRemote, short(why.Error+" "+why.Reason))
+	switch {
+	case passing(why.Status, why.Error):
+		return reason
+	case why.Status >= http.StatusInternalServerError || why.Error == "internal_server_error":
+		return s.refused(id, why.Rev, reason)
+	}
+	s.failed(id, why.Rev, reason)
+	return nil
+}
+
+// handled is an error of what was done with an element, not of reading it.
+type handled struct{ error }
+
+// readList calls each with a decoder that stands before each element of an array: the answer,
+// or a member of it. An element may be limit bytes long.
+func readList(source io.Reader, what, member string, limit int64, each func(*json.Decoder) error) error {
+	capped := &cappedReader{source: source, left: limit}
+	decoder := json.NewDecoder(capped)
+	err := openList(decoder, member)
+	for err == nil && decoder.More() {
+		err = each(decoder)
+		capped.left = limit
+	}
+	if err == nil {
+		_, err = decoder.Token() // the end, or why there is none
+	}
+	if own, ok := errors.AsType[handled](err); ok {
+		return own.error
+	}
+	if err != nil {
+		return answerError(what, err)
+	}
+	return nil
+}
+
+func openList(decoder *json.Decoder, member string) error {
+	if member != "" {
+		if err := expect(decoder, json.Delim('{')); err != nil {
+			return err
+		}
+		for {
+			name, err := decoder.Token()
+			if err != nil {
+				return err
+			}
+			if name == member {
+				break
+			}
+			var other json.RawMessage
+			if err := decoder.Decode(&other); err != nil {
+				return err
+			}
+		}
+	}
+	return expect(decoder, json.Delim('['))
+}
+
+func expect(decoder *json.Decoder, want json.Delim) error {
+	token, err := decoder.Token()
+	if err == nil && token != want {
+		err = fmt.Errorf("%v where %v should be", token, want)
+	}
+	return err
+}
+
+// ids of documents whose attachments are fetched are escaped segment by segment.
+func attachmentPath(id, name string) string { return segment(id) + "/" + url.PathEscape(name) }
+
+// attachments finds or fetches the content of a revision's attachments.
+func (w *taking) attachments(ctx context.Context, doc *received) ([]syncstore.AttachmentEdit, error) {
+	var edits []syncstore.AttachmentEdit
+	for i := range doc.attachments {
+		edit, err := w.attachment(ctx, doc, &doc.attachments[i])
+		if err != nil {
+			return nil, err
+		}
+		edits = append(edits, edit)
+	}
+	return edits, nil
+}

@@ -1,0 +1,230 @@
+package peer
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+)
+
+const (
+	// giveAtOnce and giveBytes bound one _bulk_docs.
+	giveAtOnce = 100
+	giveBytes  = 2 << 20
+	// inlineBytes is up to how many bytes of attachments a document goes with others.
+	inlineBytes = 64 << 10
+)
+
+// giving gathers documents and sends them together.
+type giving struct {
+	*session
+	docs  []given
+	bytes int
+}
+
+// given is a document that is being sent.
+type given struct {
+	id, rev string
+	text    []byte
+}
+
+// add takes a document in. Large attachments go with their document alone, as a stream.
+func (g *giving) add(ctx context.Context, doc *syncstore.Document, ancestors []syncstore.Rev) error {
+	known := heldBy(doc, ancestors)
+	size := int64(0)
+	for i := range doc.Attachments {
+		if a := &doc.Attachments[i]; !known(a) {
+			size += a.Content.Length
+		}
+	}
+	if size > inlineBytes || len(doc.Attachments) > 0 && len(ancestors) > 0 {
+		// One that has stubs goes alone too: if they are refused it is sent anew in whole.
+		if err := g.flush(ctx); err != nil {
+			return err
+		}
+		return g.alone(ctx, doc, known)
+	}
+	data, err := g.content(ctx, doc)
+	if err != nil {
+		return err
+	}
+	text := appendSent(nil, doc, known, inline, data)
+	g.docs = append(g.docs, given{doc.ID, doc.Rev.String(), text})
+	if g.bytes += len(text); g.bytes >= giveBytes || len(g.docs) >= giveAtOnce {
+		return g.flush(ctx)
+	}
+	return nil
+}
+
+// heldBy reports which attachments the other server has: those that an ancestor had which it
+// names.
+func heldBy(doc *syncstore.Document, ancestors []syncstore.Rev) func(*syncstore.Attachment) bool {
+	newest := uint64(0)
+	for _, rev := range ancestors {
+		if slices.Contains(doc.History, rev) {
+			newest = max(newest, rev.Gen)
+		}
+	}
+	return func(a *syncstore.Attachment) bool { return a.RevPos <= newest }
+}
+
+// nothingHeld says that an attachment is not there.
+func nothingHeld(*syncstore.Attachment) bool { return false }
+
+// content reads small attachments.
+func (g *giving) content(ctx context.Context, doc *syncstore.Document) ([][]byte, error) {
+	var data [][]byte
+	for i := range doc.Attachments {
+		reader, err := g.local.Database.OpenContent(ctx, doc.Attachments[i].Content)
+		if err != nil {
+			return nil, fmt.Errorf("reading an attachment: %w", err)
+		}
+		text, err := io.ReadAll(reader)
+		if err = errors.Join(err, reader.Close()); err != nil {
+			return nil, fmt.Errorf("reading an attachment: %w", err)
+		}
+		data = append(data, text)
+	}
+	return data, nil
+}
+
+// flush sends what was gathered.
+func (g *giving) flush(ctx context.Context) error {
+	docs := g.docs
+	g.docs, g.bytes = nil, 0
+	return g.bulk(ctx, docs)
+}
+
+// bulk sends documents with one request; where that is too large for the other server, with
+// several.
+func (g *giving) bulk(ctx context.Context, docs []given) error {
+	if len(docs) == 0 {
+		return nil
+	}
+	body := []byte(`{"new_edits":false,"docs":[`)
+	for i := range docs {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, docs[i].text...)
+	}
+	body = append(body, "]}"...)
+	var rows []struct {
+		ID     string          `json:"id"`
+		Rev    string          `json:"rev"`
+		Error  string          `json:"error"`
+		Reason json.RawMessage `json:"reason"`
+		Status int             `json:"status"`
+	}
+	err := g.to.get(ctx, ask{method: http.MethodPost, path: "_bulk_docs", json: body}, maxPage, &rows)
+	switch {
+	case isStatus(err, http.StatusRequestEntityTooLarge) && len(docs) > 1:
+		half := len(docs) / 2
+		if err := g.bulk(ctx, docs[:half]); err != nil {
+			return err
+		}
+		return g.bulk(ctx, docs[half:])
+	case isStatus(err, http.StatusRequestEntityTooLarge):
+		g.failed(docs[0].id, docs[0].rev, err)
+		return nil
+	case isStatus(err, http.StatusBadRequest) && len(docs) > 1:
+		return g.apart(ctx, docs)
+	case err != nil:
+		return err
+	}
+	written := len(docs)
+	for _, row := range rows {
+		if row.Error == "" {
+			continue // servers that answer for each
+		}
+		written--
+		reason := fmt.Errorf("%w refused it: %s %s", ErrRemote, short(row.Error), short(string(row.Reason)))
+		switch {
+		case passing(row.Status, row.Error):
+			return reason
+		case row.Status >= http.StatusInternalServerError || row.Error == "internal_server_error":
+			if err := g.refused(row.ID, row.Rev, reason); err != nil {
+				return err
+			}
+		default:
+			g.failed(row.ID, row.Rev, reason)
+		}
+	}
+	g.wrote(max(written, 0))
+	return nil
+}
+
+// apart sends documents one by one of which one is not understood: it would keep the others
+// back. If none is, it is the request that is not.
+func (g *giving) apart(ctx context.Context, docs []given) error {
+	var bad []given
+	var last error
+	for i := range docs {
+		err := g.bulk(ctx, docs[i:i+1])
+		if isStatus(err, http.StatusBadRequest) {
+			bad, last = append(bad, docs[i]), err
+		} else if err != nil {
+			return err
+		}
+	}
+	if len(bad) == len(docs) {
+		return last
+	}
+	for _, doc := range bad {
+		g.failed(doc.id, doc.rev, last)
+	}
+	return nil
+}
+
+// alone sends a document with its attachments in parts behind it.
+func (g *giving) alone(ctx context.Context, doc *syncstore.Document, known func(*syncstore.Attachment) bool) error {
+	err := g.put(ctx, doc, known)
+	if isStatus(err, http.StatusPreconditionFailed, http.StatusNotFound) {
+		err = g.put(ctx, doc, nothingHeld) // it has not what its ancestor should have
+	}
+	answer, refused := errors.AsType[*StatusError](err)
+	switch {
+	case err == nil:
+		g.wrote(1)
+		return nil
+	case refused && (answer.Status == http.StatusUnauthorized || passing(answer.Status, answer.Name)):
+		return err
+	case refused && answer.Status >= http.StatusInternalServerError:
+		return g.refused(doc.ID, doc.Rev.String(), err)
+	case refused:
+		g.failed(doc.ID, doc.Rev.String(), err)
+		return nil
+	}
+	return err
+}
+
+func (g *giving) put(ctx context.Context, doc *syncstore.Document, known func(*syncstore.Attachment) bool) error {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // crypto/rand never fails
+	boundary := hex.EncodeToString(random[:])
+	head := fmt.Appendf(nil, "--%s\r\nContent-Type: application/json\r\n\r\n", boundary)
+	parts := []part{{text: appendSent(head, doc, known, follow, nil)}}
+	for i := range doc.Attachments {
+		a := &doc.Attachments[i]
+		if known(a) {
+			continue
+		}
+		parts = append(parts, part{text: partHead(boundary, a)}, part{open: func() (io.ReadCloser, error) {
+			return g.local.Database.OpenContent(ctx, a.Content)
+		}})
+	}
+	parts = append(parts, part{text: fmt.Appendf(nil, "\r\n--%s--", boundary)})
+	a := ask{method: http.MethodPut, path: segment(doc.ID), query: url.Values{"new_edits": {"false"}}}
+	a.stream = func() (io.Reader, string) {
+		return &partReader{parts: slices.Clone(parts)}, `multipart/related; boundary="` + boundary + `"`
+	}
+	return g.to.get(ctx, a, maxCheckpoint, new(json.RawMessage))
+}

@@ -1,0 +1,171 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+)
+
+const (
+	// fetchAtOnce is how many revisions are asked for in one request.
+	fetchAtOnce = 100
+	// writeAtOnce and writeBytes bound what is held before it is written.
+	writeAtOnce = 100
+	writeBytes  = 4 << 20
+)
+
+// pull takes over what the other server has, page by page.
+func (s *session) pull(ctx context.Context) error {
+	for wait := false; ; {
+		p, err := s.changes(ctx, wait)
+		if err != nil {
+			return err
+		}
+		if err := s.take(ctx, p.changes); err != nil {
+			return err
+		}
+		if err := s.reached(ctx, p.last); err != nil {
+			return err
+		}
+		if wait = p.rows < s.o.Batch; !wait {
+			continue
+		}
+		if !s.o.Continuous {
+			return nil
+		}
+		if err := s.idle(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// wanted is a revision that is not here.
+type wanted struct {
+	id  string
+	rev syncstore.Rev
+	// known: other revisions of the document are here.
+	known bool
+}
+
+// take takes over what is missing of the changes.
+func (s *session) take(ctx context.Context, changes []change) error {
+	missing, err := s.missingHere(ctx, changes)
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(missing, fetchAtOnce) {
+		w := taking{session: s, known: make(map[string]bool)}
+		for _, want := range some {
+			w.known[want.id] = want.known
+		}
+		if err := s.fetch(ctx, some, &w); err != nil {
+			return err
+		}
+		if err := w.flush(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) missingHere(ctx context.Context, changes []change) (missing []wanted, err error) {
+	offers := make([]syncstore.RevsOffer, 0, len(changes))
+	checked := 0
+	for _, c := range changes {
+		if err := checkID(c.id); err != nil {
+			s.failed(c.id, "", err)
+			continue
+		}
+		checked += len(c.revs)
+		offers = append(offers, syncstore.RevsOffer{ID: c.id, Revs: c.revs})
+	}
+	answers, err := s.local.Collection.RevsDiff(ctx, s.o.Viewer, offers)
+	if err != nil {
+		return nil, fmt.Errorf("comparing revisions: %w", err)
+	}
+	for i, answer := range answers {
+		known := len(answer.PossibleAncestors) > 0 || len(answer.Missing) < len(offers[i].Revs)
+		for _, rev := range answer.Missing {
+			missing = append(missing, wanted{id: answer.ID, rev: rev, known: known})
+		}
+	}
+	s.compared(checked, len(missing))
+	return missing, nil
+}
+
+// taking gathers revisions and writes them together.
+type taking struct {
+	*session
+	known map[string]bool // whether a document has other revisions here
+	edits []syncstore.Edit
+	bytes int
+}
+
+// add takes a revision in.
+func (w *taking) add(ctx context.Context, doc *received) error {
+	if doc.removed {
+		return nil // nothing was sent of it
+	}
+	w.read(1)
+	if int64(len(doc.body)) > w.o.MaxDocument {
+		w.failed(doc.id, doc.rev.String(), syncstore.ErrTooLarge)
+		return nil
+	}
+	edit := doc.edit()
+	var err error
+	if edit.Attachments, err = w.attachments(ctx, doc); err != nil {
+		return w.notWritten(ctx, doc.id, doc.rev.String(), err)
+	}
+	w.edits = append(w.edits, edit)
+	if w.bytes += len(doc.body); w.bytes >= writeBytes || len(w.edits) >= writeAtOnce {
+		return w.flush(ctx)
+	}
+	return nil
+}
+
+func (w *taking) flush(ctx context.Context) error {
+	if len(w.edits) == 0 {
+		return nil
+	}
+	results := w.local.Collection.Write(ctx, w.edits, syncstore.WriteOptions{Viewer: w.o.Viewer})
+	w.edits, w.bytes = w.edits[:0], 0
+	written := 0
+	for _, result := range results {
+		if result.Err == nil {
+			written++
+			w.known[result.ID] = true
+			continue
+		}
+		if err := w.notWritten(ctx, result.ID, result.Rev.String(), result.Err); err != nil {
+			return err
+		}
+	}
+	w.wrote(written)
+	return nil
+}
+
+// notWritten says what becomes of a document that could not be taken over: the store's own
+// troubles and those of the network end the session, what is wrong with the document is counted.
+func (w *taking) notWritten(ctx context.Context, id, rev string, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, syncstore.ErrUnavailable), errors.Is(err, syncstore.ErrInsufficientStorage),
+		errors.Is(err, syncstore.ErrNoDatabase), errors.Is(err, syncstore.ErrClockAhead):
+		return fmt.Errorf("writing: %w", err)
+	case isStatus(err, http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusGone):
+		w.failed(id, rev, err)
+		return nil
+	case errors.Is(err, errContent), errors.Is(err, syncstore.ErrMissingStub), errors.Is(err, syncstore.ErrUploadExpired),
+		isStatus(err, http.StatusInternalServerError):
+		return w.refused(id, rev, err)
+	case errors.Is(err, ErrRemote):
+		return err
+	}
+	w.failed(id, rev, err)
+	return nil
+}

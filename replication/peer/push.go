@@ -1,0 +1,176 @@
+package peer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+)
+
+// push gives the other server what is here, page by page.
+func (s *session) push(ctx context.Context) error {
+	since, err := syncstore.ParseCursor(sinceText(s.seq))
+	if err != nil {
+		since = syncstore.Cursor{}
+	}
+	o := syncstore.FeedOptions{Viewer: s.o.Viewer, Channels: s.o.Channels}
+	for {
+		p, last, err := s.ownChanges(ctx, since, o)
+		if err != nil {
+			return err
+		}
+		if err := s.give(ctx, p.changes); err != nil {
+			return err
+		}
+		since = last
+		if err := s.reached(ctx, json.RawMessage(quote(last.String()))); err != nil {
+			return err
+		}
+		if p.rows >= s.o.Batch {
+			continue
+		}
+		if !s.o.Continuous {
+			return nil
+		}
+		if err := s.idle(ctx); err != nil {
+			return err
+		}
+		if err := s.await(ctx, since, o); err != nil {
+			return err
+		}
+	}
+}
+
+// ownChanges reads a page of the collection's feed.
+func (s *session) ownChanges(ctx context.Context, since syncstore.Cursor, o syncstore.FeedOptions) (p page, last syncstore.Cursor, err error) {
+	last, err = s.local.Collection.Changes(ctx, syncstore.ChangesOptions{FeedOptions: o, Since: since, Limit: s.o.Batch}, func(c *syncstore.Change) error {
+		p.rows++
+		if len(s.o.DocIDs) > 0 && !slices.Contains(s.o.DocIDs, string(c.ID)) {
+			return nil
+		}
+		one := change{id: string(c.ID)}
+		for _, leaf := range c.Leaves {
+			rev, err := syncstore.ParseRev(string(leaf.Rev))
+			if err != nil {
+				return err
+			}
+			one.revs = append(one.revs, rev)
+		}
+		p.changes = append(p.changes, one)
+		return nil
+	})
+	if err != nil {
+		return page{}, since, fmt.Errorf("reading changes: %w", err)
+	}
+	return p, last, nil
+}
+
+// await waits until there may be more to read.
+func (s *session) await(ctx context.Context, since syncstore.Cursor, o syncstore.FeedOptions) error {
+	feed := s.local.Collection.Follow(since, o)
+	defer feed.Close()
+	select {
+	case <-feed.Ready():
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// absent is a document of which the other server misses revisions.
+type absent struct {
+	id        string
+	revs      []syncstore.Rev
+	ancestors []syncstore.Rev // that it has
+}
+
+// give gives what the other server misses of the changes.
+func (s *session) give(ctx context.Context, changes []change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	missing, err := s.missingThere(ctx, changes)
+	if err != nil {
+		return err
+	}
+	g := giving{session: s}
+	for _, one := range missing {
+		if err := s.giveDocument(ctx, &g, one); err != nil {
+			return err
+		}
+	}
+	return g.flush(ctx)
+}
+
+func (s *session) missingThere(ctx context.Context, changes []change) ([]absent, error) {
+	offer := make(map[string][]string, len(changes))
+	checked := 0
+	for _, c := range changes {
+		checked += len(c.revs)
+		for _, rev := range c.revs {
+			offer[c.id] = append(offer[c.id], rev.String())
+		}
+	}
+	text, err := json.Marshal(offer)
+	if err != nil {
+		return nil, fmt.Errorf("comparing revisions: %w", err)
+	}
+	var answer map[string]struct {
+		Missing   []string `json:"missing"`
+		Ancestors []string `json:"possible_ancestors"`
+	}
+	if err := s.to.get(ctx, ask{method: http.MethodPost, path: "_revs_diff", json: text}, maxPage, &answer); err != nil {
+		return nil, err
+	}
+	var missing []absent
+	found := 0
+	for _, c := range changes { // in the order of the feed
+		said := answer[c.id]
+		if len(said.Missing) == 0 {
+			continue
+		}
+		one := absent{id: c.id}
+		for _, rev := range c.revs {
+			if slices.Contains(said.Missing, rev.String()) {
+				one.revs = append(one.revs, rev)
+			}
+		}
+		for _, text := range said.Ancestors {
+			if rev, err := syncstore.ParseRev(text); err == nil {
+				one.ancestors = append(one.ancestors, rev)
+			}
+		}
+		found += len(one.revs)
+		missing = append(missing, one)
+	}
+	s.compared(checked, found)
+	return missing, nil
+}
+
+// giveDocument reads the revisions and hands them on.
+func (s *session) giveDocument(ctx context.Context, g *giving, one absent) error {
+	results, err := s.local.Collection.GetRevs(ctx, one.id, one.revs, syncstore.GetOptions{Latest: true, History: true, Viewer: s.o.Viewer})
+	switch {
+	case errors.Is(err, syncstore.ErrNotFound):
+		return nil // purged, or out of sight, since the changes were read
+	case errors.Is(err, syncstore.ErrDamagedDocument):
+		s.failed(one.id, "", err)
+		return nil
+	case err != nil:
+		return fmt.Errorf("reading a document: %w", err)
+	}
+	for _, result := range results {
+		if result.Doc == nil || result.Doc.Removed {
+			continue
+		}
+		s.read(1)
+		if err := g.add(ctx, result.Doc, one.ancestors); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+package peer
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// maxErrorBody is how much of an answer that refuses is read.
+	maxErrorBody = 16 << 10
+	// maxReason is how much of its reason is told.
+	maxReason = 200
+	// minPatience is how long at least nothing may come, or go, before a request is given up.
+	minPatience = time.Minute
+)
+
+// errSilent ends a request of which nothing came for too long.
+var errSilent = fmt.Errorf("%w sent nothing for too long", ErrRemote)
+
+// remote asks a database of another server.
+type remote struct {
+	to       *Remote
+	client   *http.Client
+	patience time.Duration
+}
+
+// ask is one request.
+type ask struct {
+	method string
+	// path is below the database, escaped; "" is the database.
+	path   string
+	query  url.Values
+	json   []byte
+	accept string
+	// stream, if not nil, gives the body in place of json, anew for each try, and its type.
+	stream func() (body io.Reader, contentType string)
+}
+
+// what names the request in errors and logs: neither host nor query nor a document's ID.
+func (a *ask) what() string {
+	if a.path == "" {
+		return a.method + " of the database"
+	}
+	if first, rest, deeper := strings.Cut(a.path, "/"); strings.HasPrefix(first, "_") && first != "_design" {
+		if deeper && rest != "" && first == "_local" {
+			return a.method + " _local"
+		}
+		return a.method + " " + first
+	}
+	return a.method + " of a document"
+}
+
+// newClient makes the client of a replication: it follows no redirect, since what is sent is
+// for the server that was named.
+func newClient(transport http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// do sends a request, and signs in (again) where that is needed. The answer's body must be
+// closed; it ends with errSilent if nothing comes for long.
+func (r *remote) do(ctx context.Context, a ask) (*http.Response, error) {
+	if r.to.Credentials.stale() {
+		if err := r.to.Credentials.signIn(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	answer, err := r.once(ctx, &a)
+	if isStatus(err, http.StatusUnauthorized) && r.to.Credentials.forget() {
+		if err := r.to.Credentials.signIn(ctx, r); err != nil {
+			return nil, err
+		}
+		answer, err = r.once(ctx, &a)
+	}
+	return answer, err
+}
+
+func (r *remote) once(ctx context.Context, a *ask) (*http.Response, error) {
+	ctx, watch := watchSilence(ctx, r.patience)
+	answer, err := r.send(ctx, a, watch)
+	if err != nil {
+		err = watch.cause(err)
+		watch.end()
+		return nil, err
+	}
+	answer.Body = watchedBody{watchedReader: watchedReader{answer.Body, watch}, body: answer.Body}
+	return answer, nil
+}
+
+func (r *remote) send(ctx context.Context, a *ask, watch *silence) (*http.Response, error) {
+	target := r.to.URL.String()
+	if a.path != "" {
+		target += "/" + a.path
+	}
+	if len(a.query) > 0 {
+		target += "?" + a.query.Encode()
+	}
+	var body io.Reader
+	contentType := "application/json"
+	switch {
+	case a.stream != nil:
+		body, contentType = a.stream()
+		body = watchedReader{body, watch}
+	case a.json != nil:
+		body = bytes.NewReader(a.json)
+	}
+	request, err := http.NewRequestWithContext(ctx, a.method, target, body)
+	if err != nil {
+		return nil, ErrBadURL
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", contentType)
+	}
+	request.Header.Set("User-Agent", "caddy-sync")
+	accept := a.accept
+	if accept == "" {
+		accept = "application/json"
+	}
+	request.Header.Set("Accept", accept)
+	for name, value := range r.to.Header {
+		request.Header.Set(name, value)
+	}
+	r.to.Credentials.sign(request)
+	answer, err := r.client.Do(request)
+	if err != nil {
+		return nil, transportError(a.what(), err)
+	}
+	if answer.StatusCode/100 != 2 {
+		defer answer.Body.Close()
+		defer drain(answer.Body)
+		return nil, statusError(a.what(), answer)
+	}
+	return answer, nil
+}
+
+// get reads an answer of JSON into v, up to limit bytes.
+func (r *remote) get(ctx context.Context, a ask, limit int64, v any) error {
+	answer, err := r.do(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	defer drain(answer.Body)
+	if err := json.NewDecoder(&cappedReader{source: answer.Body, left: limit}).Decode(v); err != nil {
+		return answerError(a.what(), err)
+	}
+	return nil
+}
+
+// errTooLong: an answer, or a part of it, is longer than it may be.
+var errTooLong = fmt.Errorf("%w answered more than is taken", ErrRemote)
+
+// cappedReader fails with errTooLong behind left bytes.
+type cappedReader struct {
+	source io.Reader
+	left   int64
+}
+
+func (c *cappedReader) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, errTooLong
+	}
+	n, err := c.source.Read(p[:min(int64(len(p)), c.left)])
+	c.left -= int64(n)
+	return n, err
+}
+
+// answerError is the error of reading an answer.
+func answerError(what string, err error) error {
+	if errors.Is(err, ErrRemote) {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return fmt.Errorf("%s: %w answered what cannot be read: %w", what, ErrRemote, err)
+}
+
+// transportError leaves the URL out of an error of the HTTP client.
+func transportError(what string, err error) error {
+	if outer, ok := errors.AsType[*url.Error](err); ok {
+		err = outer.Err
+	}
+	return fmt.Errorf("%s: %w cannot be reached: %w", what, ErrRemote, err)
+}
+
+// statusError reads an answer that refuses.
+func statusError(what string, answer *http.Response) *StatusError {
+	e := &StatusError{What: what, Status: answer.StatusCode}
+	if seconds, err := strconv.Atoi(answer.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		e.RetryAfter = time.Duration(min(seconds, 3600)) * time.Second
+	}
+	if e.Status/100 == 3 {
+		e.Name, e.Reason = "redirect", "the URL leads elsewhere, and is not followed: name the database where it is"
+		return e
+	}
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxErrorBody))
+	var said struct {
+		Error  string `json:"error"`
+		Reason any    `json:"reason"`
+	}
+	if err != nil || json.Unmarshal(text, &said) != nil {
+		return e
+	}
+	e.Name = short(said.Error)
+	if reason, ok := said.Reason.(string); ok {
+		e.Reason = short(reason)
+	}
+	return e
+}
+
+// short cuts a text of the other server for logs.
+func short(text string) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	text = strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f {
+			return ' '
+		}
+		return c
+	}, text)
+	if len(text) > maxReason {
+		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
+	}
+	return text
+}
+
+// drain reads the rest of a short body, so that its connection can be used again.
+func drain(body io.Reader) { _, _ = io.CopyN(io.Discard, body, maxErrorBody) }

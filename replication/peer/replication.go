@@ -1,0 +1,304 @@
+package peer
+
+import (
+	"context"
+	crand "crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const (
+	// saveEvery is how often at most a checkpoint is written while a replication gets on.
+	saveEvery = 5 * time.Second
+	// giveUpAfter is how often a document fails for a reason that might pass until it is given
+	// up: one that always does must not stop the rest.
+	giveUpAfter = 3
+)
+
+// Replication replicates in one direction. It runs once.
+type Replication struct {
+	o        Options
+	id       string
+	client   *http.Client
+	progress progress
+	cancel   context.CancelFunc
+	done     chan struct{}
+	// blamed counts for which revisions sessions ended since the replication last got on.
+	blamed map[string]int
+}
+
+// Result is what a replication did that has come to its end.
+type Result struct {
+	SessionID string
+	LastSeq   json.RawMessage
+	Sessions  []SessionRecord
+	NoChanges bool
+}
+
+// New makes a replication, without starting it. The local database must be there.
+func New(o Options) (*Replication, error) {
+	if err := o.setDefaults(); err != nil {
+		return nil, err
+	}
+	local, err := o.Open()
+	if err != nil {
+		return nil, err
+	}
+	r := &Replication{o: o, id: o.id(local), client: newClient(o.Transport), done: make(chan struct{}), blamed: make(map[string]int)}
+	source, target := o.sides()
+	r.progress.s = Status{
+		ID: r.id, Name: o.Name, Keyspace: o.Keyspace, Direction: o.Direction, Source: source, Target: target,
+		Continuous: o.Continuous, Channels: o.Channels, DocIDs: o.DocIDs, State: Starting, Started: time.Now(), Updated: time.Now(),
+	}
+	return r, nil
+}
+
+// ID names the replication.
+func (r *Replication) ID() string { return r.id }
+
+// Status is how it is doing.
+func (r *Replication) Status() Status { return r.progress.status() }
+
+// Run replicates until everything is, or if it is continuous until ctx ends. A failure that
+// may pass is tried again, from the last checkpoint.
+func (r *Replication) Run(ctx context.Context) (*Result, error) {
+	defer r.client.CloseIdleConnections()
+	var result Result
+	for failures := 0; ; {
+		before := r.Status()
+		err := r.session(ctx, &result)
+		after := r.Status()
+		switch {
+		case ctx.Err() != nil:
+			r.progress.change(func(s *Status) { s.State = Stopped })
+			return nil, context.Cause(ctx)
+		case err == nil:
+			r.progress.change(func(s *Status) { s.State, s.Error, s.Attempts = Completed, "", 0 })
+			return &result, nil
+		}
+		if after.Written > before.Written || string(after.Seq) != string(before.Seq) {
+			failures = 0
+		}
+		failures++
+		if !r.o.Continuous && (permanent(err) || failures >= r.o.Attempts) {
+			r.progress.change(func(s *Status) { s.State, s.Error, s.Attempts = Failed, err.Error(), failures })
+			return nil, err
+		}
+		if err := r.pause(ctx, failures, err); err != nil {
+			r.progress.change(func(s *Status) { s.State = Stopped })
+			return nil, err
+		}
+	}
+}
+
+// pause waits after a failure: longer each time, not at the same moment as others.
+func (r *Replication) pause(ctx context.Context, failures int, failure error) error {
+	delay := r.o.MinDelay << min(failures-1, 20)
+	if permanent(failure) {
+		delay = max(delay, min(30*r.o.MinDelay, r.o.MaxDelay))
+	}
+	delay = min(delay, r.o.MaxDelay)
+	delay = delay/2 + rand.N(delay/2+1)
+	if answer, ok := errors.AsType[*StatusError](failure); ok {
+		delay = max(delay, answer.RetryAfter)
+	}
+	r.progress.change(func(s *Status) {
+		s.State, s.Error, s.Attempts, s.Next = Retrying, failure.Error(), failures, time.Now().Add(delay)
+	})
+	r.log().Warn("replication failed, and goes on later", zap.Error(failure), zap.Int("failures", failures), zap.Duration("in", delay))
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// log is the logger with what names the replication.
+func (r *Replication) log() *zap.Logger {
+	source, target := r.o.sides()
+	return r.o.Logger.With(zap.String("replication", cmpOr(r.o.Name, r.id)), zap.String("source", source), zap.String("target", target))
+}
+
+func cmpOr(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// session is a replication from a checkpoint to its end, or to the first failure.
+type session struct {
+	*Replication
+	local  Local
+	to     *remote
+	points checkpoints
+	// oneByOne: the other server has no _bulk_get that answers in JSON.
+	oneByOne bool
+
+	record SessionRecord
+	seq    json.RawMessage
+	saved  time.Time
+	dirty  bool // what is done is not in the checkpoint
+}
+
+// session runs one, and puts what it did into result.
+func (r *Replication) session(ctx context.Context, result *Result) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s := &session{Replication: r, saved: time.Now()}
+	s.to = &remote{to: &r.o.Remote, client: r.client, patience: r.o.Patience}
+	if err := r.o.Remote.Credentials.refresh(); err != nil {
+		return err
+	}
+	var err error
+	if s.local, err = r.o.Open(); err != nil {
+		return err
+	}
+	go func() { // a database that is deleted meanwhile, and made again, is another one
+		select {
+		case <-s.local.Database.Done():
+			cancel(errors.New("the database was deleted"))
+		case <-ctx.Done():
+		}
+	}()
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	if r.o.Direction == Pull {
+		err = s.pull(ctx)
+	} else {
+		err = s.push(ctx)
+	}
+	if err == nil {
+		err = s.save(ctx, true)
+	} else if ctx.Err() == nil {
+		err = errors.Join(err, s.save(ctx, true)) // what was done before the failure
+	}
+	if err != nil {
+		return err
+	}
+	result.SessionID, result.LastSeq = s.record.SessionID, s.seq
+	result.NoChanges = s.record.Saved == 0
+	result.Sessions = s.points.local.sessions()
+	if result.NoChanges {
+		result.Sessions = append([]SessionRecord{s.record}, result.Sessions...)
+	}
+	return nil
+}
+
+func (c *checkpoint) sessions() []SessionRecord {
+	if c == nil {
+		return nil
+	}
+	return c.Sessions
+}
+
+// begin looks whether the other side is there, and where to go on.
+func (s *session) begin(ctx context.Context) error {
+	var info struct {
+		Name string `json:"db_name"`
+	}
+	err := s.to.get(ctx, ask{method: http.MethodGet}, maxCheckpoint, &info)
+	if s.o.CreateTarget && s.o.Direction == Push && isStatus(err, http.StatusNotFound) {
+		if err = s.to.get(ctx, ask{method: http.MethodPut}, maxCheckpoint, &struct{}{}); isStatus(err, http.StatusPreconditionFailed) {
+			err = nil // somebody was quicker
+		}
+	}
+	if err != nil {
+		return err
+	}
+	s.points = checkpoints{id: s.id, localAt: s.local, to: s.to}
+	if s.o.Viewer != nil {
+		s.points.owner = s.o.Viewer.Name
+	}
+	if s.seq, err = s.points.load(ctx); err != nil {
+		return err
+	}
+	var random [16]byte
+	_, _ = crand.Read(random[:]) // crypto/rand never fails
+	now := httpTime(time.Now())
+	s.record = SessionRecord{
+		SessionID: hex.EncodeToString(random[:]), StartTime: now, EndTime: now, StartLastSeq: s.seq, EndLastSeq: s.seq, RecordedSeq: s.seq,
+	}
+	s.progress.change(func(p *Status) { p.State, p.Seq = Running, s.seq })
+	s.log().Info("replication goes on", zap.ByteString("since", s.seq))
+	return nil
+}
+
+// reached says that everything up to a sequence of the source is replicated.
+func (s *session) reached(ctx context.Context, seq json.RawMessage) error {
+	if string(seq) != string(s.seq) {
+		s.seq, s.dirty = seq, true
+		clear(s.blamed)
+	}
+	s.progress.change(func(p *Status) { p.State, p.Seq, p.Error, p.Attempts = Running, s.seq, "", 0 })
+	return s.save(ctx, false)
+}
+
+// save writes the checkpoint if there is something to write, and it is time to.
+func (s *session) save(ctx context.Context, now bool) error {
+	if !s.dirty || !now && time.Since(s.saved) < saveEvery {
+		return nil
+	}
+	s.record.EndTime, s.record.EndLastSeq, s.record.RecordedSeq = httpTime(time.Now()), s.seq, s.seq
+	s.record.Saved++
+	if err := s.points.save(ctx, s.record); err != nil {
+		return err
+	}
+	s.dirty, s.saved = false, time.Now()
+	return nil
+}
+
+// idle says that there is nothing to do for now.
+func (s *session) idle(ctx context.Context) error {
+	if err := s.save(ctx, true); err != nil {
+		return err
+	}
+	s.progress.change(func(p *Status) { p.State = Idle })
+	return nil
+}
+
+// read, wrote, compared and failed count what was done.
+func (s *session) read(n int) {
+	s.record.DocsRead += uint64(n)
+	s.progress.change(func(p *Status) { p.Read += uint64(n) })
+}
+
+func (s *session) wrote(n int) {
+	s.record.DocsWritten += uint64(n)
+	s.progress.change(func(p *Status) { p.Written += uint64(n) })
+}
+
+func (s *session) compared(checked, missing int) {
+	s.record.MissingChecked += uint64(checked)
+	s.record.MissingFound += uint64(missing)
+	s.progress.change(func(p *Status) { p.Checked += uint64(checked); p.Missing += uint64(missing) })
+}
+
+// failed gives a revision up. The log has its ID, and nothing of what stands in it.
+func (s *session) failed(id, rev string, reason error) {
+	s.record.DocWriteFailures++
+	s.progress.change(func(p *Status) { p.Failures++ })
+	s.log().Warn("a document is not replicated", zap.String("id", short(id)), zap.String("rev", short(rev)), zap.String("reason", short(reason.Error())))
+}
+
+// refused says what becomes of a document that failed for a reason that might pass: an error
+// lets the replication try again.
+func (s *session) refused(id, rev string, reason error) error {
+	key := id + "\x00" + rev
+	if s.blamed[key]++; s.blamed[key] >= giveUpAfter {
+		s.failed(id, rev, reason)
+		return nil
+	}
+	return fmt.Errorf("a document failed: %w", reason)
+}

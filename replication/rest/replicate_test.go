@@ -1,0 +1,140 @@
+package rest
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddysync/caddy-sync/auth"
+	"github.com/stretchr/testify/require"
+)
+
+// elsewhere is an administrators' site that replications reach over HTTP.
+func elsewhere(t *testing.T) (*site, string) {
+	t.Helper()
+	s := newSite(t, adminSite)
+	httpd := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.ServeHTTP(w, r, http.NotFoundHandler())
+	}))
+	t.Cleanup(httpd.Close)
+	return s, httpd.URL
+}
+
+// replicating is an administrators' site whose replications end with the test.
+func replicating(t *testing.T) *site {
+	t.Helper()
+	s := newSite(t, adminSite)
+	t.Cleanup(s.Replications.Close)
+	service, err := auth.New(auth.Config{})
+	require.NoError(t, err)
+	s.auth = auditing{s.auth, service}
+	return s
+}
+
+// auditing writes an audit log.
+type auditing struct {
+	authenticator
+	service *auth.Service
+}
+
+func (a auditing) Administer(r *http.Request, actor *auth.Principal, db auth.Database) *auth.Administration {
+	return a.service.Administer(r, actor, db)
+}
+
+func post(name, path, body string, status int, has ...string) scenario {
+	return scenario{name: name, method: http.MethodPost, path: path, body: body, status: status, has: has}
+}
+
+func TestReplicateOnce(t *testing.T) {
+	t.Parallel()
+	there, url := elsewhere(t)
+	here := replicating(t)
+	writeDocs(t, there.db, "a", "b")
+	writeDocs(t, here.db, "c")
+	w := here.run(post("pull", "/_replicate", `{"source":"`+url+`/notes","target":"notes"}`, 200, `"ok":true`, `"docs_written":2`, `"history":[{"session_id"`))
+	var answer replicateAnswer
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &answer))
+	require.False(t, answer.NoChanges)
+	here.run(post("again", "/_replicate", `{"source":"`+url+`/notes","target":"notes"}`, 200, `"no_changes":true`))
+	here.run(post("push", "/_replicate", `{"source":"notes","target":{"url":"`+url+`/notes/","headers":{"X-One":"1"},"auth":{"basic":{"username":"alice","password":"s3cret"}}},"worker_batch_size":2,"worker_processes":4}`, 200, `"ok":true`))
+	for _, s := range []*site{here, there} {
+		s.run(scenario{name: "what is there", path: "/notes/_all_docs", has: []string{`"id":"a"`, `"id":"b"`, `"id":"c"`}})
+	}
+	require.Empty(t, here.Replications.List())
+}
+
+func TestReplicateMakesTheTarget(t *testing.T) {
+	t.Parallel()
+	there, url := elsewhere(t)
+	here := replicating(t)
+	writeDocs(t, there.db, "a")
+	here.run(post("not asked for", "/_replicate", `{"source":"`+url+`/notes","target":"copy"}`, 404, "no_db_file"))
+	here.run(post("here", "/_replicate", `{"source":"`+url+`/notes","target":"copy","create_target":true}`, 200))
+	here.run(scenario{name: "made here", path: "/copy/a"})
+	here.run(post("there, not asked for", "/_replicate", `{"source":"copy","target":"`+url+`/copy"}`, 502, "replication_failed", "no_db_file"))
+	here.run(post("there", "/_replicate", `{"source":"copy","target":"`+url+`/copy","create_target":true}`, 200))
+	there.run(scenario{name: "made there", path: "/copy/a"})
+}
+
+func TestReplicateFromNowOn(t *testing.T) {
+	t.Parallel()
+	there, url := elsewhere(t)
+	here := replicating(t)
+	body := `{"source":"` + strings.Replace(url, "http://", "http://alice:s3cret@", 1) + `/notes","target":"notes","continuous":true`
+	w := here.run(post("begin", "/_replicate", body+`}`, 202, `+continuous"`))
+	var begun struct {
+		ID string `json:"_local_id"`
+	}
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &begun))
+	here.run(post("begun already", "/_replicate", body+`}`, 202, begun.ID))
+	writeDocs(t, there.db, "a")
+	require.Eventually(t, func() bool { return here.send(scenario{path: "/notes/a"}).Code == 200 }, 10*time.Second, 5*time.Millisecond)
+	here.run(scenario{name: "task", path: "/_active_tasks", has: []string{`"type":"replication"`, `"replication_id":"` + begun.ID, `"source":"` + url}, hasNot: []string{"s3cret"}})
+	here.run(scenario{name: "job", path: "/_scheduler/jobs", has: []string{`"total_rows":1`, begun.ID, `"docs_written":1`}, hasNot: []string{"s3cret"}})
+	here.run(scenario{name: "status", path: "/notes/_replicationStatus/", has: []string{begun.ID, `"status":"running"`, `"direction":"pull"`, `"last_seq_pull"`}, hasNot: []string{"s3cret"}})
+	here.run(scenario{name: "one", path: "/notes/_replicationStatus/" + begun.ID, has: []string{`"docs_read":1`}})
+	here.run(scenario{name: "another", path: "/notes/_replicationStatus/none", status: 404})
+	here.run(post("once, while it goes on", "/_replicate", strings.Replace(body, "true", "false", 1)+`}`, 409))
+	here.run(post("end", "/_replicate", body+`,"cancel":true}`, 200, begun.ID))
+	here.run(post("ended", "/_replicate", `{"cancel":true,"replication_id":"`+begun.ID+`"}`, 404))
+	here.run(scenario{name: "no task", path: "/_active_tasks", has: []string{"[]"}})
+}
+
+func TestReplicateRefuses(t *testing.T) {
+	t.Parallel()
+	_, url := elsewhere(t)
+	here := replicating(t)
+	there := `"` + url + `/notes"`
+	for body, want := range map[string]struct {
+		status int
+		has    string
+	}{
+		`x`: {400, "The body must be like"},
+		`{"source":"notes","target":` + there + `,"since_seq":3}`: {400, "since_seq"},
+		`{"source":"notes"}`:                                                                                                                           {400, "source and target"},
+		`{"source":"notes","target":"notes2"}`:                                                                                                         {501, "not replicated with one another"},
+		`{"source":` + there + `,"target":` + there + `}`:                                                                                              {501, "must be a database of this server"},
+		`{"source":"notes","target":` + there + `,"selector":{"a":1}}`:                                                                                 {501, "selector"},
+		`{"source":"notes","target":` + there + `,"selector":{"a":1},"doc_ids":["a"]}`:                                                                 {400, "exclude"},
+		`{"source":"notes","target":` + there + `,"filter":"app/f"}`:                                                                                   {501, "sync_gateway/bychannel"},
+		`{"source":"notes","target":` + there + `,"filter":"sync_gateway/bychannel"}`:                                                                  {400, "needs channels"},
+		`{"source":"notes","target":` + there + `,"query_params":{"a":"b"}}`:                                                                           {501, "query_params"},
+		`{"source":"none","target":` + there + `}`:                                                                                                     {404, "no_db_file"},
+		`{"source":"notes.none","target":` + there + `}`:                                                                                               {404, "missing"},
+		`{"source":"notes","target":"file:///etc/passwd"}`:                                                                                             {400, "http://"},
+		`{"source":"notes","target":"http://alice:s3cret@exa mple/db"}`:                                                                                {400, "not the URL"},
+		`{"source":"notes","target":{"url":` + there + `,"headers":{"Host":"x"}}}`:                                                                     {400, "headers"},
+		`{"source":"notes","target":{"url":` + there + `,"headers":{"Authorization":"Digest s3cret"}}}`:                                                {400, "Basic or Bearer"},
+		`{"source":"notes","target":"http://alice:s3cret@127.0.0.1:1/db"}`:                                                                             {502, "cannot be reached"},
+		`{"cancel":true,"source":"notes","target":` + there + `}`:                                                                                      {404, "no such replication"},
+		`{"source":"notes","target":` + there + `,"worker_batch_size":-1}`:                                                                             {400, "worker_batch_size"},
+		`{"source":"notes","target":` + there + `,"channels":["a,b"]}`:                                                                                 {400, "channel"},
+		`{"source":"notes","target":{"url":` + there + `,"headers":{"Authorization":"Basic czNjcmV0OnMzY3JldA=="}},"query_params":{"channels":"a,b"}}`: {200, `"ok":true`},
+	} {
+		here.run(scenario{name: body, method: http.MethodPost, path: "/_replicate", body: body, status: want.status, has: []string{want.has}, hasNot: []string{"s3cret"}})
+	}
+	newSite(t).run(post("by a user", "/_replicate", `{"source":"notes","target":`+there+`}`, 404))
+}
