@@ -181,6 +181,7 @@ func (a *App) Handle(_ context.Context, event caddy.Event) error {
 		return a.enter()
 	case eventStopping:
 		if caddy.Exiting() {
+			a.streams.draining.Store(true)
 			a.streams.endNow()
 		}
 	}

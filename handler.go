@@ -130,6 +130,7 @@ func (h *Handler) newREST(store *syncstore.Store, streams <-chan struct{}) (*res
 		Rejected: func() { h.app.handle.metrics.rejections.Add(1) }, Replicate: h.replicate,
 		Detach: h.detach,
 		Design: h.app.handle.design, Views: h.app.handle.views,
+		Draining: h.app.streams.draining.Load, Stats: h.app.handle.metrics.values,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("site of %s: %w", strings.Join(h.Databases, " "), err)
@@ -144,6 +145,7 @@ func (a *App) restPolicy(name string) rest.Policy {
 		return rest.Policy{}
 	}
 	return rest.Policy{
+		Config: func() ([]byte, error) { return a.describeDatabase(name, d) },
 		Limits: d.limits(), Forbidden: d.Unreadable == unreadableForbidden, Collection: a.policies.ofREST(name),
 	}
 }
@@ -165,6 +167,9 @@ func (h *Handler) start(opened *openStore) error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.notUp(w, r) {
+		return nil
+	}
 	if err := h.app.waitReady(r.Context()); err != nil {
 		return caddyhttp.Error(http.StatusServiceUnavailable, err)
 	}

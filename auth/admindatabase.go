@@ -15,6 +15,10 @@ const (
 	SyncFunctionTried      AdminEvent = "sync_function_tried"
 	Compacted              AdminEvent = "compacted"
 	Purged                 AdminEvent = "purged"
+	DatabaseOffline        AdminEvent = "database_offline"
+	DatabaseOnline         AdminEvent = "database_online"
+	ConfigRead             AdminEvent = "database_config_read"
+	DocumentInspected      AdminEvent = "document_metadata_read"
 )
 
 // Note writes an entry of the audit log about a user or a keyspace.

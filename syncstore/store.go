@@ -320,6 +320,7 @@ func (s *Store) recoverDatabase(found directoryRow, live map[string]*Database) e
 		return nil
 	}
 	live[db.name] = db
+	db.serving.set(found.entry.offline)
 	if shown := db.shown.Load(); shown > found.counts.Seq {
 		found.counts.Seq = shown
 		err := s.engine.Update(s.ctx, func(tx engine.Txn) error {

@@ -118,13 +118,13 @@ func (s *socketFeed) run(ctx context.Context) {
 	s.socket.ctx = ctx
 	lease := &feedLease{
 		held: s.lease, started: s.rq.started, cut: s.socket.cut,
-		stopping: s.h.Streams, gone: s.rq.db.Done(),
+		stopping: s.h.Streams, gone: s.rq.source().Done(),
 	}
 	defer lease.close()
 	o, err := s.options(ctx, lease)
 	if err == nil {
 		s.socket.ctx = s.socket.ws.CloseRead(ctx)
-		f := newFeed(s.h, s.rq, collectionChanges{s.rq.coll, s.rq.db}, lease, o)
+		f := newFeed(s.h, s.rq, s.rq.source(), lease, o)
 		f.out.socket = s.socket
 		err = f.onSocket(s.socket.ctx)
 		f.out.rest()

@@ -33,6 +33,8 @@ type answerError struct {
 	challenges   []string
 	retryAfter   time.Duration
 	cause        error // for the log only
+	// expected: nothing is wrong with the server, and nothing to log.
+	expected bool
 }
 
 func (e *answerError) Error() string {
@@ -273,7 +275,7 @@ func appendStatus(b []byte, answer *answerError) []byte {
 // path and query stay out of it, they may hold names and secrets (DECISIONS 15).
 func (h *Handler) logFailure(rq *request, answer *answerError, err error) {
 	switch {
-	case answer.status < http.StatusInternalServerError, errors.Is(err, syncstore.ErrRejected):
+	case answer.status < http.StatusInternalServerError, answer.expected, errors.Is(err, syncstore.ErrRejected):
 		return
 	case rq.r.Context().Err() != nil, errors.Is(err, context.Canceled), isConnectionError(err):
 		return

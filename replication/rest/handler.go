@@ -46,6 +46,11 @@ type Config struct {
 	// Replicate answers a handshake of Couchbase Lite. An error before anything was answered
 	// is a *HandshakeError. nil: there is no such replication.
 	Replicate func(http.ResponseWriter, *http.Request, Handshake) error
+	// Draining reports whether the process is about to end, and new requests had better go
+	// elsewhere. Default: it is not.
+	Draining func() bool
+	// Stats are counters of the server for GET /_stats, by name. Default: none.
+	Stats func() (map[string]any, error)
 	// Detach runs what goes on after its request is over, a feed on a WebSocket, with a context
 	// of its own; an error says that it is too late for that. Default: a goroutine.
 	Detach func(run func(context.Context)) error
@@ -57,6 +62,8 @@ type Policy struct {
 	// Forbidden answers 403 for documents that are not there, and for those that are not to
 	// be read, instead of 404. An administrator gets 404.
 	Forbidden bool
+	// Config is the database's configuration as JSON, without secrets. nil: not to be had.
+	Config func() ([]byte, error)
 	// Collection says how writes to a collection are judged. nil: by nobody.
 	Collection func(scope, name string) CollectionPolicy
 }
@@ -167,6 +174,12 @@ func newHandler(c Config, a authenticator) (*Handler, error) {
 	if c.Database == nil {
 		c.Database = func(string) Policy { return Policy{} }
 	}
+	if c.Draining == nil {
+		c.Draining = func() bool { return false }
+	}
+	if c.Stats == nil {
+		c.Stats = func() (map[string]any, error) { return map[string]any{}, nil }
+	}
 	if c.Design == nil {
 		c.Design = design.NewFunctions()
 	}
@@ -254,7 +267,7 @@ func (h *Handler) signIn(rq *request, to target, act action) error {
 		return h.signInCollection(rq, to, act)
 	}
 	if to.kind == kindSession || to.kind == kindSessionHandle || to.kind.oidc() && h.Site.Admin == nil {
-		return nil // auth judges by itself
+		return h.serving(rq) // auth judges by itself
 	}
 	rq.principal, err = h.auth.Authenticate(rq.r, &h.Site, auth.Database{Name: to.db, ID: db.ID()})
 	if err != nil {
@@ -264,7 +277,7 @@ func (h *Handler) signIn(rq *request, to target, act action) error {
 		return err
 	}
 	rq.coll = db.Default()
-	return nil
+	return h.serving(rq)
 }
 
 // signInCollection signs in for a path that names a collection. Whether there is one only
@@ -288,7 +301,7 @@ func (h *Handler) signInCollection(rq *request, to target, act action) error {
 	if !ok {
 		return noKeyspace(to.keyspace)
 	}
-	return nil
+	return h.serving(rq)
 }
 
 // signInUnknown answers for a database that is not there. On a public site that is

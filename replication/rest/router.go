@@ -74,6 +74,13 @@ const (
 	kindIndexes
 	kindIndex
 	kindIndexBulkDelete
+	kindStatus
+	kindStats
+	kindConfig
+	kindOnline
+	kindOffline
+	kindRaw
+	kindRevTree
 	kindUnknown // an underscore name that is no endpoint
 	kinds
 )
@@ -108,7 +115,7 @@ type actions struct {
 // table says who answers what.
 func table(k kind) actions {
 	for _, concept := range [...]func(kind) (actions, bool){
-		documentActions, databaseActions, rootActions, managementActions, accessActions, designActions, mangoActions, maintenanceActions,
+		documentActions, databaseActions, rootActions, managementActions, accessActions, designActions, mangoActions, maintenanceActions, operationActions,
 	} {
 		if a, ok := concept(k); ok {
 			return a
