@@ -138,6 +138,8 @@ func (s *Session) parseSameSite(d *caddyfile.Dispenser) error {
 //	    bulk_docs <n>
 //	    find_documents <n>
 //	    find_time <duration>
+//	    user_feeds <n>|off
+//	    user_requests <n>|off
 //	}
 func (l *Limits) parse(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
@@ -157,6 +159,10 @@ func (l *Limits) parse(d *caddyfile.Dispenser) error {
 			return number(&l.FindDocuments)
 		case "find_time":
 			return duration(&l.FindTime)
+		case "user_feeds":
+			return numberOrOff(&l.UserFeeds)
+		case "user_requests":
+			return numberOrOff(&l.UserRequests)
 		}
 		return nil
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/caddysync/caddy-sync/auth"
 	"github.com/caddysync/caddy-sync/query/design"
 	"github.com/caddysync/caddy-sync/query/view"
+	"github.com/caddysync/caddy-sync/replication/rest"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 	"go.uber.org/zap"
@@ -41,6 +42,7 @@ type storeHandle struct {
 	logger   *zap.Logger
 	requests *requests
 	metrics  *metrics
+	usage    *rest.Usage
 	design   *design.Functions
 	views    *view.Views
 
@@ -76,7 +78,7 @@ type storeSettings struct {
 }
 
 func newStoreHandle(key string) *storeHandle {
-	h := &storeHandle{key: key, requests: newRequests(), design: design.NewFunctions(), ending: make(map[*streams]struct{})}
+	h := &storeHandle{key: key, requests: newRequests(), usage: rest.NewUsage(), design: design.NewFunctions(), ending: make(map[*streams]struct{})}
 	h.logger = h.log.logger()
 	h.views = view.New(h.design, bounded(h.logger.Named("views")))
 	h.metrics = newMetrics(h)

@@ -130,7 +130,7 @@ func (h *Handler) newREST(store *syncstore.Store, streams <-chan struct{}) (*res
 		Rejected: func() { h.app.handle.metrics.rejections.Add(1) }, Replicate: h.replicate,
 		Detach: h.detach,
 		Design: h.app.handle.design, Views: h.app.handle.views,
-		Draining: h.app.streams.draining.Load, Stats: h.app.handle.metrics.values,
+		Limits: h.app.Limits.config(), Usage: h.app.handle.usage, Draining: h.app.streams.draining.Load, Stats: h.app.handle.metrics.values,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("site of %s: %w", strings.Join(h.Databases, " "), err)
@@ -140,6 +140,13 @@ func (h *Handler) newREST(store *syncstore.Store, streams <-chan struct{}) (*res
 
 // restPolicy is what REST has to know about a database.
 func (a *App) restPolicy(name string) rest.Policy {
+	if p, ok := a.rests[name]; ok {
+		return p
+	}
+	return a.restPolicyOf(name)
+}
+
+func (a *App) restPolicyOf(name string) rest.Policy {
 	d, ok := a.database(name)
 	if !ok {
 		return rest.Policy{}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/caddysync/caddy-sync/replication/lite"
+	"github.com/caddysync/caddy-sync/replication/rest"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -30,11 +31,15 @@ type metricDescs struct {
 	feeds, requests, authFailures, disk, free *prometheus.Desc
 	rejections                                *prometheus.Desc
 	resyncs, resynced, moved, refused         *prometheus.Desc
+	limits, live, offline, compactions        *prometheus.Desc
 }
 
 func newMetrics(h *storeHandle) *metrics {
 	desc := func(name, help string) *prometheus.Desc {
 		return prometheus.NewDesc("caddy_sync_"+name, help, nil, nil)
+	}
+	labelled := func(name, help, label string) *prometheus.Desc {
+		return prometheus.NewDesc("caddy_sync_"+name, help, []string{label}, nil)
 	}
 	return &metrics{handle: h, policies: newPolicyMetrics(), descs: metricDescs{
 		commits:      desc("commits_total", "Transactions committed, each with one sync to disk."),
@@ -50,6 +55,10 @@ func newMetrics(h *storeHandle) *metrics {
 		resynced:     desc("resync_documents_total", "Documents that resyncs judged."),
 		moved:        desc("resync_changed_total", "Documents that are in other channels, or grant something else, after a resync."),
 		refused:      desc("resync_refused_total", "Documents that a policy refused in a resync."),
+		limits:       labelled("limit_refusals_total", "Requests refused because of a limit.", "limit"),
+		live:         labelled("live_feeds", "Live feeds and replications that are open, by kind.", "kind"),
+		offline:      desc("databases_offline", "Databases that are out of service."),
+		compactions:  desc("compactions", "Compactions that are running."),
 		free:         desc("store_free_bytes", "Space left for the store."),
 	}}
 }
@@ -71,7 +80,7 @@ func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 	d := &m.descs
 	for _, desc := range []*prometheus.Desc{
 		d.commits, d.writes, d.conflicts, d.retries, d.feeds, d.requests, d.authFailures, d.rejections, d.disk, d.free,
-		d.resyncs, d.resynced, d.moved, d.refused,
+		d.resyncs, d.resynced, d.moved, d.refused, d.limits, d.live, d.offline, d.compactions,
 	} {
 		to <- desc
 	}
@@ -98,6 +107,7 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 		collector.Collect(to)
 	}
 	collectLite(&m.lite, to)
+	m.collectUsage(to)
 	if !open {
 		return
 	}
@@ -109,9 +119,23 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	counter(m.descs.resynced, s.resync.ResyncDocuments)
 	counter(m.descs.moved, s.resync.ResyncChanged)
 	counter(m.descs.refused, s.resync.ResyncRefused)
+	gauge(m.descs.offline, s.offline)
+	gauge(m.descs.compactions, s.compactions)
 	gauge(m.descs.disk, s.DiskBytes)
 	if s.FreeBytes >= 0 {
 		gauge(m.descs.free, s.FreeBytes)
+	}
+}
+
+// collectUsage gives out what clients have open, and what was refused. The labels are the
+// server's own, so they are few.
+func (m *metrics) collectUsage(to chan<- prometheus.Metric) {
+	usage := m.handle.usage
+	for _, limit := range rest.Limited {
+		to <- prometheus.MustNewConstMetric(m.descs.limits, prometheus.CounterValue, float64(usage.Refused(limit)), string(limit))
+	}
+	for _, kind := range rest.FeedKinds {
+		to <- prometheus.MustNewConstMetric(m.descs.live, prometheus.GaugeValue, float64(usage.Open(kind)), kind.String())
 	}
 }
 
@@ -131,7 +155,8 @@ type storeStats struct {
 	// FreeBytes is -1 if unknown.
 	FreeBytes int64 `json:"free_bytes"`
 
-	resync syncstore.Stats
+	resync               syncstore.Stats
+	offline, compactions int64
 }
 
 // stats returns the counters, and false if the store is not open.
@@ -148,6 +173,18 @@ func (h *storeHandle) stats() (storeStats, bool) {
 	s.Databases = o.store.Databases()
 	s.Commits, s.Writes = files.Commits, documents.Writes
 	s.resync = documents
+	for _, name := range s.Databases {
+		db, err := o.store.Database(name)
+		if err != nil {
+			continue // deleted meanwhile
+		}
+		if db.Offline() {
+			s.offline++
+		}
+		if db.Compacting() {
+			s.compactions++
+		}
+	}
 	s.Conflicts, s.Retries = documents.Conflicts, documents.Retries
 	s.DiskBytes, s.FreeBytes = files.DiskBytes, files.FreeBytes
 	return s, true

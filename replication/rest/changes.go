@@ -32,6 +32,17 @@ func (h *Handler) changes(rq *request) error {
 	if rq.r.Method == http.MethodHead {
 		return h.changesHead(rq, options.feed)
 	}
+	if options.live() {
+		kind := FeedContinuous
+		if options.feed == feedLongpoll {
+			kind = FeedLongpoll
+		}
+		end, err := h.beginFeed(rq, kind)
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
 	f := h.newChangeFeed(rq, rq.source(), options)
 	defer f.close()
 	return f.run(rq.r.Context())

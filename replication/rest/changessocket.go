@@ -32,7 +32,7 @@ func (h *Handler) changesSocket(rq *request) error {
 	if err := h.checkHandshakeOrigin(rq); err != nil {
 		return err
 	}
-	lease, err := h.take(rq)
+	lease, err := h.takeCounted(rq, FeedWebSocket)
 	if err != nil {
 		return err
 	}
@@ -175,6 +175,7 @@ func (s *socketFeed) options(ctx context.Context, lease *feedLease) (changesOpti
 // and the handshake then says what is the matter.
 func (s *socketFeed) end(lease *feedLease, err error) {
 	answer := asAnswer(err)
+	s.h.Usage.note(answer.limit)
 	switch {
 	case err == nil:
 		s.socket.close(websocket.StatusNormalClosure, "")

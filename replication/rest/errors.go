@@ -33,6 +33,7 @@ type answerError struct {
 	challenges   []string
 	retryAfter   time.Duration
 	cause        error // for the log only
+	limit        Limit // why it is refused, if it is a limit
 	// expected: nothing is wrong with the server, and nothing to log.
 	expected bool
 }
@@ -89,8 +90,8 @@ func methodNotAllowed(allow string) *answerError {
 	}
 }
 
-func tooLarge(name, reason string) *answerError {
-	return &answerError{status: http.StatusRequestEntityTooLarge, name: name, reason: reason}
+func tooLarge(l Limit, name, reason string) *answerError {
+	return &answerError{status: http.StatusRequestEntityTooLarge, name: name, reason: reason, limit: l}
 }
 
 func badContentType(reason string) *answerError {
@@ -130,7 +131,7 @@ func errorRules() []errorRule {
 		{syncstore.ErrMissingStub, func(err error) *answerError {
 			return &answerError{status: http.StatusPreconditionFailed, name: "missing_stub", reason: err.Error()}
 		}},
-		{syncstore.ErrTooLarge, func(err error) *answerError { return tooLarge("document_too_large", err.Error()) }},
+		{syncstore.ErrTooLarge, func(err error) *answerError { return tooLarge(LimitDocument, "document_too_large", err.Error()) }},
 		{syncstore.ErrRejected, rejected},
 		{syncstore.ErrDatabaseExists, fixed(&answerError{
 			status: http.StatusPreconditionFailed, name: "file_exists",
@@ -207,7 +208,7 @@ func asAnswer(err error) *answerError {
 		}
 	}
 	if isTooLong(err) {
-		return tooLarge("too_large", "The request entity is too large.")
+		return tooLarge(LimitRequest, "too_large", "The request entity is too large.")
 	}
 	if _, damaged := errors.AsType[flate.CorruptInputError](err); damaged {
 		return badGzip(err)
@@ -227,6 +228,7 @@ func asAnswer(err error) *answerError {
 func (h *Handler) fail(rq *request, err error) {
 	answer := asAnswer(err)
 	h.logFailure(rq, answer, err)
+	h.Usage.note(answer.limit)
 	if rq.answered {
 		panic(http.ErrAbortHandler)
 	}

@@ -46,6 +46,10 @@ type Config struct {
 	// Replicate answers a handshake of Couchbase Lite. An error before anything was answered
 	// is a *HandshakeError. nil: there is no such replication.
 	Replicate func(http.ResponseWriter, *http.Request, Handshake) error
+	// Limits are those of the server as a whole.
+	Limits ServerLimits
+	// Usage counts what the limits are about. Default: counters of the handler's own.
+	Usage *Usage
 	// Draining reports whether the process is about to end, and new requests had better go
 	// elsewhere. Default: it is not.
 	Draining func() bool
@@ -100,7 +104,14 @@ type Limits struct {
 	// somebody waits, and keep a stranger's queries from taking the server. Administrators have no limit.
 	FindDocuments int
 	FindTime      time.Duration
+	// UserFeeds is how many live feeds and replications a user may have open at once, UserRequests how
+	// many requests a user may send in a second; 100 and 1000, far above what the devices of one
+	// person need, but not what a loop in an app can do. A negative number: no such limit. They are not for administrators.
+	UserFeeds, UserRequests int
 }
+
+// usualUserRequests is the default of Limits.UserRequests.
+const usualUserRequests = 1000
 
 func (l Limits) withDefaults() Limits {
 	if l.Document <= 0 {
@@ -120,6 +131,12 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.FindTime <= 0 {
 		l.FindTime = 10 * time.Second
+	}
+	if l.UserFeeds == 0 {
+		l.UserFeeds = 100
+	}
+	if l.UserRequests == 0 {
+		l.UserRequests = usualUserRequests
 	}
 	return l
 }
@@ -173,6 +190,10 @@ func newHandler(c Config, a authenticator) (*Handler, error) {
 	}
 	if c.Database == nil {
 		c.Database = func(string) Policy { return Policy{} }
+	}
+	c.Limits = c.Limits.withDefaults()
+	if c.Usage == nil {
+		c.Usage = NewUsage()
 	}
 	if c.Draining == nil {
 		c.Draining = func() bool { return false }
@@ -277,7 +298,15 @@ func (h *Handler) signIn(rq *request, to target, act action) error {
 		return err
 	}
 	rq.coll = db.Default()
-	return h.serving(rq)
+	return h.admitted(rq, to.kind)
+}
+
+// admitted refuses a request that is allowed by itself, but not now.
+func (h *Handler) admitted(rq *request, k kind) error {
+	if err := h.serving(rq); err != nil {
+		return err
+	}
+	return h.withinRate(rq, k)
 }
 
 // signInCollection signs in for a path that names a collection. Whether there is one only
@@ -301,7 +330,7 @@ func (h *Handler) signInCollection(rq *request, to target, act action) error {
 	if !ok {
 		return noKeyspace(to.keyspace)
 	}
-	return h.serving(rq)
+	return h.admitted(rq, to.kind)
 }
 
 // signInUnknown answers for a database that is not there. On a public site that is

@@ -25,6 +25,8 @@ type databaseStatus struct {
 	Docs        uint64 `json:"doc_count"`
 	DeletedDocs uint64 `json:"doc_del_count"`
 	Compacting  bool   `json:"compact_running"`
+	// Feeds are the live feeds and replications that are open.
+	Feeds int `json:"feeds"`
 }
 
 // status answers GET /_status: the server's state, and that of each database. Once the
@@ -44,6 +46,7 @@ func (h *Handler) status(rq *request) error {
 		info := db.Info()
 		answer.Databases[name] = databaseStatus{
 			Seq: info.Seq, UUID: info.UUID, State: stateOf(db), Docs: info.Docs, DeletedDocs: info.DeletedDocs, Compacting: db.Compacting(),
+			Feeds: h.Usage.FeedsOf(db.ID()),
 		}
 	}
 	rq.set("Cache-Control", "no-store")
