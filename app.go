@@ -111,7 +111,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 }
 
 func (a *App) provisionAuth() error {
-	config := auth.Config{Logger: a.logger.Named("auth"), Audit: a.logger.Named("audit"), Access: a.accessOf}
+	config := auth.Config{Logger: a.logger.Named("auth"), Audit: a.auditLogger(), Access: a.accessOf}
 	var err error
 	if config.Providers, err = a.providers(); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -180,7 +181,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err := h.app.waitReady(r.Context()); err != nil {
 		return caddyhttp.Error(http.StatusServiceUnavailable, err)
 	}
-	ctx, cancel := context.WithCancel(auth.WithClient(r.Context(), clientOf(r)))
+	seen := new(rest.Seen)
+	ctx, cancel := context.WithCancel(rest.WithSeen(auth.WithClient(r.Context(), clientOf(r)), seen))
 	defer cancel()
 	active, ok := h.app.handle.requests.begin(w, cancel)
 	if !ok {
@@ -188,7 +190,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	onward := &onward{next: next, request: r, active: active}
 	defer onward.release()
+	began := time.Now()
 	h.serve(w, h.prefixed(r.WithContext(ctx)), onward)
+	h.app.handle.metrics.requestsSeen.observe(seen, time.Since(began))
+	trace(ctx, seen)
+	logSeen(ctx, seen)
 	return onward.err
 }
 

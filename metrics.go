@@ -22,6 +22,8 @@ type metrics struct {
 	rejections   atomic.Uint64
 	policies     *policyMetrics
 	lite         lite.Counters
+	requestsSeen *requestMetrics
+	audit        *auditMetrics
 
 	descs metricDescs
 }
@@ -41,7 +43,7 @@ func newMetrics(h *storeHandle) *metrics {
 	labelled := func(name, help, label string) *prometheus.Desc {
 		return prometheus.NewDesc("caddy_sync_"+name, help, []string{label}, nil)
 	}
-	return &metrics{handle: h, policies: newPolicyMetrics(), descs: metricDescs{
+	return &metrics{handle: h, policies: newPolicyMetrics(), requestsSeen: newRequestMetrics(), audit: newAuditMetrics(), descs: metricDescs{
 		commits:      desc("commits_total", "Transactions committed, each with one sync to disk."),
 		writes:       desc("document_writes_total", "Documents written."),
 		conflicts:    desc("document_conflicts_total", "Document writes refused because of a conflict."),
@@ -75,6 +77,11 @@ func (m *metrics) register(registry prometheus.Registerer) error {
 	return fmt.Errorf("registering metrics: %w", err)
 }
 
+// collectors are the metrics that keep their values themselves.
+func (m *metrics) collectors() []prometheus.Collector {
+	return append(m.policies.collectors(), m.requestsSeen.seconds, m.requestsSeen.failures, m.audit.events)
+}
+
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 	d := &m.descs
@@ -84,7 +91,7 @@ func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 	} {
 		to <- desc
 	}
-	for _, collector := range m.policies.collectors() {
+	for _, collector := range m.collectors() {
 		collector.Describe(to)
 	}
 	describeLite(to)
@@ -103,7 +110,7 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	gauge(m.descs.requests, int64(s.Requests))
 	counter(m.descs.authFailures, s.AuthFailures)
 	counter(m.descs.rejections, s.Rejections)
-	for _, collector := range m.policies.collectors() {
+	for _, collector := range m.collectors() {
 		collector.Collect(to)
 	}
 	collectLite(&m.lite, to)

@@ -229,6 +229,9 @@ func (h *Handler) fail(rq *request, err error) {
 	answer := asAnswer(err)
 	h.logFailure(rq, answer, err)
 	h.Usage.note(answer.limit)
+	if rq.seen != nil {
+		rq.seen.Failure = answer.status
+	}
 	if rq.answered {
 		panic(http.ErrAbortHandler)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -236,7 +237,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next http.Ha
 		next.ServeHTTP(w, r)
 		return
 	}
-	rq := &request{w: w, r: r, docID: to.doc, attName: to.att, item: to.item, part: to.part, started: time.Now()}
+	rq := &request{w: w, r: r, docID: to.doc, attName: to.att, item: to.item, part: to.part, started: time.Now(), seen: seenIn(r.Context())}
+	rq.seen.Endpoint = to.kind.endpoint()
 	h.commonHeaders(rq)
 	h.lite1Headers(rq)
 	h.corsHeaders(rq)
@@ -303,6 +305,10 @@ func (h *Handler) signIn(rq *request, to target, act action) error {
 
 // admitted refuses a request that is allowed by itself, but not now.
 func (h *Handler) admitted(rq *request, k kind) error {
+	rq.seen.Database, rq.seen.Collection = rq.dbName, strings.TrimPrefix(rq.keyspace[len(rq.dbName):], ".")
+	if p := rq.principal; p != nil {
+		rq.seen.User, rq.seen.Method = p.Name, string(p.Method)
+	}
 	if err := h.serving(rq); err != nil {
 		return err
 	}

@@ -57,6 +57,9 @@ func (h *Handler) withinRate(rq *request, k kind) error {
 
 // beginFeed counts a feed that stays open; the caller ends it.
 func (h *Handler) beginFeed(rq *request, k FeedKind) (end func(), err error) {
+	if rq.seen != nil {
+		rq.seen.Live = true
+	}
 	perUser := h.policy(rq).Limits.UserFeeds
 	server := h.Limits
 	if rq.principal.Admin {
