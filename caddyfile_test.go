@@ -100,6 +100,8 @@ func TestCaddyfileErrorsHaveFileAndLine(t *testing.T) {
 		"a limit below off":          {"database a {\n limits {\n user_feeds -2\n }\n}", "", "not a positive number"},
 		"a limit in words":           {"limits {\n feeds many\n}", "", `"many" is not a positive number`},
 		"unknown limit":              {"limits {\n users 5\n}", "", `unrecognized limits subdirective "users"`},
+		"unknown retention":          {"database a {\n retention {\n sessions 1d\n }\n}", "", `unrecognized retention subdirective "sessions"`},
+		"retention of nothing":       {"database a {\n retention {\n tombstones 0s\n }\n}", "", "is under 1s"},
 		"limit repeated":             {"database a {\n limits {\n document 1MB\n document 1MB\n }\n}", "", `"document" is repeated`},
 		"bad number":                 {"database a {\n revisions -3\n}", "", "not a positive number"},
 		"unknown site word":          {"", "sync notes {\n adminn\n}", `unrecognized sync subdirective "adminn"`},

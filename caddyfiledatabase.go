@@ -16,6 +16,7 @@ import "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 //	    password_auth
 //	    session { … }
 //	    limits { … }
+//	    retention { … }
 //	    lite_ids
 //	    delta_sync on|off
 //	    revisions <n>
@@ -67,6 +68,9 @@ func (d *Database) word(word string) parseWord {
 	case "limits":
 		d.Limits = new(Limits)
 		return d.Limits.parse
+	case "retention":
+		d.Retention = new(Retention)
+		return d.Retention.parse
 	case "lite_ids":
 		return flag(&d.LiteIDs)
 	case "delta_sync":

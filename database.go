@@ -63,6 +63,9 @@ type Database struct {
 	// How much clients may send.
 	Limits *Limits `json:"limits,omitempty"`
 
+	// For how long things are kept that nobody may need any more.
+	Retention *Retention `json:"retention,omitempty"`
+
 	// Whether documents are refused that Couchbase Lite cannot hold: an ID over 240 bytes, or
 	// a revision whose digest is not 16 to 20 bytes in lower-case hex. Otherwise they are
 	// stored, and left out of what Couchbase Lite gets, with a warning. Default: false.
@@ -162,6 +165,9 @@ func (d *Database) check(name string) error {
 		if _, ok := sameSites[s.SameSite]; !ok {
 			return fmt.Errorf("database %s: unknown same_site %q: write lax, strict or none", name, s.SameSite)
 		}
+	}
+	if r := d.Retention; r != nil && min(r.Tombstones, r.OldRevisions, r.LocalDocuments) < 0 {
+		return fmt.Errorf("database %s: a retention is negative", name)
 	}
 	if l := d.Limits; l != nil {
 		if l.Document < 0 || l.Attachment < 0 || l.Request < 0 || l.BulkDocs < 0 || l.FindDocuments < 0 || l.FindTime < 0 ||

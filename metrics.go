@@ -34,6 +34,7 @@ type metricDescs struct {
 	rejections                                *prometheus.Desc
 	resyncs, resynced, moved, refused         *prometheus.Desc
 	limits, live, offline, compactions        *prometheus.Desc
+	retained, retaining                       *prometheus.Desc
 }
 
 func newMetrics(h *storeHandle) *metrics {
@@ -59,6 +60,8 @@ func newMetrics(h *storeHandle) *metrics {
 		refused:      desc("resync_refused_total", "Documents that a policy refused in a resync."),
 		limits:       labelled("limit_refusals_total", "Requests refused because of a limit.", "limit"),
 		live:         labelled("live_feeds", "Live feeds and replications that are open, by kind.", "kind"),
+		retained:     labelled("retention_removed_total", "What was removed because it was kept long enough.", "what"),
+		retaining:    desc("retentions", "Databases in which such things are being removed."),
 		offline:      desc("databases_offline", "Databases that are out of service."),
 		compactions:  desc("compactions", "Compactions that are running."),
 		free:         desc("store_free_bytes", "Space left for the store."),
@@ -87,7 +90,7 @@ func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 	d := &m.descs
 	for _, desc := range []*prometheus.Desc{
 		d.commits, d.writes, d.conflicts, d.retries, d.feeds, d.requests, d.authFailures, d.rejections, d.disk, d.free,
-		d.resyncs, d.resynced, d.moved, d.refused, d.limits, d.live, d.offline, d.compactions,
+		d.resyncs, d.resynced, d.moved, d.refused, d.limits, d.live, d.offline, d.compactions, d.retained, d.retaining,
 	} {
 		to <- desc
 	}
@@ -128,6 +131,12 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	counter(m.descs.refused, s.resync.ResyncRefused)
 	gauge(m.descs.offline, s.offline)
 	gauge(m.descs.compactions, s.compactions)
+	gauge(m.descs.retaining, s.retaining)
+	for what, n := range map[string]uint64{
+		"tombstones": s.resync.TombstonesPurged, "local_documents": s.resync.LocalsDropped, "old_revisions": s.resync.BodiesDropped,
+	} {
+		to <- prometheus.MustNewConstMetric(m.descs.retained, prometheus.CounterValue, float64(n), what)
+	}
 	gauge(m.descs.disk, s.DiskBytes)
 	if s.FreeBytes >= 0 {
 		gauge(m.descs.free, s.FreeBytes)
@@ -162,8 +171,8 @@ type storeStats struct {
 	// FreeBytes is -1 if unknown.
 	FreeBytes int64 `json:"free_bytes"`
 
-	resync               syncstore.Stats
-	offline, compactions int64
+	resync                          syncstore.Stats
+	offline, compactions, retaining int64
 }
 
 // stats returns the counters, and false if the store is not open.
@@ -190,6 +199,9 @@ func (h *storeHandle) stats() (storeStats, bool) {
 		}
 		if db.Compacting() {
 			s.compactions++
+		}
+		if db.Retaining() != nil {
+			s.retaining++
 		}
 	}
 	s.Conflicts, s.Retries = documents.Conflicts, documents.Retries

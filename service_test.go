@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/test/harness"
 	"github.com/stretchr/testify/require"
 )
@@ -114,4 +115,18 @@ http://`+addr+` {
 	text, err := json.Marshal(whole)
 	require.NoError(t, err)
 	return text
+}
+
+func TestDatabasesKeepThingsAsTheConfigurationSays(t *testing.T) {
+	s := newTestSite(t)
+	database := func(retention string) string {
+		return "database shop {\naccess shared\n" + retention + "\n}"
+	}
+	require.NoError(t, s.load(s.config("store memory retention", database("retention {\ntombstones 90d\nold_revisions 1h\nlocal_documents 30d\n}"), "")))
+	shop, err := handles()[0].current().store.Database("shop")
+	require.NoError(t, err)
+	const day = 24 * time.Hour
+	require.Equal(t, syncstore.Retention{Tombstones: 90 * day, OldBodies: time.Hour, LocalDocuments: 30 * day}, shop.Retention())
+	require.NoError(t, s.load(s.config("store memory retention", database(""), "")))
+	require.Equal(t, syncstore.Retention{}, shop.Retention(), "a reload changes it")
 }

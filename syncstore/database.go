@@ -48,6 +48,8 @@ type Database struct {
 	tops        channelTops
 	compaction  compaction
 	serving     *serving
+	retention   atomic.Pointer[Retention] // nil: the defaults
+	retaining   atomic.Pointer[retaining] // nil: nothing is being removed
 }
 
 // Collection holds the documents of one collection of a database.

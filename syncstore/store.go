@@ -108,6 +108,8 @@ func (s *Store) Revisions() int { return s.options.Revisions }
 type storeStats struct {
 	writes, conflicts, retries atomic.Uint64
 
+	tombstonesPurged, localsDropped, bodiesDropped atomic.Uint64
+
 	resyncs                                       atomic.Int64
 	resyncDocuments, resyncChanged, resyncRefused atomic.Uint64
 }
@@ -124,6 +126,9 @@ type Stats struct {
 	// refuses.
 	Resyncs                                       int64
 	ResyncDocuments, ResyncChanged, ResyncRefused uint64
+	// TombstonesPurged and LocalsDropped are what Retention removed, BodiesDropped the bodies of superseded
+	// revisions that were dropped.
+	TombstonesPurged, LocalsDropped, BodiesDropped uint64
 }
 
 // Stats returns the store's counters.
@@ -138,6 +143,10 @@ func (s *Store) Stats() Stats {
 		ResyncDocuments: s.stats.resyncDocuments.Load(),
 		ResyncChanged:   s.stats.resyncChanged.Load(),
 		ResyncRefused:   s.stats.resyncRefused.Load(),
+
+		TombstonesPurged: s.stats.tombstonesPurged.Load(),
+		LocalsDropped:    s.stats.localsDropped.Load(),
+		BodiesDropped:    s.stats.bodiesDropped.Load(),
 	}
 }
 
@@ -165,6 +174,7 @@ func Open(ctx context.Context, eng engine.Engine, o Options) (*Store, error) {
 	s.start(s.committer.run)
 	s.start(s.notifier.run)
 	s.start(s.sweep)
+	s.start(s.retain)
 	for _, db := range clearing {
 		s.start(func() { s.clearDatabase(db) })
 	}

@@ -107,7 +107,7 @@ type activeTask struct {
 	UpdatedOn int64  `json:"updated_on"`
 }
 
-// activeTasks answers GET /_active_tasks: compactions, resyncs and builds of indexes that are running.
+// activeTasks answers GET /_active_tasks: compactions, removals of what is kept too long, resyncs and builds of indexes that are running.
 func (h *Handler) activeTasks(rq *request) error {
 	if _, err := h.auth.AuthenticateAdmin(rq.r, &h.Site); err != nil {
 		return err
@@ -121,6 +121,11 @@ func (h *Handler) activeTasks(rq *request) error {
 		}
 		if db.Compacting() {
 			tasks = append(tasks, activeTask{Type: "database_compaction", Database: name, UpdatedOn: now})
+		}
+		if r := db.Retaining(); r != nil {
+			tasks = append(tasks, activeTask{
+				Type: "retention", Database: name, Processed: r.Processed, Changed: r.Removed, StartedOn: r.Started.Unix(), UpdatedOn: now,
+			})
 		}
 		for _, coll := range db.Collections() {
 			s, err := coll.ResyncStatus(rq.r.Context())
