@@ -26,7 +26,7 @@ func (*recordingSpan) IsRecording() bool { return true }
 
 func (s *recordingSpan) SetAttributes(all ...attribute.KeyValue) {
 	for _, a := range all {
-		s.attributes[a.Key] = a.Value.Emit()
+		s.attributes[a.Key] = a.Value.String()
 	}
 }
 

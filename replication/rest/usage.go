@@ -53,7 +53,7 @@ var Limited = [...]Limit{
 	LimitFeeds, LimitAddressFeeds, LimitDatabases,
 }
 
-// Unlimited, or any negative number, turns a limit off.
+// Unlimited turns a limit off, as any negative number does.
 const Unlimited = -1
 
 // ServerLimits are those of a store as a whole; 0 means the default.
