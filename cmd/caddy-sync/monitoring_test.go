@@ -81,7 +81,9 @@ func (m *monitored) do(method, address, path, body string) (int, string) {
 	return answer.StatusCode, string(text)
 }
 
-func (m *monitored) get(address, path string) (int, string) { return m.do(http.MethodGet, address, path, "") }
+func (m *monitored) get(address, path string) (int, string) {
+	return m.do(http.MethodGet, address, path, "")
+}
 
 var metricName = regexp.MustCompile(`\b(?:caddy|process|go)_[a-z_]+`)
 
