@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddysync/caddy-sync/access"
 	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/replication/rest"
 	"go.uber.org/zap"
 )
 
@@ -37,6 +38,9 @@ type App struct {
 	// time. Required: one at least.
 	Databases map[string]*Database `json:"databases,omitempty"`
 
+	// What all clients together may have open, and how many databases there may be.
+	Limits *ServerLimits `json:"limits,omitempty"`
+
 	// Over how long the live feeds of clients are ended after a reload, so that they do
 	// not all come back at once; 0 ends them at once. Default: 1m.
 	StreamCloseDelay *caddy.Duration `json:"stream_close_delay,omitempty"`
@@ -50,6 +54,8 @@ type App struct {
 	sites   []*Handler
 
 	policies policies
+	// rests are the policies of the databases that the configuration names, as REST takes them.
+	rests map[string]rest.Policy
 	// validations run the validate_doc_update functions of design documents.
 	validations *access.Validations
 
@@ -92,6 +98,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.provisionPolicies(); err != nil {
 		return err
 	}
+	a.rests = make(map[string]rest.Policy, len(a.Databases))
+	for name := range a.Databases {
+		a.rests[name] = a.restPolicyOf(name)
+	}
 	if err := a.provisionAuth(); err != nil {
 		return err
 	}
@@ -102,7 +112,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 }
 
 func (a *App) provisionAuth() error {
-	config := auth.Config{Logger: a.logger.Named("auth"), Audit: a.logger.Named("audit"), Access: a.accessOf}
+	config := auth.Config{Logger: a.logger.Named("auth"), Audit: a.auditLogger(), Access: a.accessOf}
 	var err error
 	if config.Providers, err = a.providers(); err != nil {
 		return err
@@ -182,6 +192,7 @@ func (a *App) Handle(_ context.Context, event caddy.Event) error {
 		return a.enter()
 	case eventStopping:
 		if caddy.Exiting() {
+			a.streams.draining.Store(true)
 			a.streams.endNow()
 			a.handle.replications.Close() // requests wait for some
 			// Caddy waits for requests without a limit: for a client that reads a byte a
@@ -211,7 +222,7 @@ func (a *App) Validate() error {
 	if a.StreamCloseDelay != nil && *a.StreamCloseDelay < 0 {
 		return errors.New("stream_close_delay is negative")
 	}
-	return nil
+	return a.Limits.check()
 }
 
 // Start opens the store and makes the databases that are missing.

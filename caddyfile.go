@@ -14,6 +14,7 @@ import (
 //	    oidc <name> { … }
 //	    jwt <name> { … }
 //	    database <name>|* { … }
+//	    limits { … }
 //	    stream_close_delay <duration>
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
@@ -35,6 +36,9 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 			return app.parseJWTProvider
 		case "database":
 			return app.parseDatabase
+		case "limits":
+			app.Limits = new(ServerLimits)
+			return app.Limits.parse
 		case "stream_close_delay":
 			app.StreamCloseDelay = new(caddy.Duration)
 			return duration(app.StreamCloseDelay)

@@ -16,6 +16,7 @@ import "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 //	    password_auth
 //	    session { … }
 //	    limits { … }
+//	    retention { … }
 //	    lite_ids
 //	    delta_sync on|off
 //	    revisions <n>
@@ -68,6 +69,9 @@ func (d *Database) word(word string) parseWord {
 	case "limits":
 		d.Limits = new(Limits)
 		return d.Limits.parse
+	case "retention":
+		d.Retention = new(Retention)
+		return d.Retention.parse
 	case "lite_ids":
 		return flag(&d.LiteIDs)
 	case "delta_sync":
@@ -141,6 +145,8 @@ func (s *Session) parseSameSite(d *caddyfile.Dispenser) error {
 //	    bulk_docs <n>
 //	    find_documents <n>
 //	    find_time <duration>
+//	    user_feeds <n>|off
+//	    user_requests <n>|off
 //	}
 func (l *Limits) parse(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
@@ -160,6 +166,10 @@ func (l *Limits) parse(d *caddyfile.Dispenser) error {
 			return number(&l.FindDocuments)
 		case "find_time":
 			return duration(&l.FindTime)
+		case "user_feeds":
+			return numberOrOff(&l.UserFeeds)
+		case "user_requests":
+			return numberOrOff(&l.UserRequests)
 		}
 		return nil
 	})

@@ -63,6 +63,9 @@ type Database struct {
 	// How much clients may send.
 	Limits *Limits `json:"limits,omitempty"`
 
+	// For how long things are kept that nobody may need any more.
+	Retention *Retention `json:"retention,omitempty"`
+
 	// Whether documents are refused that Couchbase Lite cannot hold: an ID over 240 bytes, or
 	// a revision whose digest is not 16 to 20 bytes in lower-case hex. Otherwise they are
 	// stored, and left out of what Couchbase Lite gets, with a warning. Default: false.
@@ -134,6 +137,14 @@ type Limits struct {
 	// How long it may work; waiting for an index, or for a client that reads slowly, does not
 	// count. Default: 10s.
 	FindTime caddy.Duration `json:"find_time,omitempty"`
+
+	// How many live feeds and replications a user may have open at once; -1 for any number.
+	// Default: 100.
+	UserFeeds int `json:"user_feeds,omitempty"`
+
+	// How many requests a user may send in a second, over some seconds; -1 for any number.
+	// Guests are counted by their address, administrators not at all. Default: 1000.
+	UserRequests int `json:"user_requests,omitempty"`
 }
 
 // maxDocument is the largest `limits document`: what a store reserves for one.
@@ -162,8 +173,12 @@ func (d *Database) check(name string) error {
 			return fmt.Errorf("database %s: unknown same_site %q: write lax, strict or none", name, s.SameSite)
 		}
 	}
+	if r := d.Retention; r != nil && min(r.Tombstones, r.OldRevisions, r.LocalDocuments) < 0 {
+		return fmt.Errorf("database %s: a retention is negative", name)
+	}
 	if l := d.Limits; l != nil {
-		if l.Document < 0 || l.Attachment < 0 || l.Request < 0 || l.BulkDocs < 0 || l.FindDocuments < 0 || l.FindTime < 0 {
+		if l.Document < 0 || l.Attachment < 0 || l.Request < 0 || l.BulkDocs < 0 || l.FindDocuments < 0 || l.FindTime < 0 ||
+			l.UserFeeds < rest.Unlimited || l.UserRequests < rest.Unlimited {
 			return fmt.Errorf("database %s: a limit is negative", name)
 		}
 		if l.Document > maxDocument {
@@ -209,5 +224,6 @@ func (d *Database) limits() rest.Limits {
 		Document: d.Limits.Document, Attachment: d.Limits.Attachment,
 		Request: d.Limits.Request, BulkDocs: d.Limits.BulkDocs,
 		FindDocuments: d.Limits.FindDocuments, FindTime: time.Duration(d.Limits.FindTime),
+		UserFeeds: d.Limits.UserFeeds, UserRequests: d.Limits.UserRequests,
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/caddysync/caddy-sync/query/design"
 	"github.com/caddysync/caddy-sync/query/view"
 	"github.com/caddysync/caddy-sync/replication/peer"
+	"github.com/caddysync/caddy-sync/replication/rest"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 	"go.uber.org/zap"
@@ -42,6 +43,7 @@ type storeHandle struct {
 	logger   *zap.Logger
 	requests *requests
 	metrics  *metrics
+	usage    *rest.Usage
 	design   *design.Functions
 	views    *view.Views
 	// replications are those with other servers.
@@ -79,7 +81,7 @@ type storeSettings struct {
 }
 
 func newStoreHandle(key string) *storeHandle {
-	h := &storeHandle{key: key, requests: newRequests(), design: design.NewFunctions(), ending: make(map[*streams]struct{})}
+	h := &storeHandle{key: key, requests: newRequests(), usage: rest.NewUsage(), design: design.NewFunctions(), ending: make(map[*streams]struct{})}
 	h.logger = h.log.logger()
 	h.views = view.New(h.design, bounded(h.logger.Named("views")))
 	h.replications = peer.NewManager(h.logger.Named("replication"))

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -130,6 +131,7 @@ func (h *Handler) newREST(store *syncstore.Store, streams <-chan struct{}) (*res
 		Rejected: func() { h.app.handle.metrics.rejections.Add(1) }, Replicate: h.replicate,
 		Detach: h.detach,
 		Design: h.app.handle.design, Views: h.app.handle.views, Replications: h.app.handle.replications,
+		Limits: h.app.Limits.config(), Usage: h.app.handle.usage, Draining: h.app.streams.draining.Load, Stats: h.app.handle.metrics.values,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("site of %s: %w", strings.Join(h.Databases, " "), err)
@@ -139,11 +141,19 @@ func (h *Handler) newREST(store *syncstore.Store, streams <-chan struct{}) (*res
 
 // restPolicy is what REST has to know about a database.
 func (a *App) restPolicy(name string) rest.Policy {
+	if p, ok := a.rests[name]; ok {
+		return p
+	}
+	return a.restPolicyOf(name)
+}
+
+func (a *App) restPolicyOf(name string) rest.Policy {
 	d, ok := a.database(name)
 	if !ok {
 		return rest.Policy{}
 	}
 	return rest.Policy{
+		Config: func() ([]byte, error) { return a.describeDatabase(name, d) },
 		Limits: d.limits(), Forbidden: d.Unreadable == unreadableForbidden, Collection: a.policies.ofREST(name),
 	}
 }
@@ -165,10 +175,14 @@ func (h *Handler) start(opened *openStore) error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.notUp(w, r) {
+		return nil
+	}
 	if err := h.app.waitReady(r.Context()); err != nil {
 		return caddyhttp.Error(http.StatusServiceUnavailable, err)
 	}
-	ctx, cancel := context.WithCancel(auth.WithClient(r.Context(), clientOf(r)))
+	seen := new(rest.Seen)
+	ctx, cancel := context.WithCancel(rest.WithSeen(auth.WithClient(r.Context(), clientOf(r)), seen))
 	defer cancel()
 	active, ok := h.app.handle.requests.begin(w, cancel)
 	if !ok {
@@ -176,7 +190,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	onward := &onward{next: next, request: r, active: active}
 	defer onward.release()
+	began := time.Now()
 	h.serve(w, h.prefixed(r.WithContext(ctx)), onward)
+	h.app.handle.metrics.requestsSeen.observe(seen, time.Since(began))
+	trace(ctx, seen)
+	logSeen(ctx, seen)
 	return onward.err
 }
 

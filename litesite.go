@@ -71,6 +71,9 @@ func (h *Handler) litePeer(handshake *rest.Handshake) lite.Peer {
 		Stop:     h.app.streams.groups[h.nextFeed.Add(1)%streamGroups],
 		Rejected: func() { h.app.handle.metrics.rejections.Add(1) },
 	}
+	if handshake.Viewer != nil {
+		peer.Gone = handshake.Database.Serving()
+	}
 	if d, ok := h.app.database(handshake.DatabaseName); ok {
 		peer.NoDeltas = d.DeltaSync != nil && !*d.DeltaSync
 	}

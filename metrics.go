@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/caddysync/caddy-sync/replication/lite"
+	"github.com/caddysync/caddy-sync/replication/rest"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -21,6 +22,8 @@ type metrics struct {
 	rejections   atomic.Uint64
 	policies     *policyMetrics
 	lite         lite.Counters
+	requestsSeen *requestMetrics
+	audit        *auditMetrics
 
 	descs metricDescs
 }
@@ -30,13 +33,18 @@ type metricDescs struct {
 	feeds, requests, authFailures, disk, free *prometheus.Desc
 	rejections                                *prometheus.Desc
 	resyncs, resynced, moved, refused         *prometheus.Desc
+	limits, live, offline, compactions        *prometheus.Desc
+	retained, retaining                       *prometheus.Desc
 }
 
 func newMetrics(h *storeHandle) *metrics {
 	desc := func(name, help string) *prometheus.Desc {
 		return prometheus.NewDesc("caddy_sync_"+name, help, nil, nil)
 	}
-	return &metrics{handle: h, policies: newPolicyMetrics(), descs: metricDescs{
+	labelled := func(name, help, label string) *prometheus.Desc {
+		return prometheus.NewDesc("caddy_sync_"+name, help, []string{label}, nil)
+	}
+	return &metrics{handle: h, policies: newPolicyMetrics(), requestsSeen: newRequestMetrics(), audit: newAuditMetrics(), descs: metricDescs{
 		commits:      desc("commits_total", "Transactions committed, each with one sync to disk."),
 		writes:       desc("document_writes_total", "Documents written."),
 		conflicts:    desc("document_conflicts_total", "Document writes refused because of a conflict."),
@@ -50,6 +58,12 @@ func newMetrics(h *storeHandle) *metrics {
 		resynced:     desc("resync_documents_total", "Documents that resyncs judged."),
 		moved:        desc("resync_changed_total", "Documents that are in other channels, or grant something else, after a resync."),
 		refused:      desc("resync_refused_total", "Documents that a policy refused in a resync."),
+		limits:       labelled("limit_refusals_total", "Requests refused because of a limit.", "limit"),
+		live:         labelled("live_feeds", "Live feeds and replications that are open, by kind.", "kind"),
+		retained:     labelled("retention_removed_total", "What was removed because it was kept long enough.", "what"),
+		retaining:    desc("retentions", "Databases in which such things are being removed."),
+		offline:      desc("databases_offline", "Databases that are out of service."),
+		compactions:  desc("compactions", "Compactions that are running."),
 		free:         desc("store_free_bytes", "Space left for the store."),
 	}}
 }
@@ -66,16 +80,21 @@ func (m *metrics) register(registry prometheus.Registerer) error {
 	return fmt.Errorf("registering metrics: %w", err)
 }
 
+// collectors are the metrics that keep their values themselves.
+func (m *metrics) collectors() []prometheus.Collector {
+	return append(m.policies.collectors(), m.requestsSeen.seconds, m.requestsSeen.failures, m.audit.events)
+}
+
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 	d := &m.descs
 	for _, desc := range []*prometheus.Desc{
 		d.commits, d.writes, d.conflicts, d.retries, d.feeds, d.requests, d.authFailures, d.rejections, d.disk, d.free,
-		d.resyncs, d.resynced, d.moved, d.refused,
+		d.resyncs, d.resynced, d.moved, d.refused, d.limits, d.live, d.offline, d.compactions, d.retained, d.retaining,
 	} {
 		to <- desc
 	}
-	for _, collector := range m.policies.collectors() {
+	for _, collector := range m.collectors() {
 		collector.Describe(to)
 	}
 	describeLite(to)
@@ -94,10 +113,11 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	gauge(m.descs.requests, int64(s.Requests))
 	counter(m.descs.authFailures, s.AuthFailures)
 	counter(m.descs.rejections, s.Rejections)
-	for _, collector := range m.policies.collectors() {
+	for _, collector := range m.collectors() {
 		collector.Collect(to)
 	}
 	collectLite(&m.lite, to)
+	m.collectUsage(to)
 	if !open {
 		return
 	}
@@ -109,9 +129,29 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	counter(m.descs.resynced, s.resync.ResyncDocuments)
 	counter(m.descs.moved, s.resync.ResyncChanged)
 	counter(m.descs.refused, s.resync.ResyncRefused)
+	gauge(m.descs.offline, s.offline)
+	gauge(m.descs.compactions, s.compactions)
+	gauge(m.descs.retaining, s.retaining)
+	for what, n := range map[string]uint64{
+		"tombstones": s.resync.TombstonesPurged, "local_documents": s.resync.LocalsDropped, "old_revisions": s.resync.BodiesDropped,
+	} {
+		to <- prometheus.MustNewConstMetric(m.descs.retained, prometheus.CounterValue, float64(n), what)
+	}
 	gauge(m.descs.disk, s.DiskBytes)
 	if s.FreeBytes >= 0 {
 		gauge(m.descs.free, s.FreeBytes)
+	}
+}
+
+// collectUsage gives out what clients have open, and what was refused. The labels are the
+// server's own, so they are few.
+func (m *metrics) collectUsage(to chan<- prometheus.Metric) {
+	usage := m.handle.usage
+	for _, limit := range rest.Limited {
+		to <- prometheus.MustNewConstMetric(m.descs.limits, prometheus.CounterValue, float64(usage.Refused(limit)), string(limit))
+	}
+	for _, kind := range rest.FeedKinds {
+		to <- prometheus.MustNewConstMetric(m.descs.live, prometheus.GaugeValue, float64(usage.Open(kind)), kind.String())
 	}
 }
 
@@ -131,7 +171,8 @@ type storeStats struct {
 	// FreeBytes is -1 if unknown.
 	FreeBytes int64 `json:"free_bytes"`
 
-	resync syncstore.Stats
+	resync                          syncstore.Stats
+	offline, compactions, retaining int64
 }
 
 // stats returns the counters, and false if the store is not open.
@@ -148,6 +189,21 @@ func (h *storeHandle) stats() (storeStats, bool) {
 	s.Databases = o.store.Databases()
 	s.Commits, s.Writes = files.Commits, documents.Writes
 	s.resync = documents
+	for _, name := range s.Databases {
+		db, err := o.store.Database(name)
+		if err != nil {
+			continue // deleted meanwhile
+		}
+		if db.Offline() {
+			s.offline++
+		}
+		if db.Compacting() {
+			s.compactions++
+		}
+		if db.Retaining() != nil {
+			s.retaining++
+		}
+	}
 	s.Conflicts, s.Retries = documents.Conflicts, documents.Retries
 	s.DiskBytes, s.FreeBytes = files.DiskBytes, files.FreeBytes
 	return s, true

@@ -39,6 +39,7 @@ func (a *App) prepareDatabase(ctx context.Context, o *openStore, db *syncstore.D
 	keys := slices.SortedFunc(maps.Keys(a.policies.of(db.Name())), func(x, y collectionKey) int {
 		return cmp.Or(cmp.Compare(x.scope, y.scope), cmp.Compare(x.name, y.name))
 	})
+	db.SetRetention(a.retentionOf(db.Name()))
 	if len(keys) == 0 {
 		return nil // the configuration does not know it
 	}

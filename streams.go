@@ -3,6 +3,7 @@ package caddysync
 import (
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,9 @@ const streamGroups = 32
 type streams struct {
 	groups [streamGroups]chan struct{}
 	ends   [streamGroups]sync.Once
+
+	// draining: Caddy is about to exit, and new requests had better go elsewhere.
+	draining atomic.Bool
 
 	stop  sync.Once
 	now   chan struct{} // cuts a spread end short

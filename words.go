@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddysync/caddy-sync/replication/rest"
 	"github.com/dustin/go-humanize"
 )
 
@@ -173,5 +174,19 @@ func number(to *int) parseWord {
 		}
 		*to = parsed
 		return nil
+	}
+}
+
+// numberOrOff reads a positive number, or off for no limit.
+func numberOrOff(to *int) parseWord {
+	return func(d *caddyfile.Dispenser) error {
+		if d.CountRemainingArgs() == 1 && d.NextArg() {
+			if d.Val() == "off" {
+				*to = rest.Unlimited
+				return noBlock(d, "off")
+			}
+			d.Prev()
+		}
+		return number(to)(d)
 	}
 }

@@ -16,6 +16,10 @@ const (
 	Compacted              AdminEvent = "compacted"
 	Purged                 AdminEvent = "purged"
 	Replicated             AdminEvent = "replicated"
+	DatabaseOffline        AdminEvent = "database_offline"
+	DatabaseOnline         AdminEvent = "database_online"
+	ConfigRead             AdminEvent = "database_config_read"
+	DocumentInspected      AdminEvent = "document_metadata_read"
 )
 
 // Note writes an entry of the audit log about a user or a keyspace.

@@ -170,7 +170,7 @@ func (b *bench) settings() harness.Settings {
 		Sync: fmt.Sprintf("oidc bench {\nissuer %s\nclient_id %s\nusername_claim sub\nregister\n}\n", b.issuer.url, clientID) +
 			"database pulled {\noidc bench\naccess shared\nguest\n}\n" +
 			"database pushed {\noidc bench\naccess shared\nguest\n}\n",
-		Database:  "oidc bench\naccess shared\nguest\nsession {\nlifetime 12h\n}\nlimits {\nattachment 2GiB\n}",
+		Database:  "oidc bench\naccess shared\nguest\nsession {\nlifetime 12h\n}\nlimits {\nattachment 2GiB\nuser_requests off\nuser_feeds off\n}",
 		Databases: "notes pulled pushed",
 		Extra: fmt.Sprintf("http://localhost:%d {\nbind 127.0.0.1\nheader Content-Type application/json\nrespond `%s`\n}\n",
 			b.respondPort, b.respondBody),

@@ -47,6 +47,9 @@ type Database struct {
 	accesses    accessCache
 	tops        channelTops
 	compaction  compaction
+	serving     *serving
+	retention   atomic.Pointer[Retention] // nil: the defaults
+	retaining   atomic.Pointer[retaining] // nil: nothing is being removed
 }
 
 // Collection holds the documents of one collection of a database.
@@ -77,13 +80,23 @@ type databaseEntry struct {
 	id       uint32
 	name     string
 	deleting bool
+	offline  bool
 }
+
+// Bits of a database's state in the directory.
+const (
+	stateDeleting = 1 << iota
+	stateOffline
+)
 
 func (e databaseEntry) encode() []byte {
 	out := encoder{}
 	var state byte
 	if e.deleting {
-		state = 1
+		state |= stateDeleting
+	}
+	if e.offline {
+		state |= stateOffline
 	}
 	out.byte(state)
 	out.text(e.name)
@@ -95,7 +108,10 @@ func decodeDatabaseEntry(key, value []byte) (databaseEntry, error) {
 		return databaseEntry{}, fmt.Errorf("%w: directory of databases", ErrDamaged)
 	}
 	d := decoder{b: value}
-	entry := databaseEntry{id: binary.BigEndian.Uint32(key[1:]), deleting: d.byte() == 1, name: d.text()}
+	state := d.byte()
+	entry := databaseEntry{
+		id: binary.BigEndian.Uint32(key[1:]), deleting: state&stateDeleting != 0, offline: state&stateOffline != 0, name: d.text(),
+	}
 	return entry, d.end()
 }
 
@@ -103,6 +119,7 @@ func newDatabase(s *Store, entry databaseEntry, counts counters, names map[colle
 	db := &Database{
 		store: s, scope: scope{db: entry.id}, name: entry.name,
 		clock: clock{now: s.options.Now}, done: make(chan struct{}), broadcast: newBroadcast(counts.Seq),
+		serving: newServing(entry.offline),
 	}
 	db.clock.restore(counts.Clock)
 	db.counters.Store(&counts)
@@ -294,7 +311,10 @@ func (s *Store) clearRange(db *Database, r engine.Range) error {
 }
 
 func (d *Database) close() {
-	d.closeOnce.Do(func() { close(d.done) })
+	d.closeOnce.Do(func() {
+		close(d.done)
+		d.serving.close()
+	})
 }
 
 // Name returns the database's name.

@@ -125,6 +125,16 @@ func decodeLocal(record []byte) (n uint64, body []byte, err error) {
 	return n, body, d.end()
 }
 
+// localWritten returns when a local document was written, in seconds since 1970.
+func localWritten(record []byte) (int64, error) {
+	d := decoder{b: record}
+	if format := d.byte(); format != localFormat && d.err == nil {
+		return 0, fmt.Errorf("%w: local document format %d", ErrDamaged, format)
+	}
+	d.uvarint()
+	return int64(d.fixed64()), d.err
+}
+
 // localState returns how often a local document was written, 0 if it is not there.
 func localState(tx *overlay, key []byte) (uint64, error) {
 	record, err := tx.get(key)

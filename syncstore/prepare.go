@@ -329,7 +329,11 @@ func (p *preparation) putBody(l *leaf, body []byte, superseded bool) {
 
 func (p *preparation) oldBodyDue() int64 {
 	o := &p.collection.store.options
-	return o.Now().Add(o.OldBodies).Unix()
+	age := p.collection.db.Retention().OldBodies
+	if age <= 0 {
+		age = o.OldBodies
+	}
+	return o.Now().Add(age).Unix()
 }
 
 // writeRow replaces the document's row in the feed.

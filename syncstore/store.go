@@ -106,6 +106,8 @@ func (s *Store) Revisions() int { return s.options.Revisions }
 type storeStats struct {
 	writes, conflicts, retries atomic.Uint64
 
+	tombstonesPurged, localsDropped, bodiesDropped atomic.Uint64
+
 	resyncs                                       atomic.Int64
 	resyncDocuments, resyncChanged, resyncRefused atomic.Uint64
 }
@@ -122,6 +124,9 @@ type Stats struct {
 	// refuses.
 	Resyncs                                       int64
 	ResyncDocuments, ResyncChanged, ResyncRefused uint64
+	// TombstonesPurged and LocalsDropped are what Retention removed, BodiesDropped the bodies of superseded
+	// revisions that were dropped.
+	TombstonesPurged, LocalsDropped, BodiesDropped uint64
 }
 
 // Stats returns the store's counters.
@@ -136,6 +141,10 @@ func (s *Store) Stats() Stats {
 		ResyncDocuments: s.stats.resyncDocuments.Load(),
 		ResyncChanged:   s.stats.resyncChanged.Load(),
 		ResyncRefused:   s.stats.resyncRefused.Load(),
+
+		TombstonesPurged: s.stats.tombstonesPurged.Load(),
+		LocalsDropped:    s.stats.localsDropped.Load(),
+		BodiesDropped:    s.stats.bodiesDropped.Load(),
 	}
 }
 
@@ -163,6 +172,7 @@ func Open(ctx context.Context, eng engine.Engine, o Options) (*Store, error) {
 	s.start(s.committer.run)
 	s.start(s.notifier.run)
 	s.start(s.sweep)
+	s.start(s.retain)
 	for _, db := range clearing {
 		s.start(func() { s.clearDatabase(db) })
 	}
@@ -304,6 +314,7 @@ func (s *Store) recoverDatabase(found directoryRow, live map[string]*Database) e
 		return nil
 	}
 	live[db.name] = db
+	db.serving.set(found.entry.offline)
 	if shown := db.shown.Load(); shown > found.counts.Seq {
 		found.counts.Seq = shown
 		err := s.engine.Update(s.ctx, func(tx engine.Txn) error {

@@ -143,6 +143,9 @@ func (s *Store) sweepPage(ctx context.Context, db *Database, keys [][]byte) (don
 			switch {
 			case set.err == nil:
 				done++
+				if set.body {
+					s.stats.bodiesDropped.Add(1)
+				}
 			case stopsSweep(set.err):
 				return set.err
 			case !errors.Is(set.err, errStale) && !errors.Is(set.err, ErrNoDatabase):
@@ -196,6 +199,7 @@ func (s *Store) dueSet(ctx context.Context, db *Database, key []byte) (*changeSe
 	var err error
 	switch kind := target[0]; {
 	case kind == kindBody && db != nil:
+		set.body = true
 		err = s.dropBody(ctx, db, target, set)
 	case kind == kindHead && db != nil:
 		err = s.expireDocument(ctx, db, target)

@@ -233,6 +233,7 @@ func TestDecision15_PlantedSecrets(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(log), "kept=visible", "there is an access log")
 	require.Contains(t, string(log), `"sync_db":"notes"`)
+	require.Contains(t, string(log), `"sync_endpoint":"sign_in"`)
 	payload, _, _ := strings.Cut(strings.TrimPrefix(token, strings.SplitN(token, ".", 2)[0]+"."), ".")
 	signature := token[strings.LastIndexByte(token, '.')+1:]
 	for _, secret := range []string{code, state, refresh, hint, cookie, protocol, referer, basic, payload, signature, session} {

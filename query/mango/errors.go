@@ -42,3 +42,6 @@ func shown[T string | []byte](text T) string {
 	}
 	return string(text[:quotable]) + "…"
 }
+
+// TooExpensive is the name of the error of a query that costs more than it may.
+const TooExpensive = "query_too_expensive"

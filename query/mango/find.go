@@ -83,7 +83,7 @@ func (q *Query) update(ctx context.Context) error {
 // errExpensive ends a query that costs more than it may.
 func (w *walk) errExpensive() error {
 	return &Error{
-		Status: http.StatusBadRequest, Name: "query_too_expensive",
+		Status: http.StatusBadRequest, Name: TooExpensive,
 		Reason: fmt.Sprintf("The query looked at %d documents and found %d of %d, which is as much as it may cost. "+
 			"Ask for a smaller limit, or for fields that have an index.", w.stats.Documents, w.stats.Results, w.q.request.Limit),
 	}

@@ -93,6 +93,8 @@ func (f *feed) run() {
 	select {
 	case <-r.peer.Database.Done():
 		return // that ends the connection by itself
+	case <-r.peer.Gone:
+		return
 	default:
 	}
 	level := zap.ErrorLevel

@@ -100,6 +100,7 @@ var (
 	errLeaseEnded = errors.New("the sign-in is not valid any more")
 	errStopping   = errors.New("the server stops or has a new configuration")
 	errDeleted    = errors.New("the database was deleted")
+	errOffline    = errors.New("the database was taken offline")
 	errPanicked   = errors.New("the server failed")
 )
 
@@ -145,6 +146,8 @@ func (r *replication) watch() {
 		r.drop(errStopping)
 	case <-r.peer.Database.Done():
 		r.drop(errDeleted)
+	case <-r.peer.Gone:
+		r.drop(errOffline)
 	case <-r.ctx.Done():
 		r.drop(context.Cause(r.ctx))
 	}

@@ -83,6 +83,9 @@ type Peer struct {
 	// Lease ends the replication: by a new handshake the client then finds out why. Serve
 	// closes it. nil: none.
 	Lease Lease
+	// Gone ends it when it is closed, as the end of the database does: the peer has nothing to
+	// replicate with for now. nil: never.
+	Gone <-chan struct{}
 	// Stop ends the replication when it is closed: the server stops, or has a new
 	// configuration. nil: never.
 	Stop <-chan struct{}

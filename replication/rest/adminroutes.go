@@ -30,6 +30,9 @@ func routeManagement(path string, admin bool) (to target, ok bool) {
 	if to, ok := routeReplication(parts); ok {
 		return to, true
 	}
+	if to, ok := routeOperation(parts); ok {
+		return to, true
+	}
 	switch {
 	case parts[0] == "_user":
 		return routeUser(parts[1:])

@@ -47,12 +47,14 @@ func (h *Handler) administer(rq *request, act func(*auth.Administration) error) 
 }
 
 // sendValue writes v as the whole answer.
-func (rq *request) sendValue(v any) error {
+func (rq *request) sendValue(v any) error { return rq.sendValueAs(http.StatusOK, v) }
+
+func (rq *request) sendValueAs(status int, v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encoding the answer: %w", err)
 	}
-	return rq.sendJSON(http.StatusOK, append(text, '\n'))
+	return rq.sendJSON(status, append(text, '\n'))
 }
 
 // sendStored answers a change: 201 with a Location if something was made.

@@ -157,7 +157,7 @@ func (h *Handler) receiveContent(rq *request, p Policy) (syncstore.Content, erro
 		}
 	}
 	if c.encoding == "" && rq.r.ContentLength > p.Limits.Attachment {
-		return syncstore.Content{}, tooLarge("too_large", "The attachment is over "+strconv.FormatInt(p.Limits.Attachment, 10)+" bytes.")
+		return syncstore.Content{}, tooLarge(LimitAttachment, "too_large", "The attachment is over "+strconv.FormatInt(p.Limits.Attachment, 10)+" bytes.")
 	}
 	// One byte more than the limit lets storeContent see that it was passed.
 	limited := http.MaxBytesReader(rq.w, rq.r.Body, p.Limits.Attachment+1)

@@ -56,7 +56,7 @@ func (h *Handler) blipSync(rq *request) error {
 	if err := h.checkHandshakeOrigin(rq); err != nil {
 		return err
 	}
-	lease, err := h.take(rq)
+	lease, err := h.takeCounted(rq, FeedReplication)
 	if err != nil {
 		return err
 	}

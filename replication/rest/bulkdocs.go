@@ -43,7 +43,7 @@ func parseBulk(text []byte, limit int) (bulk, error) {
 			}
 			return jsondoc.Elements(value, func(doc []byte) error {
 				if len(b.docs) == limit {
-					return tooLarge("too_large", "There are more than "+strconv.Itoa(limit)+" documents in the body.")
+					return tooLarge(LimitBulkDocs, "too_large", "There are more than "+strconv.Itoa(limit)+" documents in the body.")
 				}
 				b.docs = append(b.docs, doc)
 				return nil
@@ -294,6 +294,7 @@ func (w *bulkWriter) row(result *bulkResult) {
 		return
 	}
 	answer := asAnswer(result.err)
+	w.h.Usage.note(answer.limit)
 	if answer.status >= http.StatusInternalServerError && w.failed == nil && !errors.Is(result.err, syncstore.ErrRejected) {
 		w.failed = result.err
 		w.h.logFailure(w.rq, answer, result.err)

@@ -61,7 +61,7 @@ func parseBulkGet(text []byte, limit int) ([]wanted, error) {
 		}
 		return jsondoc.Elements(value, func(value []byte) error {
 			if len(list) == limit {
-				return tooLarge("too_large", "There are more than "+strconv.Itoa(limit)+" entries in the body.")
+				return tooLarge(LimitBulkDocs, "too_large", "There are more than "+strconv.Itoa(limit)+" entries in the body.")
 			}
 			entry, err := parseWanted(value)
 			list = append(list, entry)

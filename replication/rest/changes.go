@@ -25,11 +25,25 @@ func (h *Handler) changes(rq *request) error {
 	if err != nil {
 		return err
 	}
+	if options.live() && h.Draining() {
+		return stoppingError()
+	}
 	rq.query = nil // a feed may be open for hours
 	if rq.r.Method == http.MethodHead {
 		return h.changesHead(rq, options.feed)
 	}
-	f := h.newChangeFeed(rq, collectionChanges{rq.coll, rq.db}, options)
+	if options.live() {
+		kind := FeedContinuous
+		if options.feed == feedLongpoll {
+			kind = FeedLongpoll
+		}
+		end, err := h.beginFeed(rq, kind)
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
+	f := h.newChangeFeed(rq, rq.source(), options)
 	defer f.close()
 	return f.run(rq.r.Context())
 }
@@ -96,3 +110,16 @@ func (c collectionChanges) OpenContent(ctx context.Context, content syncstore.Co
 	return c.db.OpenContent(ctx, content)
 }
 func (c collectionChanges) Done() <-chan struct{} { return c.db.Done() }
+
+// servedChanges end also when the database goes out of service.
+type servedChanges struct{ collectionChanges }
+
+func (c servedChanges) Done() <-chan struct{} { return c.db.Serving() }
+
+// source is what a feed of the request reads from.
+func (rq *request) source() changeSource {
+	if rq.principal.Admin {
+		return collectionChanges{rq.coll, rq.db}
+	}
+	return servedChanges{collectionChanges{rq.coll, rq.db}}
+}

@@ -32,7 +32,7 @@ func (h *Handler) changesSocket(rq *request) error {
 	if err := h.checkHandshakeOrigin(rq); err != nil {
 		return err
 	}
-	lease, err := h.take(rq)
+	lease, err := h.takeCounted(rq, FeedWebSocket)
 	if err != nil {
 		return err
 	}
@@ -118,13 +118,13 @@ func (s *socketFeed) run(ctx context.Context) {
 	s.socket.ctx = ctx
 	lease := &feedLease{
 		held: s.lease, started: s.rq.started, cut: s.socket.cut,
-		stopping: s.h.Streams, gone: s.rq.db.Done(),
+		stopping: s.h.Streams, gone: s.rq.source().Done(),
 	}
 	defer lease.close()
 	o, err := s.options(ctx, lease)
 	if err == nil {
 		s.socket.ctx = s.socket.ws.CloseRead(ctx)
-		f := newFeed(s.h, s.rq, collectionChanges{s.rq.coll, s.rq.db}, lease, o)
+		f := newFeed(s.h, s.rq, s.rq.source(), lease, o)
 		f.out.socket = s.socket
 		err = f.onSocket(s.socket.ctx)
 		f.out.rest()
@@ -175,6 +175,7 @@ func (s *socketFeed) options(ctx context.Context, lease *feedLease) (changesOpti
 // and the handshake then says what is the matter.
 func (s *socketFeed) end(lease *feedLease, err error) {
 	answer := asAnswer(err)
+	s.h.Usage.note(answer.limit)
 	switch {
 	case err == nil:
 		s.socket.close(websocket.StatusNormalClosure, "")

@@ -58,6 +58,9 @@ func (h *Handler) createDatabase(rq *request) error {
 	if rq.db != nil {
 		return fmt.Errorf("creating database: %w", syncstore.ErrDatabaseExists)
 	}
+	if err := h.roomForDatabase(); err != nil {
+		return err
+	}
 	if err := h.CreateDatabase(rq.r.Context(), rq.dbName); err != nil {
 		return fmt.Errorf("creating database: %w", err)
 	}

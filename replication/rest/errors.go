@@ -33,6 +33,9 @@ type answerError struct {
 	challenges   []string
 	retryAfter   time.Duration
 	cause        error // for the log only
+	limit        Limit // why it is refused, if it is a limit
+	// expected: nothing is wrong with the server, and nothing to log.
+	expected bool
 }
 
 func (e *answerError) Error() string {
@@ -87,8 +90,8 @@ func methodNotAllowed(allow string) *answerError {
 	}
 }
 
-func tooLarge(name, reason string) *answerError {
-	return &answerError{status: http.StatusRequestEntityTooLarge, name: name, reason: reason}
+func tooLarge(l Limit, name, reason string) *answerError {
+	return &answerError{status: http.StatusRequestEntityTooLarge, name: name, reason: reason, limit: l}
 }
 
 func badContentType(reason string) *answerError {
@@ -128,7 +131,7 @@ func errorRules() []errorRule {
 		{syncstore.ErrMissingStub, func(err error) *answerError {
 			return &answerError{status: http.StatusPreconditionFailed, name: "missing_stub", reason: err.Error()}
 		}},
-		{syncstore.ErrTooLarge, func(err error) *answerError { return tooLarge("document_too_large", err.Error()) }},
+		{syncstore.ErrTooLarge, func(err error) *answerError { return tooLarge(LimitDocument, "document_too_large", err.Error()) }},
 		{syncstore.ErrRejected, rejected},
 		{syncstore.ErrDatabaseExists, fixed(&answerError{
 			status: http.StatusPreconditionFailed, name: "file_exists",
@@ -205,7 +208,7 @@ func asAnswer(err error) *answerError {
 		}
 	}
 	if isTooLong(err) {
-		return tooLarge("too_large", "The request entity is too large.")
+		return tooLarge(LimitRequest, "too_large", "The request entity is too large.")
 	}
 	if _, damaged := errors.AsType[flate.CorruptInputError](err); damaged {
 		return badGzip(err)
@@ -225,6 +228,10 @@ func asAnswer(err error) *answerError {
 func (h *Handler) fail(rq *request, err error) {
 	answer := asAnswer(err)
 	h.logFailure(rq, answer, err)
+	h.Usage.note(answer.limit)
+	if rq.seen != nil {
+		rq.seen.Failure = answer.status
+	}
 	if rq.answered {
 		panic(http.ErrAbortHandler)
 	}
@@ -273,7 +280,7 @@ func appendStatus(b []byte, answer *answerError) []byte {
 // path and query stay out of it, they may hold names and secrets (DECISIONS 15).
 func (h *Handler) logFailure(rq *request, answer *answerError, err error) {
 	switch {
-	case answer.status < http.StatusInternalServerError, errors.Is(err, syncstore.ErrRejected):
+	case answer.status < http.StatusInternalServerError, answer.expected, errors.Is(err, syncstore.ErrRejected):
 		return
 	case rq.r.Context().Err() != nil, errors.Is(err, context.Canceled), isConnectionError(err):
 		return

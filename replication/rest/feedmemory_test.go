@@ -109,7 +109,13 @@ func TestSocketFeedsStayWithinTheirMemory(t *testing.T) {
 }
 
 func socketServer(db *syncstore.Database) http.Handler {
-	h := &Handler{take: func(*request) (heldLease, error) { return newFakeLease(), nil }}
+	h := &Handler{
+		Config: Config{
+			Draining: func() bool { return false }, Usage: NewUsage(), Limits: ServerLimits{}.withDefaults(),
+			Database: func(string) Policy { return Policy{Limits: Limits{UserFeeds: Unlimited}} },
+		},
+		take: func(*request) (heldLease, error) { return newFakeLease(), nil },
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rq := &request{w: w, r: r, db: db, coll: db.Default(), principal: &auth.Principal{Name: "alice"}, started: time.Now(), query: r.URL.Query()}
 		if err := h.changesSocket(rq); err != nil {

@@ -50,7 +50,11 @@ func (h *Handler) mangoQuery(rq *request) (*mango.Request, *mango.Query, error) 
 // mangoFailed is the answer to what is wrong with a query. Other errors stay.
 func mangoFailed(err error) error {
 	if wrong, ok := errors.AsType[*mango.Error](err); ok {
-		return &answerError{status: wrong.Status, name: wrong.Name, reason: wrong.Reason}
+		answer := &answerError{status: wrong.Status, name: wrong.Name, reason: wrong.Reason}
+		if wrong.Name == mango.TooExpensive {
+			answer.limit = LimitFind
+		}
+		return answer
 	}
 	return err
 }

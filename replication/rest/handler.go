@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,6 +50,15 @@ type Config struct {
 	Replicate func(http.ResponseWriter, *http.Request, Handshake) error
 	// Replications are those with other servers. Default: a manager of the handler's own.
 	Replications *peer.Manager
+	// Limits are those of the server as a whole.
+	Limits ServerLimits
+	// Usage counts what the limits are about. Default: counters of the handler's own.
+	Usage *Usage
+	// Draining reports whether the process is about to end, and new requests had better go
+	// elsewhere. Default: it is not.
+	Draining func() bool
+	// Stats are counters of the server for GET /_stats, by name. Default: none.
+	Stats func() (map[string]any, error)
 	// Detach runs what goes on after its request is over, a feed on a WebSocket, with a context
 	// of its own; an error says that it is too late for that. Default: a goroutine.
 	Detach func(run func(context.Context)) error
@@ -60,6 +70,8 @@ type Policy struct {
 	// Forbidden answers 403 for documents that are not there, and for those that are not to
 	// be read, instead of 404. An administrator gets 404.
 	Forbidden bool
+	// Config is the database's configuration as JSON, without secrets. nil: not to be had.
+	Config func() ([]byte, error)
 	// Collection says how writes to a collection are judged. nil: by nobody.
 	Collection func(scope, name string) CollectionPolicy
 }
@@ -96,7 +108,14 @@ type Limits struct {
 	// somebody waits, and keep a stranger's queries from taking the server. Administrators have no limit.
 	FindDocuments int
 	FindTime      time.Duration
+	// UserFeeds is how many live feeds and replications a user may have open at once, UserRequests how
+	// many requests a user may send in a second; 100 and 1000, far above what the devices of one
+	// person need, but not what a loop in an app can do. A negative number: no such limit. They are not for administrators.
+	UserFeeds, UserRequests int
 }
+
+// usualUserRequests is the default of Limits.UserRequests.
+const usualUserRequests = 1000
 
 func (l Limits) withDefaults() Limits {
 	if l.Document <= 0 {
@@ -116,6 +135,12 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.FindTime <= 0 {
 		l.FindTime = 10 * time.Second
+	}
+	if l.UserFeeds == 0 {
+		l.UserFeeds = 100
+	}
+	if l.UserRequests == 0 {
+		l.UserRequests = usualUserRequests
 	}
 	return l
 }
@@ -170,6 +195,16 @@ func newHandler(c Config, a authenticator) (*Handler, error) {
 	if c.Database == nil {
 		c.Database = func(string) Policy { return Policy{} }
 	}
+	c.Limits = c.Limits.withDefaults()
+	if c.Usage == nil {
+		c.Usage = NewUsage()
+	}
+	if c.Draining == nil {
+		c.Draining = func() bool { return false }
+	}
+	if c.Stats == nil {
+		c.Stats = func() (map[string]any, error) { return map[string]any{}, nil }
+	}
 	if c.Design == nil {
 		c.Design = design.NewFunctions()
 	}
@@ -208,7 +243,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next http.Ha
 		next.ServeHTTP(w, r)
 		return
 	}
-	rq := &request{w: w, r: r, docID: to.doc, attName: to.att, item: to.item, part: to.part, started: time.Now()}
+	rq := &request{w: w, r: r, docID: to.doc, attName: to.att, item: to.item, part: to.part, started: time.Now(), seen: seenIn(r.Context())}
+	rq.seen.Endpoint = to.kind.endpoint()
 	h.commonHeaders(rq)
 	h.lite1Headers(rq)
 	h.corsHeaders(rq)
@@ -260,7 +296,7 @@ func (h *Handler) signIn(rq *request, to target, act action) error {
 		return h.signInCollection(rq, to, act)
 	}
 	if to.kind == kindSession || to.kind == kindSessionHandle || to.kind.oidc() && h.Site.Admin == nil {
-		return nil // auth judges by itself
+		return h.serving(rq) // auth judges by itself
 	}
 	rq.principal, err = h.auth.Authenticate(rq.r, &h.Site, auth.Database{Name: to.db, ID: db.ID()})
 	if err != nil {
@@ -270,7 +306,19 @@ func (h *Handler) signIn(rq *request, to target, act action) error {
 		return err
 	}
 	rq.coll = db.Default()
-	return nil
+	return h.admitted(rq, to.kind)
+}
+
+// admitted refuses a request that is allowed by itself, but not now.
+func (h *Handler) admitted(rq *request, k kind) error {
+	rq.seen.Database, rq.seen.Collection = rq.dbName, strings.TrimPrefix(rq.keyspace[len(rq.dbName):], ".")
+	if p := rq.principal; p != nil {
+		rq.seen.User, rq.seen.Method = p.Name, string(p.Method)
+	}
+	if err := h.serving(rq); err != nil {
+		return err
+	}
+	return h.withinRate(rq, k)
 }
 
 // signInCollection signs in for a path that names a collection. Whether there is one only
@@ -294,7 +342,7 @@ func (h *Handler) signInCollection(rq *request, to target, act action) error {
 	if !ok {
 		return noKeyspace(to.keyspace)
 	}
-	return nil
+	return h.admitted(rq, to.kind)
 }
 
 // signInUnknown answers for a database that is not there. On a public site that is

@@ -50,7 +50,7 @@ func (k kind) ofDatabase(method string) bool {
 		return method == http.MethodPut || method == http.MethodDelete
 	case kindBlipSync, kindSession, kindSessionHandle, kindUsers, kindUser, kindUserSessions, kindUserSession, kindUserIdentities,
 		kindRoles, kindRole, kindAccessHistory, kindAccessHistoryCompact, kindAllChannels, kindCompact, kindSecurity, kindRevsLimit, kindPurgedInfosLimit, kindNotImplemented,
-		kindReplicationStatus:
+		kindReplicationStatus, kindConfig, kindOnline, kindOffline:
 		return true
 	}
 	return k.oidc()

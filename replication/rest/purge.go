@@ -62,7 +62,7 @@ func parsePurge(text []byte, limit int) ([]syncstore.Purging, error) {
 	var purges []syncstore.Purging
 	err := jsondoc.Members(text, func(id string, value []byte) error {
 		if len(purges) == limit {
-			return tooLarge("too_large", "There are more than "+strconv.Itoa(limit)+" documents in the body.")
+			return tooLarge(LimitBulkDocs, "too_large", "There are more than "+strconv.Itoa(limit)+" documents in the body.")
 		}
 		if value[0] != '[' {
 			return badRequest(`The revisions of a document must be an array, as in {"id":["1-abc"]}, or ["*"] for all.`)

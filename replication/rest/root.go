@@ -25,12 +25,20 @@ func (h *Handler) root(rq *request) error { return rq.sendJSON(http.StatusOK, h.
 // up says whether the server takes requests; health checks ask it without sign-in.
 func (h *Handler) up(rq *request) error {
 	if h.stopping() {
-		return unavailable("The server is stopping.", nil)
+		rq.set("Retry-After", "2")
+		return rq.sendJSON(http.StatusServiceUnavailable, []byte(drainingAnswer))
 	}
 	return rq.sendJSON(http.StatusOK, []byte(`{"status":"ok"}`+"\n"))
 }
 
+// drainingAnswer tells load balancers to send nothing more.
+const drainingAnswer = `{"error":"service_unavailable","reason":"The server is stopping.","status":"draining"}` + "\n"
+
+// stopping reports whether the server is about to end, or this configuration's feeds have to.
 func (h *Handler) stopping() bool {
+	if h.Draining() {
+		return true
+	}
 	select {
 	case <-h.Streams:
 		return true
@@ -39,7 +47,8 @@ func (h *Handler) stopping() bool {
 	}
 }
 
-// allDatabases lists the databases of the site, for administrators only.
+// allDatabases lists the databases of the site, for administrators only: names, or with
+// verbose, as Sync Gateway has it, names and states.
 func (h *Handler) allDatabases(rq *request) error {
 	if h.Site.Admin == nil {
 		return notFound("missing")
@@ -47,15 +56,25 @@ func (h *Handler) allDatabases(rq *request) error {
 	if _, err := h.auth.AuthenticateAdmin(rq.r, &h.Site); err != nil {
 		return err
 	}
+	verbose, err := rq.flag("verbose")
+	if err != nil {
+		return err
+	}
 	b := []byte{'['}
 	for _, name := range h.Store.Databases() {
-		if !h.mounted(name) {
+		db, err := h.Store.Database(name)
+		if err != nil || !h.mounted(name) {
 			continue
 		}
 		if len(b) > 1 {
 			b = append(b, ',')
 		}
-		b = jsondoc.AppendString(b, name)
+		if !verbose {
+			b = jsondoc.AppendString(b, name)
+			continue
+		}
+		b = jsondoc.AppendString(append(b, `{"db_name":`...), name)
+		b = append(jsondoc.AppendString(append(b, `,"state":`...), stateOf(db)), '}')
 	}
 	return rq.sendJSON(http.StatusOK, append(b, ']', '\n'))
 }

@@ -31,14 +31,13 @@ func routeRoot(name, rest string, admin bool) target {
 // is about the server as a whole.
 func routeServer(name, rest string) (target, bool) {
 	switch name {
-	case "_dbs_info", "_active_tasks":
+	case "_dbs_info", "_active_tasks", "_status", "_stats":
 		if rest != "" {
 			return target{}, false
 		}
-		if name == "_dbs_info" {
-			return target{kind: kindDBsInfo}, true
-		}
-		return target{kind: kindActiveTasks}, true
+		return target{kind: map[string]kind{
+			"_dbs_info": kindDBsInfo, "_active_tasks": kindActiveTasks, "_status": kindStatus, "_stats": kindStats,
+		}[name]}, true
 	case "_replicate":
 		if rest != "" {
 			return target{}, false
@@ -49,7 +48,7 @@ func routeServer(name, rest string) (target, bool) {
 			return target{kind: kindSchedulerJobs}, true
 		}
 		return target{kind: kindRootNotImplemented, item: name}, true
-	case "_membership", "_cluster_setup", "_node", "_reshard", "_db_updates", "_config", "_stats", "_restart":
+	case "_membership", "_cluster_setup", "_node", "_reshard", "_db_updates", "_config", "_restart":
 		return target{kind: kindRootNotImplemented, item: name}, true
 	}
 	return target{}, false
@@ -72,6 +71,10 @@ func rootActions(k kind) (actions, bool) {
 		return actions{get: action{do: (*Handler).databaseInfos}, post: action{do: (*Handler).databaseInfos}}, true
 	case kindActiveTasks:
 		return actions{get: action{do: (*Handler).activeTasks}}, true
+	case kindStatus:
+		return actions{get: action{do: (*Handler).status}}, true
+	case kindStats:
+		return actions{get: action{do: (*Handler).statistics}}, true
 	case kindRootNotImplemented:
 		no := action{do: (*Handler).rootNotImplemented}
 		return actions{get: no, put: no, post: no, delete: no}, true

@@ -77,6 +77,13 @@ const (
 	kindReplicate
 	kindSchedulerJobs
 	kindReplicationStatus
+	kindStatus
+	kindStats
+	kindConfig
+	kindOnline
+	kindOffline
+	kindRaw
+	kindRevTree
 	kindUnknown // an underscore name that is no endpoint
 	kinds
 )
@@ -111,7 +118,7 @@ type actions struct {
 // table says who answers what.
 func table(k kind) actions {
 	for _, concept := range [...]func(kind) (actions, bool){
-		documentActions, databaseActions, rootActions, managementActions, accessActions, designActions, mangoActions, maintenanceActions,
+		documentActions, databaseActions, rootActions, managementActions, accessActions, designActions, mangoActions, maintenanceActions, operationActions,
 		replicationActions,
 	} {
 		if a, ok := concept(k); ok {

@@ -107,8 +107,8 @@ type activeTask struct {
 	UpdatedOn int64  `json:"updated_on"`
 }
 
-// activeTasks answers GET /_active_tasks: compactions, resyncs, builds of indexes and replications that
-// are running.
+// activeTasks answers GET /_active_tasks: compactions, removals of what is kept too long, resyncs, builds of
+// indexes and replications that are running.
 func (h *Handler) activeTasks(rq *request) error {
 	if _, err := h.auth.AuthenticateAdmin(rq.r, &h.Site); err != nil {
 		return err
@@ -122,6 +122,11 @@ func (h *Handler) activeTasks(rq *request) error {
 		}
 		if db.Compacting() {
 			tasks = append(tasks, activeTask{Type: "database_compaction", Database: name, UpdatedOn: now})
+		}
+		if r := db.Retaining(); r != nil {
+			tasks = append(tasks, activeTask{
+				Type: "retention", Database: name, Processed: r.Processed, Changed: r.Removed, StartedOn: r.Started.Unix(), UpdatedOn: now,
+			})
 		}
 		for _, coll := range db.Collections() {
 			s, err := coll.ResyncStatus(rq.r.Context())
@@ -160,9 +165,8 @@ var notHere = map[string]string{
 	"_scheduler":       "Replications are in _scheduler/jobs, and in _replicationStatus/ of their database.",
 	"_membership":      "The server is one node.",
 	"_cluster_setup":   "The server is one node, and is set up by its Caddyfile.",
-	"_node":            "The server is one node, and is configured by its Caddyfile; metrics are at Caddy's /metrics.",
-	"_config":          "The server is configured by its Caddyfile.",
-	"_stats":           "Metrics are at Caddy's /metrics.",
+	"_node":            "The server is one node, and is configured by its Caddyfile; counters are at /_stats.",
+	"_config":          "The server is configured by its Caddyfile; GET /{db}/_config tells what a database has of it.",
 	"_restart":         "Let Caddy reload its configuration; the store stays open.",
 	"_reshard":         "Databases have no shards.",
 	"_shards":          "Databases have no shards.",

@@ -57,7 +57,7 @@ func storeContent(
 	_, err := io.CopyBuffer(onlyWriter{upload}, onlyReader{&cappedReader{source: decoded, limit: limit, left: limit}}, make([]byte, 32<<10))
 	if err != nil {
 		if _, ok := errors.AsType[*bodyTooLongError](err); ok {
-			return syncstore.Content{}, tooLarge("too_large", "The attachment is over "+strconv.FormatInt(limit, 10)+" bytes.")
+			return syncstore.Content{}, tooLarge(LimitAttachment, "too_large", "The attachment is over "+strconv.FormatInt(limit, 10)+" bytes.")
 		}
 		return syncstore.Content{}, bodyError(err)
 	}

@@ -199,7 +199,7 @@ func (h *Handler) edit(
 ) (syncstore.Edit, error) {
 	edit := syncstore.Edit{ID: in.id, Body: in.body, Deleted: in.deleted, Expires: in.expires}
 	if int64(len(in.body)) > limits.Document {
-		return edit, tooLarge("document_too_large", "The document is over "+strconv.FormatInt(limits.Document, 10)+" bytes.")
+		return edit, tooLarge(LimitDocument, "document_too_large", "The document is over "+strconv.FormatInt(limits.Document, 10)+" bytes.")
 	}
 	switch {
 	case newEdits:
