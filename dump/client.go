@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// ErrRefused: the server did not answer as it must.
+// ErrRefused is wrapped by errors of servers that do not answer as they must.
 var ErrRefused = errors.New("refused by the server")
 
 // Database is one at the end of a URL.
