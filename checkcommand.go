@@ -83,6 +83,8 @@ type checkEvent struct {
 	Progress uint64                 `json:"progress,omitempty"`
 	Report   *syncstore.CheckReport `json:"report,omitempty"`
 	Error    string                 `json:"error,omitempty"`
+	// Refused: it is not known whether the store is damaged, because of Error.
+	Refused bool `json:"refused,omitempty"`
 }
 
 // checkFolder has another process read a copy of the store: Badger can take its process down with
@@ -133,6 +135,7 @@ type checkRun struct {
 	tables  []string
 	report  *syncstore.CheckReport
 	failure string // why there is no report
+	refused bool
 }
 
 func (c *checkRun) run(ctx context.Context, fl caddycmd.Flags, path string, lenient bool) error {
@@ -159,8 +162,11 @@ func (c *checkRun) run(ctx context.Context, fl caddycmd.Flags, path string, leni
 	}
 	c.follow(out)
 	err = cmd.Wait()
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return ctx.Err()
+	case c.refused:
+		return errors.New(c.failure)
 	}
 	if c.report == nil && c.failure == "" {
 		c.failure = fmt.Sprintf("reading it ended with %v: %s", err, panicLine(stderr.String()))
@@ -182,7 +188,7 @@ func (c *checkRun) follow(out io.Reader) {
 		case event.Report != nil:
 			c.report = event.Report
 		case event.Error != "":
-			c.failure = event.Error
+			c.failure, c.refused = event.Error, event.Refused
 		default:
 			c.t.tell("%d keys checked", event.Progress)
 		}
@@ -204,7 +210,12 @@ func panicLine(stderr string) string {
 func checkHere(ctx context.Context, fl caddycmd.Flags, out io.Writer) error {
 	encode := json.NewEncoder(out)
 	fail := func(err error) error {
-		return errors.Join(err, encode.Encode(checkEvent{Error: err.Error()}))
+		refused := errors.Is(err, badger.ErrKey) || errors.Is(err, syncstore.ErrNewerFormat)
+		text := err.Error()
+		if errors.Is(err, badger.ErrKey) {
+			text = badger.ErrKey.Error() + " (--key-file names the file that has it)"
+		}
+		return errors.Join(err, encode.Encode(checkEvent{Error: text, Refused: refused}))
 	}
 	path := fl.Arg(0)
 	o, err := engineOptions(fl)

@@ -23,7 +23,7 @@ func syncCommand() caddycmd.Command {
 Backs the stores of the sync server up, restores and checks them. docs/operating.md
 says when to do which.`,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(backupCommand(), restoreCommand(), checkCommand(), compactCommand(), exportCommand(), importCommand())
+			cmd.AddCommand(backupCommand(), restoreCommand(), checkCommand(), compactCommand(), exportCommand(), importCommand(), userCommand(), sessionCommand())
 		},
 	}
 }

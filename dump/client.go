@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// ErrRefused: the server did not answer as it must.
+// ErrRefused is wrapped by errors of servers that do not answer as they must.
 var ErrRefused = errors.New("refused by the server")
 
 // Database is one at the end of a URL.
@@ -44,8 +44,8 @@ func NewDatabase(text, authorization string) (*Database, error) {
 // name is the last part of the URL.
 func (d *Database) name() string { return d.URL[strings.LastIndexByte(d.URL, '/')+1:] }
 
-// ask sends a request and gives the answer's body to use.
-func (d *Database) ask(ctx context.Context, method, path string, body any, use func(io.Reader) error) error {
+// Ask sends a request below the URL, with a body in JSON unless it is nil, and gives the answer's body to use.
+func (d *Database) Ask(ctx context.Context, method, path string, body any, use func(io.Reader) error) error {
 	var payload io.Reader
 	if body != nil {
 		var text bytes.Buffer
@@ -82,7 +82,10 @@ func (d *Database) ask(ctx context.Context, method, path string, body any, use f
 	return nil
 }
 
-// into decodes an answer.
-func into(v any) func(io.Reader) error {
+// Into decodes an answer.
+func Into(v any) func(io.Reader) error {
 	return func(r io.Reader) error { return json.NewDecoder(r).Decode(v) }
 }
+
+// Ignore leaves an answer unread.
+func Ignore(io.Reader) error { return nil }

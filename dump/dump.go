@@ -18,7 +18,7 @@ import (
 // format is the version of the lines.
 const format = 1
 
-// ErrBadDump: a dump was cut short or altered, or is none.
+// ErrBadDump is wrapped by errors of a dump that was cut short or altered, or is none.
 var ErrBadDump = errors.New("not a whole dump")
 
 // Header is the first line: of what the dump is.

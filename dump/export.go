@@ -46,7 +46,7 @@ func Export(ctx context.Context, d *Database, w io.Writer, progress func(revisio
 	for {
 		var page feedPage
 		query := "/_changes?style=all_docs&limit=" + strconv.Itoa(exportRows) + "&since=" + url.QueryEscape(since)
-		if err := d.ask(ctx, http.MethodGet, query, nil, into(&page)); err != nil {
+		if err := d.Ask(ctx, http.MethodGet, query, nil, Into(&page)); err != nil {
 			return out.sum, err
 		}
 		if len(page.Results) == 0 {
@@ -75,7 +75,7 @@ func Export(ctx context.Context, d *Database, w io.Writer, progress func(revisio
 // fetch writes revisions. One that is not there any more was changed, and comes again in the feed.
 func (d *writer) fetch(ctx context.Context, db *Database, wanted []revision) error {
 	asked := map[string]any{"docs": wanted}
-	return db.ask(ctx, http.MethodPost, "/_bulk_get?revs=true&attachments=true", asked, func(r io.Reader) error {
+	return db.Ask(ctx, http.MethodPost, "/_bulk_get?revs=true&attachments=true", asked, func(r io.Reader) error {
 		return eachElement(r, "results", func(element *json.Decoder) error {
 			var result struct {
 				Docs []struct {

@@ -70,7 +70,7 @@ func (i *importer) flush() error {
 		Reason string `json:"reason"`
 	}
 	asked := map[string]any{"new_edits": false, "docs": i.docs}
-	if err := i.db.ask(i.ctx, http.MethodPost, "/_bulk_docs", asked, into(&answers)); err != nil {
+	if err := i.db.Ask(i.ctx, http.MethodPost, "/_bulk_docs", asked, Into(&answers)); err != nil {
 		return err
 	}
 	for _, answer := range answers {
@@ -79,7 +79,7 @@ func (i *importer) flush() error {
 		}
 	}
 	var missing map[string]json.RawMessage
-	if err := i.db.ask(i.ctx, http.MethodPost, "/_revs_diff", i.revs, into(&missing)); err != nil {
+	if err := i.db.Ask(i.ctx, http.MethodPost, "/_revs_diff", i.revs, Into(&missing)); err != nil {
 		return err
 	}
 	for id := range missing {
