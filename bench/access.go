@@ -53,7 +53,7 @@ func (b *bench) accessRows(ctx context.Context) (err error) {
 // accessSettings are two databases whose documents say which channels they are in, and
 // people whose tokens say which they have.
 func (b *bench) accessSettings() harness.Settings {
-	database := "oidc bench\naccess channels\nsession {\nlifetime 12h\n}"
+	database := "oidc bench\naccess channels\nsession {\nlifetime 12h\n}\n" + unlimited
 	return harness.Settings{
 		NoIDP: true,
 		Store: "memory " + b.memory + "\nmin_free 64MiB",

@@ -161,6 +161,9 @@ func (b *bench) start(ctx context.Context) error {
 	return err
 }
 
+// unlimited lets a few connections do what many users would.
+const unlimited = "limits {\nuser_requests off\nuser_feeds off\n}"
+
 // settings are the Caddyfile: the sync site with the databases, and beside it a site that
 // answers what a document's answer looks like.
 func (b *bench) settings() harness.Settings {
@@ -168,8 +171,8 @@ func (b *bench) settings() harness.Settings {
 		NoIDP: true,
 		Store: "memory " + b.memory + "\nmin_free 64MiB",
 		Sync: fmt.Sprintf("oidc bench {\nissuer %s\nclient_id %s\nusername_claim sub\nregister\n}\n", b.issuer.url, clientID) +
-			"database pulled {\noidc bench\naccess shared\nguest\n}\n" +
-			"database pushed {\noidc bench\naccess shared\nguest\n}\n",
+			"database pulled {\noidc bench\naccess shared\nguest\n" + unlimited + "\n}\n" +
+			"database pushed {\noidc bench\naccess shared\nguest\n" + unlimited + "\n}\n",
 		Database:  "oidc bench\naccess shared\nguest\nsession {\nlifetime 12h\n}\nlimits {\nattachment 2GiB\nuser_requests off\nuser_feeds off\n}",
 		Databases: "notes pulled pushed",
 		Extra: fmt.Sprintf("http://localhost:%d {\nbind 127.0.0.1\nheader Content-Type application/json\nrespond `%s`\n}\n",

@@ -275,7 +275,7 @@ func liteSockets(t *testing.T) int {
 func liteReloadSettings(n int) harness.Settings {
 	return harness.Settings{
 		Sync:     "stream_close_delay " + liteCloseDelay.String(),
-		Database: fmt.Sprintf("limits {\nbulk_docs %d\n}", 1000+n),
+		Database: fmt.Sprintf("limits {\nuser_requests off\nuser_feeds off\nbulk_docs %d\n}", 1000+n),
 	}
 }
 

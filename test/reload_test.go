@@ -119,7 +119,7 @@ func TestDecision40_ReloadsUnderLoadLoseNothing(t *testing.T) {
 func reloadSettings(n int) harness.Settings {
 	return harness.Settings{
 		Sync:     "stream_close_delay 1s",
-		Database: fmt.Sprintf("limits {\nbulk_docs %d\n}", 1000+n),
+		Database: fmt.Sprintf("limits {\nuser_requests off\nbulk_docs %d\n}", 1000+n),
 	}
 }
 

@@ -23,7 +23,7 @@ import (
 func TestClientsThatReadAByteASecondCostNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, harness.Options{Settings: harness.Settings{
-		Store: "memory 64MiB\nmin_free 32MiB", Sync: "stream_close_delay 1s",
+		Database: oneUser, Store: "memory 64MiB\nmin_free 32MiB", Sync: "stream_close_delay 1s",
 	}})
 	j := newJournal(20_000)
 	for range 1000 { // 20 MB
@@ -86,7 +86,7 @@ func (s *site) readSlowly(ctx context.Context, path string, answered, failed fun
 // once. Each is told of the next change, and none is refused for good.
 func TestAllClientsComeBackAtOnce(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, harness.Options{Settings: harness.Settings{Store: "memory 256MiB\nmin_free 32MiB"}})
+	s := newSite(t, harness.Options{Settings: harness.Settings{Database: oneUser, Store: "memory 256MiB\nmin_free 32MiB"}})
 	j := newJournal(200)
 	require.Equal(t, http.StatusCreated, j.write(t.Context(), s, "r"))
 	clients := pick(1000, 8000)
@@ -173,7 +173,7 @@ func TestTooLittleMemoryEndsNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, harness.Options{
 		Env:      []string{"GOMEMLIMIT=48MiB"},
-		Settings: harness.Settings{Store: "memory 64MiB\nmin_free 32MiB"},
+		Settings: harness.Settings{Database: oneUser, Store: "memory 64MiB\nmin_free 32MiB"},
 	})
 	j := newJournal(pick(2000, 20_000))
 	ctx, stop := context.WithCancel(t.Context())

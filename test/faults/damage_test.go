@@ -19,7 +19,7 @@ import (
 // never answers with other bytes.
 func TestADamagedFileIsNeverServedAsData(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, harness.Options{Settings: harness.Settings{Store: "memory 64MiB\nmin_free 32MiB"}})
+	s := newSite(t, harness.Options{Settings: harness.Settings{Database: oneUser, Store: "memory 64MiB\nmin_free 32MiB"}})
 	j := newJournal(3000)
 	documents := pick(2500, 20_000)
 	for j.acknowledged() < documents {

@@ -23,7 +23,7 @@ const diskMiB = 320
 func TestAFullDiskRefusesWritesAndRecoversWithoutARestart(t *testing.T) {
 	t.Parallel()
 	dir := smallDisk(t)
-	s := newSite(t, harness.Options{Dir: dir, Settings: harness.Settings{Store: "memory 64MiB\nmin_free 128MiB"}})
+	s := newSite(t, harness.Options{Dir: dir, Settings: harness.Settings{Database: oneUser, Store: "memory 64MiB\nmin_free 128MiB"}})
 	pid := s.PID()
 	j := newJournal(20_000)
 	for round := range pick(2, 10) {

@@ -25,7 +25,7 @@ func TestDecision32_AFailingSyncAcknowledgesNothingAndIsRecoveredFrom(t *testing
 	s := newSite(t, harness.Options{
 		Wrap:     strace(t, trace, "inject=msync,fsync,fdatasync:error=EIO:when=25+60"),
 		Ready:    time.Minute,
-		Settings: harness.Settings{Store: "memory 64MiB\nmin_free 32MiB"},
+		Settings: harness.Settings{Database: oneUser, Store: "memory 64MiB\nmin_free 32MiB"},
 	})
 	pid := s.PID()
 	j := newJournal(500)
@@ -57,7 +57,7 @@ func TestReadsDoNotWaitForASlowSync(t *testing.T) {
 	s := newSite(t, harness.Options{
 		Wrap:     strace(t, trace, "inject=msync,fsync,fdatasync:delay_enter=300ms"),
 		Ready:    2 * time.Minute,
-		Settings: harness.Settings{Store: "memory 64MiB\nmin_free 32MiB"},
+		Settings: harness.Settings{Database: oneUser, Store: "memory 64MiB\nmin_free 32MiB"},
 	})
 	j := newJournal(500)
 	require.Equal(t, http.StatusCreated, j.write(t.Context(), s, "s"))

@@ -17,6 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// oneUser lets one user do what thousands would.
+const oneUser = "limits {\nuser_requests off\nuser_feeds off\n}"
+
 // long tells that the tests run at full length.
 func long() bool { return os.Getenv("FAULTS") == "long" }
 

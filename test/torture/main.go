@@ -49,7 +49,13 @@ func main() {
 // defaultSettings keep little in memory, so that tables are flushed and compacted often.
 func defaultSettings() harness.Settings {
 	return harness.Settings{
-		Store: "memory 64MiB\nmin_free 64MiB",
-		Sync:  "stream_close_delay 1s\ndatabase " + files + " {\noidc dev\n}", Databases: database + " " + files,
+		Database: limits(0),
+		Store:    "memory 64MiB\nmin_free 64MiB",
+		Sync:     "stream_close_delay 1s\ndatabase " + files + " {\noidc dev\nlimits {\nuser_requests off\n}\n}", Databases: database + " " + files,
 	}
+}
+
+// limits let a few users do what many would. n makes them differ.
+func limits(n int) string {
+	return fmt.Sprintf("limits {\nuser_requests off\nuser_feeds off\nbulk_docs %d\n}", 1000+n)
 }

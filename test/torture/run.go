@@ -200,7 +200,7 @@ func (t *torture) kill(ctx context.Context) error {
 func (t *torture) reload(ctx context.Context) error {
 	t.report.reloads++
 	settings := t.settings
-	settings.Database += fmt.Sprintf("\nlimits {\nbulk_docs %d\n}", 1000+t.report.reloads)
+	settings.Database = limits(t.report.reloads)
 	if err := t.server.Rewrite(settings); err != nil {
 		return err
 	}
