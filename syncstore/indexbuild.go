@@ -110,7 +110,7 @@ func (i *Index) follow(run *indexRun, m Mapper, state indexState) (indexState, e
 			if after = page.until; len(page.entries) == 0 && !i.wants(ctx, run, after) {
 				return
 			}
-			pace.rest(ctx) // not before: somebody may wait for this page only
+			pace.rest(ctx, i.left(run, after)) // not before: somebody may wait for this page only
 		}
 	}()
 	for page := range pages {
@@ -139,6 +139,13 @@ func (i *Index) wants(ctx context.Context, run *indexRun, after uint64) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return ctx.Err() == nil && !run.done && run.until > after
+}
+
+// left is how many sequences the run has to go beyond one.
+func (i *Index) left(run *indexRun, after uint64) uint64 {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return max(run.until, after) - after
 }
 
 // mapPage reads documents that were written after a sequence, and maps them.

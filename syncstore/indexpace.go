@@ -16,6 +16,9 @@ const (
 	indexRest      = 48
 	indexPatience  = time.Minute
 	indexLeastRest = 3
+	// indexFollows is how many sequences an index may be behind that only follows: who asks after
+	// some writes is answered soon.
+	indexFollows = 5000
 )
 
 // indexPace slows a building down while others write.
@@ -45,8 +48,8 @@ func (p *indexPace) begin() int {
 // mapped is called when a page is ready.
 func (p *indexPace) mapped() { p.took = time.Since(p.begun) }
 
-// rest waits after a page.
-func (p *indexPace) rest(ctx context.Context) {
+// rest waits after a page, with so many sequences to go.
+func (p *indexPace) rest(ctx context.Context, left uint64) {
 	if !p.busy {
 		p.since = time.Time{}
 		return
@@ -54,7 +57,7 @@ func (p *indexPace) rest(ctx context.Context) {
 	if p.since.IsZero() {
 		p.since = p.begun
 	}
-	timer := time.NewTimer(restAfter(p.took, p.begun.Sub(p.since)))
+	timer := time.NewTimer(restAfter(p.took, p.begun.Sub(p.since), left))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -63,7 +66,10 @@ func (p *indexPace) rest(ctx context.Context) {
 }
 
 // restAfter is how long the building rests after a page that took so long, when others have been
-// writing for so long.
-func restAfter(page, writing time.Duration) time.Duration {
+// writing for so long and so many sequences are left.
+func restAfter(page, writing time.Duration, left uint64) time.Duration {
+	if left <= indexFollows {
+		return page * indexLeastRest
+	}
 	return page * time.Duration(max(indexRest>>(writing/indexPatience), indexLeastRest))
 }

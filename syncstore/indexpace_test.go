@@ -54,9 +54,11 @@ func TestAnIndexIsBuiltInSmallStepsWhileOthersWrite(t *testing.T) {
 
 func TestWhoWritesAllTheTimeKeepsNoIndexFromBeingBuilt(t *testing.T) {
 	t.Parallel()
+	const many = indexFollows + 1
 	page := time.Millisecond
-	require.Equal(t, indexRest*page, restAfter(page, 0))
-	require.Equal(t, indexRest*page, restAfter(page, indexPatience-1))
-	require.Equal(t, indexRest/4*page, restAfter(page, 2*indexPatience))
-	require.Equal(t, indexLeastRest*page, restAfter(page, time.Hour*24*365))
+	require.Equal(t, indexRest*page, restAfter(page, 0, many))
+	require.Equal(t, indexRest*page, restAfter(page, indexPatience-1, many))
+	require.Equal(t, indexRest/4*page, restAfter(page, 2*indexPatience, many))
+	require.Equal(t, indexLeastRest*page, restAfter(page, time.Hour*24*365, many))
+	require.Equal(t, indexLeastRest*page, restAfter(page, 0, indexFollows), "one that follows")
 }

@@ -81,7 +81,7 @@ func (c *Collection) ResyncStatus(ctx context.Context) (ResyncStatus, error) {
 // documents follows its policy.
 func (c *Collection) PolicyChanged(ctx context.Context) (bool, error) {
 	version := c.policy.Load().Version
-	if counts := c.counts(c.db.counters.Load()); counts.Docs+counts.Deleted == 0 {
+	if c.empty() {
 		return false, c.adoptPolicy(version)
 	}
 	state, err := c.readResync(ctx)
@@ -101,11 +101,18 @@ func (c *Collection) notePolicy() {
 	}
 }
 
-// adoptPolicy notes the version by which documents are judged.
+func (c *Collection) empty() bool {
+	counts := c.counts(c.db.counters.Load())
+	return counts.Docs+counts.Deleted == 0
+}
+
+// adoptPolicy notes the version by which documents are judged; "" if it is not one. That of a
+// collection that was empty counts only if it still is, under the same policy: whoever noted a
+// change meanwhile was right.
 func (c *Collection) adoptPolicy(version string) error {
 	c.resyncing.Lock()
 	defer c.resyncing.Unlock()
-	if c.resync != nil {
+	if c.resync != nil || version != "" && (c.policy.Load().Version != version || !c.empty()) {
 		return nil
 	}
 	state, err := c.readResync(c.store.ctx)
