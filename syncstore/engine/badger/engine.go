@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	badgerdb "github.com/dgraph-io/badger/v4"
 	"go.uber.org/zap"
@@ -130,15 +131,26 @@ func (e *Engine) openHandle() (*handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := badgerdb.OpenManaged(options)
-	if err == nil {
-		return newHandle(db, log), nil
+	for began := time.Now(); ; pause(context.Background(), lockPause) {
+		db, err := badgerdb.OpenManaged(options)
+		if err == nil {
+			return newHandle(db, log), nil
+		}
+		if !strings.Contains(err.Error(), "Cannot acquire directory lock") { // not wrapped
+			return nil, fmt.Errorf("opening the store %s: %w", e.path, err)
+		}
+		if time.Since(began) > lockPatience {
+			return nil, fmt.Errorf("opening the store %s: %w by another process, or twice by this one", e.path, ErrInUse)
+		}
 	}
-	if strings.Contains(err.Error(), "Cannot acquire directory lock") { // not wrapped
-		err = fmt.Errorf("%w by another process, or twice by this one", ErrInUse)
-	}
-	return nil, fmt.Errorf("opening the store %s: %w", e.path, err)
 }
+
+const (
+	// lockPatience is how long a store that is in use is asked for again, every lockPause: who had
+	// it may be about to end, or have ended just now.
+	lockPatience = 300 * time.Millisecond
+	lockPause    = 30 * time.Millisecond
+)
 
 // checkKey fails with ErrKey if the store has another encryption key. Badger would find
 // out too, but leave goroutines behind.
