@@ -1,6 +1,10 @@
 package syncstore
 
-import "time"
+import (
+	"time"
+
+	"go.uber.org/zap"
+)
 
 const (
 	// clockJump is how far the wall clock may go ahead of what has passed.
@@ -31,4 +35,16 @@ func (c *clockWatch) trusted(wall, passed time.Time) bool {
 		c.doubted = time.Time{}
 	}
 	return c.doubted.IsZero() || passed.Sub(c.doubted) > clockDoubt
+}
+
+// mayDrop reports whether what has had its time may be dropped, as a loop of background work has to ask
+// before each turn. The log has each jump.
+func (s *Store) mayDrop(c *clockWatch) bool {
+	before := c.doubted
+	trusted := c.trusted(s.options.Now(), time.Now())
+	if !trusted && c.doubted != before {
+		s.logger.Warn("the clock was set forward: nothing is dropped because of its age for a while, in case it is set back",
+			zap.Duration("while", clockDoubt))
+	}
+	return trusted
 }

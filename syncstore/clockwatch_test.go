@@ -29,6 +29,27 @@ func TestAClockThatIsSetForwardForAWhileDropsNothing(t *testing.T) {
 	})
 }
 
+func TestAClockThatIsSetForwardForAWhilePurgesNoTombstone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.clock.follow()
+		f.db.SetRetention(Retention{Tombstones: 30 * day})
+		f.remove("a", f.put("a", `{}`, Rev{}))
+		time.Sleep(2*retainInterval + time.Minute)
+		f.clock.advance(365 * day)
+		time.Sleep(4 * retainInterval)
+		f.clock.advance(-365 * day)
+		time.Sleep(2 * retainInterval)
+		_, err := f.Inspect(t.Context(), "a")
+		require.NoError(t, err)
+
+		time.Sleep(31 * day)
+		_, err = f.Inspect(t.Context(), "a")
+		require.ErrorIs(t, err, ErrNotFound)
+	})
+}
+
 func TestAClockThatGoesAsTimePassesIsTrusted(t *testing.T) {
 	t.Parallel()
 	var c clockWatch

@@ -89,13 +89,17 @@ func (d *Database) Retaining() *RetentionTask {
 func (s *Store) retain() {
 	ticker := time.NewTicker(retainInterval)
 	defer ticker.Stop()
+	var clock clockWatch
+	s.mayDrop(&clock)
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		s.retainAll(s.ctx)
+		if s.mayDrop(&clock) {
+			s.retainAll(s.ctx)
+		}
 	}
 }
 

@@ -26,8 +26,7 @@ func (s *Store) sweep() {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
 	var clock clockWatch
-	clock.trusted(s.options.Now(), time.Now())
-	trusted := true
+	s.mayDrop(&clock)
 	for {
 		select {
 		case <-s.ctx.Done():
@@ -35,11 +34,7 @@ func (s *Store) sweep() {
 		case <-s.wakeSweep:
 		case <-ticker.C:
 		}
-		before := trusted
-		if trusted = clock.trusted(s.options.Now(), time.Now()); !trusted {
-			if before {
-				s.logger.Warn("the clock was set forward: nothing is dropped as expired for an hour, in case it is set back")
-			}
+		if !s.mayDrop(&clock) {
 			continue
 		}
 		if _, err := s.sweepDue(s.ctx); err != nil && s.ctx.Err() == nil {

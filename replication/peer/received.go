@@ -73,7 +73,7 @@ func (d *received) member(name string, value []byte) (err error) {
 	case "_removed":
 		d.removed = string(value) == "true"
 	case "_revisions":
-		d.history, err = parseRevisions(value)
+		d.history, err = syncstore.ParseHistory(value)
 	case "_attachments":
 		d.attachments, err = parseAttachments(value)
 	}
@@ -86,37 +86,6 @@ func checkID(id string) error {
 		return fmt.Errorf("%w: it begins with an underscore", syncstore.ErrBadID)
 	}
 	return syncstore.CheckID(id)
-}
-
-func parseRevisions(text []byte) ([]syncstore.Rev, error) {
-	var (
-		start uint64
-		ids   []string
-	)
-	err := jsondoc.Members(text, func(name string, value []byte) (err error) {
-		switch name {
-		case "start":
-			start, err = strconv.ParseUint(string(value), 10, 64)
-		case "ids":
-			err = jsondoc.Elements(value, func(value []byte) error {
-				id, err := jsondoc.String(value)
-				ids = append(ids, id)
-				return err
-			})
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if len(ids) == 0 || start < uint64(len(ids)) || start > syncstore.MaxGeneration {
-		return nil, syncstore.ErrBadHistory
-	}
-	history := make([]syncstore.Rev, len(ids))
-	for i, id := range ids {
-		history[i] = syncstore.Rev{Gen: start - uint64(i), Digest: id}
-	}
-	return history, nil
 }
 
 func parseAttachments(text []byte) (list []receivedAttachment, err error) {

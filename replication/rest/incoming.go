@@ -106,7 +106,7 @@ func (in *incoming) member(name string, value []byte) (err error) {
 		}
 		return nil
 	case "_revisions":
-		in.history, err = parseRevisions(value)
+		in.history, err = syncstore.ParseHistory(value)
 		return err
 	case "_attachments":
 		in.attachments, err = parseAttachments(value)
@@ -153,48 +153,6 @@ func checkID(id string) error {
 		return nil
 	}
 	return errReservedID
-}
-
-// parseRevisions reads {"start":N,"ids":[…]}.
-func parseRevisions(text []byte) ([]syncstore.Rev, error) {
-	var (
-		start uint64
-		ids   []string
-	)
-	err := jsondoc.Members(text, func(name string, value []byte) (err error) {
-		switch name {
-		case "start":
-			start, err = strconv.ParseUint(string(value), 10, 64)
-		case "ids":
-			err = jsondoc.Elements(value, func(value []byte) error {
-				id, err := jsondoc.String(value)
-				ids = append(ids, id)
-				return err
-			})
-		}
-		return err
-	})
-	switch {
-	case err != nil:
-		return nil, docValidation("_revisions must be an object with the number start and the strings ids.")
-	case len(ids) == 0:
-		return nil, docValidation("_revisions has no ids.")
-	case start > syncstore.MaxGeneration:
-		return nil, docValidation("_revisions starts at a generation out of range.")
-	case start < uint64(len(ids)):
-		return nil, docValidation("_revisions has more ids than generations.")
-	}
-	history := make([]syncstore.Rev, len(ids))
-	for i, id := range ids {
-		history[i] = syncstore.Rev{Gen: start - uint64(i), Digest: id}
-	}
-	for _, rev := range history[:min(len(history), 2)] {
-		// Those that the store will name in answers; it checks the rest.
-		if _, err := syncstore.ParseRev(rev.String()); err != nil {
-			return nil, docValidation("_revisions has an id that is no revision digest.")
-		}
-	}
-	return history, nil
 }
 
 // parseAttachments reads the value of _attachments.
