@@ -96,6 +96,7 @@ func (b *bench) whole(ctx context.Context) error {
 		{"put", b.putRows},
 		{"bulk", b.bulkRow},
 		{"start", b.startRows},
+		{"backup", b.backupRows},
 		{"feeds", b.feedRows},
 		{"pouch", b.pouchRows},
 		{"lite-push", b.litePushRow},
