@@ -30,12 +30,13 @@ func framed(frames []byte) []byte {
 }
 
 // unframed is what framed makes the backup of.
-func unframed(t testing.TB, backup []byte) []byte {
+func unframed(tb testing.TB, backup []byte) []byte {
+	tb.Helper()
 	var frames []byte
 	rest := backup[len(backupMagic) : len(backup)-32]
 	for len(rest) > 0 {
 		size := binary.BigEndian.Uint32(rest[1:])
-		require.Equal(t, crc32.Checksum(rest[:5+size], castagnoli), binary.BigEndian.Uint32(rest[5+size:]))
+		require.Equal(tb, crc32.Checksum(rest[:5+size], castagnoli), binary.BigEndian.Uint32(rest[5+size:]))
 		frames = binary.BigEndian.AppendUint16(append(frames, rest[0]), uint16(size))
 		frames = append(frames, rest[5:5+size]...)
 		rest = rest[9+size:]
