@@ -63,7 +63,7 @@ export class Person {
 
   async makeList(name) {
     await this.page.getByLabel('New list').fill(name)
-    await this.press('Make')
+    await this.press('Create')
     await this.page.getByRole('heading', { name, exact: true }).waitFor()
   }
 
@@ -121,14 +121,15 @@ export class Person {
     return this.context.setOffline(is)
   }
 
-  // photograph keeps what the page looks like in both colour schemes, on a phone and on a desktop.
-  async photograph(folder, view, before = async () => {}) {
+  // photograph keeps what the page looks like in both colour schemes, on a phone and on a
+  // desktop. look is called before the pictures of the latter, where most can be seen.
+  async photograph(folder, view, look = async () => {}) {
     const kept = this.page.viewportSize()
     for (const width of [390, 1280]) {
       await this.page.setViewportSize({ width, height: width === 390 ? 844 : 900 })
       for (const colorScheme of ['light', 'dark']) {
         await this.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-        await before(`${view}, ${colorScheme}, ${width} px`)
+        if (width === 1280) await look(`${view}, ${colorScheme}`)
         writeFileSync(join(folder, `${view}-${width}-${colorScheme}.png`), await this.page.screenshot())
       }
     }

@@ -32,8 +32,8 @@ export function state(name, detail) {
   $('state').title = name === 'offline' ? 'What you change is kept on this device and sent later.' : (detail ?? '')
   const ended = name === 'ended' || name === 'failed'
   if (ended && $('ended').hidden) {
-    const why = { ended: 'You have been signed out', failed: 'The sync has stopped' }[name]
-    $('ended-text').textContent = `${why}${detail ? ` (${detail})` : ''}. Your lists stay on this device; what you write is sent when you have signed in again.`
+    const why = name === 'ended' ? 'You have been signed out' : `The sync has stopped (${detail})`
+    $('ended-text').textContent = `${why}. Your lists stay on this device; what you write is sent when you have signed in again.`
   }
   $('ended').hidden = !ended
 }
@@ -99,7 +99,13 @@ function fillItem(node, item) {
   drawConflict(part('.conflict'), item)
 }
 
-const written = ({ by, at }) => (by ? `${by}, ${new Date(at).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' })}` : '')
+const written = ({ by, at }) => (by ? `${by}, ${when(at)}` : '')
+
+// when is a time of today, or a day and a time.
+function when(at) {
+  const today = new Date(at).toDateString() === new Date().toDateString()
+  return new Date(at).toLocaleString([], { dateStyle: today ? undefined : 'medium', timeStyle: 'short' })
+}
 
 // drawConflict shows the versions of what was changed on two devices at once, side by side.
 function drawConflict(place, doc) {
@@ -197,7 +203,7 @@ async function drawSessions() {
   $('no-sessions').hidden = sessions.length > 0
   keyed($('sessions'), sessions.map((s) => ({ ...s, _id: s.handle })), 'row', (node, s) => {
     node.querySelector('.name').textContent = browser(s.user_agent)
-    node.querySelector('.faint').textContent = s.current ? 'this browser' : `last used ${new Date(s.last_used).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' })}`
+    node.querySelector('.faint').textContent = s.current ? 'this browser' : `last used ${when(s.last_used)}`
     const button = node.querySelector('button')
     button.hidden = Boolean(s.current)
     button.textContent = 'End'
