@@ -169,6 +169,7 @@ var masks = []struct{ find, put string }{
 	{`(SyncGatewaySession=)[^;…]+`, "${1}…"},
 	{`(sync-login-)[0-9a-f]+=[^;…]+`, "${1}…=…"},
 	{`("(?:session_id|handle|token|signature|replication_id|session|instance_start_time|source|digest|uuid|server_uuid|cv|vector)":")[^"]*`, "${1}…"},
+	{`("(?:active|external)":)\d+`, "${1}4096"},
 	{`("uuids":\[")[^"]*`, "${1}…"},
 	{`(/_session/)[\w-]{32,}`, "${1}…"},
 	{`/tmp/[^"\s]*/(notes\.sync\.js)`, "$1"},
