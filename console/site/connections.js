@@ -3,11 +3,12 @@ import { h, put, table, button, confirmed } from './dom.js'
 import { get, remove, every } from './api.js'
 import { link, titleOf } from './address.js'
 import { keyspaceHere } from './documents.js'
+import { plain } from './grants.js'
 import { age, number, time } from './words.js'
 
 const most = 50
 
-const kinds = { longpoll: 'Feed, longpoll', continuous: 'Feed, continuous', websocket: 'Couchbase Lite 1', blip: 'Couchbase Lite' }
+const kinds = { longpoll: 'longpoll feed', continuous: 'continuous feed', websocket: 'Couchbase Lite 1', blip: 'Couchbase Lite' }
 
 export async function connections(_, { signal, fail, readOnly }) {
   const db = keyspaceHere()
@@ -27,14 +28,14 @@ export async function connectionTable(db, query, readOnly, signal) {
   const { total, connections } = await get([db, '_connections'], { ...query, limit: most }, signal)
   return [
     table('Connections', [
-      { name: 'Who' }, { name: 'How' }, { name: 'From', wide: true }, { name: 'Open for' },
+      { name: 'Who' }, { name: 'From', wide: true }, { name: 'Open for' },
       { name: 'Sent', number: true }, { name: 'Received', number: true, wide: true }, { name: 'End', act: true },
     ], connections.map((c) => [
-      who(db, c), [kinds[c.kind], h('small', null, ' ', c.keyspaces.map(titleOf).join(', '))],
+      [who(db, c), h('small', null, ' ', [kinds[c.kind], ...c.keyspaces.map((k) => titleOf(plain(k)))].join(' · '))],
       [c.address || 'this machine', h('small', { class: 'agent' }, ' ', c.user_agent)],
       h('time', { datetime: c.since, title: time(c.since) }, age(c.since)),
       [number(c.sent), c.caught_up ? h('small', null, ' all there is') : null], number(c.received),
-      !readOnly && c.session && c.user && button('End session', () => endSession(db, c.user, c.session)),
+      !readOnly && c.session && c.user && button('End', () => endSession(db, c.user, c.session), { 'aria-label': `End the session of ${c.user}` }),
     ]), 'Nobody is connected.'),
     total > connections.length && h('p', { class: 'empty' }, `The newest ${number(connections.length)} of ${number(total)}.`),
   ]

@@ -10,7 +10,7 @@ export async function dryRun(_, { signal }) {
   const text = (rows, value) => h('textarea', { rows, spellcheck: 'false', autocapitalize: 'none', class: 'code', value })
   const line = () => h('input', { type: 'text', spellcheck: 'false', autocomplete: 'off', autocapitalize: 'none' })
   const [doc, old, name, roles, channels, id] = [text(8, '{\n  "_id": "example"\n}'), text(4, ''), line(), line(), line(), line()]
-  const result = h('div', { 'aria-live': 'polite' })
+  const result = h('div', { 'aria-live': 'polite' }, h('p', { class: 'empty' }, 'Press “Try it”.'))
   const submit = h('button', { type: 'submit', class: 'primary' }, 'Try it')
   const as = h('select', null, h('option', { value: 'admin' }, 'an administrator'), h('option', { value: 'user' }, 'a user'))
   const who = h('div', { class: 'grid', hidden: true }, field('Name', name, 'Empty for a guest.'), field('Roles', roles), field('Channels', channels))
@@ -36,7 +36,7 @@ export async function dryRun(_, { signal }) {
       section('The write',
         h('div', { class: 'search' }, field('Begin with the document', id), load),
         h('form', { onsubmit: attempt }, field('Document', doc), field('The revision before it', old, 'Empty for a new document.'), field('Written by', as), who, h('p', { class: 'buttons' }, submit))),
-      h('div', null, section('What becomes of it', result, h('p', { class: 'empty' }, 'Press “Try it”.')), await source(keyspace, signal))),
+      h('div', null, section('What becomes of it', result), await source(keyspace, signal))),
   ]
 }
 

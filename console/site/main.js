@@ -107,6 +107,7 @@ function arrive() {
   document.title = `${title} – caddy-sync console`
   if (document.activeElement === document.body || !document.activeElement?.closest('dialog, header')) main.focus({ preventScroll: true })
   scrollTo(0, 0)
+  document.querySelectorAll('nav [aria-current]').forEach((here) => here.scrollIntoView({ block: 'nearest', inline: 'center' }))
   say(title)
 }
 

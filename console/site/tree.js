@@ -1,5 +1,5 @@
-// The tree of a document's revisions as a drawing: a column for each leaf, the winner's first, time
-// going down. Long stretches without content or branch are one box.
+// The tree of a document's revisions as a drawing: a column for each leaf, the winner's first and on
+// top, time going up. Long stretches without content or branch are one box.
 import { s } from './dom.js'
 import { short } from './documents.js'
 
@@ -14,6 +14,7 @@ export function drawTree({ history, leaves, rev }, pick) {
   place(nodes, leaves)
   const columns = Math.max(...nodes.map((n) => n.column)) + 1
   const rows = Math.max(...nodes.map((n) => n.row)) + 1
+  for (const n of nodes) n.line = rows - 1 - n.row
   const size = [columns * (width + gap.x) + gap.x, rows * (height + gap.y) + gap.y]
   return s('svg', { class: 'tree', width: size[0], height: size[1], viewBox: `0 0 ${size.join(' ')}` },
     nodes.filter((n) => n.parent).map(edge), nodes.map((n) => box(n, n.rev === rev, pick)))
@@ -59,14 +60,14 @@ function place(nodes, leaves) {
 const depth = (n) => (n.row ??= n.parent ? depth(n.parent) + 1 : 0)
 
 const left = (n) => gap.x + n.column * (width + gap.x)
-const top = (n) => gap.y + n.row * (height + gap.y)
+const top = (n) => gap.y + n.line * (height + gap.y)
 
 function edge(n) {
-  const [x, y] = [left(n) + width / 2, top(n)]
-  const [px, py] = [left(n.parent) + width / 2, top(n.parent) + height]
+  const [x, y] = [left(n) + width / 2, top(n) + height]
+  const [px, py] = [left(n.parent) + width / 2, top(n.parent)]
   return [
-    s('path', { d: `M${px} ${py}C${px} ${py + gap.y / 2} ${x} ${y - gap.y / 2} ${x} ${y}`, class: n.skipped ? 'edge skipped' : 'edge' }),
-    n.skipped > 0 && s('text', { x: x + 8, y: y - 7, class: 'note' }, `${n.skipped} more`),
+    s('path', { d: `M${px} ${py}C${px} ${py - gap.y / 2} ${x} ${y + gap.y / 2} ${x} ${y}`, class: n.skipped ? 'edge skipped' : 'edge' }),
+    n.skipped > 0 && s('text', { x: x + 8, y: y + 14, class: 'note' }, `${n.skipped} more`),
   ]
 }
 

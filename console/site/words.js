@@ -12,7 +12,7 @@ export function bytes(n) {
   return `${some.format(n)} ${units[unit]}`
 }
 
-export const time = (text) => (text ? new Date(text).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' }) : '')
+export const time = (text) => (text ? new Date(text).toLocaleString(undefined, { dateStyle: 'short', timeStyle: 'short' }) : '')
 
 // age is how long ago something was.
 export function age(text) {

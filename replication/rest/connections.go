@@ -73,8 +73,8 @@ func (a *Activity) atEnd() {
 	}
 }
 
-// openFeed is a live feed or a replication that is open, and whose it is.
-type openFeed struct {
+// liveFeed is a live feed or a replication that is open, and whose it is.
+type liveFeed struct {
 	kind    FeedKind
 	db      uint32
 	user    string
@@ -89,16 +89,16 @@ type openFeed struct {
 // feedShard holds some of the open feeds.
 type feedShard struct {
 	mu   sync.Mutex
-	open map[*openFeed]struct{}
+	open map[*liveFeed]struct{}
 }
 
 // enter remembers an open feed until leave is called.
-func (u *Usage) enter(f *openFeed) (leave func()) {
+func (u *Usage) enter(f *liveFeed) (leave func()) {
 	s := &u.feeds[u.nextFeed.Add(1)%usageShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open == nil {
-		s.open = make(map[*openFeed]struct{})
+		s.open = make(map[*liveFeed]struct{})
 	}
 	s.open[f] = struct{}{}
 	return func() {
@@ -109,8 +109,8 @@ func (u *Usage) enter(f *openFeed) (leave func()) {
 }
 
 // feedsOpen lists what is open of a database, the newest first.
-func (u *Usage) feedsOpen(db uint32, user *string) []*openFeed {
-	var list []*openFeed
+func (u *Usage) feedsOpen(db uint32, user *string) []*liveFeed {
+	var list []*liveFeed
 	for i := range u.feeds {
 		s := &u.feeds[i]
 		s.mu.Lock()
@@ -121,17 +121,17 @@ func (u *Usage) feedsOpen(db uint32, user *string) []*openFeed {
 		}
 		s.mu.Unlock()
 	}
-	slices.SortFunc(list, func(a, b *openFeed) int {
+	slices.SortFunc(list, func(a, b *liveFeed) int {
 		return cmp.Or(b.began.Compare(a.began), strings.Compare(a.user, b.user), a.addr.Compare(b.addr))
 	})
 	return list
 }
 
 // openedBy is the feed that a request opens.
-func openedBy(rq *request, kind FeedKind, doing *Activity) *openFeed {
+func openedBy(rq *request, kind FeedKind, doing *Activity) *liveFeed {
 	p := rq.principal
 	agent := rq.r.UserAgent()
-	return &openFeed{
+	return &liveFeed{
 		kind: kind, db: rq.db.ID(), user: p.Name, method: p.Method, session: p.SessionHandle(),
 		addr:  auth.ClientOf(rq.r.Context()).Addr.Unmap(),
 		agent: strings.Clone(strings.ToValidUTF8(agent[:min(len(agent), maxAgent)], "")), // not the whole header
@@ -154,7 +154,7 @@ type connection struct {
 	CaughtUp  bool        `json:"caught_up"`
 }
 
-func (f *openFeed) describe(db string) connection {
+func (f *liveFeed) describe(db string) connection {
 	c := connection{
 		Kind: f.kind.String(), User: f.user, Method: f.method, Session: f.session, UserAgent: f.agent, Since: f.began.UTC().Truncate(time.Millisecond),
 		Keyspaces: []string{}, Sent: f.doing.sent.Load(), Received: f.doing.received.Load(), CaughtUp: f.doing.caughtUp.Load(),

@@ -17,9 +17,9 @@ type Console interface {
 	ServeFile(w http.ResponseWriter, r *http.Request, file string) bool
 }
 
-// routeConsole finds the file of the console that a path leads to.
-func (h *Handler) routeConsole(name, rest string, deeper bool) (to target, ok bool) {
-	if name != consoleName || h.Console == nil || h.Site.Admin == nil {
+// routeConsole finds the file of the console that a path on an administrators' site leads to.
+func routeConsole(name, rest string, deeper bool) (to target, ok bool) {
+	if name != consoleName {
 		return target{}, false
 	}
 	if !deeper {
@@ -44,7 +44,7 @@ func consoleActions(k kind) (actions, bool) {
 // cannot bring it before the page is there; the page then sends it along with each of its
 // requests, and each of them is judged by itself.
 func (h *Handler) console(rq *request) error {
-	if err := h.Site.Admin.AdmitPlace(rq.r); err != nil {
+	if err := h.admitConsole(rq); err != nil {
 		return err
 	}
 	if strings.Contains(rq.item, "%") || !h.Console.ServeFile(rq.w, rq.r, rq.item) {
@@ -54,9 +54,18 @@ func (h *Handler) console(rq *request) error {
 	return nil
 }
 
+// admitConsole refuses whoever does not come from where administrators do, and everybody where the
+// console is off.
+func (h *Handler) admitConsole(rq *request) error {
+	if h.Console == nil {
+		return notFound("missing")
+	}
+	return h.Site.Admin.AdmitPlace(rq.r)
+}
+
 // toConsole leads a browser to the page, whose files are beside it.
 func (h *Handler) toConsole(rq *request) error {
-	if err := h.Site.Admin.AdmitPlace(rq.r); err != nil {
+	if err := h.admitConsole(rq); err != nil {
 		return err
 	}
 	rq.set("Location", h.PathPrefix+"/"+consoleName+"/")

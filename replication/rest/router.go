@@ -200,7 +200,7 @@ func (h *Handler) route(path string) (target, bool) {
 	if name == "" {
 		return target{}, false
 	}
-	if to, ok := h.routeConsole(name, rest, deeper); ok {
+	if to, ok := routeConsole(name, rest, deeper); ok && h.Site.Admin != nil {
 		return to, true
 	}
 	if name[0] == '_' {

@@ -1,10 +1,31 @@
 // What the console is shown: a database as an administrator finds it, and names that try to be markup.
 import assert from 'node:assert/strict'
+import { crc32, deflateSync } from 'node:zlib'
 
 export const markup = '<img src=x onerror=hacked=1>'
 
-// A picture of two by two pixels.
-const picture = 'iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAYAAABytg0kAAAAFUlEQVR4nGNkYPj/n4GBgYGJAQoAHxcCAkFzNOgAAAAASUVORK5CYII='
+// painted is a PNG of a sunset (RFC 2083): one row of pixels after the other, each with no filter.
+function painted(width, height) {
+  const rows = Buffer.alloc(height * (1 + 3 * width))
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const sun = Math.hypot(x - width / 2, y - height * 0.6) < height / 5
+      rows.set(sun ? [255, 214, 120] : [40 + y, 70 + y / 2, 120 - y / 2], y * (1 + 3 * width) + 1 + 3 * x)
+    }
+  }
+  const chunk = (type, data) => {
+    const part = Buffer.concat([Buffer.from(type), data])
+    const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)]
+    length.writeUInt32BE(data.length)
+    sum.writeUInt32BE(crc32(part))
+    return Buffer.concat([length, part, sum])
+  }
+  const head = Buffer.alloc(13)
+  head.writeUInt32BE(width)
+  head.writeUInt32BE(height, 4)
+  head.set([8, 2], 8)
+  return Buffer.concat([Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]), chunk('IHDR', head), chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0))])
+}
 
 // administrator returns a function that asks the administrator's site.
 export function administrator(url) {
@@ -37,7 +58,7 @@ export async function fill(ask, count) {
 export async function shopping(ask) {
   let { rev } = await ask('PUT', '/notes/shopping', {
     title: 'Shopping', channels: ['family', 'drafts'], list: 'family', members: ['amelie'], big: 1, items: ['milk', 'bread', { what: 'apples', amount: 6 }],
-    _attachments: { 'photo.png': { content_type: 'image/png', data: picture }, 'recipe.txt': { content_type: 'text/plain', data: Buffer.from('Bake it.').toString('base64') } },
+    _attachments: { 'photo.png': { content_type: 'image/png', data: painted(240, 140).toString('base64') }, 'recipe.txt': { content_type: 'text/plain', data: Buffer.from('Bake it.').toString('base64') } },
   })
   const digest = (letter) => letter.repeat(32)
   await edit(ask, { channels: ['family', 'old'] })
