@@ -33,19 +33,23 @@ func TestTheConsoleShowsAndAdministers(t *testing.T) {
 	browser, dir := chromium(t), t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "sync.js"), []byte(consoleSync), 0o600))
 
-	readOnly, byRole := freePort(t), freePort(t)
+	readOnly, byRole, byClaim := freePort(t), freePort(t), freePort(t)
 	server := harness.New(t, harness.Options{Dir: dir, Settings: harness.Settings{
 		Database: "password_auth\nsync_function {{.Dir}}/sync.js\ncollection shop.orders {\naccess channels\n}",
-		Extra:    adminSiteOn(readOnly, "allow loopback\nread_only") + adminSiteOn(byRole, "allow loopback\nallow role editors"),
+		Extra:    adminSiteOn(readOnly, "allow loopback\nread_only") + adminSiteOn(byRole, "allow loopback\nallow role editors") +
+			adminSiteOn(byClaim, "allow loopback\nallow claim sub alice"),
 	}})
 
 	root, err := harness.Root()
 	require.NoError(t, err)
 
+	token, err := server.Token(t.Context(), "alice", nil)
+	require.NoError(t, err)
+
 	from := time.Now()
 	script := harness.NewScript(t, harness.Script{Path: "scenarios/console.mjs", Env: map[string]string{
 		"SYNC_URL": server.URL, "ADMIN_URL": server.AdminURL, "CHROMIUM": browser, "SCRATCH": t.TempDir(),
-		"READ_ONLY_URL": localSite(readOnly), "ROLE_URL": localSite(byRole),
+		"READ_ONLY_URL": localSite(readOnly), "ROLE_URL": localSite(byRole), "CLAIM_URL": localSite(byClaim), "TOKEN": token,
 		"DOCS": strconv.Itoa(consoleDocuments), "SHOTS": filepath.Join(root, "bin", "console"),
 	}})
 

@@ -50,6 +50,7 @@ async function show() {
   const waiting = setTimeout(() => put(main, h('p', { class: 'empty' }, 'Loading …')), 300)
   try {
     if (!state.known) await learn(address, signal)
+    if (address.length === 0 && state.database) return location.replace(link('db', state.database))
     frame(address)
     const view = find(address)
     const shown = view ? await view(address.slice(2), { signal, readOnly: state.readOnly, fail, refresh: show, query: address.query }) : nothing()
@@ -79,7 +80,7 @@ async function learn(address, signal) {
 }
 
 function find([place, second, third]) {
-  if (place === undefined) return state.database ? undefined : databases
+  if (place === undefined) return databases
   if (place === 'db' && second) return ofDatabase[third ?? 'docs']?.show
   return second === undefined ? ofServer[place] : undefined
 }
@@ -107,8 +108,13 @@ function arrive() {
   document.title = `${title} – caddy-sync console`
   if (document.activeElement === document.body || !document.activeElement?.closest('dialog, header')) main.focus({ preventScroll: true })
   scrollTo(0, 0)
-  document.querySelectorAll('nav [aria-current]').forEach((here) => here.scrollIntoView({ block: 'nearest', inline: 'center' }))
+  showPlace()
   say(title)
+}
+
+// showPlace moves the bars, which may be wider than a phone, to where one is.
+function showPlace() {
+  document.querySelectorAll('nav [aria-current]').forEach((here) => here.scrollIntoView({ block: 'nearest', inline: 'center' }))
 }
 
 // frame draws what leads to other views.
@@ -127,4 +133,5 @@ function frame([place, keyspace, view = 'docs']) {
 
 document.getElementById('skip').addEventListener('click', () => main.focus())
 addEventListener('hashchange', show)
+addEventListener('resize', showPlace)
 show()

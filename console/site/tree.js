@@ -73,11 +73,15 @@ function edge(n) {
 
 function box(n, winner, pick) {
   const words = [short(n.rev), winner && 'the winner', n.deleted && 'deleted', !n.body && 'without content'].filter(Boolean).join(', ')
-  const press = () => n.body && pick(n.rev)
+  const press = (e) => {
+    e.currentTarget.ownerSVGElement.querySelectorAll('.picked').forEach((old) => old.classList.remove('picked'))
+    e.currentTarget.classList.add('picked')
+    pick(n.rev)
+  }
   const props = n.body
-    ? { role: 'button', tabindex: 0, 'aria-label': words, onclick: press, onkeydown: (e) => (e.key === 'Enter' || e.key === ' ') && (e.preventDefault(), press()) }
+    ? { role: 'button', tabindex: 0, 'aria-label': words, onclick: press, onkeydown: (e) => (e.key === 'Enter' || e.key === ' ') && (e.preventDefault(), press(e)) }
     : { role: 'img', 'aria-label': words }
-  const look = ['box', winner && 'winner', n.deleted && 'deleted', !n.body && 'bare'].filter(Boolean).join(' ')
+  const look = ['box', winner && 'winner picked', n.deleted && 'deleted', !n.body && 'bare'].filter(Boolean).join(' ')
   return s('g', { ...props, class: look },
     s('title', null, n.rev),
     s('rect', { x: left(n), y: top(n), width, height, rx: 6 }),

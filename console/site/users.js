@@ -93,7 +93,7 @@ function sessionTable(db, name, sessions, readOnly, refresh) {
   return [
     table('Sessions', [{ name: 'Made' }, { name: 'From' }, { name: 'Used', wide: true }, { name: 'Until', wide: true }, { name: 'End', act: true }],
       sessions.map((s) => [
-        [time(s.created), h('small', null, ' by ', s.provider ?? s.method)], [s.address, h('small', { class: 'agent' }, ' ', s.user_agent)],
+        [time(s.created), h('small', null, ' by ', s.provider ?? ways[s.method])], [s.address, h('small', { class: 'agent' }, ' ', s.user_agent)],
         `${age(s.last_used)} ago`, time(s.expires), !readOnly && button('End', () => end(s.handle))]), 'No session.'),
     !readOnly && sessions.length > 0 && h('p', { class: 'buttons' }, button('End all sessions', endAll, { class: 'danger' })),
   ]
@@ -110,6 +110,8 @@ async function deleteUser(path, db, name) {
   await remove(path)
   location.hash = link('db', db, 'users')
 }
+
+const ways = { admin: 'an administrator', basic: 'password', bearer: 'token' }
 
 // words splits a list as people write it.
 export const words = (text) => text.split(/[,\n]/).map((w) => w.trim()).filter(Boolean)

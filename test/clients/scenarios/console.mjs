@@ -1,5 +1,5 @@
 // Every view of the console, once, with much data: DOCS documents. SHOTS is a folder for screenshots,
-// READ_ONLY_URL the same databases on a site that is read-only.
+// READ_ONLY_URL, ROLE_URL and CLAIM_URL are other administrators' sites of the same databases; TOKEN is an administrator's of the last.
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
@@ -33,7 +33,7 @@ async function open(name, hash, heading) {
   emit('view', { view: name, ms, requests: cost.requests, bytes: cost.bytes })
 }
 
-// look takes the view's pictures and has it checked, in both schemes.
+// look takes the view's pictures and has it checked, in both schemes. What is wrong but expected is passed over.
 async function look(name, expected) {
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
@@ -162,8 +162,7 @@ async function ofTheServer() {
     await page.getByLabel('Token', { exact: true }).fill(secret)
     await button('Explain').click()
     await reads('It would not sign in')
-    const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, location.href, history.state]))
-    assert.ok(!kept.includes(secret))
+    await keepsNo(secret)
     assert.ok(watch.asked.every((r) => !r.url().includes(secret)))
   })
   await view('metrics', '#/metrics', 'Metrics', async () => {
@@ -202,13 +201,41 @@ async function signedIn() {
   await look('signin', (w) => w.includes('401'))
   await page.context().addCookies([{ name, value, url }])
   await page.getByLabel('Database').fill('notes')
-  await button('Open').click()
-  await reads('Login required').catch(() => {})
-  await page.getByRole('link', { name: 'notes' }).first().waitFor()
-  watch.wrong = []
-  await page.evaluate(() => (location.hash = '#/db/notes/doc/shopping'))
-  await page.getByRole('heading', { level: 1, name: 'shopping' }).waitFor()
+  await button('Sign in').click()
+  await page.getByRole('heading', { level: 1, name: 'Documents of notes' }).waitFor()
+  watch.quiet((w) => w.includes('401')) // the site as a whole does not know a session
+  await open('bysession', '#/db/notes/doc/shopping', 'shopping')
   watch.quiet()
+}
+
+// A site that allows a claim is administered with a token, which stays in memory.
+async function byToken() {
+  const url = need('CLAIM_URL')
+  const token = need('TOKEN')
+  await page.goto(`${url}/_console/#/db/notes/doc/shopping`)
+  watch = new Watch(page, url)
+  await page.getByLabel('Token').fill('not.a.token')
+  await button('Sign in').click()
+  await reads('(401 unauthorized)')
+  await page.getByLabel('Token').fill(token)
+  await button('Sign in').click()
+  await page.getByRole('heading', { level: 1, name: 'shopping' }).waitFor()
+  await button('Preview photo.png').click()
+  await page.getByRole('img', { name: 'photo.png' }).waitFor()
+  const [file] = await Promise.all([page.waitForEvent('download'), button('Download recipe.txt').click()])
+  assert.equal(file.suggestedFilename(), 'recipe.txt')
+  watch.quiet((w) => w.includes('401'))
+  await open('bytoken', '#/', 'Databases')
+  assert.ok(watch.asked.every((r) => !r.url().includes(token)))
+  await keepsNo(token)
+  await page.reload()
+  await page.getByRole('heading', { level: 1, name: 'Sign in as an administrator' }).waitFor()
+}
+
+// keepsNo fails if the page has written a secret anywhere that outlives it.
+async function keepsNo(secret) {
+  const kept = await page.evaluate(async () => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, location.href, history.state, await indexedDB.databases(), await caches.keys()]))
+  assert.ok(!kept.includes(secret))
 }
 
 run(async () => {
@@ -218,7 +245,7 @@ run(async () => {
     await fill(ask, count)
     emit('filled', { ms: Date.now() - from })
   }
-  const context = await launch(mkdtempSync(join(need('SCRATCH'), 'console-')), { viewport: { width: 1280, height: 800 }, locale: 'en-US', colorScheme: 'light' })
+  const context = await launch(mkdtempSync(join(need('SCRATCH'), 'console-')), { acceptDownloads: true, viewport: { width: 1280, height: 800 }, locale: 'en-US', colorScheme: 'light' })
   // A developer's copy of the files, without a new binary.
   const files = process.env.CONSOLE_FILES
   if (files) {
@@ -234,7 +261,7 @@ run(async () => {
   watch = new Watch(page, site)
   await page.goto(console_)
   const only = process.env.ONLY
-  const parts = { ofDocuments, ofPeople: () => ofPeople(feed), ofWhatGoesOn, ofTheServer, readOnly, signedIn }
+  const parts = { ofDocuments, ofPeople: () => ofPeople(feed), ofWhatGoesOn, ofTheServer, readOnly, signedIn, byToken }
   for (const [name, part] of Object.entries(parts)) if (!only || only === name) await part()
   await context.close()
 })
