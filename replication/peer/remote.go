@@ -31,6 +31,8 @@ type remote struct {
 	to       *Remote
 	client   *http.Client
 	patience time.Duration
+	// who it is in errors: ErrRemote or ErrTarget.
+	who error
 }
 
 // ask is one request.
@@ -41,6 +43,8 @@ type ask struct {
 	query  url.Values
 	json   []byte
 	accept string
+	// compressed takes the body as the server has it, with its Content-Encoding, if that is gzip.
+	compressed bool
 	// stream, if not nil, gives the body in place of json, anew for each try, and its type.
 	stream func() (body io.Reader, contentType string)
 }
@@ -128,18 +132,21 @@ func (r *remote) send(ctx context.Context, a *ask, watch *silence) (*http.Respon
 		accept = "application/json"
 	}
 	request.Header.Set("Accept", accept)
+	if a.compressed {
+		request.Header.Set("Accept-Encoding", "gzip") // which the transport does not undo then
+	}
 	for name, value := range r.to.Header {
 		request.Header.Set(name, value)
 	}
 	r.to.Credentials.sign(request)
 	answer, err := r.client.Do(request)
 	if err != nil {
-		return nil, transportError(a.what(), err)
+		return nil, r.transportError(a.what(), err)
 	}
 	if answer.StatusCode/100 != 2 {
 		defer answer.Body.Close()
 		defer drain(answer.Body)
-		return nil, statusError(a.what(), answer)
+		return nil, r.statusError(a.what(), answer)
 	}
 	return answer, nil
 }
@@ -185,16 +192,16 @@ func answerError(what string, err error) error {
 }
 
 // transportError leaves the URL out of an error of the HTTP client.
-func transportError(what string, err error) error {
+func (r *remote) transportError(what string, err error) error {
 	if outer, ok := errors.AsType[*url.Error](err); ok {
 		err = outer.Err
 	}
-	return fmt.Errorf("%s: %w cannot be reached: %w", what, ErrRemote, err)
+	return fmt.Errorf("%s: %w cannot be reached: %w", what, r.who, err)
 }
 
 // statusError reads an answer that refuses.
-func statusError(what string, answer *http.Response) *StatusError {
-	e := &StatusError{What: what, Status: answer.StatusCode}
+func (r *remote) statusError(what string, answer *http.Response) *StatusError {
+	e := &StatusError{What: what, Status: answer.StatusCode, who: r.who}
 	if seconds, err := strconv.Atoi(answer.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		e.RetryAfter = time.Duration(min(seconds, 3600)) * time.Second
 	}
