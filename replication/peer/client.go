@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"time"
@@ -99,19 +98,12 @@ func (c *Client) again(ctx context.Context, try func() error) error {
 		if err == nil || ctx.Err() != nil || failures >= clientAttempts {
 			return err
 		}
-		delay := c.delay << (failures - 1)
-		if answer, ok := errors.AsType[*StatusError](err); ok {
-			if answer.Status != http.StatusTooManyRequests && answer.Status/100 != 5 || answer.Status == http.StatusNotImplemented {
-				return err
-			}
-			delay = max(delay, answer.RetryAfter)
+		if answer, ok := errors.AsType[*StatusError](err); ok &&
+			(answer.Status != http.StatusTooManyRequests && answer.Status/100 != 5 || answer.Status == http.StatusNotImplemented) {
+			return err
 		}
-		timer := time.NewTimer(delay/2 + rand.N(delay/2+1))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
+		if err := wait(ctx, c.delay<<(failures-1), err); err != nil {
+			return err
 		}
 	}
 }

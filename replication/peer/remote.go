@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -33,6 +34,10 @@ type remote struct {
 	patience time.Duration
 	// who it is in errors: ErrRemote or ErrTarget.
 	who error
+	// tries is how often a request is sent to a server that is busy; delay is waited after the first
+	// time, and doubles. 0: once.
+	tries int
+	delay time.Duration
 }
 
 // ask is one request.
@@ -72,9 +77,38 @@ func newClient(transport http.RoundTripper) *http.Client {
 	}
 }
 
-// do sends a request, and signs in (again) where that is needed. The answer's body must be
-// closed; it ends with errSilent if nothing comes for long.
+// do sends a request, again to a server that is busy. The answer's body must be closed; it ends with
+// errSilent if nothing comes for long.
 func (r *remote) do(ctx context.Context, a ask) (*http.Response, error) {
+	for failures := 1; ; failures++ {
+		answer, err := r.signedIn(ctx, a)
+		if failures >= r.tries || !isStatus(err, http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout) {
+			return answer, err
+		}
+		if err := wait(ctx, r.delay<<(failures-1), err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// wait waits for about a time, or for as long as an answer asks for.
+func wait(ctx context.Context, delay time.Duration, failure error) error {
+	delay = delay/2 + rand.N(delay/2+1)
+	if answer, ok := errors.AsType[*StatusError](failure); ok {
+		delay = max(delay, answer.RetryAfter)
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// signedIn sends a request, and signs in (again) where that is needed.
+func (r *remote) signedIn(ctx context.Context, a ask) (*http.Response, error) {
 	if r.to.Credentials.stale() {
 		if err := r.to.Credentials.signIn(ctx, r); err != nil {
 			return nil, err

@@ -20,6 +20,8 @@ const (
 	// giveUpAfter is how often a document fails for a reason that might pass until it is given
 	// up: one that always does must not stop the rest.
 	giveUpAfter = 3
+	// busyTries is how often a request is sent to a server that is busy.
+	busyTries = 5
 )
 
 // Replication replicates in one direction. It runs once.
@@ -229,7 +231,11 @@ func (r *Replication) remote(to *Remote, who error) *remote {
 	if to.Transport != nil {
 		client = newClient(to.Transport)
 	}
-	return &remote{to: to, client: client, patience: r.o.Patience, who: who}
+	one := &remote{to: to, client: client, patience: r.o.Patience, who: who}
+	if r.o.Target != nil { // nobody looks after it: what a server refuses since it is busy is not worth a session
+		one.tries, one.delay = busyTries, r.o.MinDelay
+	}
+	return one
 }
 
 // begin looks whether the other side is there, and where to go on.
