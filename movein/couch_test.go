@@ -180,7 +180,7 @@ func TestACouchDBIsMovedIn(t *testing.T) {
 		"_design/app: shows: kept as they are, and not run here",
 		`user "carol": the password is NOT taken (its hash is one round of SHA-1`,
 		`user "erin": the password is NOT taken (its hash has the scheme "pbkdf2 sha224"`,
-		"2 users have no password here", "2 users sign in with the password they had",
+		"2 users have no password here", "2 users have a password here",
 		"1 users of the server may not use the database",
 		"all are here: the same winners, leaves, bodies and attachments",
 	} {
