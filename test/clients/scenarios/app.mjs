@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { chromium } from 'playwright-core'
 import { check } from '../lib/axe.mjs'
 import { Person } from '../lib/person.mjs'
-import { emit, need, run, until } from '../lib/talk.mjs'
+import { emit, heard, need, run, until } from '../lib/talk.mjs'
 
 const site = need('SYNC_URL')
 const admin = `${need('ADMIN_URL')}/lists`
@@ -74,6 +74,22 @@ async function offline(alice, bob) {
   await alice.reads(/^Up to date$/)
   await bob.reads('written offline')
   await bob.reads('Green apples')
+}
+
+// stopped: the server itself is away, and comes back.
+async function stopped(alice, bob) {
+  if (!process.env.RESTARTS) return // run by hand
+  emit('stop')
+  await heard('stopped')
+  for (const person of [alice, bob]) await person.reads(/^Offline$/)
+  await alice.open()
+  await alice.choose('Groceries')
+  await alice.add('from alice, meanwhile')
+  await bob.add('from bob, meanwhile')
+  emit('start')
+  await heard('started')
+  await alice.reads('from bob, meanwhile', 40_000)
+  await bob.reads('from alice, meanwhile', 40_000)
 }
 
 // conflict: both change the same item, one of them offline. choose settles it.
@@ -201,13 +217,35 @@ async function everywhere(alice, bob, make) {
   await alice.page.getByRole('dialog').getByText('this browser').waitFor()
   await alice.reads('Chrome on Linux')
   await look(alice, 'account')
+  await alice.page.keyboard.press('Escape')
+
+  // Both devices are alice's, and rename the list at once.
+  await phone.choose('Groceries')
+  await phone.offline(true)
+  for (const [person, name] of [[phone, 'Things to buy'], [alice, 'Shopping']]) {
+    await person.press('Rename or delete the list')
+    await person.page.getByRole('textbox', { name: 'Name' }).fill(name)
+    await person.press('Save')
+    await person.page.getByRole('heading', { name }).waitFor()
+  }
+  await phone.offline(false)
+  await alice.reads('Changed on two devices at once')
+  await alice.press('Keep mine: Shopping, with alice, bob')
+  for (const person of [phone, alice, bob]) await person.page.getByRole('heading', { name: 'Shopping' }).waitFor()
+  await alice.lacks('Changed on two devices at once')
+
+  await alice.press('Account: alice')
   await ended(phone, 'alice signed out everywhere', () => alice.press('Sign out everywhere'))
   await alice.reads('Lists that you share')
   await bob.reads(/^Up to date$/)
 
-  // Somebody else at alice's browser has a database of their own, and alice's stays.
+  // Somebody else at alice's browser has a database of their own, and alice's stays. What
+  // another tab shows follows.
+  const other = await alice.context.newPage()
+  await other.goto(`${site}/`)
   await alice.signIn({ as: 'carol' })
   await alice.reads('No lists yet')
+  await other.close()
   const names = await databases(alice)
   for (const user of ['alice', 'carol']) assert.ok(names.some((name) => name.includes(`lists-${user}-`)), `${user}: ${names}`)
   await alice.press('Account: carol')
@@ -216,7 +254,15 @@ async function everywhere(alice, bob, make) {
   await alice.reads('Lists that you share')
   await until(10_000, "carol's lists are gone", async () => !(await databases(alice)).some((name) => name.includes('carol')))
   await alice.signIn()
-  await alice.choose('Groceries')
+  const second = await alice.context.newPage()
+  await second.goto(`${site}/`)
+  await second.getByText('Shopping').first().waitFor()
+  await alice.press('Account: alice')
+  await alice.press('Sign out')
+  await second.getByText('Lists that you share').waitFor()
+  await second.close()
+  await alice.signIn()
+  await alice.choose('Shopping')
   await alice.reads('after the first tab')
 }
 
@@ -255,9 +301,10 @@ await run(async () => {
     emit('size', await size(browser))
     const alice = await make('alice')
     const bob = await make('bob')
-    for (const part of [begin, offline, conflicts, photos, unshared, revoked, tabs]) {
+    for (const part of [begin, offline, stopped, conflicts, photos, unshared, revoked, tabs]) {
+      const from = Date.now()
       await part(alice, bob, browser)
-      emit('told', { part: part.name })
+      emit('told', { part: part.name, ms: Date.now() - from })
     }
     await everywhere(alice, bob, make)
     await deleted(alice, bob)
