@@ -159,7 +159,7 @@ async function unshared(alice, bob) {
   await alice.unshare('bob')
   await bob.add('too late')
   await bob.offline(false)
-  await bob.reads('“Groceries”: no longer shared with you.')
+  await bob.reads('“Groceries” is no longer shared with you.')
   await bob.reads('No lists yet')
   await bob.lacks('Red apples')
   await look(bob, 'no-longer-shared')

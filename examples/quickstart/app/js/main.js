@@ -77,7 +77,7 @@ function hearOthers(of, what, detail) {
 // hear is told by the sync, of this tab or of another.
 function hear(name, detail) {
   if (name === 'refused') return view.notice(`The server did not take a change: ${detail}`)
-  if (name === 'lost') return view.notice(`${detail.map(({ name }) => `“${name}”`).join(', ')}: no longer shared with you.`)
+  if (name === 'lost') return view.notice(`${detail.map(({ name }) => `“${name}”`).join(', ')} ${detail.length > 1 ? 'are' : 'is'} no longer shared with you.`)
   state = { name, detail }
   view.state(name, detail)
   if (name === 'ended') sync.stop()

@@ -30,7 +30,7 @@ export function state(name, detail) {
   $('state').dataset.state = name
   $('state-text').textContent = states[name]
   // A live region: a screen reader tells of it, and not of every change that is sent.
-  $('offline').textContent = name === 'offline' ? 'What you change is kept on this device, and sent when the server can be reached.' : ''
+  $('offline').textContent = name === 'offline' ? 'Offline: what you change is kept on this device, and sent when the server can be reached.' : ''
   const ended = name === 'ended' || name === 'failed'
   if (ended && $('ended').hidden) {
     const why = name === 'ended' ? 'You have been signed out' : `The sync has stopped (${detail})`
