@@ -32,6 +32,10 @@ type Admin struct {
 
 	// Whether administrators may only read here. Default: false.
 	ReadOnly bool `json:"read_only,omitempty"`
+
+	// Whether the site has the console, a page to look at and to administer it all, at
+	// /_console/. Default: true.
+	Console *bool `json:"sync_console,omitempty"`
 }
 
 // rule is the block as auth takes it.

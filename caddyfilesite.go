@@ -84,6 +84,7 @@ func (h *Handler) word(word string) parseWord {
 //	    allow claim <claim> <value...>
 //	    allow scope <scope...>
 //	    read_only
+//	    sync_console on|off
 //	}
 //
 // `allow … read_only` is the same as read_only on its own line.
@@ -97,6 +98,8 @@ func (a *Admin) parse(d *caddyfile.Dispenser) error {
 			return a.parseAllow
 		case "read_only":
 			return flag(&a.ReadOnly)
+		case "sync_console":
+			return onOff(&a.Console)
 		}
 		return nil
 	}, "allow")

@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/console"
 	"github.com/caddysync/caddy-sync/replication/lite"
 	"github.com/caddysync/caddy-sync/replication/rest"
 	"github.com/caddysync/caddy-sync/syncstore"
@@ -129,7 +130,7 @@ func (h *Handler) newREST(store *syncstore.Store, streams <-chan struct{}) (*res
 		CreateDatabase: h.app.createDatabase, Database: h.app.restPolicy, Logger: h.logger, CORS: h.CORS.config(),
 		PathPrefix: h.PathPrefix, Version: version(), Streams: streams,
 		Rejected: func() { h.app.handle.metrics.rejections.Add(1) }, Replicate: h.replicate,
-		Detach: h.detach,
+		Detach: h.detach, Console: h.console(),
 		Design: h.app.handle.design, Views: h.app.handle.views, Replications: h.app.handle.replications,
 		Limits: h.app.Limits.config(), Usage: h.app.handle.usage, Draining: h.app.streams.draining.Load, Stats: h.app.handle.metrics.values,
 	})
@@ -137,6 +138,14 @@ func (h *Handler) newREST(store *syncstore.Store, streams <-chan struct{}) (*res
 		return nil, fmt.Errorf("site of %s: %w", strings.Join(h.Databases, " "), err)
 	}
 	return made, nil
+}
+
+// console is the page of an administrators' site, nil if it has none.
+func (h *Handler) console() rest.Console {
+	if h.Admin == nil || h.Admin.Console != nil && !*h.Admin.Console {
+		return nil
+	}
+	return console.New()
 }
 
 // restPolicy is what REST has to know about a database.

@@ -71,6 +71,9 @@ func (h *Handler) litePeer(handshake *rest.Handshake) lite.Peer {
 		Stop:     h.app.streams.groups[h.nextFeed.Add(1)%streamGroups],
 		Rejected: func() { h.app.handle.metrics.rejections.Add(1) },
 	}
+	if handshake.Activity != nil {
+		peer.Activity = handshake.Activity
+	}
 	if handshake.Viewer != nil {
 		peer.Gone = handshake.Database.Serving()
 	}

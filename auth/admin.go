@@ -37,6 +37,15 @@ func (a *AdminRule) allowsPlace(r *http.Request) bool {
 	return addr.IsValid() && slices.ContainsFunc(a.ClientIPs, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
+// AdmitPlace refuses a request that does not come from where administrators do. Who is asking is
+// not looked at: it is for what is no secret. The error is an *Error.
+func (a *AdminRule) AdmitPlace(r *http.Request) error {
+	if a.hasPlaces() && !a.allowsPlace(r) || !a.hasPlaces() && !a.hasIdentities() {
+		return errForbidden("for administrators only", "not from an allowed place")
+	}
+	return nil
+}
+
 // allowsRoles reports whether one of the roles makes an administrator.
 func (a *AdminRule) allowsRoles(roles []string) bool {
 	return slices.ContainsFunc(roles, func(r string) bool { return slices.Contains(a.Roles, r) })

@@ -50,6 +50,15 @@ type Principal struct {
 	rule *AdminRule
 }
 
+// SessionHandle names the session that p signed in with, as lists of sessions do; "" if there is
+// none.
+func (p *Principal) SessionHandle() string {
+	if p.session == nil {
+		return ""
+	}
+	return p.session.handle()
+}
+
 // until is p if it ends at that time, and otherwise a copy that does.
 func (p *Principal) until(end time.Time) *Principal {
 	if p.Expires.Equal(end) {

@@ -69,6 +69,9 @@ func (c *sessionCall) describe(p *Principal, signedIn bool) (map[string]any, *Er
 		"authentication_handlers": authenticationHandlers,
 		"info":                    info,
 	}
+	if p != nil && p.Admin {
+		body["read_only"] = p.ReadOnly
+	}
 	if signedIn {
 		body["name"], body["roles"] = name, roles
 	}

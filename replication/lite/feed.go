@@ -270,6 +270,7 @@ func (f *feed) tell(ctx context.Context) error {
 		f.ks.release(f)
 	}
 	f.ks.r.server.counters.CaughtUp.Add(1)
+	f.ks.r.peer.Activity.CaughtUp()
 	m := f.changes([]byte("null"))
 	m.NoReply = true
 	return f.ks.r.conn.Send(ctx, m)

@@ -51,6 +51,7 @@ func (ks *keyspace) begin(f *feed) error {
 	}
 	ks.feed = f
 	ks.feeds++
+	ks.r.peer.Activity.Follows(ks.coll.ScopeName(), ks.coll.Name())
 	return nil
 }
 

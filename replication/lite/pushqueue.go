@@ -262,6 +262,7 @@ func (u *pushQueue) finish(p *push, err error) {
 		u.r.refuse(p.q, asRefusal(err))
 	} else {
 		u.r.server.counters.DocumentsPushed.Add(1)
+		u.r.peer.Activity.Received(p.ks.coll.ScopeName(), p.ks.coll.Name())
 		p.q.Reply(&blip.Message{})
 	}
 	u.mu.Lock()

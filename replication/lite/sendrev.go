@@ -135,6 +135,12 @@ func (r *replication) revOf(doc *syncstore.Document) string {
 	return ""
 }
 
+// sent counts a revision that the client is sent.
+func (r *replication) sent() {
+	r.server.counters.DocumentsPulled.Add(1)
+	r.peer.Activity.Sent()
+}
+
 // sendRev sends a revision by the name that the client knows it by (reference/blip.md 3.7).
 func (f *feed) sendRev(ctx context.Context, w *wanted, doc *syncstore.Document, rev string) error {
 	r := f.ks.r
@@ -147,7 +153,7 @@ func (f *feed) sendRev(ctx context.Context, w *wanted, doc *syncstore.Document, 
 	attachments := doc.Attachments
 	if len(attachments) == 0 && delta == nil {
 		m.NoReply = true
-		r.server.counters.DocumentsPulled.Add(1)
+		r.sent()
 		queued := f.untilSent(m, w.id)
 		err := r.conn.Send(ctx, m)
 		queued()
@@ -157,7 +163,7 @@ func (f *feed) sendRev(ctx context.Context, w *wanted, doc *syncstore.Document, 
 		return err
 	}
 	r.allowed.add(f.ks, w.id, attachments)
-	r.server.counters.DocumentsPulled.Add(1)
+	r.sent()
 	return r.conn.Start(ctx, m, func(_ *blip.Response, err error) {
 		r.allowed.remove(f.ks, w.id, attachments)
 		f.replied(w, delta != nil, err)

@@ -91,7 +91,28 @@ type Peer struct {
 	Stop <-chan struct{}
 	// Rejected, if not nil, is called for each document that a policy refused.
 	Rejected func()
+	// Activity, if not nil, is told what the replication does.
+	Activity Activity
 }
+
+// Activity is told what a replication does. It is called often, and by many at once.
+type Activity interface {
+	// Sent and Received count documents that the client got and wrote.
+	Sent()
+	Received(scope, collection string)
+	// Follows says that the client asked for the changes of a collection, CaughtUp that it has
+	// all there was.
+	Follows(scope, collection string)
+	CaughtUp()
+}
+
+// unwatched is the Activity of a replication that nobody asks about.
+type unwatched struct{}
+
+func (unwatched) Sent()                   {}
+func (unwatched) Received(string, string) {}
+func (unwatched) Follows(string, string)  {}
+func (unwatched) CaughtUp()               {}
 
 func (p *Peer) setDefaults() {
 	if p.MaxDocument <= 0 {
@@ -102,6 +123,9 @@ func (p *Peer) setDefaults() {
 	}
 	if p.Rejected == nil {
 		p.Rejected = func() {}
+	}
+	if p.Activity == nil {
+		p.Activity = unwatched{}
 	}
 }
 

@@ -106,6 +106,27 @@ type heldGrant struct {
 	Role string `json:"role,omitempty"`
 }
 
+// grants are those of a user. A guest is the principal without a name.
+func (rq *request) grants(info *auth.UserInfo) ([]syncstore.HeldGrant, error) {
+	principal := info.Name
+	if principal == auth.GuestName {
+		principal = ""
+	}
+	grants, err := rq.db.Grants(rq.r.Context(), principal, info.JWTIssuer != "")
+	if err != nil {
+		return nil, fmt.Errorf("reading a user's grants: %w", err)
+	}
+	return grants, nil
+}
+
+func (rq *request) heldGrant(g *syncstore.HeldGrant) heldGrant {
+	held := heldGrant{Since: g.Since, By: string(g.Source), Document: g.Document, Role: g.Via}
+	if g.Document != "" {
+		held.By, held.Keyspace = "document", keyspaceOf(rq.dbName, g.DocumentScope, g.DocumentCollection)
+	}
+	return held
+}
+
 // allChannels answers GET /{db}/_user/{name}/_all_channels: what the user has, who gave it
 // and since which sequence it counts. What a token gave is in all collections, which are
 // "*". The channel ! is everybody's and not in it.
@@ -114,17 +135,14 @@ func (h *Handler) allChannels(rq *request) error {
 	if err != nil {
 		return err
 	}
-	grants, err := rq.db.Grants(rq.r.Context(), rq.item, info.JWTIssuer != "")
+	grants, err := rq.grants(&info)
 	if err != nil {
-		return fmt.Errorf("reading a user's grants: %w", err)
+		return err
 	}
 	channels := map[string]map[string]map[string][]heldGrant{}
 	roles := map[string][]heldGrant{}
 	for _, g := range grants {
-		held := heldGrant{Since: g.Since, By: string(g.Source), Document: g.Document, Role: g.Via}
-		if g.Document != "" {
-			held.By, held.Keyspace = "document", keyspaceOf(rq.dbName, g.DocumentScope, g.DocumentCollection)
-		}
+		held := rq.heldGrant(&g)
 		if g.Channel == "" {
 			roles[g.Role] = append(roles[g.Role], held)
 			continue

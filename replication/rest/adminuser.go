@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/caddysync/caddy-sync/auth"
@@ -68,7 +69,8 @@ func (h *Handler) sendStored(rq *request, created bool, kind, name string) error
 }
 
 // listUsers answers GET /{db}/_user/: the names, or with name_only=false what most want to
-// know of each. limit goes with name_only=false only, as Sync Gateway has it.
+// know of each, from the name startkey on. limit goes with name_only=false only, as Sync Gateway
+// has it.
 func (h *Handler) listUsers(rq *request) error {
 	nameOnly := true
 	if rq.query.Has("name_only") {
@@ -91,6 +93,10 @@ func (h *Handler) listUsers(rq *request) error {
 	names, err := a.UserNames()
 	if err != nil {
 		return err
+	}
+	if start := rq.query.Get("startkey"); start != "" {
+		from, _ := slices.BinarySearch(names, start)
+		names = names[from:]
 	}
 	if limit > 0 && limit < len(names) {
 		names = names[:limit]
@@ -115,6 +121,15 @@ func (rq *request) limit() (int, error) {
 		return 0, badRequest("limit must be a number from 1.")
 	}
 	return n, nil
+}
+
+// limitUpTo reads the query parameter limit, of which there are usual and most.
+func (rq *request) limitUpTo(usual, most int) (int, error) {
+	n, err := rq.limit()
+	if n == 0 {
+		n = usual
+	}
+	return min(n, most), err
 }
 
 // sendList writes an array with an element for each name; describe may leave one out.

@@ -24,6 +24,8 @@ type Handshake struct {
 		Close()
 	}
 	Limits Limits
+	// Activity is told what the replication does.
+	Activity *Activity
 }
 
 // HandshakeError is what refuses a handshake before anything was answered.
@@ -61,7 +63,7 @@ func (h *Handler) blipSync(rq *request) error {
 		return err
 	}
 	handshake := Handshake{
-		Database: rq.db, DatabaseName: rq.dbName, Principal: rq.principal, Lease: lease, Limits: h.policy(rq).Limits,
+		Database: rq.db, DatabaseName: rq.dbName, Principal: rq.principal, Lease: lease, Limits: h.policy(rq).Limits, Activity: rq.doing,
 		Collection: h.collections(rq.db, rq.dbName, rq.principal),
 	}
 	if viewer := rq.viewer(); viewer != nil {

@@ -49,7 +49,7 @@ func (h *Handler) changesSocket(rq *request) error {
 		rq: &request{
 			r:         &http.Request{Method: rq.r.Method, URL: rq.r.URL, Header: rq.r.Header.Clone()},
 			principal: rq.principal, db: rq.db, dbName: rq.dbName, keyspace: rq.keyspace, coll: rq.coll,
-			query: rq.query, started: rq.started,
+			query: rq.query, started: rq.started, doing: rq.doing,
 		},
 	}
 	if err := h.detach(feed.run); err != nil {

@@ -283,6 +283,7 @@ func (f *changeFeed) sendPiece() error {
 	if err := f.check(); err != nil {
 		return err
 	}
+	f.out.rq.doing.sentUpTo(f.sent)
 	return f.out.send()
 }
 

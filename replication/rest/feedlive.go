@@ -58,6 +58,8 @@ func (f *changeFeed) follow(ctx context.Context) error {
 	}
 	live := f.source.Follow(from, f.o.access)
 	defer live.Close()
+	f.out.rq.doing.sentUpTo(f.sent)
+	f.out.rq.doing.atEnd()
 	interval := f.o.timeout
 	if f.o.heartbeat > 0 {
 		interval = f.o.heartbeat
@@ -73,6 +75,7 @@ func (f *changeFeed) follow(ctx context.Context) error {
 			if err := f.out.send(); err != nil {
 				return err
 			}
+			f.out.rq.doing.sentUpTo(f.sent)
 			if f.o.feed == feedLongpoll || f.left == 0 {
 				return nil
 			}

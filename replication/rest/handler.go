@@ -57,6 +57,8 @@ type Config struct {
 	// Draining reports whether the process is about to end, and new requests had better go
 	// elsewhere. Default: it is not.
 	Draining func() bool
+	// Console is the administrators' page, for their site. Default: there is none.
+	Console Console
 	// Stats are counters of the server for GET /_stats, by name. Default: none.
 	Stats func() (map[string]any, error)
 	// Detach runs what goes on after its request is over, a feed on a WebSocket, with a context

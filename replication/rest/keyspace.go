@@ -50,7 +50,7 @@ func (k kind) ofDatabase(method string) bool {
 		return method == http.MethodPut || method == http.MethodDelete
 	case kindBlipSync, kindSession, kindSessionHandle, kindUsers, kindUser, kindUserSessions, kindUserSession, kindUserIdentities,
 		kindRoles, kindRole, kindAccessHistory, kindAccessHistoryCompact, kindAllChannels, kindCompact, kindSecurity, kindRevsLimit, kindPurgedInfosLimit, kindNotImplemented,
-		kindReplicationStatus, kindConfig, kindOnline, kindOffline:
+		kindReplicationStatus, kindConfig, kindOnline, kindOffline, kindConnections:
 		return true
 	}
 	return k.oidc()

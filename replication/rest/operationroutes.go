@@ -12,6 +12,10 @@ func operationActions(k kind) (actions, bool) {
 		return actions{post: action{do: (*Handler).offline, write: true}}, true
 	case kindRaw:
 		return actions{get: action{do: (*Handler).raw}}, true
+	case kindReaders:
+		return actions{get: action{do: (*Handler).readersOf}}, true
+	case kindConnections:
+		return actions{get: action{do: (*Handler).connections}}, true
 	case kindRevTree:
 		return actions{get: action{do: (*Handler).revTree}}, true
 	}
@@ -37,6 +41,10 @@ func routeOperation(parts []string) (to target, ok bool) {
 		return target{kind: kindOffline}, true
 	case parts[0] == "_raw" && id != "":
 		return target{kind: kindRaw, doc: id}, true
+	case parts[0] == "_connections" && len(parts) == 1:
+		return target{kind: kindConnections}, true
+	case parts[0] == "_readers" && id != "":
+		return target{kind: kindReaders, doc: id}, true
 	case parts[0] == "_revtree" && id != "":
 		return target{kind: kindRevTree, doc: id}, true
 	}

@@ -24,7 +24,8 @@ type request struct {
 	item      string // the user, role or session that the path is about
 	part      string // the session of a user
 	started   time.Time
-	seen      *Seen // what is found out, for logs and metrics
+	seen      *Seen     // what is found out, for logs and metrics
+	doing     *Activity // of a feed that stays open; nil for others
 	// answered is set before the first byte of the answer goes out: an error after
 	// that can only cut the connection.
 	answered bool

@@ -84,6 +84,10 @@ const (
 	kindOffline
 	kindRaw
 	kindRevTree
+	kindReaders
+	kindConnections
+	kindConsole
+	kindConsolePlace
 	kindUnknown // an underscore name that is no endpoint
 	kinds
 )
@@ -119,7 +123,7 @@ type actions struct {
 func table(k kind) actions {
 	for _, concept := range [...]func(kind) (actions, bool){
 		documentActions, databaseActions, rootActions, managementActions, accessActions, designActions, mangoActions, maintenanceActions, operationActions,
-		replicationActions,
+		replicationActions, consoleActions,
 	} {
 		if a, ok := concept(k); ok {
 			return a
@@ -195,6 +199,9 @@ func (h *Handler) route(path string) (target, bool) {
 	}
 	if name == "" {
 		return target{}, false
+	}
+	if to, ok := routeConsole(name, rest, deeper); ok && h.Site.Admin != nil {
+		return to, true
 	}
 	if name[0] == '_' {
 		return routeRoot(name, rest, h.Site.Admin != nil), true

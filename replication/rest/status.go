@@ -2,6 +2,9 @@ package rest
 
 import (
 	"net/http"
+	"slices"
+
+	"github.com/caddysync/caddy-sync/syncstore"
 )
 
 // serverStatus is the answer of GET /_status, with Sync Gateway's members.
@@ -27,18 +30,32 @@ type databaseStatus struct {
 	Compacting  bool   `json:"compact_running"`
 	// Feeds are the live feeds and replications that are open.
 	Feeds int `json:"feeds"`
+	// Collections are those that there are, each with its scope.
+	Collections []string `json:"collections"`
 }
 
 // status answers GET /_status: the server's state, and that of each database. Once the
-// process is about to end it is 503, so that load balancers let go.
+// process is about to end it is 503, so that load balancers let go. startkey and limit say which
+// databases, by name.
 func (h *Handler) status(rq *request) error {
 	if _, err := h.auth.AuthenticateAdmin(rq.r, &h.Site); err != nil {
 		return err
 	}
+	limit, err := rq.limit()
+	if err != nil {
+		return err
+	}
+	start := rq.query.Get("startkey")
 	answer := serverStatus{
 		State: "running", Databases: map[string]databaseStatus{}, Version: "caddy-sync/" + h.Version, Vendor: vendor{"caddy-sync", h.Version},
 	}
 	for _, name := range h.Store.Databases() {
+		if name < start {
+			continue
+		}
+		if limit > 0 && len(answer.Databases) == limit {
+			break
+		}
 		db, err := h.Store.Database(name)
 		if err != nil || !h.mounted(name) {
 			continue
@@ -46,7 +63,7 @@ func (h *Handler) status(rq *request) error {
 		info := db.Info()
 		answer.Databases[name] = databaseStatus{
 			Seq: info.Seq, UUID: info.UUID, State: stateOf(db), Docs: info.Docs, DeletedDocs: info.DeletedDocs, Compacting: db.Compacting(),
-			Feeds: h.Usage.FeedsOf(db.ID()),
+			Feeds: h.Usage.FeedsOf(db.ID()), Collections: collectionNames(db),
 		}
 	}
 	rq.set("Cache-Control", "no-store")
@@ -56,6 +73,15 @@ func (h *Handler) status(rq *request) error {
 		return rq.sendValueAs(http.StatusServiceUnavailable, answer)
 	}
 	return rq.sendValue(answer)
+}
+
+func collectionNames(db *syncstore.Database) []string {
+	names := []string{}
+	for _, c := range db.Collections() {
+		names = append(names, c.ScopeName()+"."+c.Name())
+	}
+	slices.Sort(names)
+	return names
 }
 
 // statistics answers GET /_stats: the server's counters by name, as its metrics have them.

@@ -90,6 +90,9 @@ type Usage struct {
 	open    [feedKinds]atomic.Int64
 	all     atomic.Int64
 	shards  [usageShards]usageShard
+	// feeds are those that are open, spread evenly.
+	nextFeed atomic.Uint32
+	feeds    [usageShards]feedShard
 }
 
 type usageShard struct {
@@ -210,8 +213,12 @@ func (u *Usage) beginFeed(kind FeedKind, rq *request, perUser int, server Server
 		taken = append(taken, one.key)
 	}
 	u.open[kind].Add(1)
+	rq.doing = new(Activity)
+	rq.doing.followsOf(rq)
+	leave := u.enter(openedBy(rq, kind, rq.doing))
 	return sync.OnceFunc(func() {
 		undo()
+		leave()
 		u.open[kind].Add(-1)
 	}), ""
 }
