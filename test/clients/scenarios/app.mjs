@@ -2,7 +2,7 @@
 // everything happen to them that can. OUT is a folder for pictures of what they saw.
 import assert from 'node:assert/strict'
 import { chromium } from 'playwright-core'
-import { check } from '../lib/axe.mjs'
+import { check, fits } from '../lib/axe.mjs'
 import { Person } from '../lib/person.mjs'
 import { emit, heard, need, run, until } from '../lib/talk.mjs'
 
@@ -13,7 +13,11 @@ const requests = new Set()
 const findings = []
 
 // look keeps pictures of a view, and has each of them checked.
-const look = (person, view) => person.photograph(out, view, async (where) => findings.push(...(await check(person.page, where))))
+const look = (person, view) =>
+  person.photograph(out, view, async (where, width) => {
+    if (width === 390) await fits(person.page, where)
+    else findings.push(...(await check(person.page, where))) // there most can be seen
+  })
 
 // ended measures how long the app takes to say that the sign-in is over. act ends it.
 async function ended(person, what, act) {
@@ -156,6 +160,9 @@ async function unshared(alice, bob) {
   await alice.sharing(() => look(alice, 'sharing'))
   const before = await databases(bob)
   await bob.offline(true)
+  const second = await bob.context.newPage() // it does not sync, and has the lists open all the same
+  await second.goto(`${site}/`)
+  await second.getByText('Groceries').first().waitFor()
   await alice.unshare('bob')
   await bob.add('too late')
   await bob.offline(false)
@@ -164,6 +171,8 @@ async function unshared(alice, bob) {
   await bob.lacks('Red apples')
   await look(bob, 'no-longer-shared')
   await until(10_000, 'nothing of it is left in the browser', async () => (await databases(bob)).every((name) => !before.includes(name) || !name.includes('bob')))
+  await second.getByText('No lists yet').waitFor()
+  await second.close()
   await alice.lacks('too late')
 
   await alice.share('bob')

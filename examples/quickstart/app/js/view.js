@@ -90,12 +90,13 @@ function drawList(list) {
 
 function fillItem(node, item) {
   const part = (selector) => node.querySelector(selector)
+  const text = item.text ?? ''
   node.doc = item
   part('input').checked = Boolean(item.done)
-  part('.text').textContent = item.text ?? ''
+  part('.text').textContent = text
   part('.by').textContent = written(item)
-  part('.change').setAttribute('aria-label', `Change ${item.text}`)
-  part('.thumb').setAttribute('aria-label', `Photo of ${item.text}`)
+  part('.change').setAttribute('aria-label', `Change ${text}`)
+  part('.thumb').setAttribute('aria-label', `Photo of ${text}`)
   drawPhoto(part('.thumb img'), item, part('.thumb'))
   drawConflict(part('.conflict'), item)
 }
@@ -164,7 +165,7 @@ function editItem(item) {
     if (file) $('item-photo').src = URL.createObjectURL(file)
     else if (!noPhoto) drawPhoto($('item-photo'), item)
   }
-  $('item-text').value = item.text
+  $('item-text').value = item.text ?? ''
   $('item-file').value = ''
   $('item-file').onchange = () => showPhoto($('item-file').files[0])
   $('item-no-photo').onclick = () => {
