@@ -19,7 +19,7 @@ import (
 )
 
 // sourcePassword is the variable of the environment with the password at the source.
-const sourcePassword = "CADDY_SYNC_SOURCE_PASSWORD"
+const sourcePassword = "CADDY_SYNC_SOURCE_PASSWORD" //nolint:gosec // the name of a variable
 
 var (
 	errCredentialsInURL = errors.New("the URL has credentials in it, which everybody on this machine can read in the list of processes: " +
@@ -198,7 +198,7 @@ func transportFor(file string) (http.RoundTripper, error) {
 // saveTo writes texts into a folder.
 func saveTo(folder string) func(name, text string) (string, error) {
 	return func(name, text string) (string, error) {
-		if err := os.MkdirAll(folder, 0o755); err != nil {
+		if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // the server reads what is in it, as another user
 			return "", fmt.Errorf("making the folder: %w", err)
 		}
 		path, err := filepath.Abs(filepath.Join(folder, name))

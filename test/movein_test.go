@@ -45,7 +45,7 @@ func newPouchServer(t *testing.T) pouchServer {
 	}})
 	s := pouchServer{t: t, url: fmt.Sprintf("http://127.0.0.1:%d", port)}
 	require.Eventually(t, func() bool {
-		answer, err := http.Get(s.url) //nolint:noctx // it waits for the server to be there
+		answer, err := http.Get(s.url)
 		if err == nil {
 			_ = answer.Body.Close()
 		}

@@ -86,7 +86,7 @@ func (o *Options) id(local Local) string {
 	if o.Viewer != nil {
 		viewer = "user " + o.Viewer.Name
 	}
-	database, keyspace := "", ""
+	var database, keyspace string
 	if o.Target != nil {
 		keyspace = o.Target.URL.String() // it keeps the checkpoint, which goes when the database goes
 	} else {

@@ -169,7 +169,7 @@ type faultyBody struct {
 
 func (f faultyBody) Read(p []byte) (int, error) {
 	n, err := f.ReadCloser.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // wrapped, it means that content is cut short
+	if err != nil && err != io.EOF {
 		*f.fault = contentError(err)
 	}
 	return n, err
