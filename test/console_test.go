@@ -36,7 +36,7 @@ func TestTheConsoleShowsAndAdministers(t *testing.T) {
 	readOnly, byRole, byClaim := freePort(t), freePort(t), freePort(t)
 	server := harness.New(t, harness.Options{Dir: dir, Settings: harness.Settings{
 		Database: "password_auth\nsync_function {{.Dir}}/sync.js\ncollection shop.orders {\naccess channels\n}",
-		Extra:    adminSiteOn(readOnly, "allow loopback\nread_only") + adminSiteOn(byRole, "allow loopback\nallow role editors") +
+		Extra: adminSiteOn(readOnly, "allow loopback\nread_only") + adminSiteOn(byRole, "allow loopback\nallow role editors") +
 			adminSiteOn(byClaim, "allow loopback\nallow claim sub alice"),
 	}})
 
