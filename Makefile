@@ -34,7 +34,11 @@ help:
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -ldflags '-s -w' -o $(BIN) ./cmd/caddy-sync
 
-run: build
+# What the quickstart's page loads from npm.
+examples/quickstart/app/lib/pouchdb.min.js: examples/quickstart/package-lock.json
+	cd examples/quickstart && npm ci --no-audit --no-fund && node pouchdb.mjs
+
+run: build examples/quickstart/app/lib/pouchdb.min.js
 	cd examples/quickstart && exec ../../$(BIN) run
 
 race-notice:

@@ -173,7 +173,7 @@ func (d *Database) check(name string) error {
 			return fmt.Errorf("database %s: unknown same_site %q: write lax, strict or none", name, s.SameSite)
 		}
 	}
-	if r := d.Retention; r != nil && min(r.Tombstones, r.OldRevisions, r.LocalDocuments) < 0 {
+	if r := d.Retention; r != nil && min(r.Tombstones, r.OldRevisions, r.LocalDocuments, r.LostAccess) < 0 {
 		return fmt.Errorf("database %s: a retention is negative", name)
 	}
 	if l := d.Limits; l != nil {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/caddysync/caddy-sync/replication/lite"
+	"github.com/caddysync/caddy-sync/replication/peer"
 	"github.com/caddysync/caddy-sync/replication/rest"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,6 +36,7 @@ type metricDescs struct {
 	resyncs, resynced, moved, refused         *prometheus.Desc
 	limits, live, offline, compactions        *prometheus.Desc
 	retained, retaining                       *prometheus.Desc
+	replications, replicated, unreplicated    *prometheus.Desc
 }
 
 func newMetrics(h *storeHandle) *metrics {
@@ -64,6 +66,9 @@ func newMetrics(h *storeHandle) *metrics {
 		retaining:    desc("retentions", "Databases in which such things are being removed."),
 		offline:      desc("databases_offline", "Databases that are out of service."),
 		compactions:  desc("compactions", "Compactions that are running."),
+		replications: labelled("replications", "Replications with other servers, by what they do.", "state"),
+		replicated:   labelled("replicated_revisions_total", "Revisions that replications with other servers stored here or there.", "direction"),
+		unreplicated: desc("replication_failures_total", "Revisions that replications with other servers gave up."),
 		free:         desc("store_free_bytes", "Space left for the store."),
 	}}
 }
@@ -91,6 +96,7 @@ func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		d.commits, d.writes, d.conflicts, d.retries, d.feeds, d.requests, d.authFailures, d.rejections, d.disk, d.free,
 		d.resyncs, d.resynced, d.moved, d.refused, d.limits, d.live, d.offline, d.compactions, d.retained, d.retaining,
+		d.replications, d.replicated, d.unreplicated,
 	} {
 		to <- desc
 	}
@@ -118,6 +124,7 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	}
 	collectLite(&m.lite, to)
 	m.collectUsage(to)
+	m.collectReplications(to)
 	if !open {
 		return
 	}
@@ -153,6 +160,18 @@ func (m *metrics) collectUsage(to chan<- prometheus.Metric) {
 	for _, kind := range rest.FeedKinds {
 		to <- prometheus.MustNewConstMetric(m.descs.live, prometheus.GaugeValue, float64(usage.Open(kind)), kind.String())
 	}
+}
+
+// collectReplications gives out how the replications with other servers do.
+func (m *metrics) collectReplications(to chan<- prometheus.Metric) {
+	work, states := m.handle.replications.Totals()
+	for _, state := range peer.States {
+		to <- prometheus.MustNewConstMetric(m.descs.replications, prometheus.GaugeValue, float64(states[state]), string(state))
+	}
+	for direction, n := range map[peer.Direction]uint64{peer.Pull: work.Pulled, peer.Push: work.Pushed} {
+		to <- prometheus.MustNewConstMetric(m.descs.replicated, prometheus.CounterValue, float64(n), string(direction))
+	}
+	to <- prometheus.MustNewConstMetric(m.descs.unreplicated, prometheus.CounterValue, float64(work.Failures))
 }
 
 // storeStats are a store's counters, as the admin API shows them.

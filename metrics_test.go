@@ -37,6 +37,7 @@ func TestMetricsAreRegisteredAgainForEachConfiguration(t *testing.T) {
 		require.Equal(t, map[string]float64{
 			"caddy_sync_auth_failures_total": 3, "caddy_sync_feeds": 0, "caddy_sync_requests": 0, "caddy_sync_document_rejections_total": 2,
 			"caddy_sync_lite_replications": 0, "caddy_sync_lite_caught_up_total": 0, "caddy_sync_lite_unfit_documents_total": 0,
+			"caddy_sync_replication_failures_total": 0,
 		}, gathered(t, registry), "a store that is not open has no counters of documents")
 	}
 }

@@ -71,6 +71,8 @@ func TestReplicationsFollowTheConfiguration(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	require.Contains(t, text, `"replication_id":"in","status":"running","direction":"pull"`)
 	require.Contains(t, text, `"docs_written":1,`, "after a reload it goes on from its checkpoint")
+	_, text = s.request(http.MethodGet, "/_stats", "")
+	require.Contains(t, text, `{"labels":{"direction":"pull"},"value":4}`, "the counters go on over reloads")
 	status, text = s.request(http.MethodPost, "/_replicate", `{"cancel":true,"source":"http://`+s.addr+`/notes","target":"copy"}`)
 	require.Equal(t, http.StatusForbidden, status, text)
 

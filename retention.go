@@ -23,6 +23,10 @@ type Retention struct {
 	// devices that are no more. A device that comes back begins from the beginning. Default:
 	// never.
 	LocalDocuments caddy.Duration `json:"local_documents,omitempty"`
+
+	// How long it is remembered what a user lost. A device that was away for longer is not told
+	// to purge it. Default: 2160h (90 days).
+	LostAccess caddy.Duration `json:"lost_access,omitempty"`
 }
 
 // parse reads it:
@@ -31,6 +35,7 @@ type Retention struct {
 //	    tombstones <duration>
 //	    old_revisions <duration>
 //	    local_documents <duration>
+//	    lost_access <duration>
 //	}
 func (r *Retention) parse(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
@@ -44,6 +49,8 @@ func (r *Retention) parse(d *caddyfile.Dispenser) error {
 			return longDuration(&r.OldRevisions)
 		case "local_documents":
 			return longDuration(&r.LocalDocuments)
+		case "lost_access":
+			return longDuration(&r.LostAccess)
 		}
 		return nil
 	})
@@ -57,6 +64,6 @@ func (a *App) retentionOf(name string) syncstore.Retention {
 	}
 	return syncstore.Retention{
 		OldBodies: time.Duration(d.Retention.OldRevisions), Tombstones: time.Duration(d.Retention.Tombstones),
-		LocalDocuments: time.Duration(d.Retention.LocalDocuments),
+		LocalDocuments: time.Duration(d.Retention.LocalDocuments), LostAccess: time.Duration(d.Retention.LostAccess),
 	}
 }

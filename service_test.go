@@ -122,11 +122,11 @@ func TestDatabasesKeepThingsAsTheConfigurationSays(t *testing.T) {
 	database := func(retention string) string {
 		return "database shop {\naccess shared\n" + retention + "\n}"
 	}
-	require.NoError(t, s.load(s.config("store memory retention", database("retention {\ntombstones 90d\nold_revisions 1h\nlocal_documents 30d\n}"), "")))
+	require.NoError(t, s.load(s.config("store memory retention", database("retention {\ntombstones 90d\nold_revisions 1h\nlocal_documents 30d\nlost_access 10d\n}"), "")))
 	shop, err := handles()[0].current().store.Database("shop")
 	require.NoError(t, err)
 	const day = 24 * time.Hour
-	require.Equal(t, syncstore.Retention{Tombstones: 90 * day, OldBodies: time.Hour, LocalDocuments: 30 * day}, shop.Retention())
+	require.Equal(t, syncstore.Retention{Tombstones: 90 * day, OldBodies: time.Hour, LocalDocuments: 30 * day, LostAccess: 10 * day}, shop.Retention())
 	require.NoError(t, s.load(s.config("store memory retention", database(""), "")))
 	require.Equal(t, syncstore.Retention{}, shop.Retention(), "a reload changes it")
 }

@@ -34,6 +34,10 @@ func (b *bench) accountsRows(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, full.server.Close()) }()
+	empty, err := full.counters(ctx)
+	if err != nil {
+		return err
+	}
 	stop := harness.PeakAnonymous(full.server.PID())
 	notes, err := full.crowded(ctx, b.crowd)
 	if err == nil {
@@ -50,7 +54,11 @@ func (b *bench) accountsRows(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	notes = append(notes, fmt.Sprintf("%s after a collection, %s of it Go's heap", mebibytes(settled.resident), mebibytes(settled.heap)))
+	disk, err := full.diskEach(ctx, empty, b.crowd, "user with a session")
+	if err != nil {
+		return err
+	}
+	notes = append(notes, disk, fmt.Sprintf("%s after a collection, %s of it Go's heap", mebibytes(settled.resident), mebibytes(settled.heap)))
 	b.add(row{
 		work: fmt.Sprintf("memory while %s users sign in, each with a session, and read, at `memory 256MiB`", thousands(float64(b.crowd))),
 		bar:  "anonymous RSS ≤ 384 MiB", measured: mebibytes(highest), pass: highest <= memoryBar, notes: notes,

@@ -201,6 +201,10 @@ func (t *recordedTxn) Scan(r engine.Range) (iter.Seq2[[]byte, []byte], func() er
 	return t.reader.Scan(r)
 }
 
+func (t *recordedTxn) Measure(r engine.Range, limit int) (int64, []byte, error) {
+	return t.reader.Measure(r, limit)
+}
+
 func (t *recordedTxn) Put(key, value []byte) error {
 	if value == nil {
 		value = []byte{}

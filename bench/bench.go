@@ -96,6 +96,7 @@ func (b *bench) whole(ctx context.Context) error {
 		{"put", b.putRows},
 		{"bulk", b.bulkRow},
 		{"start", b.startRows},
+		{"backup", b.backupRows},
 		{"feeds", b.feedRows},
 		{"pouch", b.pouchRows},
 		{"lite-push", b.litePushRow},
@@ -216,6 +217,7 @@ func withBody(b, body []byte) []byte {
 // counters are what the server says of its store.
 type counters struct {
 	Commits, Writes uint64
+	DiskBytes       int64 `json:"disk_bytes"`
 }
 
 func (b *bench) counters(ctx context.Context) (counters, error) {
@@ -230,6 +232,12 @@ func (b *bench) counters(ctx context.Context) (counters, error) {
 		return counters{}, fmt.Errorf("reading the store's counters: %w: %.200s", errAnswer, text)
 	}
 	return stats.Stores[0], nil
+}
+
+// diskEach tells how many bytes of the disk the store takes more than before, for each of n things.
+func (b *bench) diskEach(ctx context.Context, before counters, n int, what string) (string, error) {
+	now, err := b.counters(ctx)
+	return fmt.Sprintf("the store's files: %s, %s bytes a %s", mebibytes(now.DiskBytes), thousands(float64(now.DiskBytes-before.DiskBytes)/float64(n)), what), err
 }
 
 // control asks Caddy's admin endpoint.

@@ -29,6 +29,10 @@ func (b *bench) fill(ctx context.Context) error {
 		return nil
 	}
 	b.say("loading %d documents of 1 KB at memory %s", b.docs, loadMemory)
+	empty, err := b.counters(ctx)
+	if err != nil {
+		return err
+	}
 	stop := harness.PeakAnonymous(b.server.PID())
 	began := time.Now()
 	batches := (b.docs + fillBatch - 1) / fillBatch
@@ -46,6 +50,15 @@ func (b *bench) fill(ctx context.Context) error {
 	}
 	r.notes = append(r.notes, fmt.Sprintf("loaded at %s documents/s by %d connections with _bulk_docs of %d",
 		thousands(float64(b.docs)/took.Seconds()), fillConns, fillBatch))
+	settled, err := b.collected(ctx)
+	if err != nil {
+		return err
+	}
+	disk, err := b.diskEach(ctx, empty, b.docs, "document")
+	if err != nil {
+		return err
+	}
+	r.notes = append(r.notes, disk, mebibytes(settled.resident)+" after a collection")
 	b.add(r)
 	return ctx.Err()
 }

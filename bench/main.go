@@ -23,7 +23,7 @@ func main() {
 		round: 3 * time.Second, rounds: 5, put: time.Minute, log: os.Stdout,
 	}
 	short := flag.Bool("short", false, "less of everything: a hint, not the bars")
-	flag.StringVar(&o.rows, "rows", "", "which rows, of get,signin,changes,put,bulk,start,feeds,pouch,lite-push,lite-pull,lite-sockets,lite-blob,access,views,accounts (default all)")
+	flag.StringVar(&o.rows, "rows", "", "which rows, of get,signin,changes,put,bulk,start,backup,feeds,pouch,lite-push,lite-pull,lite-sockets,lite-blob,access,views,accounts (default all)")
 	flag.StringVar(&o.dir, "dir", "", "folder of the server, kept: a filled store in it is used again")
 	flag.StringVar(&o.profiles, "profiles", "", "folder for CPU profiles of the server")
 	docs := flag.Int("docs", 0, "documents in the store")

@@ -42,18 +42,32 @@ func validateRedirectURI(raw string) error {
 	}
 }
 
-// formActionSource is the CSP source expression under which a form may be answered by a
-// redirect to uri: browsers apply form-action to the redirect as well.
+// formActionSource are the CSP source expressions under which a form may be answered by a
+// redirect to uri: browsers apply form-action to redirects as well, and to those that follow.
+// A sync server that signs its users in here sends the browser on to its app's page, which
+// the development server of that app has on another port.
 func formActionSource(uri string) string {
+	if isLoopbackURL(uri) {
+		return loopbackSources(uri)
+	}
+
 	u, err := url.Parse(uri)
 	if err != nil {
 		return ""
 	}
 
-	// CSP's host-source knows no IPv6 literals; the scheme is the nearest it can say.
-	if (u.Scheme == "http" || u.Scheme == "https") && !strings.Contains(u.Host, "[") {
+	if u.Scheme == "http" || u.Scheme == "https" {
 		return u.Scheme + "://" + u.Host
 	}
 
 	return u.Scheme + ":"
+}
+
+// loopbackSources are the origins of this machine, as far as CSP can say them.
+func loopbackSources(uri string) string {
+	if strings.Contains(uri, "[") {
+		return "http: https:"
+	}
+
+	return "http://localhost:* https://localhost:* http://127.0.0.1:* https://127.0.0.1:*"
 }

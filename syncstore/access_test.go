@@ -384,7 +384,7 @@ func TestLostGrantsAreForgottenInTime(t *testing.T) {
 	f.give("alice", "ch")
 	f.give("alice")
 	require.Equal(t, 1, f.keys(kindLostGrant))
-	f.clock.advance((lostGrantAge - 10) * time.Second)
+	f.clock.advance(DefaultLostAccess - 10*time.Second)
 	f.sweepNow()
 	require.Equal(t, 1, f.keys(kindLostGrant))
 	f.clock.advance((20) * time.Second)

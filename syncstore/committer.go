@@ -59,6 +59,7 @@ type committer struct {
 	recent   *recent
 	lastSets int // foreground change sets of the last group
 	lastTook time.Duration
+	full     bool // the last group found no room on the disk
 	// asked is how many foreground change sets were taken.
 	asked atomic.Uint64
 	// lastAsked is when that was last, in nanoseconds since 1970.
@@ -307,6 +308,7 @@ func (c *committer) commitGroup(g *group) {
 			c.store.cache.end(set.key, nil)
 		}
 	}
+	c.noteRoom(err)
 	if err != nil {
 		c.failed(g, err)
 		return
@@ -317,6 +319,19 @@ func (c *committer) commitGroup(g *group) {
 		}
 	}
 	c.store.notifier.publish(g.sets)
+}
+
+// noteRoom logs when the disk becomes full, and when there is room again: a line for each write
+// that is refused would fill what is left.
+func (c *committer) noteRoom(err error) {
+	switch full := errors.Is(err, engine.ErrNoSpace); {
+	case full && !c.full:
+		c.full = true
+		c.store.logger.Error("the disk is full: refusing writes until there is room; reads go on", zap.Error(err))
+	case c.full && err == nil:
+		c.full = false
+		c.store.logger.Info("there is room on the disk again: accepting writes")
+	}
 }
 
 // failed answers a group that was not committed. After a doubtful commit it brings the

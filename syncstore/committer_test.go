@@ -9,6 +9,8 @@ import (
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 func TestConcurrentWritersOfOneDocumentAllGetTheirTurn(t *testing.T) {
@@ -158,6 +160,20 @@ func TestAFullDiskRefusesWritesAndServesReads(t *testing.T) {
 	require.Equal(t, first, f.get("a", GetOptions{}).Rev)
 	f.put("a", `{"n":2}`, first)
 	require.Equal(t, uint64(2), f.db.Info().Seq)
+}
+
+func TestAFullDiskIsLoggedOnceAndSoIsItsEnd(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.InfoLevel)
+	f := newFixture(t, func(o *Options) { o.Logger = zap.New(core) })
+	for range 3 {
+		f.engine.FailNext(engine.ErrNoSpace)
+		require.ErrorIs(t, f.write(Edit{ID: "a"}).Err, ErrInsufficientStorage)
+	}
+	f.put("a", `{}`, Rev{})
+	f.put("b", `{}`, Rev{})
+	require.Equal(t, 1, logs.FilterMessageSnippet("the disk is full").Len())
+	require.Equal(t, 1, logs.FilterMessageSnippet("there is room on the disk again").Len())
 }
 
 func TestAnUnexplainedFailureIsReportedAndNothingIsLost(t *testing.T) {

@@ -47,6 +47,7 @@ type Database struct {
 	accesses    accessCache
 	tops        channelTops
 	compaction  compaction
+	sizing      sizing
 	serving     *serving
 	retention   atomic.Pointer[Retention] // nil: the defaults
 	retaining   atomic.Pointer[retaining] // nil: nothing is being removed

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
@@ -101,14 +102,15 @@ func (c *grantChanges) begin(s scope, g granted) {
 	c.touch(s, g.principal)
 }
 
-// end turns a grant into the record that there was one, which is kept for lostGrantAge.
+// end turns a grant into the record that there was one, which is kept for as long as
+// Retention says.
 func (c *grantChanges) end(s scope, g granted, from uint64) {
 	c.set.delete(s.grant(g))
 	key := s.lostGrant(g, 0)
 	value := binary.BigEndian.AppendUint64(nil, from)
 	value = binary.BigEndian.AppendUint64(value, uint64(c.now))
 	c.set.add(op{key: key, value: value, keySeq: len(key) - 8, valueSeq: noSeq})
-	due := s.whole().due(c.now+lostGrantAge, key)
+	due := s.whole().due(c.now+int64(c.set.db.Retention().lostAccess()/time.Second), key)
 	c.set.add(op{key: due, keySeq: len(due) - 8, valueSeq: noSeq})
 	c.touch(s, g.principal)
 }

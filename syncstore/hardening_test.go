@@ -120,6 +120,7 @@ func vanishing(t *testing.T) (*vanish, *Store, *Collection, *fakeClock) {
 	clock := &fakeClock{now: time.Unix(1_800_000_000, 0)}
 	s, err := Open(t.Context(), v, Options{Now: clock.Now})
 	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
 	db, err := s.CreateDatabase(t.Context(), "db")
 	require.NoError(t, err)
 	return v, s, db.Default(), clock

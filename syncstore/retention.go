@@ -23,6 +23,20 @@ type Retention struct {
 	// LocalDocuments is after which time a local document goes that is not written, such as the
 	// checkpoint of a device that is no more: one that comes back begins from the beginning. 0: never.
 	LocalDocuments time.Duration
+	// LostAccess is how long it is remembered that somebody had a channel or a role: a client
+	// that was away for longer is not told what it lost. It holds for what is lost from now on.
+	// 0: DefaultLostAccess.
+	LostAccess time.Duration
+}
+
+// DefaultLostAccess is how long it is remembered that somebody had a channel or a role.
+const DefaultLostAccess = 90 * 24 * time.Hour
+
+func (r Retention) lostAccess() time.Duration {
+	if r.LostAccess > 0 {
+		return r.LostAccess
+	}
+	return DefaultLostAccess
 }
 
 const (

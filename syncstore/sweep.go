@@ -12,10 +12,6 @@ import (
 	"go.uber.org/zap"
 )
 
-// lostGrantAge is how long it is remembered that somebody had a channel or a role, in
-// seconds. A client that was away for longer is not told what it lost.
-const lostGrantAge = 90 * 24 * 3600
-
 // sweepInterval is how often the store looks for what is due.
 const sweepInterval = 30 * time.Second
 

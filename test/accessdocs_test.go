@@ -51,16 +51,7 @@ func TestCommandsOfThePagesPrintWhatTheySay(t *testing.T) {
 			outputs := runInExample(t, server, commands)
 
 			for i, lines := range prints {
-				rest := outputs[i]
-
-				for line := range strings.Lines(lines) {
-					for part := range strings.SplitSeq(strings.TrimSpace(line), "…") {
-						_, after, found := strings.Cut(rest, part)
-						require.True(t, found, "%q is not in the rest of what this prints:\n%s\n%s", part, commands[i], outputs[i])
-
-						rest = after
-					}
-				}
+				requireLines(t, lines, commands[i], outputs[i])
 			}
 		})
 	}

@@ -26,7 +26,7 @@ const consoleSync = `function (doc, oldDoc) {
 `
 
 // Every view of the console is looked at once, with much data: what it asks for, that it is accessible in both schemes,
-// and that it fits a phone. Screenshots stay in bin/console.
+// and that it fits a phone. Pictures stay in test/out/console.
 func TestTheConsoleShowsAndAdministers(t *testing.T) {
 	t.Parallel()
 
@@ -50,7 +50,7 @@ func TestTheConsoleShowsAndAdministers(t *testing.T) {
 	script := harness.NewScript(t, harness.Script{Path: "scenarios/console.mjs", Env: map[string]string{
 		"SYNC_URL": server.URL, "ADMIN_URL": server.AdminURL, "CHROMIUM": browser, "SCRATCH": t.TempDir(),
 		"READ_ONLY_URL": localSite(readOnly), "ROLE_URL": localSite(byRole), "CLAIM_URL": localSite(byClaim), "TOKEN": token,
-		"DOCS": strconv.Itoa(consoleDocuments), "SHOTS": filepath.Join(root, "bin", "console"),
+		"DOCS": strconv.Itoa(consoleDocuments), "SHOTS": filepath.Join(root, "test", "out", "console"),
 	}})
 
 	ctx, cancel := context.WithTimeout(t.Context(), browserTime)

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// copyScript matches the script of docs/couchbase-lite.md that copies a database.
+// copyScript matches the script of docs/from-sync-gateway.md that copies a database.
 var copyScript = regexp.MustCompile("(?ms)^```js copy\n(.*?)^```$")
 
 // TestTheScriptForMovingOverCopiesADatabase copies from one database to another: Sync
@@ -22,8 +22,8 @@ var copyScript = regexp.MustCompile("(?ms)^```js copy\n(.*?)^```$")
 func TestTheScriptForMovingOverCopiesADatabase(t *testing.T) {
 	t.Parallel()
 
-	block := copyScript.FindStringSubmatch(readFile(t, "docs", "couchbase-lite.md"))
-	require.NotNil(t, block, "docs/couchbase-lite.md has the script")
+	block := copyScript.FindStringSubmatch(readFile(t, "docs", "from-sync-gateway.md"))
+	require.NotNil(t, block, "docs/from-sync-gateway.md has the script")
 
 	caddyfile := strings.NewReplacer(
 		"database notes {", "database copy {\naccess shared\n}\ndatabase notes {", "sync notes lists {\n\t\tadmin", "sync notes lists copy {\n\t\tadmin",

@@ -87,6 +87,8 @@ func TestTheReadmesLinesWorkAsPrinted(t *testing.T) {
 	require.NotEmpty(t, text.js, "no ```js block of the README asks the quickstart")
 
 	server := harness.New(t, harness.Options{Caddyfile: quickstart(t)})
+	// The reader has signed in as alice in the app by then.
+	require.Equal(t, http.StatusOK, ask(t, server, request{url: "/lists/_session", header: bearer(t, server, "alice")}).status)
 	output := runShell(t, server, text.sh)
 	require.NotContains(t, output, `"error"`)
 	require.Contains(t, output, `"ok":true`)

@@ -12,37 +12,56 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddysync/caddy-sync/test/docpage"
 	"github.com/stretchr/testify/require"
 )
 
-// TestCaddyfilesOfTheDocumentationLoad provisions the Caddyfile that the README begins with,
-// and all of docs/sign-in.md, docs/access-control.md, docs/couchbase-lite.md,
-// docs/queries.md and docs/replication.md.
+// TestCaddyfilesOfTheDocumentationLoad provisions every Caddyfile of the README and of docs,
+// and adapts those that are parts: of the option sync, of a database, or of a site, as the
+// word behind the block's language says.
 func TestCaddyfilesOfTheDocumentationLoad(t *testing.T) {
-	for _, page := range []struct {
-		path   string
-		blocks int
-	}{{"README.md", 1}, {"docs/sign-in.md", 5}, {"docs/access-control.md", 3}, {"docs/couchbase-lite.md", 2}, {"docs/queries.md", 1}, {"docs/replication.md", 1}} {
-		text, err := os.ReadFile("../../" + page.path)
-		require.NoError(t, err)
-		blocks := caddyfilesIn(string(text))
-		require.Len(t, blocks, page.blocks, page.path)
-		for i, block := range blocks {
-			t.Run(fmt.Sprintf("%s %d", page.path, i+1), func(t *testing.T) {
-				t.Setenv("XDG_DATA_HOME", t.TempDir())
-				t.Setenv("ACME_SECRET", "secret")
-				t.Setenv("CENTRE_PASSWORD", "secret")
-				t.Chdir(t.TempDir())
-				writeFunctions(t, block)
-				block := strings.ReplaceAll(block, "/var/lib/caddy-sync", "./data")
-				adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(block), map[string]any{"filename": page.path})
-				require.NoError(t, err)
-				require.Empty(t, warnings)
-				var config caddy.Config
-				require.NoError(t, json.Unmarshal(adapted, &config))
-				require.NoError(t, caddy.Validate(&config))
-			})
+	pages, err := docpage.All("../..")
+	require.NoError(t, err)
+	whole := 0
+	for _, page := range pages {
+		if page.Path != "README.md" && !strings.HasPrefix(page.Path, "docs/") {
+			continue
 		}
+		for _, block := range page.Blocks {
+			if block.Language != "caddyfile" {
+				continue
+			}
+			if block.Place == "" {
+				whole++
+			}
+			t.Run(fmt.Sprintf("%s:%d", page.Path, block.Line), func(t *testing.T) { loadCaddyfile(t, block.Place, block.Text) })
+		}
+	}
+	require.Greater(t, whole, 12)
+}
+
+func loadCaddyfile(t *testing.T, place, text string) {
+	t.Helper()
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	for _, name := range regexp.MustCompile(`\{env\.(\w+)`).FindAllStringSubmatch(text, -1) {
+		t.Setenv(name[1], "secret")
+	}
+	t.Chdir(t.TempDir())
+	writeFunctions(t, text)
+	around := map[string][2]string{
+		"": {}, "sync": {"{\n\tsync {\n", "\t}\n}\n"}, "database": {"{\n\tsync {\n\t\tdatabase notes {\n", "\t\t}\n\t}\n}\n"}, "site": {":8080 {\n", "}\n"},
+	}
+	part, known := around[place]
+	require.True(t, known, "a block stands in sync, a database or a site, not in %q", place)
+	// Where the page's reader has the folder, or makes it.
+	text = part[0] + strings.NewReplacer("/var/lib/caddy-sync", "./data", "/var/log/", "./").Replace(text) + part[1]
+	adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+	require.NoError(t, err)
+	var config caddy.Config
+	require.NoError(t, json.Unmarshal(adapted, &config))
+	if place == "" {
+		require.Empty(t, warnings)
+		require.NoError(t, caddy.Validate(&config))
 	}
 }
 
@@ -78,20 +97,6 @@ func TestPicturesOfTheDocumentationCanBeRead(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, found, 3)
-}
-
-// caddyfilesIn are the blocks of a page that are marked as Caddyfiles.
-func caddyfilesIn(page string) []string {
-	var blocks []string
-	for {
-		_, rest, found := strings.Cut(page, "```caddyfile\n")
-		if !found {
-			return blocks
-		}
-		var block string
-		block, page, _ = strings.Cut(rest, "```")
-		blocks = append(blocks, block)
-	}
 }
 
 func TestReadmeIsShort(t *testing.T) {

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +42,14 @@ func startQuickstart(t *testing.T) *quickstart {
 	require.NoError(t, err)
 	function, err := os.ReadFile(examples + "/quickstart/lists.sync.js")
 	require.NoError(t, err)
-	t.Chdir(t.TempDir())
+	page := os.DirFS(examples + "/quickstart/app")
+	app, err := filepath.Abs(filepath.Join(t.TempDir(), "app"))
+	require.NoError(t, err)
+	require.NoError(t, os.CopyFS(app, page))
+	// Of npm, where `make run` was not used yet.
+	require.NoError(t, os.MkdirAll(filepath.Join(app, "lib"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(app, "lib", "pouchdb.min.js"), []byte("// PouchDB\n"), 0o600))
+	t.Chdir(filepath.Dir(app))
 	require.NoError(t, os.WriteFile("lists.sync.js", function, 0o600))
 	ports := freePorts(t, 3)
 	q.public, q.admin, q.api = "localhost:"+ports[0], "127.0.0.1:"+ports[1], "localhost:"+ports[2]
@@ -124,6 +133,52 @@ func TestQuickstart(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, status)
 		status, _ = q.do(http.MethodGet, "http://"+q.admin+"/_all_dbs", "", "X-Forwarded-For", "127.0.0.1")
 		require.Equal(t, http.StatusForbidden, status, "a proxy led here")
+	})
+	t.Run("a browser gets the app, which asks nobody but this site", func(t *testing.T) {
+		q := q.at(t)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+q.public+"/", nil)
+		require.NoError(t, err)
+		r.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+		answer, err := q.client.Do(r)
+		require.NoError(t, err)
+		text, err := io.ReadAll(answer.Body)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		require.Equal(t, http.StatusOK, answer.StatusCode)
+		require.Contains(t, string(text), "<title>Shared lists</title>")
+		require.NotRegexp(t, `(?:src|href)="(?:https?:)?//`, string(text))
+		policy := answer.Header.Get("Content-Security-Policy")
+		require.Contains(t, policy, "default-src 'none'")
+		require.NotRegexp(t, `unsafe|\*|http`, policy)
+
+		_, welcome := q.do(http.MethodGet, "http://"+q.public+"/", "")
+		require.Contains(t, welcome, `"couchdb":"Welcome"`, "clients that sync ask there too")
+		for _, path := range []string{"/js/", "/lib/", "/app/", "/Caddyfile", "/js/../../Caddyfile"} {
+			status, _ := q.do(http.MethodGet, "http://"+q.public+path, "")
+			require.Equal(t, http.StatusNotFound, status, path)
+		}
+	})
+	t.Run("the service worker keeps all that the app needs", func(t *testing.T) {
+		q := q.at(t)
+		worker, err := os.ReadFile("app/sw.js")
+		require.NoError(t, err)
+		_, shell, _ := strings.Cut(string(worker), "const shell = [")
+		shell, _, _ = strings.Cut(shell, "]")
+		kept := regexp.MustCompile(`'/([^']+)'`).FindAllStringSubmatch(shell, -1)
+		names := []string{"index.html", "sw.js"}
+		for _, name := range kept {
+			names = append(names, name[1])
+			status, _ := q.do(http.MethodGet, "http://"+q.public+"/"+name[1], "")
+			require.Equal(t, http.StatusOK, status, name[1])
+		}
+		var files []string
+		require.NoError(t, fs.WalkDir(os.DirFS("app"), ".", func(path string, entry fs.DirEntry, err error) error {
+			if !entry.IsDir() {
+				files = append(files, path)
+			}
+			return err
+		}))
+		require.ElementsMatch(t, files, names)
 	})
 	t.Run("other paths are not found", func(t *testing.T) {
 		q := q.at(t)

@@ -20,7 +20,9 @@ type Manager struct {
 	running map[string]*Replication // by ID
 	// configured are in the order of the configuration, those that came to an end too.
 	configured []*Replication
-	group      sync.WaitGroup
+	// ended is what those did that are no longer running.
+	ended Work
+	group sync.WaitGroup
 }
 
 // NewManager makes a manager without replications.
@@ -108,6 +110,7 @@ func (m *Manager) leave(r *Replication) {
 	r.cancel()
 	m.mu.Lock()
 	delete(m.running, r.id)
+	m.ended.add(r.Status())
 	m.mu.Unlock()
 	close(r.done)
 	m.group.Done()

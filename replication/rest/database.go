@@ -1,10 +1,12 @@
 package rest
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/caddysync/caddy-sync/syncstore"
 
@@ -20,8 +22,34 @@ func (h *Handler) databaseInfo(rq *request) error {
 		return fmt.Errorf("describing a database: %w", err)
 	}
 	info := rq.coll.Info()
-	b := appendDatabaseInfo(make([]byte, 0, 384), rq.keyspace, rq.db, &info, all)
+	b := appendDatabaseInfo(make([]byte, 0, 512), rq.keyspace, rq.db, &info, all)
+	if rq.principal.Admin {
+		b = h.appendOperation(rq.r.Context(), b[:len(b)-1], rq.db)
+	}
 	return rq.sendJSON(http.StatusOK, append(b, '\n'))
+}
+
+// sizesWait is how long an answer waits for the sizes of a database to be measured. Those of a
+// large one are in a later answer.
+const sizesWait = 100 * time.Millisecond
+
+// appendOperation closes the object in b after what an administrator is told of a database's
+// operation: its state, what clients have open, and how large it is (CouchDB's sizes).
+func (h *Handler) appendOperation(ctx context.Context, b []byte, db *syncstore.Database) []byte {
+	b = append(b, `,"state":`...)
+	b = jsondoc.AppendString(b, stateOf(db))
+	b = append(b, `,"feeds":`...)
+	b = strconv.AppendInt(b, int64(h.Usage.FeedsOf(db.ID())), 10)
+	ctx, stop := context.WithTimeout(ctx, sizesWait)
+	defer stop()
+	if sizes, known := db.Sizes(ctx); known {
+		b = append(b, `,"sizes":{"active":`...)
+		b = strconv.AppendInt(b, sizes.Active, 10)
+		b = append(b, `,"external":`...)
+		b = strconv.AppendInt(b, sizes.External, 10)
+		b = append(b, '}')
+	}
+	return append(b, '}')
 }
 
 func appendDatabaseInfo(b []byte, name string, db *syncstore.Database, info *syncstore.Info, counts bool) []byte {

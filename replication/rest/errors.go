@@ -142,10 +142,12 @@ func errorRules() []errorRule {
 			status: http.StatusBadRequest, name: "illegal_database_name",
 			reason: "A database name begins with a-z and has only a-z, 0-9 and _$()+-/ after that.",
 		})},
-		{syncstore.ErrInsufficientStorage, insufficientStorage},
+		{syncstore.ErrInsufficientStorage, storeFull},
 		{syscall.ENOSPC, insufficientStorage},
 		{syncstore.ErrUnavailable, func(err error) *answerError {
-			return unavailable("The store takes no writes at the moment. Try again.", err)
+			answer := unavailable("The store takes no writes at the moment. Try again.", err)
+			answer.expected = true // the store logs when it begins to refuse writes, and when it ends
+			return answer
 		}},
 		{syncstore.ErrClockAhead, func(err error) *answerError { return unavailable(err.Error(), err) }},
 		{jsondoc.ErrNotObject, fixed(badRequest("The body must be a JSON object."))},
@@ -186,6 +188,14 @@ func badGzip(err error) *answerError {
 
 func badJSON(err error) *answerError {
 	return badRequest("Invalid JSON: " + err.Error())
+}
+
+// storeFull is the answer to a write for which there is no room. The store logs when that begins
+// and when it ends, so not each of them is an entry of the log.
+func storeFull(err error) *answerError {
+	answer := insufficientStorage(err)
+	answer.expected = true
+	return answer
 }
 
 func insufficientStorage(err error) *answerError {

@@ -5,19 +5,23 @@ import (
 	"fmt"
 	"os"
 	"testing"
+
+	"go.uber.org/goleak"
 )
 
-// TestMain holds what all tests were answered against docs/api.yaml, if all of them ran.
+// TestMain looks for goroutines that were left, and holds what all tests were answered
+// against docs/api.yaml, if all of them ran.
 func TestMain(m *testing.M) {
 	described() // not first in a synctest bubble
-	code := m.Run()
-	if code == 0 && fullRun() {
-		for _, problem := range described().record.Verdict() {
-			fmt.Println("docs/api.yaml:", problem)
-			code = 1
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if code == 0 && fullRun() {
+			for _, problem := range described().record.Verdict() {
+				fmt.Println("docs/api.yaml:", problem)
+				code = 1
+			}
 		}
-	}
-	os.Exit(code)
+		os.Exit(code)
+	}))
 }
 
 // fullRun reports whether no flag chose among the tests.

@@ -66,6 +66,11 @@ type Reader interface {
 	// until the iteration goes on: copy what is kept. An engine error ends the
 	// iteration and is returned by the function that Scan returns second.
 	Scan(r Range) (pairs iter.Seq2[[]byte, []byte], err func() error)
+
+	// Measure goes over the first limit pairs of r and returns how many bytes their keys and
+	// values have together, about, and the key to go on from: nil if that was all. It reads no
+	// values, so it costs what a scan of keys costs.
+	Measure(r Range, limit int) (bytes int64, next []byte, err error)
 }
 
 // Txn is a Reader that also sees and makes the transaction's own writes.

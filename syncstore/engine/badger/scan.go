@@ -29,6 +29,26 @@ func (r *reader) ScanSince(since uint64) (pairs iter.Seq2[[]byte, []byte], err f
 	}, func() error { return failed }
 }
 
+// Measure implements engine.Reader. Badger knows the size of a value, in the value log too,
+// without reading it.
+func (r *reader) Measure(in engine.Range, limit int) (size int64, next []byte, err error) {
+	n := 0
+	in.Reverse = false
+	err = r.scan(in, func(item *badgerdb.Item) bool {
+		if n < limit {
+			size += item.EstimatedSize()
+		}
+		return false
+	}, func(key, _ []byte) bool {
+		if n++; n <= limit {
+			return true
+		}
+		next = bytes.Clone(key)
+		return false
+	})
+	return size, next, err
+}
+
 // scan goes over a range, and reads the values that are wanted. Badger's prefetching of values starts a goroutine for each
 // pair to copy it, which takes longer than to copy it here.
 func (r *reader) scan(in engine.Range, wanted func(*badgerdb.Item) bool, yield func(key, value []byte) bool) error {

@@ -40,6 +40,7 @@ func Run(t *testing.T, open Open) {
 		"Scan of ranges":                          testScanRanges,
 		"Scan of prefixes":                        testScanPrefixes,
 		"Scan of keys only":                       testScanKeysOnly,
+		"Measure":                                 testMeasure,
 		"Scan stopped early":                      testScanStopped,
 		"Scan of large values":                    testScanLarge,
 		"Scan with nested reads":                  testScanNested,

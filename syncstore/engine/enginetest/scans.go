@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -71,6 +72,34 @@ func testScanKeysOnly(t *testing.T, e engine.Engine) {
 				slices.Reverse(want)
 			}
 			require.Equal(t, want, got)
+		}
+	})
+}
+
+// testMeasure allows an engine what it keeps beside a pair, and what is pending in an update.
+func testMeasure(t *testing.T, e engine.Engine) {
+	const large = 2 << 20
+	put(t, e, pair{"a", strings.Repeat("x", 1000)}, pair{"b", strings.Repeat("y", large)}, pair{"c", "z"}, pair{"d", ""})
+	view(t, e, func(r engine.Reader) {
+		for _, test := range []struct {
+			from, to string
+			limit    int
+			least    int64
+			next     string
+		}{
+			{"", "", 10, large + 1005, ""},
+			{"", "", 4, large + 1005, ""},
+			{"", "", 2, large + 1002, "c"},
+			{"", "b", 10, 1001, ""},
+			{"b", "d", 1, large + 1, "c"},
+			{"b", "d", 2, large + 3, ""},
+			{"e", "", 1, 0, ""},
+		} {
+			size, next, err := r.Measure(engine.Range{Start: []byte(test.from), End: []byte(test.to)}, test.limit)
+			require.NoError(t, err)
+			require.Equal(t, test.next, string(next))
+			require.GreaterOrEqual(t, size, test.least)
+			require.LessOrEqual(t, size, test.least+4*64)
 		}
 	})
 }

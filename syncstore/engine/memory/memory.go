@@ -171,6 +171,21 @@ func (s *snapshot) Scan(r engine.Range) (pairs iter.Seq2[[]byte, []byte], failed
 	return yieldAll(found, func(pair) bool { return !r.KeysOnly })
 }
 
+// Measure implements engine.Reader.
+func (s *snapshot) Measure(r engine.Range, limit int) (size int64, next []byte, err error) {
+	low, _ := find(s.pairs, r.Start)
+	for n, p := range s.pairs[low:] {
+		switch {
+		case len(r.End) > 0 && bytes.Compare(p.key, r.End) >= 0:
+			return size, nil, nil
+		case n == limit:
+			return size, bytes.Clone(p.key), nil
+		}
+		size += int64(len(p.key) + len(p.value))
+	}
+	return size, nil, nil
+}
+
 // Version implements engine.VersionedReader.
 func (s *snapshot) Version(key []byte) (uint64, error) {
 	if i, ok := find(s.pairs, key); ok {

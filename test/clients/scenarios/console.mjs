@@ -3,10 +3,11 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
+import { check } from '../lib/axe.mjs'
 import { launch } from '../lib/chromium.mjs'
 import { administrator, fill, markup, session } from '../lib/consoledata.mjs'
 import { emit, need, run, until } from '../lib/talk.mjs'
-import { Watch, accessible, fits } from '../lib/watch.mjs'
+import { Watch, fits } from '../lib/watch.mjs'
 
 const site = need('ADMIN_URL')
 const console_ = `${site}/_console/`
@@ -42,7 +43,7 @@ async function look(name, expected) {
       await fits(page, `${name} at ${width}`)
       await page.screenshot({ path: join(shots, `${name}-${width}-${colorScheme}.png`), fullPage: true })
     }
-    await accessible(page, `${name}, ${colorScheme}`, colorScheme === 'dark' ? ['color-contrast'] : undefined)
+    await check(page, `${name}, ${colorScheme}`, colorScheme === 'dark' ? ['color-contrast'] : undefined)
   }
   assert.equal(await page.evaluate(() => window.hacked), undefined, `${name} ran markup of a name`)
   watch.quiet(expected)

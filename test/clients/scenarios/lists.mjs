@@ -1,118 +1,137 @@
-// Shared lists, as the quickstart's example has them: two people sync, a third is let in and
-// put out while all are live, and one who was away for all of it ends with the same.
+// Shared lists with the modules of the quickstart's app, without its page: two people sync, a
+// third is let in and put out while all are live, and one who was away for all of it ends
+// with the same.
 import assert from 'node:assert/strict'
-import { Lists } from '../../../examples/quickstart/lists.mjs'
+import { Lists } from '../../../examples/quickstart/app/js/lists.js'
+import { Sync } from '../../../examples/quickstart/app/js/sync.js'
 import { PouchDB, local, remote } from '../lib/pouch.mjs'
 import { databaseURL, signedIn } from '../lib/session.mjs'
 import { emit, run, until } from '../lib/talk.mjs'
 
-// device is a user's device with the lists on it.
-async function device(user) {
+// numbers are what localStorage is to the page.
+class Numbers {
+  #values = new Map()
+  getItem = (key) => this.#values.get(key) ?? null
+  setItem = (key, value) => this.#values.set(key, String(value))
+}
+
+// device is a user's device with the lists on it. before is the same, switched off.
+async function device(user, before) {
   const token = await signedIn(user)
-  const databases = new Map()
+  const names = before?.names ?? new Map() // as the app calls a database → the database as it is kept here
   const open = (name) => {
-    const db = local(name.replace(':', '-'))
-    databases.set(name, db)
-    db.once('destroyed', () => databases.delete(name))
+    const kept = names.get(name)
+    const db = kept ? new PouchDB(kept.name, { adapter: kept.adapter }) : local(name)
+    names.set(name, { name: db.name, adapter: db.adapter })
+    db.once('destroyed', () => names.delete(name))
+    Object.defineProperty(db, 'name', { value: name }) // what the app looks at
     return db
   }
-  const request = async (to, options) =>
-    fetch(to, { ...options, headers: { Authorization: `Bearer ${await token()}` } })
-  const lists = new Lists({ url: databaseURL(), open, remote: () => remote(databaseURL(), token), request })
-  return { user, lists, databases, token, server: remote(databaseURL(), token) }
+  const numbers = before?.numbers ?? new Numbers()
+  const news = []
+  const lists = new Lists({ user, open, numbers })
+  const request = async (url, options = {}) => {
+    const headers = new Headers(options.headers)
+    headers.set('Authorization', `Bearer ${await token()}`)
+    return fetch(url, { ...options, headers })
+  }
+  const sync = new Sync({ lists, url: databaseURL(), PouchDB, request, changed: (...what) => news.push(what) })
+  sync.start()
+  return { user, lists, sync, names, numbers, news, server: remote(databaseURL(), token) }
 }
 
-// items are the texts of a list's items. One that moved to another list is a stub here, or says
-// where it is for who has that list too.
-const items = async (device, list) => {
-  const db = device.lists.get(list)
-  if (!db) return undefined
-  const { rows } = await db.allDocs({ include_docs: true })
-  return rows.filter((r) => r.doc.type === 'item' && r.doc.list === list).map((r) => r.doc.text).toSorted()
-}
+const off = (device) => device.sync.stop().then(() => device.lists.close())
+const list = async (device, name) => (await device.lists.all()).find((list) => list.name === name)
+const texts = async (device, name) => (await list(device, name))?.items.map(({ text }) => text).toSorted()
+const has = (device, name, items) =>
+  until(15_000, `${device.user} has ${items} of ${name}`, async () => JSON.stringify(await texts(device, name)) === JSON.stringify(items))
+const add = async (device, name, text) => device.lists.add(await list(device, name), text)
+const item = async (device, name, text) => (await list(device, name)).items.find((item) => item.text === text)
 
-const has = (device, list, texts) =>
-  until(10000, `${device.user} has ${texts} of ${list}`, async () => {
-    const got = await items(device, list)
-    return got && JSON.stringify(got) === JSON.stringify(texts)
+// lost waits until nothing of a list is on a device.
+const lost = (device, name, id) =>
+  until(15_000, `${device.user} has lost ${name}`, async () => {
+    if (device.names.size !== 1) return false
+    const { rows } = await device.lists.db.allDocs({ include_docs: true }).catch(() => ({ rows: [{ id }] }))
+    return !rows.some((row) => row.id === id || row.doc?.list === id)
   })
 
-const lost = (device, list) =>
-  until(10000, `${device.user} has lost ${list}`, async () => !device.lists.get(list) && !device.databases.has(list))
-
-const add = (device, list, text) => device.lists.get(list).put({ _id: `item:${list.slice(5)}:${text}`, type: 'item', list, text })
-
-async function share(owner, list, members) {
-  const db = owner.lists.get(list)
-  await db.put({ ...(await db.get(list)), members })
+async function share(owner, name, members) {
+  for (const member of (await list(owner, name)).members) if (!members.includes(member)) await owner.lists.unshare(await list(owner, name), member)
+  for (const member of members) await owner.lists.share(await list(owner, name), member)
 }
 
 await run(async () => {
-  const [alice, bob, carol] = await Promise.all(['alice', 'bob', 'carol'].map(device))
-  await Promise.all([alice, bob, carol].map((d) => d.lists.start()))
-
-  await alice.lists.create({ _id: 'list:food', name: 'Food', owner: 'alice', members: ['bob'] })
-  await alice.lists.create({ _id: 'list:mine', name: 'Mine', owner: 'alice' })
-  await add(alice, 'list:food', 'bread')
-  await add(alice, 'list:mine', 'secret')
-  await has(bob, 'list:food', ['bread'])
-  await add(bob, 'list:food', 'milk')
-  await has(alice, 'list:food', ['bread', 'milk'])
-  assert.deepEqual(carol.lists.ids(), [])
+  const [alice, bob, carol] = await Promise.all(['alice', 'bob', 'carol'].map((user) => device(user)))
+  await alice.lists.makeList('Food')
+  await alice.lists.makeList('Mine')
+  const food = (await list(alice, 'Food'))._id
+  await share(alice, 'Food', ['bob'])
+  await add(alice, 'Food', 'bread')
+  await add(alice, 'Mine', 'secret')
+  await has(bob, 'Food', ['bread'])
+  await add(bob, 'Food', 'milk')
+  await has(alice, 'Food', ['bread', 'milk'])
+  assert.deepEqual(await carol.lists.all(), [])
 
   // The third is let in while all are live: what was there before comes too.
   const began = Date.now()
-  await share(alice, 'list:food', ['bob', 'carol'])
-  await has(carol, 'list:food', ['bread', 'milk'])
+  await share(alice, 'Food', ['bob', 'carol'])
+  await has(carol, 'Food', ['bread', 'milk'])
   emit('let in', { ms: Date.now() - began })
-  await add(carol, 'list:food', 'tea')
-  await has(bob, 'list:food', ['bread', 'milk', 'tea'])
+  await carol.lists.makeList('Of carol')
+  await add(carol, 'Of carol', 'stays')
+  await add(carol, 'Food', 'tea')
+  await has(bob, 'Food', ['bread', 'milk', 'tea'])
 
   // An item that moves to a list that the others do not have leaves them.
-  const food = alice.lists.get('list:food')
-  await alice.server.put({ ...(await food.get('item:food:bread')), list: 'list:mine' })
-  await has(bob, 'list:food', ['milk', 'tea'])
-  await has(carol, 'list:food', ['milk', 'tea'])
+  const mine = (await list(alice, 'Mine'))._id
+  await alice.server.put({ ...(await alice.server.get((await item(alice, 'Food', 'bread'))._id)), list: mine })
+  await has(bob, 'Food', ['milk', 'tea'])
+  await has(carol, 'Food', ['milk', 'tea'])
 
-  // And put out: the list and its items leave the device, the others go on.
+  // And put out: the list and its items leave the device, all else stays, the others go on.
   const ending = Date.now()
-  await share(alice, 'list:food', ['bob'])
-  await lost(carol, 'list:food')
+  await share(alice, 'Food', ['bob'])
+  await lost(carol, 'Food', food)
   emit('put out', { ms: Date.now() - ending })
-  await add(bob, 'list:food', 'rice')
-  await has(alice, 'list:food', ['milk', 'rice', 'tea'])
+  assert.deepEqual(carol.news.filter(([what]) => what === 'lost').map(([, lists]) => lists.map(({ name }) => name)), [['Food']])
+  await has(carol, 'Of carol', ['stays'])
+  await add(bob, 'Food', 'rice')
+  await has(alice, 'Food', ['milk', 'rice', 'tea'])
   const refused = await carol.server
-    .put({ _id: 'item:food:x', type: 'item', list: 'list:food', text: 'x' })
+    .put({ _id: 'item:x', type: 'item', list: food, text: 'x' })
     .then(() => assert.fail('carol wrote into a list that is not hers'), (err) => err)
   assert.equal(refused.status, 403)
-  for (const id of ['list:food', 'item:food:tea', 'item:food:milk']) {
-    await assert.rejects(carol.server.get(id), (err) => err.status === 404, `carol reads ${id}`)
-  }
+  await assert.rejects(carol.server.get(food), (err) => err.status === 404)
 
-  // Bob is away while he is put out and let in, the list renamed, and items come and go.
-  await bob.lists.stop()
-  await share(alice, 'list:food', [])
-  await add(alice, 'list:food', 'salt')
-  await has(alice, 'list:food', ['milk', 'rice', 'salt', 'tea'])
-  await share(alice, 'list:food', ['bob', 'carol'])
-  await food.remove(await food.get('item:food:tea'))
-  await has(carol, 'list:food', ['milk', 'rice', 'salt'])
-  const again = await device('bob')
-  // The same databases as before: the device was only switched off.
-  again.lists.open = (name) => {
-    const kept = bob.databases.get(name)
-    const db = kept ? new PouchDB(kept.name, { adapter: kept.adapter }) : local(name.replace(':', '-'))
-    again.databases.set(name, db)
-    db.once('destroyed', () => again.databases.delete(name))
-    return db
-  }
-  await again.lists.start()
-  await has(again, 'list:food', ['milk', 'rice', 'salt'])
+  // Bob is away while he is put out, and writes; he is told, and nobody else sees it.
+  await off(bob)
+  await share(alice, 'Food', [])
+  await until(15_000, 'bob is put out', () => bob.server.get(food).then(() => false, (err) => err.status === 404))
+  const late = await device('bob', { ...bob })
+  await late.lists.add({ _id: food }, 'too late')
+  await lost(late, 'Food', food)
+  assert.ok(late.news.some(([what]) => what === 'lost'))
+  assert.ok(!late.news.some(([what]) => what === 'refused'), 'being put out is told, not what follows from it')
 
-  // The owner deletes the list: it leaves every device.
-  await food.remove(await food.get('list:food'))
-  await Promise.all([again, carol, alice].map((d) => lost(d, 'list:food')))
-  assert.deepEqual(alice.lists.ids(), ['list:mine'])
-  await has(alice, 'list:mine', ['bread', 'secret'])
-  await Promise.all([alice, carol, again].map((d) => d.lists.stop()))
+  // He is away while he is let in and put out and let in, and items come and go.
+  await off(late)
+  await share(alice, 'Food', ['bob'])
+  await share(alice, 'Food', [])
+  await add(alice, 'Food', 'salt')
+  await has(alice, 'Food', ['milk', 'rice', 'salt', 'tea'])
+  await share(alice, 'Food', ['bob', 'carol'])
+  await alice.lists.remove(await item(alice, 'Food', 'tea'))
+  await has(carol, 'Food', ['milk', 'rice', 'salt'])
+  const again = await device('bob', late)
+  await has(again, 'Food', ['milk', 'rice', 'salt'])
+
+  // The owner deletes the list: it leaves every device, with its items.
+  await alice.lists.removeList(await list(alice, 'Food'))
+  await Promise.all([again, carol, alice].map((d) => until(15_000, `${d.user} sees the deletion`, async () => !(await list(d, 'Food')))))
+  assert.deepEqual((await alice.lists.all()).map(({ name }) => name), ['Mine'])
+  await has(alice, 'Mine', ['bread', 'secret'])
+  await has(carol, 'Of carol', ['stays'])
+  await Promise.all([alice, carol, again].map(off))
 })

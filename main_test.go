@@ -1,0 +1,13 @@
+package caddysync
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain looks for goroutines that were left. The library that writes Caddy's log files leaves
+// one for each file, which ends with the process.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/DeRuina/timberjack.(*Logger).millRun"))
+}

@@ -1,0 +1,274 @@
+// The story of the quickstart's app: alice and bob share a list in two browsers, and have
+// everything happen to them that can. OUT is a folder for pictures of what they saw.
+import assert from 'node:assert/strict'
+import { chromium } from 'playwright-core'
+import { check } from '../lib/axe.mjs'
+import { Person } from '../lib/person.mjs'
+import { emit, need, run, until } from '../lib/talk.mjs'
+
+const site = need('SYNC_URL')
+const admin = `${need('ADMIN_URL')}/lists`
+const out = need('OUT')
+const requests = new Set()
+const findings = []
+
+// look keeps pictures of a view, and has each of them checked.
+const look = (person, view) => person.photograph(out, view, async (where) => findings.push(...(await check(person.page, where))))
+
+// ended measures how long the app takes to say that the sign-in is over. act ends it.
+async function ended(person, what, act) {
+  await act()
+  const from = Date.now()
+  await person.reads(/^You have been signed out/)
+  emit('ended', { what, ms: Date.now() - from })
+}
+
+async function administrator(method, path) {
+  const response = await fetch(admin + path, { method, headers: { 'Content-Type': 'application/json' } })
+  assert.ok(response.ok, `${method} ${path}: ${response.status}`)
+}
+
+const databases = (person) => person.page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name).toSorted())
+
+async function begin(alice, bob) {
+  await alice.reads('Lists that you share')
+  await look(alice, 'welcome')
+  await alice.signIn()
+  assert.equal(alice.page.url(), `${site}/`, 'the code is not in the address bar')
+  await alice.reads('No lists yet')
+  await look(alice, 'no-lists')
+  await alice.makeList('Groceries')
+  await look(alice, 'no-items')
+  for (const text of ['Milk', 'Bread', 'Apples']) await alice.add(text)
+  await alice.makeList('A trip to the mountains with everybody who wants to come')
+  await alice.makeList('Books')
+
+  await bob.signIn()
+  await bob.reads('No lists yet')
+  await alice.choose('Groceries')
+  const from = Date.now()
+  await alice.share('bob')
+  await bob.choose('Groceries')
+  await bob.item('Milk').check()
+  await alice.page.getByRole('checkbox', { name: /^Milk/, checked: true }).waitFor()
+  emit('shared', { ms: Date.now() - from })
+  await look(alice, 'list')
+  await look(bob, 'list-of-another')
+  await alice.page.goto(`${site}/#`)
+  await look(alice, 'lists')
+  await alice.choose('Groceries')
+}
+
+async function offline(alice, bob) {
+  await alice.offline(true)
+  await alice.reads(/^Offline$/)
+  await alice.add('written offline')
+  await alice.edit('Apples', 'Green apples')
+  await look(alice, 'offline')
+  await alice.open() // the browser was closed meanwhile
+  await alice.choose('Groceries')
+  await alice.reads('written offline')
+  await alice.reads(/^Offline$/)
+  await bob.lacks('written offline')
+  await alice.offline(false)
+  await alice.reads(/^Up to date$/)
+  await bob.reads('written offline')
+  await bob.reads('Green apples')
+}
+
+// conflict: both change the same item, one of them offline. choose settles it.
+async function conflict(alice, bob, { text, mine, theirs, choose }) {
+  await alice.offline(true)
+  await alice.reads(/^Offline$/)
+  await alice.edit(text, mine)
+  await bob.edit(text, theirs)
+  await bob.reads(/^Up to date$/)
+  await alice.offline(false)
+  for (const person of [alice, bob]) await person.reads('Changed on two devices at once')
+  await choose()
+  for (const person of [alice, bob]) await person.lacks('Changed on two devices at once')
+}
+
+async function conflicts(alice, bob) {
+  await conflict(alice, bob, {
+    text: 'Milk', mine: 'Oat milk', theirs: 'Soy milk',
+    choose: async () => {
+      await look(alice, 'conflict')
+      await alice.press('Keep mine: Oat milk ✓')
+    },
+  })
+  for (const person of [alice, bob]) await person.item('Oat milk').waitFor()
+  await conflict(alice, bob, { text: 'Bread', mine: 'Rye bread', theirs: 'White bread', choose: () => alice.press('Keep this one: White bread') })
+  for (const person of [alice, bob]) {
+    await person.item('White bread').waitFor()
+    await person.lacks('Rye bread')
+  }
+}
+
+// picture is a photo, larger than the app keeps them.
+async function picture(browser) {
+  const page = await browser.newPage({ viewport: { width: 2000, height: 1500 } })
+  await page.setContent('<body style="margin:0;height:100vh;background:radial-gradient(circle at 30% 35%, #fff3b0 0 9%, transparent 10%), linear-gradient(#4aa3df 0 62%, #3c7d3f 62%)">')
+  const buffer = await page.screenshot()
+  await page.close()
+  return { name: 'holiday.png', mimeType: 'image/png', buffer }
+}
+
+async function photos(alice, bob, browser) {
+  const file = await picture(browser)
+  await alice.change('Green apples', async (dialog) => {
+    await dialog.locator('input[type=file]').setInputFiles(file)
+    await dialog.getByRole('button', { name: 'Remove the photo' }).waitFor()
+  })
+  await bob.press('Photo of Green apples')
+  const shown = bob.page.locator('#photo')
+  await until(10_000, 'the photo', () => shown.evaluate((img) => img.complete && img.naturalWidth))
+  assert.deepEqual(await shown.evaluate((img) => [img.naturalWidth, img.naturalHeight]), [1280, 960], 'made smaller')
+  await look(bob, 'photo')
+  await bob.press('Close')
+  await bob.press('Change Green apples')
+  await look(bob, 'item')
+  await bob.page.keyboard.press('Escape')
+  await look(bob, 'list-with-photo')
+
+  // A conflict whose other version has a photo: it comes along when that is kept.
+  await conflict(alice, bob, { text: 'Green apples', mine: 'Red apples', theirs: 'Pears', choose: () => bob.press('Keep this one: Red apples') })
+  for (const person of [alice, bob]) await person.button('Photo of Red apples').waitFor()
+}
+
+async function unshared(alice, bob) {
+  await alice.sharing(() => look(alice, 'sharing'))
+  const before = await databases(bob)
+  await bob.offline(true)
+  await alice.unshare('bob')
+  await bob.add('too late')
+  await bob.offline(false)
+  await bob.reads('“Groceries”: no longer shared with you.')
+  await bob.reads('No lists yet')
+  await bob.lacks('Red apples')
+  await look(bob, 'no-longer-shared')
+  await until(10_000, 'nothing of it is left in the browser', async () => (await databases(bob)).every((name) => !before.includes(name) || !name.includes('bob')))
+  await alice.lacks('too late')
+
+  await alice.share('bob')
+  await bob.choose('Groceries')
+  await bob.item('Oat milk').waitFor()
+  await bob.button('Photo of Red apples').waitFor()
+  const from = Date.now()
+  await alice.unshare('bob')
+  await bob.reads('No lists yet')
+  emit('unshared', { ms: Date.now() - from })
+  await alice.share('bob')
+  await bob.choose('Groceries')
+}
+
+async function revoked(alice, bob) {
+  await ended(alice, 'an administrator ended the sessions', () => administrator('DELETE', '/_user/alice/_session'))
+  await look(alice, 'signed-out')
+  await alice.add('while signed out')
+  await bob.lacks('while signed out')
+  await alice.open()
+  await alice.choose('Groceries')
+  await alice.reads('while signed out') // also after the tab was closed
+  await alice.signIn({ button: 'Sign in again' })
+  await alice.reads('while signed out')
+  await bob.reads('while signed out')
+}
+
+// tabs: one of them syncs for both.
+async function tabs(alice, bob) {
+  const first = alice.page
+  alice.page = undefined
+  await alice.open()
+  const second = alice.page
+  await alice.reads(/^Up to date$/)
+  await alice.choose('Groceries')
+  await alice.add('in the second tab')
+  await bob.reads('in the second tab')
+  alice.page = first
+  await alice.reads('in the second tab')
+  await first.close()
+  alice.page = second
+  await alice.reads(/^Up to date$/)
+  await bob.add('after the first tab')
+  await alice.reads('after the first tab')
+}
+
+async function everywhere(alice, bob, make) {
+  const phone = await make('alice', { viewport: { width: 390, height: 844 }, hasTouch: true })
+  await phone.signIn()
+  await alice.press('Account: alice')
+  await alice.page.getByRole('dialog').getByText('this browser').waitFor()
+  await alice.reads('Chrome on Linux')
+  await look(alice, 'account')
+  await ended(phone, 'alice signed out everywhere', () => alice.press('Sign out everywhere'))
+  await alice.reads('Lists that you share')
+  await bob.reads(/^Up to date$/)
+
+  // Somebody else at alice's browser has a database of their own, and alice's stays.
+  await alice.signIn({ as: 'carol' })
+  await alice.reads('No lists yet')
+  const names = await databases(alice)
+  for (const user of ['alice', 'carol']) assert.ok(names.some((name) => name.includes(`lists-${user}-`)), `${user}: ${names}`)
+  await alice.press('Account: carol')
+  await alice.page.getByLabel('Also remove my lists').check()
+  await alice.press('Sign out')
+  await alice.reads('Lists that you share')
+  await until(10_000, "carol's lists are gone", async () => !(await databases(alice)).some((name) => name.includes('carol')))
+  await alice.signIn()
+  await alice.choose('Groceries')
+  await alice.reads('after the first tab')
+}
+
+async function deleted(alice, bob) {
+  await alice.press('Rename or delete the list')
+  await look(alice, 'list-dialog')
+  await alice.page.getByRole('textbox', { name: 'Name' }).fill('Food')
+  await alice.press('Save')
+  await bob.page.getByRole('heading', { name: 'Food' }).waitFor()
+  await alice.press('Rename or delete the list')
+  await alice.press('Delete the list')
+  await bob.reads('No lists yet')
+}
+
+// size is what the app's first load transfers.
+async function size(browser) {
+  const context = await browser.newContext({ serviceWorkers: 'block' })
+  const page = await context.newPage()
+  const loaded = []
+  page.on('requestfinished', (request) => loaded.push(request))
+  await page.goto(`${site}/`, { waitUntil: 'networkidle' })
+  const sizes = await Promise.all(loaded.map(async (request) => [new URL(request.url()).pathname, (await request.sizes()).responseBodySize]))
+  await context.close()
+  return { bytes: sizes.reduce((sum, [, bytes]) => sum + bytes, 0), files: Object.fromEntries(sizes) }
+}
+
+await run(async () => {
+  const root = process.getuid?.() === 0 // the sandbox does not work for root
+  const browser = await chromium.launch({ executablePath: need('CHROMIUM'), args: root ? ['--no-sandbox'] : [] })
+  const people = []
+  const make = async (name, options) => {
+    people.push(await Person.make(browser, site, name, { seen: (url) => requests.add(new URL(url).origin), ...options }))
+    return people.at(-1)
+  }
+  try {
+    emit('size', await size(browser))
+    const alice = await make('alice')
+    const bob = await make('bob')
+    for (const part of [begin, offline, conflicts, photos, unshared, revoked, tabs]) {
+      await part(alice, bob, browser)
+      emit('told', { part: part.name })
+    }
+    await everywhere(alice, bob, make)
+    await deleted(alice, bob)
+
+    assert.deepEqual([...requests].filter((origin) => origin !== site && origin !== 'null'), [], 'no request leaves the site')
+    assert.deepEqual(people.flatMap(({ console }) => console), [])
+    emit('findings', { findings })
+  } catch (err) {
+    await Promise.all(people.map(({ name, page }, i) => page.screenshot({ path: `${out}/failed-${i}-${name}.png` }).catch(() => {})))
+    throw err
+  } finally {
+    await browser.close()
+  }
+})

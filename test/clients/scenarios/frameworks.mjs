@@ -1,0 +1,124 @@
+// The files of examples/frameworks, each in its framework: documents that are shown as they
+// are, and a sync that says how it goes, also when the sign-in is lost. FRAMEWORKS is their
+// folder, from where the frameworks can be imported.
+import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+import { pathToFileURL } from 'node:url'
+import { PouchDB, local, remote } from '../lib/pouch.mjs'
+import { databaseURL, signedIn } from '../lib/session.mjs'
+import { need, run, until } from '../lib/talk.mjs'
+
+const folder = pathToFileURL(`${need('FRAMEWORKS')}/`)
+const example = (name) => import(new URL(name, folder))
+const framework = (name) => import(pathToFileURL(createRequire(folder).resolve(name)))
+const options = { startkey: 'note:', endkey: 'note:\uffff', filter: ({ hidden }) => !hidden }
+
+// Each shows db's documents and its sync with server: texts() and state() are what is shown
+// now, retry() is what a button does, leave() takes all of it off the screen.
+const shows = {
+  async react(db, server) {
+    const { useDocuments, useSync } = await example('react.js')
+    const { createElement } = await framework('react')
+    const { render } = await framework('react-nil')
+    let shown
+    const Notes = () => {
+      const { state, retry } = useSync(db, server)
+      shown = { docs: useDocuments(db, options), state, retry }
+      return null
+    }
+    render(createElement(Notes))
+    await until(5000, 'the first render', () => shown)
+    return { texts: () => shown.docs.map(({ text }) => text), state: () => shown.state, retry: () => shown.retry(), leave: () => render(null) }
+  },
+
+  async svelte(db, server) {
+    const { documents, syncing } = await example('svelte.js')
+    const { derived } = await framework('svelte/store')
+    const sync = syncing(db, server)
+    let shown
+    // Svelte's own store, of ours: it subscribes and leaves as a component does.
+    const leave = derived([documents(db, options), sync], ([docs, { state }]) => ({ docs, state })).subscribe((now) => (shown = now))
+    return { texts: () => shown.docs.map(({ text }) => text), state: () => shown.state, retry: sync.retry, leave }
+  },
+
+  async vue(db, server) {
+    const { useDocuments, useSync } = await example('vue.js')
+    const { effectScope, watchEffect } = await framework('vue')
+    const scope = effectScope()
+    let shown, sync
+    scope.run(() => {
+      const docs = useDocuments(db, options)
+      sync = useSync(db, server)
+      watchEffect(() => (shown = { docs: docs.value, state: sync.status.value.state }))
+    })
+    return { texts: () => shown.docs.map(({ text }) => text), state: () => shown.state, retry: sync.retry, leave: () => scope.stop() }
+  },
+}
+
+async function session(token) {
+  const made = await PouchDB.fetch(`${databaseURL()}/_session`, { method: 'POST', headers: { Authorization: `Bearer ${token}` } })
+  assert.equal(made.status, 200)
+  return made.headers.get('set-cookie').split(';')[0]
+}
+
+async function story(name, show) {
+  const token = (await signedIn('alice'))()
+  let cookie = await session(token)
+  let plugged = true
+  const url = databaseURL()
+  const server = new PouchDB(url, {
+    skip_setup: true,
+    fetch: (to, options) => {
+      if (!plugged) return Promise.reject(new TypeError('fetch failed'))
+      options.headers.set('Cookie', cookie)
+      return PouchDB.fetch(to, options)
+    },
+  })
+  server.info = () => Promise.resolve({ db_name: url, update_seq: 0 }) // PouchDB leaves its failure unhandled
+  const other = remote(url, () => token)
+  const db = local(name)
+  const note = (text, more) => ({ _id: `note:${name}:${text}`, text, ...more })
+  await db.put(note('here before'))
+
+  const shown = await show(db, server)
+  const reads = (...texts) => until(10_000, `${name} shows ${texts}`, () => texts.every((text) => shown.texts().includes(text)))
+  const state = (is) => until(15_000, `${name}: ${is}`, () => shown.state() === is)
+  await reads('here before')
+  await state('current')
+  await db.bulkDocs([note('written here'), note('not shown', { hidden: true }), { ...note('elsewhere'), _id: `other:${name}` }])
+  await reads('written here')
+  await other.put(note('written there'))
+  await reads('written there')
+  assert.ok(!shown.texts().includes('not shown') && !shown.texts().includes('elsewhere'))
+
+  plugged = false
+  await db.put(note('offline'))
+  await state('offline')
+  await reads('offline')
+  plugged = true
+  await until(15_000, 'sent once there is a network', () => other.get(`note:${name}:offline`).catch(() => false))
+  await state('current')
+
+  // Somebody ends the session: it is told, what is written stays, and goes on after sign-in.
+  await fetch(`${url}/_session`, { method: 'DELETE', headers: { Cookie: cookie } })
+  await state('signed-out')
+  await db.put(note('signed out'))
+  await reads('signed out')
+  cookie = await session(token)
+  shown.retry()
+  await until(10_000, 'sent after sign-in', () => other.get(`note:${name}:signed out`).catch(() => false))
+  await state('current')
+
+  // Off the screen, nothing goes on.
+  shown.leave()
+  await until(5000, `${name} has left`, () => PouchDB.activeTasks.list().length === 0)
+  const before = shown.texts().length
+  await db.put(note('nobody looks'))
+  await db.changes()
+  assert.equal(shown.texts().length, before)
+  await assert.rejects(other.get(`note:${name}:nobody looks`), (err) => err.status === 404)
+}
+
+await run(async () => {
+  for (const [name, show] of Object.entries(shows)) await story(name, show)
+})
