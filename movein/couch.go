@@ -186,7 +186,10 @@ func (m *move) couchUsers(ctx context.Context, s *security) error {
 		}
 		err := users.JSON(ctx, http.MethodGet, "_all_docs", query, nil, &page)
 		switch status(err) {
-		case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
+		case http.StatusNotFound:
+			m.Teller.Say("Users are not taken: there is no _users at the source.")
+			return nil
+		case http.StatusUnauthorized, http.StatusForbidden:
 			m.Teller.Say("Users are not taken: _users cannot be read (%s). A server administrator's credentials are needed.", err)
 			return nil
 		}
