@@ -39,7 +39,8 @@ examples/quickstart/app/lib/pouchdb.min.js: examples/quickstart/package-lock.jso
 	cd examples/quickstart && npm ci --no-audit --no-fund && node pouchdb.mjs
 
 run: build examples/quickstart/app/lib/pouchdb.min.js
-	cd examples/quickstart && exec ../../$(BIN) run
+	@echo 'Open http://localhost:8080; Control-C ends it. What follows is the log.'
+	@cd examples/quickstart && exec ../../$(BIN) run
 
 race-notice:
 ifeq ($(HAVE_CC),)

@@ -156,7 +156,7 @@ func (u *couchUser) hash() string {
 	if prf == "" {
 		prf = "sha" // of CouchDB before 3.4, which knew only this one
 	}
-	name, ok := map[string]string{"sha": "sha1", "sha256": "sha256", "sha512": "sha512"}[prf]
+	name, ok := map[string]string{"sha": "sha1", "sha224": "sha224", "sha256": "sha256", "sha384": "sha384", "sha512": "sha512"}[prf]
 	if !ok {
 		return ""
 	}
