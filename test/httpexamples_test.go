@@ -121,6 +121,7 @@ var httpExamples = []httpExample{
 	{op: "GET /{db}/_role/", as: "admin", request: "GET /notes/_role/"},
 	{op: "PUT /{db}/_role/{role}", as: "admin", request: "PUT /notes/_role/staff\n" + `{"admin_channels":["internal","news"]}`},
 	{op: "GET /{db}/_role/{role}", as: "admin", request: "GET /notes/_role/staff"},
+	{op: "GET /{db}/_role/{role}/_all_channels", as: "admin", request: "GET /notes/_role/staff/_all_channels"},
 	{op: "DELETE /{db}/_role/{role}", as: "admin", request: "DELETE /notes/_role/staff"},
 
 	{op: "POST /_auth/explain", as: "admin", request: "POST /_auth/explain\n" + `{"token":"not.a.token","database":"notes"}`},
