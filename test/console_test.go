@@ -26,7 +26,7 @@ const consoleSync = `function (doc, oldDoc) {
 `
 
 // Every view of the console is looked at once, with much data: what it asks for, that it is accessible in both schemes,
-// and that it fits a phone. Screenshots stay in bin/console.
+// and that it fits a phone. Pictures stay in test/out/console.
 func TestTheConsoleShowsAndAdministers(t *testing.T) {
 	t.Parallel()
 
@@ -36,7 +36,7 @@ func TestTheConsoleShowsAndAdministers(t *testing.T) {
 	readOnly, byRole, byClaim := freePort(t), freePort(t), freePort(t)
 	server := harness.New(t, harness.Options{Dir: dir, Settings: harness.Settings{
 		Database: "password_auth\nsync_function {{.Dir}}/sync.js\ncollection shop.orders {\naccess channels\n}",
-		Extra:    adminSiteOn(readOnly, "allow loopback\nread_only") + adminSiteOn(byRole, "allow loopback\nallow role editors") +
+		Extra: adminSiteOn(readOnly, "allow loopback\nread_only") + adminSiteOn(byRole, "allow loopback\nallow role editors") +
 			adminSiteOn(byClaim, "allow loopback\nallow claim sub alice"),
 	}})
 
@@ -50,7 +50,7 @@ func TestTheConsoleShowsAndAdministers(t *testing.T) {
 	script := harness.NewScript(t, harness.Script{Path: "scenarios/console.mjs", Env: map[string]string{
 		"SYNC_URL": server.URL, "ADMIN_URL": server.AdminURL, "CHROMIUM": browser, "SCRATCH": t.TempDir(),
 		"READ_ONLY_URL": localSite(readOnly), "ROLE_URL": localSite(byRole), "CLAIM_URL": localSite(byClaim), "TOKEN": token,
-		"DOCS": strconv.Itoa(consoleDocuments), "SHOTS": filepath.Join(root, "bin", "console"),
+		"DOCS": strconv.Itoa(consoleDocuments), "SHOTS": filepath.Join(root, "test", "out", "console"),
 	}})
 
 	ctx, cancel := context.WithTimeout(t.Context(), browserTime)
@@ -62,6 +62,11 @@ func TestTheConsoleShowsAndAdministers(t *testing.T) {
 		var view struct {
 			View                string
 			MS, Requests, Bytes int
+		}
+
+		if e.Name == "filled" {
+			require.NoError(t, e.Into(&view))
+			t.Logf("%d documents written in %d ms", consoleDocuments, view.MS)
 		}
 
 		if e.Name == "view" {

@@ -121,6 +121,10 @@ func (r *exampleRun) send(e httpExample) apidoc.Example {
 	if body != "" {
 		shown += "\n" + body
 	}
+	if e.brief {
+		got.body = "…"
+		got.header.Del("ETag")
+	}
 	return apidoc.Example{Request: r.mask(head + "\n" + shown), Answer: r.mask(answerText(got))}
 }
 

@@ -1,6 +1,6 @@
 // What changes in a collection, as it happens: the newest documents. The list is bounded, and so is what is asked: however much
 // is written, the newest rows are read once a second at most.
-import { h, put, table, button } from './dom.js'
+import { h, put, redraw, table, button } from './dom.js'
 import { get, pause } from './api.js'
 import { link, titleOf } from './address.js'
 import { keyspaceHere, short } from './documents.js'
@@ -18,7 +18,7 @@ export async function changes(_, { signal, fail }) {
     const known = new Set(rows.map((r) => String(r.seq)))
     const first = rows.length === 0
     rows = fresh
-    put(list, table('Changes, the newest first',
+    redraw(list, table('Changes, the newest first',
       [{ name: 'Sequence' }, { name: 'Document' }, { name: 'Revision', wide: true }, { name: 'State' }],
       rows.map((r) => [String(r.seq), h('a', { class: !first && !known.has(String(r.seq)) ? 'name fresh' : 'name', href: link('db', keyspace, 'doc', r.id) }, r.id),
         h('code', { class: 'rev' }, short(r.changes[0].rev)), r.deleted ? h('span', { class: 'badge' }, 'deleted') : h('span', { class: 'badge good' }, 'stored')]),

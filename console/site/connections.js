@@ -1,5 +1,5 @@
 // Who follows a database now, and what they have got of it.
-import { h, put, table, button, confirmed } from './dom.js'
+import { h, redraw, table, button, confirmed } from './dom.js'
 import { get, remove, every } from './api.js'
 import { link, titleOf } from './address.js'
 import { keyspaceHere } from './documents.js'
@@ -13,7 +13,7 @@ const kinds = { longpoll: 'longpoll feed', continuous: 'continuous feed', websoc
 export async function connections(_, { signal, fail, readOnly }) {
   const db = keyspaceHere()
   const list = h('div')
-  const read = async () => put(list, await connectionTable(db, {}, readOnly, signal))
+  const read = async () => redraw(list, await connectionTable(db, {}, readOnly, signal))
   await read()
   every(2000, signal, read).catch(fail)
   return [

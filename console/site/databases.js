@@ -1,5 +1,5 @@
 // The databases of the site, with counts that move.
-import { h, put, table, field } from './dom.js'
+import { h, put, redraw, table, field } from './dom.js'
 import { get, every } from './api.js'
 import { link, keyspaceOf, titleOf } from './address.js'
 import { number } from './words.js'
@@ -23,7 +23,7 @@ export async function databases(_, { signal, fail, query }) {
   const read = async () => {
     const status = await get(['_status'], { startkey: query.from ?? query.prefix, limit: page + 1 }, signal)
     const names = Object.keys(status.databases).sort().filter((name) => name.startsWith(query.prefix ?? ''))
-    put(list, table('Databases', columns, names.slice(0, page).map((name) => row(name, status.databases[name])), 'No database.'))
+    redraw(list, table('Databases', columns, names.slice(0, page).map((name) => row(name, status.databases[name])), 'No database.'))
     put(pager,
       query.from && h('a', { class: 'button', href: link({ prefix: query.prefix }) }, 'First page'),
       names.length > page && h('a', { class: 'button', href: link({ prefix: query.prefix, from: names[page] }) }, 'Next page'))

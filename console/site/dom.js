@@ -31,6 +31,16 @@ export function put(element, ...children) {
   return element
 }
 
+// redraw is put for what is drawn again and again: the control that has the focus keeps it.
+export function redraw(element, ...children) {
+  const held = element.contains(document.activeElement) ? nameOf(document.activeElement) : undefined
+  put(element, ...children)
+  if (held) [...element.querySelectorAll('a, button')].find((control) => nameOf(control) === held)?.focus({ preventScroll: true })
+  return element
+}
+
+const nameOf = (control) => control.getAttribute('aria-label') ?? control.getAttribute('href') ?? control.textContent
+
 // say tells users of screen readers what has happened.
 export function say(text) {
   document.getElementById('says').textContent = text

@@ -3,7 +3,7 @@ import { h, table, section, field, button, busy, confirmed } from './dom.js'
 import { get, post, put as store, remove } from './api.js'
 import { link, titleOf } from './address.js'
 import { keyspaceHere } from './documents.js'
-import { words } from './users.js'
+import { channelTable, words } from './users.js'
 
 export async function roles(_, { signal, readOnly, refresh }) {
   const db = keyspaceHere()
@@ -17,21 +17,14 @@ export async function roles(_, { signal, readOnly, refresh }) {
 
 export async function role([, name], { signal, readOnly, refresh }) {
   const db = keyspaceHere()
-  const r = await get([db, '_role', name], undefined, signal)
-  const given = new Set(r.admin_channels ?? [])
-  const rows = r.all_channels.filter((c) => c !== '!').map((c) => [h('b', { class: 'id' }, c), given.has(c) ? 'given by an administrator' : 'given by a document'])
+  const path = [db, '_role', name]
+  const [r, all] = await Promise.all([get(path, undefined, signal), get([...path, '_all_channels'], undefined, signal)])
   return [
     h('p', { class: 'path' }, h('a', { href: link('db', db, 'roles') }, `Roles of ${titleOf(db)}`)),
     h('h1', { class: 'id' }, name),
-    section('Channels', table('Channels', [{ name: 'Channel' }, { name: 'By' }], rows, 'None.'), others(r)),
+    section('Channels', channelTable(all.all_channels)),
     !readOnly && section('Change', roleForm(db, r, refresh), h('p', { class: 'buttons' }, button('Delete', () => deleteRole(db, name), { class: 'danger' }))),
   ]
-}
-
-// others are the channels of collections besides the default one.
-function others({ collection_access: all = {} }) {
-  const rows = Object.entries(all).flatMap(([scope, collections]) => Object.entries(collections).map(([name, c]) => [`${scope}.${name}`, (c.all_channels ?? []).filter((x) => x !== '!').join(', ')]))
-  return rows.length > 0 && table('Channels of collections', [{ name: 'Collection' }, { name: 'Channels' }], rows)
 }
 
 async function deleteRole(db, name) {

@@ -1,5 +1,5 @@
 // The users of a database, and one of them with channels, sessions and connections.
-import { h, put, table, section, field, button, busy, confirmed } from './dom.js'
+import { h, redraw, table, section, field, button, busy, confirmed } from './dom.js'
 import { get, post, put as store, remove, every } from './api.js'
 import { link, titleOf } from './address.js'
 import { keyspaceHere } from './documents.js'
@@ -43,7 +43,7 @@ export async function user([, name], { signal, readOnly, refresh, fail }) {
     guest ? { sessions: [] } : get([...path, '_session'], undefined, signal),
   ])
   const open = h('div')
-  const read = async () => put(open, await connectionTable(db, { user: guest ? '' : name }, readOnly, signal))
+  const read = async () => redraw(open, await connectionTable(db, { user: guest ? '' : name }, readOnly, signal))
   await read()
   every(2000, signal, read).catch(fail)
   return [

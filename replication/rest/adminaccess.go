@@ -139,8 +139,30 @@ func (h *Handler) allChannels(rq *request) error {
 	if err != nil {
 		return err
 	}
-	channels := map[string]map[string]map[string][]heldGrant{}
-	roles := map[string][]heldGrant{}
+	channels, roles := rq.sortedGrants(grants)
+	return rq.sendValue(map[string]any{"all_channels": channels, "roles": roles})
+}
+
+// allRoleChannels answers GET /{db}/_role/{name}/_all_channels likewise.
+func (h *Handler) allRoleChannels(rq *request) error {
+	a, err := h.administration(rq)
+	if err != nil {
+		return err
+	}
+	if _, err := a.Role(rq.item); err != nil {
+		return err
+	}
+	grants, err := rq.db.Grants(rq.r.Context(), syncstore.RolePrincipal(rq.item), false)
+	if err != nil {
+		return fmt.Errorf("reading a role's grants: %w", err)
+	}
+	channels, _ := rq.sortedGrants(grants)
+	return rq.sendValue(map[string]any{"all_channels": channels})
+}
+
+// sortedGrants are channels by scope, collection and name, and roles by name.
+func (rq *request) sortedGrants(grants []syncstore.HeldGrant) (channels map[string]map[string]map[string][]heldGrant, roles map[string][]heldGrant) {
+	channels, roles = map[string]map[string]map[string][]heldGrant{}, map[string][]heldGrant{}
 	for _, g := range grants {
 		held := rq.heldGrant(&g)
 		if g.Channel == "" {
@@ -156,5 +178,5 @@ func (h *Handler) allChannels(rq *request) error {
 		in := channels[g.Scope][g.Collection]
 		in[g.Channel] = append(in[g.Channel], held)
 	}
-	return rq.sendValue(map[string]any{"all_channels": channels, "roles": roles})
+	return channels, roles
 }

@@ -9,6 +9,8 @@ func accessActions(k kind) (actions, bool) {
 		return actions{post: action{do: (*Handler).compactAccessHistory, write: true}}, true
 	case kindAllChannels:
 		return actions{get: action{do: (*Handler).allChannels}}, true
+	case kindAllRoleChannels:
+		return actions{get: action{do: (*Handler).allRoleChannels}}, true
 	case kindResync:
 		return actions{get: action{do: (*Handler).getResync}, post: action{do: (*Handler).postResync, write: true}}, true
 	case kindTry:
@@ -34,6 +36,8 @@ func routeAccess(parts []string) (to target, ok bool) {
 		return target{kind: kindAccessHistoryCompact, item: parts[1]}, true
 	case len(parts) == 3 && parts[0] == "_user" && parts[2] == "_all_channels":
 		return target{kind: kindAllChannels, item: parts[1]}, true
+	case len(parts) == 3 && parts[0] == "_role" && parts[2] == "_all_channels":
+		return target{kind: kindAllRoleChannels, item: parts[1]}, true
 	}
 	return target{}, false
 }

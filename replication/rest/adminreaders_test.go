@@ -39,6 +39,13 @@ func TestAdministratorsLearnWhoSeesADocument(t *testing.T) {
 		scenario{name: "missing", path: "/notes/_readers/none", status: 404},
 		scenario{name: "no number", path: "/notes/_readers/doc?limit=x", status: 400},
 	)
+	o.at(o.admin,
+		scenario{method: http.MethodPut, path: "/notes/more", body: `{"grants":{"role:staff":["team"]}}`, status: 201},
+		scenario{name: "what a role gives", path: "/notes/_role/staff/_all_channels", has: []string{
+			`"desk":[{"since":4,"by":"admin"}]`, `"team":[{"since":9,"by":"document","document":"more","keyspace":"notes._default._default"}]`,
+		}, hasNot: []string{`"staff"`}},
+		scenario{name: "no role", path: "/notes/_role/none/_all_channels", status: 404},
+	)
 	o.at(o.reader, scenario{name: "who may only read", path: "/notes/_readers/doc"})
 	o.at(o.public, scenario{path: "/notes/_readers/doc", status: 401})
 	db.Default().SetPolicy(syncstore.Policy{})

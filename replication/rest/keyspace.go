@@ -49,7 +49,7 @@ func (k kind) ofDatabase(method string) bool {
 	case kindDatabase:
 		return method == http.MethodPut || method == http.MethodDelete
 	case kindBlipSync, kindSession, kindSessionHandle, kindUsers, kindUser, kindUserSessions, kindUserSession, kindUserIdentities,
-		kindRoles, kindRole, kindAccessHistory, kindAccessHistoryCompact, kindAllChannels, kindCompact, kindSecurity, kindRevsLimit, kindPurgedInfosLimit, kindNotImplemented,
+		kindRoles, kindRole, kindAccessHistory, kindAccessHistoryCompact, kindAllChannels, kindAllRoleChannels, kindCompact, kindSecurity, kindRevsLimit, kindPurgedInfosLimit, kindNotImplemented,
 		kindReplicationStatus, kindConfig, kindOnline, kindOffline, kindConnections:
 		return true
 	}

@@ -47,6 +47,7 @@ const (
 	kindAccessHistory
 	kindAccessHistoryCompact
 	kindAllChannels
+	kindAllRoleChannels
 	kindResync
 	kindTry
 	kindSyncFunction

@@ -5,10 +5,10 @@ import { createRequire } from 'node:module'
 
 const source = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-// check fails if there is a serious or a critical finding.
-export async function check(page, where) {
+// check fails if there is a serious or a critical finding, of some rules or of all.
+export async function check(page, where, rules) {
   if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(source)
-  const { violations, passes } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }))
+  const { violations, passes } = await page.evaluate((values) => window.axe.run(document, { resultTypes: ['violations'], ...(values && { runOnly: { type: 'rule', values } }) }), rules)
   if (passes.length === 0) throw new Error(`${where}: nothing was checked`)
   const found = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
   const lines = found.flatMap(({ id, help, nodes }) => nodes.map(({ target, failureSummary }) => `${id} (${help}) at ${target}: ${failureSummary}`))

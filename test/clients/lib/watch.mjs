@@ -1,9 +1,5 @@
-// Watching over a page: what it asks for, what it writes to the console, and whether anybody is kept out.
+// Watching over a page: what it asks for, what it writes to the console.
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-
-const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 export class Watch {
   asked = []
@@ -38,16 +34,6 @@ export class Watch {
     this.wrong = []
     assert.deepEqual(wrong, [])
   }
-}
-
-// accessible fails on what axe-core finds serious or critical, of some rules or of all.
-export async function accessible(page, what, rules) {
-  if (!(await page.evaluate('typeof axe'))?.startsWith('object')) await page.evaluate(axe)
-  const found = await page.evaluate(async (rules) => {
-    const { violations } = await window.axe.run(document, { resultTypes: ['violations'], ...(rules && { runOnly: { type: 'rule', values: rules } }) })
-    return violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => `${v.id}: ${v.nodes.map((n) => `${n.html} ${n.any[0]?.message ?? ''}`).slice(0, 3).join(' | ')}`)
-  }, rules)
-  assert.deepEqual(found, [], `axe-core on ${what}`)
 }
 
 // fits fails if the page is wider than the window.

@@ -3,10 +3,11 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
+import { check } from '../lib/axe.mjs'
 import { launch } from '../lib/chromium.mjs'
 import { administrator, fill, markup, session } from '../lib/consoledata.mjs'
 import { emit, need, run, until } from '../lib/talk.mjs'
-import { Watch, accessible, fits } from '../lib/watch.mjs'
+import { Watch, fits } from '../lib/watch.mjs'
 
 const site = need('ADMIN_URL')
 const console_ = `${site}/_console/`
@@ -34,15 +35,15 @@ async function open(name, hash, heading) {
 }
 
 // look takes the view's pictures and has it checked, in both schemes. What is wrong but expected is passed over.
-async function look(name, expected) {
-  for (const colorScheme of ['light', 'dark']) {
+async function look(name, expected, schemes = ['light', 'dark']) {
+  for (const colorScheme of schemes) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
     for (const width of [390, 1280]) {
       await page.setViewportSize({ width, height: width === 390 ? 844 : 800 })
       await fits(page, `${name} at ${width}`)
       await page.screenshot({ path: join(shots, `${name}-${width}-${colorScheme}.png`), fullPage: true })
     }
-    await accessible(page, `${name}, ${colorScheme}`, colorScheme === 'dark' ? ['color-contrast'] : undefined)
+    await check(page, `${name}, ${colorScheme}`, colorScheme === 'dark' ? ['color-contrast'] : undefined)
   }
   assert.equal(await page.evaluate(() => window.hacked), undefined, `${name} ran markup of a name`)
   watch.quiet(expected)
@@ -50,10 +51,16 @@ async function look(name, expected) {
 
 const button = (name) => page.getByRole('button', { name, exact: true })
 
-async function view(name, hash, heading, check = () => {}) {
+async function view(name, hash, heading, use = () => {}) {
   await open(name, hash, heading)
-  await check()
+  await use()
   await look(name)
+}
+
+// glance is view for what looks like another.
+async function glance(name, hash, heading) {
+  await open(name, hash, heading)
+  await look(name, undefined, ['light'])
 }
 
 const reads = (text, in_ = page) => in_.getByText(text, { exact: false }).first().waitFor()
@@ -87,7 +94,7 @@ async function ofDocuments() {
     await page.getByText('All of it, as JSON').click()
     await reads('"created_sequence"')
   })
-  await view('markup', `#/db/notes/doc/${encodeURIComponent(markup)}`, markup)
+  await glance('markup', `#/db/notes/doc/${encodeURIComponent(markup)}`, markup)
   await open('collection', '#/db/notes.shop.orders', 'Documents of notes · shop.orders')
 }
 
@@ -119,7 +126,7 @@ async function ofPeople(feed) {
   await look('dialog')
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
   await page.getByRole('heading', { level: 1, name: 'Users of notes' }).waitFor()
-  await view('markupuser', `#/db/notes/user/${encodeURIComponent(markup)}`, markup)
+  await glance('markupuser', `#/db/notes/user/${encodeURIComponent(markup)}`, markup)
   await view('roles', '#/db/notes/roles', 'Roles of notes')
   await view('role', '#/db/notes/role/editors', 'editors', () => reads('drafts'))
 }
@@ -133,7 +140,11 @@ async function ofWhatGoesOn() {
   const cookie = await session(ask, 'amelie')
   const feed = follow(cookie)
   await view('connections', '#/db/notes/connections', 'Connections to notes', async () => {
-    await page.getByRole('link', { name: 'amelie' }).first().waitFor()
+    const end = button('End the session of amelie').first()
+    await end.focus()
+    await page.waitForResponse((r) => r.url().includes('/_connections'))
+    await page.waitForResponse((r) => r.url().includes('/_connections'))
+    assert.ok(await end.evaluate((control) => document.activeElement === control), 'the focus stays where it is')
   })
   feed.stop()
   await view('dryrun', '#/db/notes/dryrun', 'Dry run in notes', async () => {
@@ -170,7 +181,7 @@ async function ofTheServer() {
     await page.waitForTimeout(2500)
   })
   await view('backup', '#/backup', 'Backup', () => reads('sync backup'))
-  await view('nowhere', '#/nowhere', 'There is no such page')
+  await glance('nowhere', '#/nowhere', 'There is no such page')
   await open('missing', '#/db/notes/doc/none', 'That did not work')
   await reads('missing (404 not_found)')
   watch.quiet((w) => w.includes('404'))
