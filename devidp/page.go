@@ -20,9 +20,9 @@ var pageText string
 const pageStyle template.CSS = `:root{color-scheme:light dark;font:1rem/1.5 system-ui,sans-serif}` +
 	`body{margin:0;display:grid;min-height:100vh;place-items:center}main{width:min(26rem,90vw);padding:2rem 0}` +
 	`ul{list-style:none;padding:0}li{margin:.5rem 0}` +
-	`button{font:inherit;width:100%;min-height:3rem;padding:.5rem 1rem;text-align:start;border:1px solid GrayText;border-radius:.5rem;cursor:pointer}` +
-	`button:focus-visible{outline:3px solid Highlight;outline-offset:2px}button span{opacity:.8}` +
-	`.cancel{width:auto;min-height:2.5rem}`
+	`button{font:inherit;width:100%;min-height:3rem;padding:.5rem 1rem;text-align:start;border:1px solid GrayText;border-radius:.75rem;background:Canvas;color:CanvasText;cursor:pointer}` +
+	`button:hover{border-color:CanvasText}button:focus-visible{outline:3px solid Highlight;outline-offset:2px}` +
+	`.cancel{width:auto}`
 
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
 

@@ -54,8 +54,11 @@ export class Person {
     }
   }
 
-  async signIn({ button = 'Sign in', as = this.name } = {}) {
+  // signIn signs in at the provider; there does what the test wants to do at its page.
+  async signIn({ button = 'Sign in', as = this.name, there = async () => {} } = {}) {
     await this.press(button)
+    await this.page.getByRole('button', { name: 'Cancel' }).waitFor()
+    await there()
     await this.page.getByRole('button', { name: new RegExp(`^${as}`) }).click()
     await this.page.waitForURL((url) => url.pathname === '/')
     await this.reads(/^Up to date$/)

@@ -37,7 +37,10 @@ const databases = (person) => person.page.evaluate(async () => (await indexedDB.
 async function begin(alice, bob) {
   await alice.reads('Lists that you share')
   await look(alice, 'welcome')
-  await alice.signIn()
+  await alice.press('Sign in')
+  await alice.press('Cancel')
+  await alice.reads('Lists that you share')
+  await alice.signIn({ there: () => look(alice, 'provider') })
   assert.equal(alice.page.url(), `${site}/`, 'the code is not in the address bar')
   await alice.reads('No lists yet')
   await look(alice, 'no-lists')
