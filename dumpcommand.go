@@ -2,7 +2,6 @@ package caddysync
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,21 +24,6 @@ in it; a backup has everything.
 
 <url of a database> is as http://localhost:8081/notes; a collection is http://localhost:8081/notes.shop.orders.`,
 		RunE: runCommand(runExport),
-	}
-	addAuthorizationFlag(cmd)
-	return cmd
-}
-
-func importCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "import <file> <url of a database> [--authorization-file <file>]",
-		Short: "Writes exported documents into a database",
-		Long: `
-Writes the documents of an exported file into a database that is there, through the
-administrator's site, as a replication would: revisions keep their names and ancestry, what
-is there stays, and importing again changes nothing. The file is read to its end before the
-first document is written. At the end all revisions are known to be there.`,
-		RunE: runCommand(runImport),
 	}
 	addAuthorizationFlag(cmd)
 	return cmd
@@ -90,28 +74,4 @@ func verifyDump(path string) (sum dump.Summary, err error) {
 	defer func() { _ = file.Close() }()
 	_, sum, err = dump.Verify(file)
 	return sum, err
-}
-
-func runImport(ctx context.Context, fl caddycmd.Flags, t *terminal) (err error) {
-	if fl.NArg() != 2 {
-		return usage("sync import <file> <url of a database>")
-	}
-	db, err := databaseAt(fl, fl.Arg(1))
-	if err != nil {
-		return err
-	}
-	if _, err := verifyDump(fl.Arg(0)); err != nil {
-		return err
-	}
-	file, err := os.Open(fl.Arg(0))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	sum, err := dump.Import(ctx, db, file, func(n uint64) { t.tell("%d revisions", n) })
-	if err != nil {
-		return err
-	}
-	t.say("%d revisions are there.", sum.Revisions)
-	return nil
 }

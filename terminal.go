@@ -40,6 +40,22 @@ func (t *terminal) tell(format string, args ...any) {
 	}
 }
 
+// barWidth is how many characters a full bar has.
+const barWidth = 30
+
+// bar shows how much of something is done, now and then: as a bar on a terminal. total 0 is not known.
+func (t *terminal) bar(what string, done, total uint64) {
+	switch {
+	case total == 0:
+		t.tell("%s: %d", what, done)
+	case !t.draws:
+		t.tell("%s: %d of %d (%d %%)", what, done, total, done*100/total)
+	default:
+		filled := int(barWidth * min(done, total) / total)
+		t.tell("%s [%s%s] %d of %d (%d %%)", what, strings.Repeat("#", filled), strings.Repeat("·", barWidth-filled), done, total, done*100/total)
+	}
+}
+
 func (t *terminal) show(text string) {
 	if !t.draws {
 		fmt.Fprintln(t.progress, text)

@@ -24,8 +24,8 @@ type UserChange struct {
 	FirstUse *bool
 	// Password sets the password.
 	Password *string
-	// PasswordHash sets it by its hash, for users of another system: argon2id as a PHC
-	// string, or bcrypt.
+	// PasswordHash sets it by its hash, for users of another system: argon2id or PBKDF2
+	// as a PHC string, or bcrypt.
 	PasswordHash *string
 	// RemovePassword leaves a user without one, as users are who sign in at a provider.
 	RemovePassword bool

@@ -78,7 +78,7 @@ func (p *passwords) hash(ctx context.Context, password string) (string, error) {
 
 // verify compares a password with what is stored. stored "" is that of somebody who does
 // not exist or has no password: it takes the work of a real check, and fails. rehash asks
-// for a new hash of the same password, as the stored one is bcrypt or weaker than ours.
+// for a new hash of the same password, as the stored one is bcrypt, PBKDF2 or weaker than ours.
 // Errors: errBusy and that of ctx, after which nothing was compared; ErrBadPasswordHash
 // for a stored text that is not a hash we take, with the work of a real check, so that
 // strangers can be told what they are told of a wrong password.

@@ -69,6 +69,24 @@ func TestArgon2idOfAnotherLibraryIsVerified(t *testing.T) {
 	require.True(t, rehash, "its salt is shorter than ours")
 }
 
+// The first block of a vector of RFC 6070 section 2, and a user as CouchDB 3.5 keeps them: the salt is used as it is
+// written, in hex digits.
+func TestPBKDF2OfCouchDBIsVerified(t *testing.T) {
+	t.Parallel()
+	b64 := base64.RawStdEncoding
+	sum, err := hex.DecodeString("3d2eec4fe41c849b80c8d83662c0e44a8b291a96")
+	require.NoError(t, err)
+	stored := "$pbkdf2-sha1$i=4096$" + b64.EncodeToString([]byte("saltSALTsaltSALTsaltSALTsaltSALTsalt")) + "$" + b64.EncodeToString(sum)
+	p := quickPasswords()
+	ok, rehash, err := p.verify(t.Context(), stored, "passwordPASSWORDpassword")
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.True(t, rehash, "argon2id takes its place")
+	ok, _, err = p.verify(t.Context(), stored, "passwordPASSWORDpasswore")
+	require.NoError(t, err)
+	require.False(t, ok)
+}
+
 // F88: a stored hash that is weaker than ours is to be replaced when its owner signs in,
 // never by a wrong password.
 func TestF88_OutdatedHashesAreRehashed(t *testing.T) {

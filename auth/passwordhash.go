@@ -41,9 +41,10 @@ const (
 // ErrBadPasswordHash is for a text that is not a hash we take.
 var ErrBadPasswordHash = errors.New("invalid password hash")
 
-// passwordHash is a stored hash: argon2id, or bcrypt of an imported user.
+// passwordHash is a stored hash: argon2id, or bcrypt or PBKDF2 of an imported user.
 type passwordHash struct {
-	bcrypt string // the whole text; "" for argon2id
+	bcrypt string // the whole text; "" for the others
+	prf    string // the hash function of PBKDF2; "" for the others
 
 	memory, passes uint32 // memory in KiB
 	threads        uint8
@@ -57,8 +58,11 @@ func newArgon2Hash() *passwordHash {
 	return h
 }
 
-// String is the PHC string of argon2id.
+// String is the PHC string of argon2id or PBKDF2.
 func (h *passwordHash) String() string {
+	if h.prf != "" {
+		return h.pbkdf2String()
+	}
 	b64 := base64.RawStdEncoding
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.memory, h.passes, h.threads,
 		b64.EncodeToString(h.salt), b64.EncodeToString(h.sum))
@@ -69,6 +73,10 @@ func (h *passwordHash) argon2id(compute argon2Func, password string, length int)
 }
 
 func (h *passwordHash) matches(compute argon2Func, password string) bool {
+	if h.prf != "" {
+		sum, err := h.pbkdf2(password)
+		return err == nil && subtle.ConstantTimeCompare(sum, h.sum) == 1
+	}
 	if h.bcrypt == "" {
 		return subtle.ConstantTimeCompare(h.argon2id(compute, password, len(h.sum)), h.sum) == 1
 	}
@@ -83,6 +91,9 @@ func (h *passwordHash) matches(compute argon2Func, password string) bool {
 func (h *passwordHash) outdated(password string) bool {
 	if h.bcrypt != "" {
 		return len(password) <= bcryptLimit
+	}
+	if h.prf != "" {
+		return true
 	}
 	return h.memory*h.passes < argon2Memory*argon2Passes || len(h.salt) < argon2Salt || len(h.sum) < argon2Sum
 }
@@ -101,8 +112,10 @@ func parsePasswordHash(text string) (*passwordHash, error) {
 		return parseBcrypt(text)
 	case strings.HasPrefix(text, "$argon2id$"):
 		return parseArgon2id(text)
+	case strings.HasPrefix(text, "$pbkdf2-"):
+		return parsePBKDF2(text)
 	}
-	return nil, badHash("give argon2id as a PHC string, or bcrypt ($2a$, $2b$ or $2y$)")
+	return nil, badHash("give argon2id or PBKDF2 as a PHC string, or bcrypt ($2a$, $2b$ or $2y$)")
 }
 
 func badHash(reason string) error { return fmt.Errorf("%w: %s", ErrBadPasswordHash, reason) }

@@ -19,7 +19,7 @@ type User struct {
 	Disabled   bool       `json:"disabled,omitempty"`
 	Identities []Identity `json:"identities,omitempty"`
 
-	// Password is a hash: argon2id in PHC form, or bcrypt of an imported user. "" is no
+	// Password is a hash: argon2id in PHC form, or bcrypt or PBKDF2 of an imported user. "" is no
 	// password, with which nobody signs in.
 	Password string `json:"password,omitempty"`
 	// PasswordAt (Unix microseconds) is when the password was set. It stands for the

@@ -86,8 +86,14 @@ func (o *Options) id(local Local) string {
 	if o.Viewer != nil {
 		viewer = "user " + o.Viewer.Name
 	}
+	database, keyspace := "", ""
+	if o.Target != nil {
+		keyspace = o.Target.URL.String() // it keeps the checkpoint, which goes when the database goes
+	} else {
+		database, keyspace = local.Database.UUID(), local.Collection.Keyspace()
+	}
 	text, err := json.Marshal([]any{
-		checkpointVersion, o.Direction, local.Database.UUID(), local.Collection.Keyspace(), viewer,
+		checkpointVersion, o.Direction, database, keyspace, viewer,
 		o.Remote.URL.String(), user, o.Channels, o.DocIDs, o.Selector,
 	})
 	if err != nil {
@@ -99,32 +105,89 @@ func (o *Options) id(local Local) string {
 
 // checkpoints reads and writes those of one replication.
 type checkpoints struct {
-	id            string
-	local, remote *checkpoint
-	localAt       Local
-	owner         string
-	to            *remote
+	id          string
+	here, there side
 }
 
-// load reads both and returns where to go on.
+// side is one of the two sides that keep a checkpoint.
+type side struct {
+	keeper
+	// known is what it keeps, nil if nothing.
+	known *checkpoint
+}
+
+// keeper keeps a document of a name. It gives nil for one that is not there.
+type keeper interface {
+	readCheckpoint(ctx context.Context, id string) (*checkpoint, error)
+	writeCheckpoint(ctx context.Context, id, rev string, body []byte) (newRev string, err error)
+}
+
+// load reads both and returns where to go on. A source that nothing is written to has no
+// opinion.
 func (c *checkpoints) load(ctx context.Context) (json.RawMessage, error) {
-	var err error
-	if c.local, err = c.readLocal(ctx); err != nil {
-		return nil, err
+	for _, at := range []*side{&c.here, &c.there} {
+		if at.keeper == nil {
+			continue
+		}
+		var err error
+		if at.known, err = at.readCheckpoint(ctx, c.id); err != nil {
+			return nil, fmt.Errorf("reading the checkpoint: %w", err)
+		}
 	}
-	if c.remote, err = c.readRemote(ctx); err != nil {
-		return nil, err
+	if c.there.keeper == nil {
+		return common(c.here.known, c.here.known), nil
 	}
-	return common(c.local, c.remote), nil
+	return common(c.here.known, c.there.known), nil
 }
 
-func (c *checkpoints) readLocal(ctx context.Context) (*checkpoint, error) {
-	doc, err := c.localAt.Collection.GetLocal(ctx, c.owner, c.id)
+// save writes the session's state to both sides.
+func (c *checkpoints) save(ctx context.Context, record SessionRecord) error {
+	for _, at := range []*side{&c.there, &c.here} {
+		if at.keeper == nil {
+			continue
+		}
+		if err := at.save(ctx, c.id, record); err != nil {
+			return fmt.Errorf("writing the checkpoint: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *side) save(ctx context.Context, id string, record SessionRecord) error {
+	next := checkpoint{Version: checkpointVersion, Session: record.SessionID, LastSeq: record.RecordedSeq, Sessions: []SessionRecord{record}}
+	if s.known == nil {
+		s.known = new(checkpoint)
+	}
+	for _, earlier := range s.known.Sessions {
+		if earlier.SessionID != record.SessionID && len(next.Sessions) < maxSessions {
+			next.Sessions = append(next.Sessions, earlier)
+		}
+	}
+	body, err := json.Marshal(next)
+	if err != nil {
+		return err
+	}
+	rev, err := s.writeCheckpoint(ctx, id, s.known.rev, body)
+	if err != nil {
+		return err
+	}
+	s.known.Sessions, s.known.rev = next.Sessions, rev
+	return nil
+}
+
+// localKeeper keeps checkpoints in a collection of this server.
+type localKeeper struct {
+	collection *syncstore.Collection
+	owner      string
+}
+
+func (k localKeeper) readCheckpoint(ctx context.Context, id string) (*checkpoint, error) {
+	doc, err := k.collection.GetLocal(ctx, k.owner, id)
 	if errors.Is(err, syncstore.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the checkpoint: %w", err)
+		return nil, err
 	}
 	found := checkpoint{rev: doc.Rev}
 	if json.Unmarshal(doc.Body, &found) != nil {
@@ -133,73 +196,35 @@ func (c *checkpoints) readLocal(ctx context.Context) (*checkpoint, error) {
 	return &found, nil
 }
 
-func (c *checkpoints) readRemote(ctx context.Context) (*checkpoint, error) {
+func (k localKeeper) writeCheckpoint(ctx context.Context, id, rev string, body []byte) (string, error) {
+	return k.collection.PutLocal(ctx, k.owner, id, rev, body)
+}
+
+func (r *remote) readCheckpoint(ctx context.Context, id string) (*checkpoint, error) {
 	var found struct {
 		Rev string `json:"_rev"`
 		checkpoint
 	}
-	err := c.to.get(ctx, ask{method: http.MethodGet, path: "_local/" + c.id}, maxCheckpoint, &found)
+	err := r.get(ctx, ask{method: http.MethodGet, path: "_local/" + id}, maxCheckpoint, &found)
 	if isStatus(err, http.StatusNotFound) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the checkpoint: %w", err)
+		return nil, err
 	}
 	found.checkpoint.rev = found.Rev
 	return &found.checkpoint, nil
 }
 
-// save writes the session's state to both sides.
-func (c *checkpoints) save(ctx context.Context, record SessionRecord) error {
-	body := func(before *checkpoint) ([]byte, error) {
-		next := checkpoint{Version: checkpointVersion, Session: record.SessionID, LastSeq: record.RecordedSeq, Sessions: []SessionRecord{record}}
-		if before != nil {
-			for _, earlier := range before.Sessions {
-				if earlier.SessionID != record.SessionID && len(next.Sessions) < maxSessions {
-					next.Sessions = append(next.Sessions, earlier)
-				}
-			}
-			before.Sessions = next.Sessions
-		}
-		return json.Marshal(next)
-	}
-	if c.local == nil {
-		c.local = new(checkpoint)
-	}
-	if c.remote == nil {
-		c.remote = new(checkpoint)
-	}
-	text, err := body(c.remote)
-	if err != nil {
-		return fmt.Errorf("writing the checkpoint: %w", err)
-	}
-	if err := c.writeRemote(ctx, text); err != nil {
-		return err
-	}
-	if text, err = body(c.local); err != nil {
-		return fmt.Errorf("writing the checkpoint: %w", err)
-	}
-	rev, err := c.localAt.Collection.PutLocal(ctx, c.owner, c.id, c.local.rev, text)
-	if err != nil {
-		return fmt.Errorf("writing the checkpoint: %w", err)
-	}
-	c.local.rev = rev
-	return nil
-}
-
-func (c *checkpoints) writeRemote(ctx context.Context, text []byte) error {
-	if c.remote.rev != "" {
-		text = append([]byte(`{"_rev":`+quote(c.remote.rev)+`,`), text[1:]...)
+func (r *remote) writeCheckpoint(ctx context.Context, id, rev string, body []byte) (string, error) {
+	if rev != "" {
+		body = append([]byte(`{"_rev":`+quote(rev)+`,`), body[1:]...)
 	}
 	var answer struct {
 		Rev string `json:"rev"`
 	}
-	err := c.to.get(ctx, ask{method: http.MethodPut, path: "_local/" + c.id, json: text}, maxCheckpoint, &answer)
-	if err != nil {
-		return fmt.Errorf("writing the checkpoint: %w", err)
-	}
-	c.remote.rev = answer.Rev
-	return nil
+	err := r.get(ctx, ask{method: http.MethodPut, path: "_local/" + id, json: body}, maxCheckpoint, &answer)
+	return answer.Rev, err
 }
 
 func quote(text string) string {

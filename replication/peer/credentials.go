@@ -3,6 +3,7 @@ package peer
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -35,6 +36,21 @@ type Credentials struct {
 
 	mu      sync.Mutex
 	cookies []*http.Cookie
+}
+
+// ParseAuthorization reads the value of a header Authorization, Bearer or Basic; nil: it is neither.
+func ParseAuthorization(header string) *Credentials {
+	scheme, rest, _ := strings.Cut(header, " ")
+	switch rest = strings.TrimSpace(rest); strings.ToLower(scheme) {
+	case "bearer":
+		return &Credentials{Kind: Bearer, Secret: rest}
+	case "basic":
+		text, err := base64.StdEncoding.DecodeString(rest)
+		if name, password, ok := strings.Cut(string(text), ":"); err == nil && ok {
+			return &Credentials{Kind: Basic, Name: name, Secret: password}
+		}
+	}
+	return nil
 }
 
 // String hides what the credentials are.
@@ -135,12 +151,12 @@ func (r *remote) session(ctx context.Context, endpoint string, body []byte) ([]*
 	request.Header.Set("Accept", "application/json")
 	answer, err := r.client.Do(request)
 	if err != nil {
-		return nil, transportError("POST _session", err)
+		return nil, r.transportError("POST _session", err)
 	}
 	defer answer.Body.Close()
 	defer drain(answer.Body)
 	if answer.StatusCode/100 != 2 {
-		return nil, statusError("POST _session", answer)
+		return nil, r.statusError("POST _session", answer)
 	}
 	var cookies []*http.Cookie
 	for _, cookie := range answer.Cookies() {
@@ -149,7 +165,7 @@ func (r *remote) session(ctx context.Context, endpoint string, body []byte) ([]*
 		}
 	}
 	if len(cookies) == 0 {
-		return nil, fmt.Errorf("%w gave no session for the name and the password", ErrRemote)
+		return nil, fmt.Errorf("%w gave no session for the name and the password", r.who)
 	}
 	return cookies, nil
 }

@@ -15,6 +15,8 @@ var (
 	ErrRunning = errors.New("the replication is running already")
 	// ErrClosed: the manager takes no replications any more.
 	ErrClosed = errors.New("the server is stopping")
+	// ErrTarget is wrapped by what a target did wrong that is not on this server.
+	ErrTarget = errors.New("the target")
 	// ErrRemote is wrapped by everything that the other server did wrong.
 	ErrRemote = errors.New("the other server")
 )
@@ -28,10 +30,14 @@ type StatusError struct {
 	Name, Reason string
 	// RetryAfter is what the answer asks for, 0 if nothing.
 	RetryAfter time.Duration
+	who        error
 }
 
 func (e *StatusError) Error() string {
 	text := fmt.Sprintf("%s: %d %s", e.What, e.Status, http.StatusText(e.Status))
+	if e.who != nil && e.who != ErrRemote { //nolint:errorlint // it is one of two
+		text = e.who.Error() + ": " + text
+	}
 	if e.Name != "" {
 		text += " (" + e.Name
 		if e.Reason != "" {
@@ -42,8 +48,13 @@ func (e *StatusError) Error() string {
 	return text
 }
 
-// Unwrap makes it an ErrRemote.
-func (e *StatusError) Unwrap() error { return ErrRemote }
+// Unwrap makes it an ErrRemote, or an ErrTarget.
+func (e *StatusError) Unwrap() error {
+	if e.who == nil {
+		return ErrRemote
+	}
+	return e.who
+}
 
 // isStatus reports whether err is an answer with one of these statuses.
 func isStatus(err error, statuses ...int) bool {

@@ -25,6 +25,8 @@ type page struct {
 	changes []change
 	last    json.RawMessage
 	rows    int // with those that are not documents
+	// pending is how many rows follow, -1 if that is not said.
+	pending int64
 }
 
 // changes reads a page of the other server's feed. With wait it is answered when there is
@@ -40,6 +42,11 @@ func (s *session) changes(ctx context.Context, wait bool) (page, error) {
 	if err := s.filter(&a); err != nil {
 		return page{}, err
 	}
+	return s.readPage(ctx, s.to, a)
+}
+
+// readPage reads a page of a feed.
+func (s *session) readPage(ctx context.Context, from *remote, a ask) (page, error) {
 	var answer struct {
 		Results []struct {
 			Seq     json.RawMessage `json:"seq"`
@@ -48,12 +55,16 @@ func (s *session) changes(ctx context.Context, wait bool) (page, error) {
 				Rev string `json:"rev"`
 			} `json:"changes"`
 		} `json:"results"`
-		Last json.RawMessage `json:"last_seq"`
+		Last    json.RawMessage `json:"last_seq"`
+		Pending *int64          `json:"pending"`
 	}
-	if err := s.to.get(ctx, a, maxPage, &answer); err != nil {
+	if err := from.get(ctx, a, maxPage, &answer); err != nil {
 		return page{}, err
 	}
-	p := page{rows: len(answer.Results), last: answer.Last}
+	p := page{rows: len(answer.Results), last: answer.Last, pending: -1}
+	if answer.Pending != nil {
+		p.pending = *answer.Pending
+	}
 	if len(p.last) == 0 || string(p.last) == "null" {
 		p.last = s.seq
 		if p.rows > 0 {
@@ -82,18 +93,26 @@ func (s *session) changes(ctx context.Context, wait bool) (page, error) {
 // filter limits the feed to what is wanted.
 func (s *session) filter(a *ask) (err error) {
 	switch {
+	case s.onlyIDs != nil:
+		return byIDs(a, s.onlyIDs)
 	case len(s.o.Channels) > 0:
 		a.query.Set("filter", "sync_gateway/bychannel")
 		a.query.Set("channels", strings.Join(s.o.Channels, ","))
 	case len(s.o.DocIDs) > 0:
-		a.query.Set("filter", "_doc_ids")
-		a.method = http.MethodPost
-		a.json, err = json.Marshal(map[string]any{"doc_ids": s.o.DocIDs})
+		return byIDs(a, s.o.DocIDs)
 	case s.o.Selector != nil:
 		a.query.Set("filter", "_selector")
 		a.method = http.MethodPost
 		a.json, err = json.Marshal(map[string]any{"selector": s.o.Selector})
 	}
+	return err
+}
+
+// byIDs limits a feed to some documents.
+func byIDs(a *ask, ids []string) (err error) {
+	a.query.Set("filter", "_doc_ids")
+	a.method = http.MethodPost
+	a.json, err = json.Marshal(map[string]any{"doc_ids": ids})
 	return err
 }
 

@@ -17,9 +17,12 @@ import (
 const revsAtOnce = 20
 
 // fetch gets revisions without the content of their attachments and hands them to w.
-func (s *session) fetch(ctx context.Context, want []wanted, w *taking) error {
+func (s *session) fetch(ctx context.Context, want []wanted, w taker) error {
 	if !s.oneByOne {
 		err := s.fetchBulk(ctx, want, w)
+		if own, ok := errors.AsType[handled](err); ok {
+			return own.error
+		}
 		if !isStatus(err, http.StatusNotAcceptable, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusBadRequest,
 			http.StatusNotImplemented, http.StatusUnsupportedMediaType) && !errors.Is(err, errTooLong) {
 			return err
@@ -33,15 +36,51 @@ func (s *session) fetch(ctx context.Context, want []wanted, w *taking) error {
 		for n < len(want) && n-i < revsAtOnce && want[n].id == want[i].id {
 			n++
 		}
-		err := s.fetchDocument(ctx, want[i:n], w)
-		if errors.Is(err, errTooLong) {
-			s.failed(want[i].id, want[i].rev.String(), err)
-			err = nil
-		}
-		if err != nil {
+		if err := s.fetchApart(ctx, want[i:n], w); err != nil {
 			return err
 		}
 		i = n
+	}
+	return nil
+}
+
+// fetchApart asks for revisions of one document. Where the answer brings the content of
+// attachments along, and is too long for that, each revision is asked for without.
+func (s *session) fetchApart(ctx context.Context, want []wanted, w taker) error {
+	err := s.fetchDocument(ctx, want, w)
+	if errors.Is(err, errTooLong) {
+		for _, one := range want {
+			if err = s.fetchRevision(ctx, one, w); errors.Is(err, errTooLong) {
+				s.failed(one.id, one.rev.String(), err)
+				err = nil
+			}
+			if err != nil {
+				break
+			}
+		}
+	}
+	if own, ok := errors.AsType[handled](err); ok {
+		return own.error
+	}
+	return err
+}
+
+// fetchRevision asks for a revision as a document.
+func (s *session) fetchRevision(ctx context.Context, want wanted, w taker) error {
+	query := readOptions()
+	query.Set("rev", want.rev.String())
+	query.Del("latest")
+	var text json.RawMessage
+	err := s.to.get(ctx, ask{method: http.MethodGet, path: segment(want.id), query: query}, s.maxText(), &text)
+	switch {
+	case isStatus(err, http.StatusNotFound, http.StatusForbidden):
+		s.failed(want.id, want.rev.String(), err)
+		return nil
+	case err != nil:
+		return err
+	}
+	if err := s.receive(ctx, want.id, revision{OK: text}, w); err != nil {
+		return handled{err}
 	}
 	return nil
 }
@@ -56,11 +95,11 @@ type revision struct {
 // options are those of every read: the ancestry, and how attachments are compressed. A
 // revision that was replaced meanwhile is answered by what came after it.
 func readOptions() url.Values {
-	return url.Values{"revs": {"true"}, "latest": {"true"}, "attachments": {"false"}, "att_encoding_info": {"true"}}
+	return url.Values{"revs": {"true"}, "latest": {"true"}, "attachments": {"false"}, "att_encoding_info": {"true"}, "show_exp": {"true"}}
 }
 
 // fetchBulk asks for all with one request. The answer is read piece by piece.
-func (s *session) fetchBulk(ctx context.Context, want []wanted, w *taking) error {
+func (s *session) fetchBulk(ctx context.Context, want []wanted, w taker) error {
 	type named struct {
 		ID  string `json:"id"`
 		Rev string `json:"rev"`
@@ -104,7 +143,7 @@ func (s *session) fetchBulk(ctx context.Context, want []wanted, w *taking) error
 }
 
 // fetchDocument asks for revisions of one document.
-func (s *session) fetchDocument(ctx context.Context, want []wanted, w *taking) error {
+func (s *session) fetchDocument(ctx context.Context, want []wanted, w taker) error {
 	revs := make([]string, len(want))
 	for i, one := range want {
 		revs[i] = one.rev.String()
@@ -145,7 +184,7 @@ func (s *session) fetchDocument(ctx context.Context, want []wanted, w *taking) e
 func (s *session) maxText() int64 { return s.o.MaxDocument + 4<<20 }
 
 // receive takes one revision of an answer, or says that there is none.
-func (s *session) receive(ctx context.Context, id string, one revision, w *taking) error {
+func (s *session) receive(ctx context.Context, id string, one revision, w taker) error {
 	if len(one.OK) > 0 {
 		doc, err := parseReceived(one.OK)
 		if err != nil {
@@ -192,13 +231,10 @@ func readList(source io.Reader, what, member string, limit int64, each func(*jso
 	if err == nil {
 		_, err = decoder.Token() // the end, or why there is none
 	}
-	if own, ok := errors.AsType[handled](err); ok {
-		return own.error
-	}
-	if err != nil {
+	if _, own := errors.AsType[handled](err); err != nil && !own {
 		return answerError(what, err)
 	}
-	return nil
+	return err
 }
 
 func openList(decoder *json.Decoder, member string) error {

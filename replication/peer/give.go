@@ -2,8 +2,6 @@ package peer
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,6 +24,8 @@ const (
 // giving gathers documents and sends them together.
 type giving struct {
 	*session
+	at    *remote // where they go
+	who   error   // what that is called
 	docs  []given
 	bytes int
 }
@@ -124,7 +124,7 @@ func (g *giving) bulk(ctx context.Context, docs []given) error {
 		Reason json.RawMessage `json:"reason"`
 		Status int             `json:"status"`
 	}
-	err := g.to.get(ctx, ask{method: http.MethodPost, path: "_bulk_docs", json: body}, maxPage, &rows)
+	err := g.at.get(ctx, ask{method: http.MethodPost, path: "_bulk_docs", json: body}, maxPage, &rows)
 	switch {
 	case isStatus(err, http.StatusRequestEntityTooLarge) && len(docs) > 1:
 		half := len(docs) / 2
@@ -146,7 +146,7 @@ func (g *giving) bulk(ctx context.Context, docs []given) error {
 			continue // servers that answer for each
 		}
 		written--
-		reason := fmt.Errorf("%w refused it: %s %s", ErrRemote, short(row.Error), short(string(row.Reason)))
+		reason := fmt.Errorf("%w refused it: %s %s", g.who, short(row.Error), short(string(row.Reason)))
 		switch {
 		case passing(row.Status, row.Error):
 			return reason
@@ -190,6 +190,11 @@ func (g *giving) alone(ctx context.Context, doc *syncstore.Document, known func(
 	if isStatus(err, http.StatusPreconditionFailed, http.StatusNotFound) {
 		err = g.put(ctx, doc, nothingHeld) // it has not what its ancestor should have
 	}
+	return g.answered(doc.ID, doc.Rev.String(), err)
+}
+
+// answered says what becomes of a document that was sent alone.
+func (g *giving) answered(id, rev string, err error) error {
 	answer, refused := errors.AsType[*StatusError](err)
 	switch {
 	case err == nil:
@@ -198,33 +203,35 @@ func (g *giving) alone(ctx context.Context, doc *syncstore.Document, known func(
 	case refused && (answer.Status == http.StatusUnauthorized || passing(answer.Status, answer.Name)):
 		return err
 	case refused && answer.Status >= http.StatusInternalServerError:
-		return g.refused(doc.ID, doc.Rev.String(), err)
+		return g.refused(id, rev, err)
 	case refused:
-		g.failed(doc.ID, doc.Rev.String(), err)
+		g.failed(id, rev, err)
 		return nil
 	}
 	return err
 }
 
 func (g *giving) put(ctx context.Context, doc *syncstore.Document, known func(*syncstore.Attachment) bool) error {
-	var random [16]byte
-	_, _ = rand.Read(random[:]) // crypto/rand never fails
-	boundary := hex.EncodeToString(random[:])
-	head := fmt.Appendf(nil, "--%s\r\nContent-Type: application/json\r\n\r\n", boundary)
-	parts := []part{{text: appendSent(head, doc, known, follow, nil)}}
+	boundary := newBoundary()
+	parts := []part{{text: appendSent(firstHead(boundary), doc, known, follow, nil)}}
 	for i := range doc.Attachments {
 		a := &doc.Attachments[i]
 		if known(a) {
 			continue
 		}
-		parts = append(parts, part{text: partHead(boundary, a)}, part{open: func() (io.ReadCloser, error) {
+		parts = append(parts, part{text: partHead(boundary, a.Name, a.ContentType, a.Content.Length)}, part{open: func() (io.ReadCloser, error) {
 			return g.local.Database.OpenContent(ctx, a.Content)
 		}})
 	}
+	return g.putParts(ctx, doc.ID, boundary, parts)
+}
+
+// putParts sends a document of several parts.
+func (g *giving) putParts(ctx context.Context, id, boundary string, parts []part) error {
 	parts = append(parts, part{text: fmt.Appendf(nil, "\r\n--%s--", boundary)})
-	a := ask{method: http.MethodPut, path: segment(doc.ID), query: url.Values{"new_edits": {"false"}}}
+	a := ask{method: http.MethodPut, path: segment(id), query: url.Values{"new_edits": {"false"}}}
 	a.stream = func() (io.Reader, string) {
 		return &partReader{parts: slices.Clone(parts)}, `multipart/related; boundary="` + boundary + `"`
 	}
-	return g.to.get(ctx, a, maxCheckpoint, new(json.RawMessage))
+	return g.at.get(ctx, a, maxCheckpoint, new(json.RawMessage))
 }

@@ -37,6 +37,14 @@ type Options struct {
 	Keyspace string
 	// Open finds the collection, each time that the replication (re)starts.
 	Open func() (Local, error)
+	// Target is a database of another server that a Pull writes to, in place of what Open opens;
+	// Open is nil then. Default: none.
+	Target *Remote
+	// ReadOnly writes nothing at the source of a Pull: the target alone keeps the checkpoint.
+	ReadOnly bool
+	// OnFailure, if not nil, is told of each revision that is given up, and why. It is called by
+	// one goroutine at a time.
+	OnFailure func(id, rev string, reason error)
 	// Viewer is who reads and writes here; nil: an administrator.
 	Viewer *syncstore.Viewer
 	Remote Remote
@@ -76,8 +84,10 @@ func (o *Options) setDefaults() error {
 	switch {
 	case o.Direction != Pull && o.Direction != Push:
 		return errors.New("peer: a replication is a pull or a push")
-	case o.Open == nil || o.Remote.URL == nil:
+	case (o.Open == nil) == (o.Target == nil) || o.Remote.URL == nil || o.Target != nil && o.Target.URL == nil:
 		return errors.New("peer: a replication needs two sides")
+	case o.Direction != Pull && (o.Target != nil || o.ReadOnly):
+		return errors.New("peer: a push goes from here to there")
 	case o.Selector != nil && (o.Direction != Pull || !json.Valid(o.Selector)):
 		return errors.New("peer: a selector is for pulls, and JSON")
 	case len(o.Channels) > 0 && (len(o.DocIDs) > 0 || o.Selector != nil) || len(o.DocIDs) > 0 && o.Selector != nil:
@@ -113,7 +123,10 @@ func setDefault[T int | int64 | time.Duration](to *T, value T) {
 
 // sides are how answers name the two sides.
 func (o *Options) sides() (source, target string) {
-	if o.Direction == Pull {
+	switch {
+	case o.Target != nil:
+		return o.Remote.URL.String(), o.Target.URL.String()
+	case o.Direction == Pull:
 		return o.Remote.URL.String(), o.Keyspace
 	}
 	return o.Keyspace, o.Remote.URL.String()

@@ -28,6 +28,7 @@ func (s *session) pull(ctx context.Context) error {
 		if err := s.take(ctx, p.changes); err != nil {
 			return err
 		}
+		s.progress.change(func(st *Status) { st.Rows += uint64(p.rows); st.Pending = p.pending })
 		if err := s.reached(ctx, p.last); err != nil {
 			return err
 		}
@@ -53,16 +54,13 @@ type wanted struct {
 
 // take takes over what is missing of the changes.
 func (s *session) take(ctx context.Context, changes []change) error {
-	missing, err := s.missingHere(ctx, changes)
+	missing, err := s.missing(ctx, changes)
 	if err != nil {
 		return err
 	}
 	for some := range slices.Chunk(missing, fetchAtOnce) {
-		w := taking{session: s, known: make(map[string]bool)}
-		for _, want := range some {
-			w.known[want.id] = want.known
-		}
-		if err := s.fetch(ctx, some, &w); err != nil {
+		w := s.taker(some)
+		if err := s.fetch(ctx, some, w); err != nil {
 			return err
 		}
 		if err := w.flush(ctx); err != nil {
@@ -70,6 +68,51 @@ func (s *session) take(ctx context.Context, changes []change) error {
 		}
 	}
 	return nil
+}
+
+// taker gathers revisions that come in and writes them together.
+type taker interface {
+	add(ctx context.Context, doc *received) error
+	flush(ctx context.Context) error
+}
+
+func (s *session) taker(some []wanted) taker {
+	if s.target != nil {
+		return newRelaying(s)
+	}
+	w := &taking{session: s, known: make(map[string]bool)}
+	for _, want := range some {
+		w.known[want.id] = want.known
+	}
+	return w
+}
+
+// missing finds what the target has not of the changes.
+func (s *session) missing(ctx context.Context, changes []change) ([]wanted, error) {
+	if s.target == nil {
+		return s.missingHere(ctx, changes)
+	}
+	changes = slices.DeleteFunc(changes, func(c change) bool {
+		err := checkID(c.id)
+		if err != nil {
+			s.failed(c.id, "", err)
+		}
+		return err != nil || len(c.revs) == 0
+	})
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	absent, err := s.missingThere(ctx, s.target, changes)
+	if err != nil {
+		return nil, err
+	}
+	var missing []wanted
+	for _, one := range absent {
+		for _, rev := range one.revs {
+			missing = append(missing, wanted{id: one.id, rev: rev})
+		}
+	}
+	return missing, nil
 }
 
 func (s *session) missingHere(ctx context.Context, changes []change) (missing []wanted, err error) {
@@ -97,7 +140,7 @@ func (s *session) missingHere(ctx context.Context, changes []change) (missing []
 	return missing, nil
 }
 
-// taking gathers revisions and writes them together.
+// taking is the taker that writes into the store.
 type taking struct {
 	*session
 	known map[string]bool // whether a document has other revisions here

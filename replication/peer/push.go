@@ -93,11 +93,11 @@ func (s *session) give(ctx context.Context, changes []change) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	missing, err := s.missingThere(ctx, changes)
+	missing, err := s.missingThere(ctx, s.to, changes)
 	if err != nil {
 		return err
 	}
-	g := giving{session: s}
+	g := giving{session: s, at: s.to, who: ErrRemote}
 	for _, one := range missing {
 		if err := s.giveDocument(ctx, &g, one); err != nil {
 			return err
@@ -106,7 +106,7 @@ func (s *session) give(ctx context.Context, changes []change) error {
 	return g.flush(ctx)
 }
 
-func (s *session) missingThere(ctx context.Context, changes []change) ([]absent, error) {
+func (s *session) missingThere(ctx context.Context, at *remote, changes []change) ([]absent, error) {
 	offer := make(map[string][]string, len(changes))
 	checked := 0
 	for _, c := range changes {
@@ -123,7 +123,7 @@ func (s *session) missingThere(ctx context.Context, changes []change) ([]absent,
 		Missing   []string `json:"missing"`
 		Ancestors []string `json:"possible_ancestors"`
 	}
-	if err := s.to.get(ctx, ask{method: http.MethodPost, path: "_revs_diff", json: text}, maxPage, &answer); err != nil {
+	if err := at.get(ctx, ask{method: http.MethodPost, path: "_revs_diff", json: text}, maxPage, &answer); err != nil {
 		return nil, err
 	}
 	var missing []absent

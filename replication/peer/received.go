@@ -18,6 +18,7 @@ type received struct {
 	// removed: the other server's user sees it no more, and was sent no body.
 	removed     bool
 	history     []syncstore.Rev // newest first
+	expiry      []byte          // of _exp, as it came; nil: never
 	attachments []receivedAttachment
 	body        []byte
 }
@@ -28,6 +29,7 @@ type receivedAttachment struct {
 	digest            string // "" if there is none that is understood
 	gzipped           bool   // the digest is that of the compressed content
 	length            int64  // -1 if it is not said
+	encodedLength     int64  // of the compressed content; -1
 	revPos            uint64
 	data              []byte // a JSON string of base64; nil if the content did not come along
 }
@@ -74,6 +76,8 @@ func (d *received) member(name string, value []byte) (err error) {
 		d.removed = string(value) == "true"
 	case "_revisions":
 		d.history, err = syncstore.ParseHistory(value)
+	case "_exp":
+		d.expiry = value
 	case "_attachments":
 		d.attachments, err = parseAttachments(value)
 	}
@@ -93,7 +97,7 @@ func parseAttachments(text []byte) (list []receivedAttachment, err error) {
 		if name == "" || len(name) > 1024 {
 			return fmt.Errorf("%w: the name of an attachment", jsondoc.ErrSyntax)
 		}
-		a := receivedAttachment{name: name, length: -1}
+		a := receivedAttachment{name: name, length: -1, encodedLength: -1}
 		err := jsondoc.Members(value, a.member)
 		if !syncstore.FitsHeader(a.contentType) {
 			a.contentType = ""
@@ -120,6 +124,8 @@ func (a *receivedAttachment) member(name string, value []byte) (err error) {
 		a.revPos, err = strconv.ParseUint(string(value), 10, 32)
 	case "length":
 		a.length, err = strconv.ParseInt(string(value), 10, 64)
+	case "encoded_length":
+		a.encodedLength, err = strconv.ParseInt(string(value), 10, 64)
 	case "data":
 		if len(value) < 2 || value[0] != '"' {
 			return jsondoc.ErrNotString

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -31,6 +32,12 @@ type remote struct {
 	to       *Remote
 	client   *http.Client
 	patience time.Duration
+	// who it is in errors: ErrRemote or ErrTarget.
+	who error
+	// tries is how often a request is sent to a server that is busy; delay is waited after the first
+	// time, and doubles. 0: once.
+	tries int
+	delay time.Duration
 }
 
 // ask is one request.
@@ -41,6 +48,8 @@ type ask struct {
 	query  url.Values
 	json   []byte
 	accept string
+	// compressed takes the body as the server has it, with its Content-Encoding, if that is gzip.
+	compressed bool
 	// stream, if not nil, gives the body in place of json, anew for each try, and its type.
 	stream func() (body io.Reader, contentType string)
 }
@@ -68,9 +77,38 @@ func newClient(transport http.RoundTripper) *http.Client {
 	}
 }
 
-// do sends a request, and signs in (again) where that is needed. The answer's body must be
-// closed; it ends with errSilent if nothing comes for long.
+// do sends a request, again to a server that is busy. The answer's body must be closed; it ends with
+// errSilent if nothing comes for long.
 func (r *remote) do(ctx context.Context, a ask) (*http.Response, error) {
+	for failures := 1; ; failures++ {
+		answer, err := r.signedIn(ctx, a)
+		if failures >= r.tries || !isStatus(err, http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout) {
+			return answer, err
+		}
+		if err := wait(ctx, r.delay<<(failures-1), err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// wait waits for about a time, or for as long as an answer asks for.
+func wait(ctx context.Context, delay time.Duration, failure error) error {
+	delay = delay/2 + rand.N(delay/2+1)
+	if answer, ok := errors.AsType[*StatusError](failure); ok {
+		delay = max(delay, answer.RetryAfter)
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// signedIn sends a request, and signs in (again) where that is needed.
+func (r *remote) signedIn(ctx context.Context, a ask) (*http.Response, error) {
 	if r.to.Credentials.stale() {
 		if err := r.to.Credentials.signIn(ctx, r); err != nil {
 			return nil, err
@@ -128,18 +166,21 @@ func (r *remote) send(ctx context.Context, a *ask, watch *silence) (*http.Respon
 		accept = "application/json"
 	}
 	request.Header.Set("Accept", accept)
+	if a.compressed {
+		request.Header.Set("Accept-Encoding", "gzip") // which the transport does not undo then
+	}
 	for name, value := range r.to.Header {
 		request.Header.Set(name, value)
 	}
 	r.to.Credentials.sign(request)
 	answer, err := r.client.Do(request)
 	if err != nil {
-		return nil, transportError(a.what(), err)
+		return nil, r.transportError(a.what(), err)
 	}
 	if answer.StatusCode/100 != 2 {
 		defer answer.Body.Close()
 		defer drain(answer.Body)
-		return nil, statusError(a.what(), answer)
+		return nil, r.statusError(a.what(), answer)
 	}
 	return answer, nil
 }
@@ -185,16 +226,16 @@ func answerError(what string, err error) error {
 }
 
 // transportError leaves the URL out of an error of the HTTP client.
-func transportError(what string, err error) error {
+func (r *remote) transportError(what string, err error) error {
 	if outer, ok := errors.AsType[*url.Error](err); ok {
 		err = outer.Err
 	}
-	return fmt.Errorf("%s: %w cannot be reached: %w", what, ErrRemote, err)
+	return fmt.Errorf("%s: %w cannot be reached: %w", what, r.who, err)
 }
 
 // statusError reads an answer that refuses.
-func statusError(what string, answer *http.Response) *StatusError {
-	e := &StatusError{What: what, Status: answer.StatusCode}
+func (r *remote) statusError(what string, answer *http.Response) *StatusError {
+	e := &StatusError{What: what, Status: answer.StatusCode, who: r.who}
 	if seconds, err := strconv.Atoi(answer.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		e.RetryAfter = time.Duration(min(seconds, 3600)) * time.Second
 	}

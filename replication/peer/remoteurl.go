@@ -2,6 +2,7 @@ package peer
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -14,6 +15,8 @@ type Remote struct {
 	Credentials *Credentials
 	// Header are further headers of each request.
 	Header map[string]string
+	// Transport does the requests of this side, if it is not nil, in place of the options'.
+	Transport http.RoundTripper
 }
 
 // ParseURL reads the URL of a database, such as https://example.com/notes. Credentials that

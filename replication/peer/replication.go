@@ -20,6 +20,8 @@ const (
 	// giveUpAfter is how often a document fails for a reason that might pass until it is given
 	// up: one that always does must not stop the rest.
 	giveUpAfter = 3
+	// busyTries is how often a request is sent to a server that is busy.
+	busyTries = 5
 )
 
 // Replication replicates in one direction. It runs once.
@@ -47,15 +49,18 @@ func New(o Options) (*Replication, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	local, err := o.Open()
-	if err != nil {
-		return nil, err
+	var local Local
+	if o.Open != nil {
+		var err error
+		if local, err = o.Open(); err != nil {
+			return nil, err
+		}
 	}
 	r := &Replication{o: o, id: o.id(local), client: newClient(o.Transport), done: make(chan struct{}), blamed: make(map[string]int)}
 	source, target := o.sides()
 	r.progress.s = Status{
 		ID: r.id, Name: o.Name, Keyspace: o.Keyspace, Direction: o.Direction, Source: source, Target: target,
-		Continuous: o.Continuous, Channels: o.Channels, DocIDs: o.DocIDs, State: Starting, Started: time.Now(), Updated: time.Now(),
+		Continuous: o.Continuous, Channels: o.Channels, DocIDs: o.DocIDs, State: Starting, Pending: -1, Started: time.Now(), Updated: time.Now(),
 	}
 	return r, nil
 }
@@ -139,9 +144,15 @@ func cmpOr(a, b string) string {
 // session is a replication from a checkpoint to its end, or to the first failure.
 type session struct {
 	*Replication
-	local  Local
-	to     *remote
-	points checkpoints
+	local Local
+	// to is the other server: the source of a pull, the target of a push. target is that of a
+	// pull which does not write here, nil otherwise.
+	to, target *remote
+	points     checkpoints
+	// onlyIDs, if not nil, are the documents that the feed is limited to, whatever the options say.
+	onlyIDs []string
+	// lost, if not nil, takes what failed gives up, in place of counting it.
+	lost func(id, rev string, reason error)
 	// oneByOne: the other server has no _bulk_get that answers in JSON.
 	oneByOne bool
 
@@ -156,22 +167,11 @@ func (r *Replication) session(ctx context.Context, result *Result) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &session{Replication: r, saved: time.Now()}
-	s.to = &remote{to: &r.o.Remote, client: r.client, patience: r.o.Patience}
-	if err := r.o.Remote.Credentials.refresh(); err != nil {
+	if err := s.open(ctx, cancel); err != nil {
 		return err
 	}
-	var err error
-	if s.local, err = r.o.Open(); err != nil {
-		return err
-	}
-	go func() { // a database that is deleted meanwhile, and made again, is another one
-		select {
-		case <-s.local.Database.Done():
-			cancel(errors.New("the database was deleted"))
-		case <-ctx.Done():
-		}
-	}()
-	if err := s.begin(ctx); err != nil {
+	err := s.begin(ctx)
+	if err != nil {
 		return err
 	}
 	if r.o.Direction == Pull {
@@ -189,7 +189,7 @@ func (r *Replication) session(ctx context.Context, result *Result) error {
 	}
 	result.SessionID, result.LastSeq = s.record.SessionID, s.seq
 	result.NoChanges = s.record.Saved == 0
-	result.Sessions = s.points.local.sessions()
+	result.Sessions = s.points.here.known.sessions()
 	if result.NoChanges {
 		result.Sessions = append([]SessionRecord{s.record}, result.Sessions...)
 	}
@@ -201,6 +201,41 @@ func (c *checkpoint) sessions() []SessionRecord {
 		return nil
 	}
 	return c.Sessions
+}
+
+// open finds the two sides.
+func (s *session) open(ctx context.Context, cancel context.CancelCauseFunc) (err error) {
+	s.to = s.remote(&s.o.Remote, ErrRemote)
+	if err := s.o.Remote.Credentials.refresh(); err != nil {
+		return err
+	}
+	if s.o.Target != nil {
+		s.target = s.remote(s.o.Target, ErrTarget)
+		return s.o.Target.Credentials.refresh()
+	}
+	if s.local, err = s.o.Open(); err != nil {
+		return err
+	}
+	go func() { // a database that is deleted meanwhile, and made again, is another one
+		select {
+		case <-s.local.Database.Done():
+			cancel(errors.New("the database was deleted"))
+		case <-ctx.Done():
+		}
+	}()
+	return nil
+}
+
+func (r *Replication) remote(to *Remote, who error) *remote {
+	client := r.client
+	if to.Transport != nil {
+		client = newClient(to.Transport)
+	}
+	one := &remote{to: to, client: client, patience: r.o.Patience, who: who}
+	if r.o.Target != nil { // nobody looks after it: what a server refuses since it is busy is not worth a session
+		one.tries, one.delay = busyTries, r.o.MinDelay
+	}
+	return one
 }
 
 // begin looks whether the other side is there, and where to go on.
@@ -217,10 +252,12 @@ func (s *session) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.points = checkpoints{id: s.id, localAt: s.local, to: s.to}
-	if s.o.Viewer != nil {
-		s.points.owner = s.o.Viewer.Name
+	if s.target != nil {
+		if err = s.target.get(ctx, ask{method: http.MethodGet}, maxCheckpoint, &info); err != nil {
+			return err
+		}
 	}
+	s.points = s.keepers()
 	if s.seq, err = s.points.load(ctx); err != nil {
 		return err
 	}
@@ -233,6 +270,24 @@ func (s *session) begin(ctx context.Context) error {
 	s.progress.change(func(p *Status) { p.State, p.Seq = Running, s.seq })
 	s.log().Info("replication goes on", zap.ByteString("since", s.seq))
 	return nil
+}
+
+// keepers are where the checkpoints are.
+func (s *session) keepers() checkpoints {
+	points := checkpoints{id: s.id}
+	if s.target != nil {
+		points.here.keeper = s.target
+	} else {
+		local := localKeeper{collection: s.local.Collection}
+		if s.o.Viewer != nil {
+			local.owner = s.o.Viewer.Name
+		}
+		points.here.keeper = local
+	}
+	if !s.o.ReadOnly {
+		points.there.keeper = s.to
+	}
+	return points
 }
 
 // reached says that everything up to a sequence of the source is replicated.
@@ -287,6 +342,13 @@ func (s *session) compared(checked, missing int) {
 
 // failed gives a revision up. The log has its ID, and nothing of what stands in it.
 func (s *session) failed(id, rev string, reason error) {
+	if s.lost != nil {
+		s.lost(id, rev, reason)
+		return
+	}
+	if s.o.OnFailure != nil {
+		s.o.OnFailure(id, rev, reason)
+	}
 	s.record.DocWriteFailures++
 	s.progress.change(func(p *Status) { p.Failures++ })
 	s.log().Warn("a document is not replicated", zap.String("id", short(id)), zap.String("rev", short(rev)), zap.String("reason", short(reason.Error())))

@@ -1,7 +1,9 @@
 package peer
 
 import (
+	"crypto/rand"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"strconv"
@@ -23,20 +25,7 @@ const (
 // the target has already, which known says, are stubs; data is the content of the others if
 // it goes inline, by its place.
 func appendSent(b []byte, doc *syncstore.Document, known func(*syncstore.Attachment) bool, place placing, data [][]byte) []byte {
-	b = jsondoc.AppendString(append(b, `{"_id":`...), doc.ID)
-	b = append(doc.Rev.Append(append(b, `,"_rev":"`...)), '"')
-	if doc.Deleted {
-		b = append(b, `,"_deleted":true`...)
-	}
-	b = strconv.AppendUint(append(b, `,"_revisions":{"start":`...), doc.Rev.Gen, 10)
-	b = append(b, `,"ids":[`...)
-	for i, rev := range doc.History {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(append(append(b, '"'), rev.Digest...), '"') // it has nothing that JSON escapes
-	}
-	b = append(b, "]}"...)
+	b = appendHead(b, doc.ID, doc.Rev, doc.Deleted, doc.History)
 	if len(doc.Attachments) > 0 {
 		b = append(b, `,"_attachments":{`...)
 		for i := range doc.Attachments {
@@ -48,6 +37,24 @@ func appendSent(b []byte, doc *syncstore.Document, known func(*syncstore.Attachm
 		b = append(b, '}')
 	}
 	return appendMembers(b, doc.Body)
+}
+
+// appendHead appends what every document begins with.
+func appendHead(b []byte, id string, rev syncstore.Rev, deleted bool, history []syncstore.Rev) []byte {
+	b = jsondoc.AppendString(append(b, `{"_id":`...), id)
+	b = append(rev.Append(append(b, `,"_rev":"`...)), '"')
+	if deleted {
+		b = append(b, `,"_deleted":true`...)
+	}
+	b = strconv.AppendUint(append(b, `,"_revisions":{"start":`...), rev.Gen, 10)
+	b = append(b, `,"ids":[`...)
+	for i, rev := range history {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, '"'), rev.Digest...), '"') // it has nothing that JSON escapes
+	}
+	return append(b, "]}"...)
 }
 
 func appendAttachment(b []byte, a *syncstore.Attachment, known func(*syncstore.Attachment) bool, place placing, data [][]byte, i int) []byte {
@@ -139,15 +146,30 @@ func (p *partReader) next() (err error) {
 	return err
 }
 
+// newBoundary makes what stands between the parts of a body.
+func newBoundary() string {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // crypto/rand never fails
+	return hex.EncodeToString(random[:])
+}
+
+// firstHead is what stands before the document.
+func firstHead(boundary string) []byte {
+	return fmt.Appendf(nil, "--%s\r\nContent-Type: application/json\r\n\r\n", boundary)
+}
+
 // partHead is what stands before the content of an attachment. Names that a quoted string
 // cannot hold as they are, are left out: the order of the parts says which it is.
-func partHead(boundary string, a *syncstore.Attachment) []byte {
+func partHead(boundary, name, contentType string, length int64) []byte {
 	b := fmt.Appendf(nil, "\r\n--%s\r\n", boundary)
-	if !strings.ContainsFunc(a.Name, func(c rune) bool { return c < ' ' || c >= 0x7f || c == '"' || c == '\\' }) {
-		b = fmt.Appendf(b, "Content-Disposition: attachment; filename=\"%s\"\r\n", a.Name)
+	if !strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c >= 0x7f || c == '"' || c == '\\' }) {
+		b = fmt.Appendf(b, "Content-Disposition: attachment; filename=\"%s\"\r\n", name)
 	}
-	if a.ContentType != "" {
-		b = fmt.Appendf(b, "Content-Type: %s\r\n", a.ContentType)
+	if contentType != "" {
+		b = fmt.Appendf(b, "Content-Type: %s\r\n", contentType)
 	}
-	return fmt.Appendf(b, "Content-Length: %d\r\n\r\n", a.Content.Length)
+	if length >= 0 {
+		b = fmt.Appendf(b, "Content-Length: %d\r\n", length)
+	}
+	return append(b, "\r\n"...)
 }

@@ -208,3 +208,11 @@ func eventually(t *testing.T, what func() bool, text ...any) {
 	t.Helper()
 	require.Eventually(t, what, 10*time.Second, 5*time.Millisecond, text...)
 }
+
+// rev is the winner of a document.
+func (s *server) rev(id string) string {
+	s.t.Helper()
+	doc, err := s.db.Default().Get(s.t.Context(), id, syncstore.GetOptions{})
+	require.NoError(s.t, err)
+	return doc.Rev.String()
+}

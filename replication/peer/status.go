@@ -31,6 +31,10 @@ type Status struct {
 	Channels       []string
 	DocIDs         []string
 	State          State
+	// Rows counts the rows of the source's feed that were looked at, Pending is how many were left
+	// when it last answered; -1: it does not say. Of a pull only.
+	Rows    uint64
+	Pending int64
 	// Checked counts the revisions that were compared, Missing those that the target had not.
 	Checked, Missing uint64
 	// Read and Written count revisions. Failures are those that the target, or the store, did

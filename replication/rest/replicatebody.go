@@ -3,7 +3,6 @@ package rest
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -230,7 +229,7 @@ func (s *side) address() (peer.Remote, error) {
 			r.Header[name] = value
 			continue
 		}
-		if r.Credentials = credentialsOf(value); r.Credentials == nil {
+		if r.Credentials = peer.ParseAuthorization(value); r.Credentials == nil {
 			return r, badRequest("The header Authorization must be Basic or Bearer.")
 		}
 	}
@@ -246,19 +245,4 @@ func sendable(name, value string) bool {
 	}
 	odd := func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?={}`, c) }
 	return !strings.ContainsFunc(name, odd) && !strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c == 0x7f })
-}
-
-// credentialsOf reads the value of an Authorization header.
-func credentialsOf(header string) *peer.Credentials {
-	scheme, rest, _ := strings.Cut(header, " ")
-	switch strings.ToLower(scheme) {
-	case "bearer":
-		return &peer.Credentials{Kind: peer.Bearer, Secret: strings.TrimSpace(rest)}
-	case "basic":
-		text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest))
-		if name, password, ok := strings.Cut(string(text), ":"); err == nil && ok {
-			return &peer.Credentials{Kind: peer.Basic, Name: name, Secret: password}
-		}
-	}
-	return nil
 }

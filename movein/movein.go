@@ -1,0 +1,144 @@
+package movein
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/caddysync/caddy-sync/replication/peer"
+)
+
+// move is one that is under way.
+type move struct {
+	Options
+	source, target *peer.Client
+	// admin: the source is a Sync Gateway's admin port, or lets administrators in.
+	admin bool
+	// failed: something is not here that should be.
+	failed bool
+}
+
+// pair is a keyspace there and the one here that takes it.
+type pair struct {
+	from, to *url.URL
+	// scope and collection name it at the source, both "" for the default one.
+	scope, collection string
+}
+
+func (p *pair) name() string {
+	if p.collection == "" {
+		return "the default collection"
+	}
+	return "the collection " + p.scope + "." + p.collection
+}
+
+// Run moves. ErrDifferent when all was done that could be, and something is not here.
+func Run(ctx context.Context, o Options) error {
+	m := &move{Options: o, source: peer.NewClient(&o.Source, o.Patience, o.MinDelay), target: peer.NewClient(&o.Target, o.Patience, o.MinDelay)}
+	if err := m.greet(ctx); err != nil {
+		return err
+	}
+	pairs, err := m.pairs(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range pairs {
+		if err := m.find(ctx, &pairs[i]); err != nil {
+			return err
+		}
+	}
+	if !o.CheckOnly {
+		if err := m.beside(ctx, pairs); err != nil {
+			return err
+		}
+	}
+	for i := range pairs {
+		if err := m.documents(ctx, &pairs[i]); err != nil {
+			return err
+		}
+	}
+	if m.failed {
+		return ErrDifferent
+	}
+	return nil
+}
+
+// beside takes over what are no documents, and says what cannot be taken.
+func (m *move) beside(ctx context.Context, pairs []pair) error {
+	if m.Kind == SyncGateway {
+		return m.gateway(ctx, pairs)
+	}
+	return m.couch(ctx)
+}
+
+// greet looks who answers at the source.
+func (m *move) greet(ctx context.Context) error {
+	var welcome struct {
+		CouchDB string `json:"couchdb"`
+		Vendor  struct {
+			Name string `json:"name"`
+		} `json:"vendor"`
+		Admin   bool            `json:"ADMIN"`
+		Express json.RawMessage `json:"express-pouchdb"`
+	}
+	err := m.source.At(above(m.Source.URL)).JSON(ctx, http.MethodGet, "", nil, nil, &welcome)
+	if _, ok := errors.AsType[*peer.StatusError](err); ok {
+		return nil // a proxy that passes on only the database
+	}
+	if err != nil {
+		return err
+	}
+	m.admin = welcome.Admin
+	gateway := strings.Contains(welcome.Vendor.Name, "Sync Gateway")
+	switch {
+	case m.Kind == CouchDB && gateway:
+		return fmt.Errorf("%w is a Sync Gateway: use `sync import sync-gateway`", ErrBadSource)
+	case m.Kind == SyncGateway && (len(welcome.Express) > 0 || strings.Contains(welcome.Vendor.Name, "Apache")):
+		return fmt.Errorf("%w is a CouchDB, or something like it: use `sync import couchdb`", ErrBadSource)
+	}
+	return nil
+}
+
+// find looks whether a pair is there.
+func (m *move) find(ctx context.Context, p *pair) error {
+	if err := m.source.At(p.from).JSON(ctx, http.MethodGet, "", nil, nil, nil); err != nil {
+		return fmt.Errorf("looking for %s at the source: %w", p.name(), err)
+	}
+	err := m.target.At(p.to).JSON(ctx, http.MethodGet, "", nil, nil, nil)
+	if status(err) == http.StatusNotFound {
+		name := last(p.to)
+		return fmt.Errorf("%s is not at the target: name it in the Caddyfile (docs/caddyfile.md), or make the database with PUT /%s where `database *` lets you", name, name)
+	}
+	if err != nil {
+		return fmt.Errorf("looking for %s here: %w", p.name(), err)
+	}
+	return nil
+}
+
+// pairs are what is moved: of Sync Gateway, all collections of a database.
+func (m *move) pairs(ctx context.Context) ([]pair, error) {
+	whole := []pair{{from: m.Source.URL, to: m.Target.URL}}
+	if m.Kind != SyncGateway || isKeyspace(m.Source.URL) || isKeyspace(m.Target.URL) {
+		return whole, nil
+	}
+	scopes, err := m.scopes(ctx)
+	if err != nil || len(scopes) == 0 {
+		return whole, err
+	}
+	var pairs []pair
+	for _, scope := range sorted(scopes) {
+		for _, collection := range sorted(scopes[scope].Collections) {
+			if scope == "_default" && collection == "_default" {
+				pairs = append(pairs, whole...)
+				continue
+			}
+			suffix := "." + url.PathEscape(scope) + "." + url.PathEscape(collection)
+			pairs = append(pairs, pair{from: appended(m.Source.URL, suffix), to: appended(m.Target.URL, suffix), scope: scope, collection: collection})
+		}
+	}
+	return pairs, nil
+}
