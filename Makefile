@@ -39,7 +39,8 @@ examples/quickstart/app/lib/pouchdb.min.js: examples/quickstart/package-lock.jso
 	cd examples/quickstart && npm ci --no-audit --no-fund && node pouchdb.mjs
 
 run: build examples/quickstart/app/lib/pouchdb.min.js
-	cd examples/quickstart && exec ../../$(BIN) run
+	@echo 'Open http://localhost:8080; Control-C ends it. What follows is the log.'
+	@cd examples/quickstart && exec ../../$(BIN) run
 
 race-notice:
 ifeq ($(HAVE_CC),)
@@ -69,8 +70,11 @@ examples:
 test/clients/node_modules/.package-lock.json: test/clients/package-lock.json
 	cd test/clients && npm ci --no-audit --no-fund
 
+test/pouchdb-server/node_modules/.package-lock.json: test/pouchdb-server/package-lock.json
+	cd test/pouchdb-server && npm ci --no-audit --no-fund
+
 # One package at a time: each starts servers of its own.
-e2e: test/clients/node_modules/.package-lock.json
+e2e: test/clients/node_modules/.package-lock.json test/pouchdb-server/node_modules/.package-lock.json
 	@echo '== end-to-end tests: real clients against the built binary'
 	$(GO) test -p 1 -count 1 -timeout 15m -tags $(TAGS) ./test/... ./bench/...
 

@@ -83,6 +83,9 @@ func runMove(ctx context.Context, kind movein.Kind, fl caddycmd.Flags, t *termin
 	if o.Target, err = targetOf(fl); err != nil {
 		return err
 	}
+	if o.Source.Credentials != nil && o.Source.URL.Scheme == "http" && !onThisHost(o.Source.URL.String()) {
+		t.say("Warning: the credentials go to the source without encryption: write https:// if it has that.")
+	}
 	if kind == movein.SyncGateway && fl.String("save-to") != "" {
 		o.Save = saveTo(fl.String("save-to"))
 	}

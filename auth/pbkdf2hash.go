@@ -24,16 +24,20 @@ func pbkdf2Function(name string) func() hash.Hash {
 	switch name {
 	case "sha1":
 		return sha1.New
+	case "sha224":
+		return sha256.New224
 	case "sha256":
 		return sha256.New
+	case "sha384":
+		return sha512.New384
 	case "sha512":
 		return sha512.New
 	}
 	return nil
 }
 
-// parsePBKDF2 reads $pbkdf2-sha256$i=…$salt$sum: the PHC string of what CouchDB keeps of a user, with sha1, sha256 or
-// sha512, salt and sum in base64 without =.
+// parsePBKDF2 reads $pbkdf2-sha256$i=…$salt$sum: the PHC string of what CouchDB keeps of a user, with sha1, sha224,
+// sha256, sha384 or sha512, salt and sum in base64 without =.
 func parsePBKDF2(text string) (*passwordHash, error) {
 	parts := strings.Split(text, "$")
 	if len(parts) != 5 || !strings.HasPrefix(parts[2], "i=") {
@@ -42,7 +46,7 @@ func parsePBKDF2(text string) (*passwordHash, error) {
 	h := &passwordHash{prf: strings.TrimPrefix(parts[1], "pbkdf2-")}
 	function := pbkdf2Function(h.prf)
 	if function == nil {
-		return nil, badHash("PBKDF2 must be of sha1, sha256 or sha512")
+		return nil, badHash("PBKDF2 must be of sha1, sha224, sha256, sha384 or sha512")
 	}
 	passes, ok := decimal(parts[2][len("i="):])
 	if !ok || passes < 1 || passes > maxPBKDF2Passes {

@@ -156,7 +156,7 @@ func (u *couchUser) hash() string {
 	if prf == "" {
 		prf = "sha" // of CouchDB before 3.4, which knew only this one
 	}
-	name, ok := map[string]string{"sha": "sha1", "sha256": "sha256", "sha512": "sha512"}[prf]
+	name, ok := map[string]string{"sha": "sha1", "sha224": "sha224", "sha256": "sha256", "sha384": "sha384", "sha512": "sha512"}[prf]
 	if !ok {
 		return ""
 	}
@@ -169,7 +169,7 @@ func (u *couchUser) hash() string {
 func (m *move) couchUsers(ctx context.Context, s *security) error {
 	users := m.source.At(below(above(m.Source.URL), "_users"))
 	var made, roles tally
-	var outside, withoutPassword uint64
+	var outside uint64
 	known := make(map[string]bool)
 	for start := "org.couchdb.user:"; ; {
 		var page struct {
@@ -210,20 +210,17 @@ func (m *move) couchUsers(ctx context.Context, s *security) error {
 				p.Roles = append(p.Roles, role)
 				if !known[role] {
 					known[role] = true
-					if err := m.make(ctx, "role", &principal{Name: role}, &roles); err != nil {
+					if _, err := m.make(ctx, "role", &principal{Name: role}, &roles); err != nil {
 						return err
 					}
 				}
 			}
-			before := made
-			if err := m.make(ctx, "user", p, &made); err != nil {
+			bare, err := m.make(ctx, "user", p, &made)
+			if err != nil {
 				return err
 			}
-			if made.made > before.made && p.PasswordHash == "" {
-				withoutPassword++
-				if withoutPassword <= maxListed {
-					m.Teller.Say("user %q: the password is NOT taken (%s): set one, or let them sign in at a provider.", u.Name, u.why())
-				}
+			if bare && made.bare <= maxListed {
+				m.Teller.Say("user %q: the password is NOT taken (%s): set one, or let them sign in at a provider.", u.Name, u.why())
 			}
 		}
 		m.Teller.Progress("users", made.made+made.there, 0)
@@ -234,11 +231,11 @@ func (m *move) couchUsers(ctx context.Context, s *security) error {
 	}
 	m.counted("roles", roles)
 	m.counted("users", made)
-	if withoutPassword > 0 {
-		m.Teller.Say("%d users have no password here.", withoutPassword)
+	if made.bare > 0 {
+		m.Teller.Say("%d users have no password here.", made.bare)
 	}
-	if taken := made.made - withoutPassword; taken > 0 {
-		m.Teller.Say("%d users sign in with the password they had, where the database has `password_auth`.", taken)
+	if with := made.made + made.there - made.bare; with > 0 {
+		m.Teller.Say("%d users have a password here, those that were made now the one that they had: they sign in with it where the database has `password_auth`.", with)
 	}
 	if outside > 0 {
 		m.Teller.Say("%d users of the server may not use the database (its _security), and are left out.", outside)
@@ -251,6 +248,8 @@ func (u *couchUser) why() string {
 	switch {
 	case u.Key == "" && u.SHA == "":
 		return "there is none"
+	case u.hash() != "":
+		return "the user was here without one"
 	case u.SHA != "" || u.Scheme == "simple":
 		return "its hash is one round of SHA-1, which is not taken"
 	}

@@ -158,18 +158,18 @@ func (m *move) principals(ctx context.Context, kind string, pairs []pair) error 
 			m.tellGuest(&p.principal)
 			continue
 		}
-		p.Access = m.within(p.Access, pairs)
+		p.Access, p.PasswordSet = m.within(p.Access, pairs), false
 		if len(p.TokenRoles)+len(p.TokenChannels) > 0 {
 			byToken++
 		}
-		if err := m.make(ctx, kind, &p.principal, &t); err != nil {
+		if _, err := m.make(ctx, kind, &p.principal, &t); err != nil {
 			return err
 		}
 	}
 	m.counted(kind+"s", t)
-	if kind == "user" && t.made > 0 {
-		m.Teller.Say("  Sync Gateway gives no passwords away, nor their hashes: these users have NONE here. Set one for each (PUT /%s/_user/<name>), or let\n"+
-			"  them sign in at a provider: those with a jwt_issuer do at once.", last(m.Target.URL))
+	if t.bare > 0 {
+		m.Teller.Say("  Sync Gateway gives no passwords away, nor their hashes: %d users have NONE here. Set one for each (PUT /%s/_user/<name>), or let\n"+
+			"  them sign in at a provider: those with a jwt_issuer do at once.", t.bare, last(m.Target.URL))
 	}
 	if byToken > 0 {
 		m.Teller.Say("  %d have roles or channels from their tokens: their next token brings them again (roles_claim, channels_claim).", byToken)

@@ -111,7 +111,7 @@ func TestUsersRolesAndCollectionsAreMovedIn(t *testing.T) {
 	for _, text := range []string{
 		"collection shop.orders { sync_function /etc/caddy/notes.shop.orders.sync.js }", "is not applied",
 		`user "carl" is here already, with other channels, roles or state; it is left as it is`,
-		"users: 2 made, 1 were here already", "roles: 1 made", "these users have NONE here",
+		"users: 2 made, 1 were here already", "roles: 1 made", " users have NONE here",
 	} {
 		require.Contains(t, said.String(), text)
 	}

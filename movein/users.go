@@ -23,14 +23,17 @@ type principal struct {
 	Issuer   string   `json:"jwt_issuer,omitempty"`
 	// PasswordHash is only written.
 	PasswordHash string `json:"password_hash,omitempty"`
+	// PasswordSet is only read.
+	PasswordSet bool `json:"password_set,omitempty"`
 }
 
-// tally counts what became of users or roles.
-type tally struct{ made, there, refused uint64 }
+// tally counts what became of users or roles. Of those that are here, bare have no password.
+type tally struct{ made, there, refused, bare uint64 }
 
-// make writes a user or a role, unless there is one.
-func (m *move) make(ctx context.Context, kind string, p *principal, t *tally) error {
-	err := m.target.JSON(ctx, http.MethodPost, "_"+kind+"/", nil, p, nil)
+// make writes a user or a role, unless there is one. bare is a user that has no password here, whether made
+// now or in a run before, which was ended before it said so.
+func (m *move) make(ctx context.Context, kind string, p *principal, t *tally) (bare bool, err error) {
+	err = m.target.JSON(ctx, http.MethodPost, "_"+kind+"/", nil, p, nil)
 	if status(err) == http.StatusBadRequest && p.Issuer != "" {
 		// A provider that is not configured here: the user is, and binds to one that is.
 		without := *p
@@ -42,32 +45,38 @@ func (m *move) make(ctx context.Context, kind string, p *principal, t *tally) er
 	switch status(err) {
 	case http.StatusConflict:
 		t.there++
-		return m.compareThere(ctx, kind, p)
+		bare, err = m.compareThere(ctx, kind, p)
 	case http.StatusBadRequest, http.StatusNotFound:
 		t.refused++
 		m.failed = true
 		if t.refused <= maxListed {
 			m.Teller.Say("%s %q is NOT taken: %s", kind, p.Name, err)
 		}
-		return nil
+		return false, nil
+	case 0:
+		if err == nil {
+			t.made++
+			bare = p.PasswordHash == ""
+		}
 	}
-	if err == nil {
-		t.made++
+	if bare && kind == "user" {
+		t.bare++
 	}
-	return err
+	return bare, err
 }
 
 // compareThere says of a user or role that was there before where it is another.
-func (m *move) compareThere(ctx context.Context, kind string, p *principal) error {
+func (m *move) compareThere(ctx context.Context, kind string, p *principal) (bare bool, err error) {
 	var now principal
 	if err := m.target.JSON(ctx, http.MethodGet, "_"+kind+"/"+escaped(p.Name), nil, nil, &now); err != nil {
-		return err
+		return false, err
 	}
+	bare = !now.PasswordSet
 	if same(p.Channels, now.Channels) && same(p.Roles, now.Roles) && p.Disabled == now.Disabled && sameAccess(p.Access, now.Access) {
-		return nil
+		return bare, nil
 	}
 	m.Teller.Say("%s %q is here already, with other channels, roles or state; it is left as it is.", kind, p.Name)
-	return nil
+	return bare, nil
 }
 
 func same(a, b []string) bool {

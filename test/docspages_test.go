@@ -84,6 +84,7 @@ var runElsewhere = map[string][]string{
 	"docs/design-documents.md":  {"sh", "text"},               // TestCommandsOfThePagesPrintWhatTheySay
 	"docs/queries.md":           {"sh", "text"},               // the same
 	"docs/operating.md":         {"sh"},                       // TestTheCommandsOfTheOperatingPageWork
+	"docs/import.md":            {"sh"},                       // TestTheCommandsOfTheImportPageMoveAPouchDBServerIn
 	"docs/from-sync-gateway.md": {"js"},                       // TestTheScriptForMovingOverCopiesADatabase
 	"docs/http-reference.md":    {"http"},                     // TestTheHTTPReference…
 }

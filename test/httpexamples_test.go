@@ -16,6 +16,8 @@ type httpExample struct {
 	keep map[string]string
 	// until is what the answer has some time: it is asked for until then.
 	until string
+	// brief leaves the answer's body out, and what depends on it.
+	brief bool
 	// status is that of the answer; 0 is any below 400.
 	status int
 }
@@ -136,7 +138,7 @@ var httpExamples = []httpExample{
 	{op: "GET /{keyspace}/_readers/{docid}", as: "admin", request: "GET /notes/_readers/eggs"},
 	{op: "GET /{db}/_connections", as: "admin", request: "GET /notes/_connections"},
 	{op: "GET /_console", as: "admin", request: "GET /_console"},
-	{op: "GET /_console/{file}", as: "admin", request: "GET /_console/icon.svg"},
+	{op: "GET /_console/{file}", as: "admin", request: "GET /_console/icon.svg", brief: true},
 	{op: "GET /{keyspace}/_revtree/{docid}", as: "admin", request: "GET /notes/_revtree/milk"},
 	{op: "GET /{db}/_security", as: "admin", request: "GET /notes/_security"},
 	{op: "PUT /{db}/_security", as: "admin", request: "PUT /notes/_security\n" + `{"admins":{"names":["bob"]}}`, status: 501},

@@ -56,11 +56,24 @@ func TestTwoPeopleShareListsInTheQuickstartsApp(t *testing.T) {
 
 	server := listsApp(t)
 	script := harness.NewScript(t, harness.Script{Path: "scenarios/app.mjs", Env: map[string]string{
-		"SYNC_URL": server.URL, "ADMIN_URL": server.AdminURL, "CHROMIUM": chromium(t), "OUT": keptPictures(t, "app"),
+		"SYNC_URL": server.URL, "ADMIN_URL": server.AdminURL, "CHROMIUM": chromium(t), "OUT": keptPictures(t, "app"), "RESTARTS": "yes",
 	}})
 
 	ctx, cancel := context.WithTimeout(t.Context(), 2*browserTime)
 	defer cancel()
+
+	for _, step := range []struct {
+		event, done string
+		act         func() error
+	}{
+		{"stop", "stopped", server.Stop},
+		{"start", "started", func() error { return server.Restart(ctx) }},
+	} {
+		_, err := script.Await(ctx, step.event)
+		require.NoError(t, err)
+		require.NoError(t, step.act())
+		require.NoError(t, script.Tell(step.done))
+	}
 
 	require.NoError(t, script.Wait(ctx))
 

@@ -123,6 +123,7 @@ func (c *comparing) page(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	p.changes = slices.DeleteFunc(p.changes, func(one change) bool { return one.removed })
 	if len(p.changes) > 0 {
 		if err := c.compare(ctx, there, here, p.changes, lost); err != nil {
 			return false, err

@@ -18,6 +18,8 @@ const maxPage = 64 << 20
 type change struct {
 	id   string
 	revs []syncstore.Rev
+	// removed: the user who asks does not see the document any more.
+	removed bool
 }
 
 // page is some rows of a feed, and where it goes on.
@@ -54,6 +56,8 @@ func (s *session) readPage(ctx context.Context, from *remote, a ask) (page, erro
 			Changes []struct {
 				Rev string `json:"rev"`
 			} `json:"changes"`
+			Removed json.RawMessage `json:"removed"`
+			Revoked bool            `json:"revoked"`
 		} `json:"results"`
 		Last    json.RawMessage `json:"last_seq"`
 		Pending *int64          `json:"pending"`
@@ -76,7 +80,7 @@ func (s *session) readPage(ctx context.Context, from *remote, a ask) (page, erro
 		if len(row.Changes) == 0 || strings.HasPrefix(row.ID, "_") && !strings.HasPrefix(row.ID, "_design/") {
 			continue // Sync Gateway tells of users and roles
 		}
-		c := change{id: row.ID}
+		c := change{id: row.ID, removed: len(row.Removed) > 0 || row.Revoked}
 		for _, leaf := range row.Changes {
 			rev, err := syncstore.ParseRev(leaf.Rev)
 			if err != nil {

@@ -19,7 +19,7 @@ const revsAtOnce = 20
 // fetch gets revisions without the content of their attachments and hands them to w.
 func (s *session) fetch(ctx context.Context, want []wanted, w taker) error {
 	if !s.oneByOne {
-		err := s.fetchBulk(ctx, want, w)
+		err := s.fetchTogether(ctx, want, w)
 		if own, ok := errors.AsType[handled](err); ok {
 			return own.error
 		}
@@ -27,8 +27,7 @@ func (s *session) fetch(ctx context.Context, want []wanted, w taker) error {
 			http.StatusNotImplemented, http.StatusUnsupportedMediaType) && !errors.Is(err, errTooLong) {
 			return err
 		}
-		// Sync Gateway's answer is multipart only, and CouchDB 1 has none. One answer that is too
-		// long may have one document that is.
+		// CouchDB 1 has none. One answer that is too long may have one document that is.
 		s.oneByOne = !errors.Is(err, errTooLong)
 	}
 	for i := 0; i < len(want); {
@@ -42,6 +41,19 @@ func (s *session) fetch(ctx context.Context, want []wanted, w taker) error {
 		i = n
 	}
 	return nil
+}
+
+// fetchTogether asks for all at once: in JSON, or where the other server answers in parts only, as
+// Sync Gateway does, so.
+func (s *session) fetchTogether(ctx context.Context, want []wanted, w taker) error {
+	if !s.inParts {
+		err := s.fetchBulk(ctx, want, w)
+		if !isStatus(err, http.StatusNotAcceptable) {
+			return err
+		}
+		s.inParts = true
+	}
+	return s.fetchMixed(ctx, want, w)
 }
 
 // fetchApart asks for revisions of one document. Where the answer brings the content of
@@ -98,8 +110,8 @@ func readOptions() url.Values {
 	return url.Values{"revs": {"true"}, "latest": {"true"}, "attachments": {"false"}, "att_encoding_info": {"true"}, "show_exp": {"true"}}
 }
 
-// fetchBulk asks for all with one request. The answer is read piece by piece.
-func (s *session) fetchBulk(ctx context.Context, want []wanted, w taker) error {
+// askBulk is the request for all of them.
+func askBulk(want []wanted, accept string) (ask, error) {
 	type named struct {
 		ID  string `json:"id"`
 		Rev string `json:"rev"`
@@ -112,9 +124,17 @@ func (s *session) fetchBulk(ctx context.Context, want []wanted, w taker) error {
 	}
 	text, err := json.Marshal(body)
 	if err != nil {
-		return fmt.Errorf("asking for revisions: %w", err)
+		return ask{}, fmt.Errorf("asking for revisions: %w", err)
 	}
-	a := ask{method: http.MethodPost, path: "_bulk_get", query: readOptions(), json: text}
+	return ask{method: http.MethodPost, path: "_bulk_get", query: readOptions(), json: text, accept: accept}, nil
+}
+
+// fetchBulk asks for all with one request. The answer is read piece by piece.
+func (s *session) fetchBulk(ctx context.Context, want []wanted, w taker) error {
+	a, err := askBulk(want, "application/json")
+	if err != nil {
+		return err
+	}
 	answer, err := s.to.do(ctx, a)
 	if err != nil {
 		return err

@@ -214,3 +214,26 @@ func TestCompressedAttachmentsKeepTheirDigests(t *testing.T) {
 		})
 	}
 }
+
+// TestAServerThatAnswersInPartsIsAskedForManyAtOnce: Sync Gateway's _bulk_get knows no JSON.
+func TestAServerThatAnswersInPartsIsAskedForManyAtOnce(t *testing.T) {
+	t.Parallel()
+	from, to := newServer(t), newServer(t)
+	fill(from)
+	from.put("/id", `{"id":7,"error":"no error"}`)
+	from.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/_bulk_get") && !strings.Contains(r.Header.Get("Accept"), "multipart") {
+			http.Error(w, `{"error":"Not Acceptable","reason":"Response is multipart"}`, http.StatusNotAcceptable)
+			return true
+		}
+		return false
+	})
+	o := between(t, from, to)
+	_, status := run(t, o)
+	require.Zero(t, status.Failures)
+	require.Equal(t, from.content(), to.content())
+	require.Equal(t, 2, from.times("POST /_bulk_get"), "one that is refused, and one for all")
+	require.Zero(t, from.times("GET /doc01"))
+	_, differ := compare(t, o)
+	require.Empty(t, differ)
+}

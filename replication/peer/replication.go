@@ -153,8 +153,8 @@ type session struct {
 	onlyIDs []string
 	// lost, if not nil, takes what failed gives up, in place of counting it.
 	lost func(id, rev string, reason error)
-	// oneByOne: the other server has no _bulk_get that answers in JSON.
-	oneByOne bool
+	// oneByOne: the other server has no _bulk_get. inParts: it has one that answers in parts only.
+	oneByOne, inParts bool
 
 	record SessionRecord
 	seq    json.RawMessage

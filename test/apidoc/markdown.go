@@ -136,6 +136,8 @@ func (m *markdown) callers(o *Operation, raw map[string]any) string {
 	switch {
 	case open && o.Admin && o.Public:
 		return "everybody, without a sign-in"
+	case open && o.Admin:
+		return "everybody who may come to the administrator's site"
 	case open:
 		return "everybody, without a sign-in, on public sites"
 	case o.Admin && o.Public:

@@ -54,7 +54,16 @@ type Node struct {
 
 // Clients is the folder of the Node project test/clients; its packages are installed by
 // `npm ci` if they are missing. ErrNoTool when node or npm is.
-func Clients(ctx context.Context) (string, error) {
+func Clients(ctx context.Context) (string, error) { return nodeProject(ctx, "clients") }
+
+// PouchDBServer is the program of test/pouchdb-server, likewise.
+func PouchDBServer(ctx context.Context) (string, error) {
+	dir, err := nodeProject(ctx, "pouchdb-server")
+
+	return filepath.Join(dir, "node_modules", "pouchdb-server", "bin", "pouchdb-server"), err
+}
+
+func nodeProject(ctx context.Context, name string) (string, error) {
 	root, err := Root()
 	if err != nil {
 		return "", err
@@ -66,7 +75,7 @@ func Clients(ctx context.Context) (string, error) {
 		}
 	}
 
-	dir := filepath.Join(root, "test", "clients")
+	dir := filepath.Join(root, "test", name)
 
 	// npm writes this file last.
 	installed := filepath.Join(dir, "node_modules", ".package-lock.json")

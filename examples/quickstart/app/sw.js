@@ -17,8 +17,10 @@ addEventListener('install', (event) => {
 addEventListener('activate', (event) => event.waitUntil(clients.claim()))
 
 addEventListener('fetch', (event) => {
-  const { pathname, origin } = new URL(event.request.url)
-  if (event.request.method !== 'GET' || origin !== location.origin || !shell.includes(pathname)) return
+  const { method, mode, url } = event.request
+  const { pathname, origin } = new URL(url)
+  if (method !== 'GET' || origin !== location.origin || !shell.includes(pathname)) return
+  if (pathname === '/' && mode !== 'navigate') return
   event.respondWith(newest(event, pathname))
 })
 

@@ -15,3 +15,19 @@ export async function check(page, where, rules) {
   if (lines.length) throw new Error(`${where}: ${lines.join('\n')}`)
   return violations.map(({ id, impact }) => `${where}: ${impact} ${id}`)
 }
+
+// fits fails if something on a phone is wider than the screen, or too small for a finger:
+// less than 44 px high or wide.
+export async function fits(page, where) {
+  const wrong = await page.evaluate(() => {
+    const pressed = 'button, a[href], label.tick, label.check, label.button, input:not([type=checkbox], [type=file]), textarea, select'
+    const seen = [...document.querySelectorAll(pressed)].filter((element) => element.checkVisibility())
+    const small = seen.filter((element) => {
+      const { width, height } = element.getBoundingClientRect()
+      return width < 43.9 || height < 43.9
+    })
+    const wide = document.documentElement.scrollWidth > innerWidth ? ['the page is wider than the screen'] : []
+    return [...wide, ...small.map((element) => `too small: ${element.outerHTML.slice(0, 120)}`)]
+  })
+  if (wrong.length) throw new Error(`${where}: ${wrong.join('; ')}`)
+}

@@ -122,14 +122,14 @@ export class Person {
   }
 
   // photograph keeps what the page looks like in both colour schemes, on a phone and on a
-  // desktop. look is called before the pictures of the latter, where most can be seen.
+  // desktop. look(where, width) is called before each picture.
   async photograph(folder, view, look = async () => {}) {
     const kept = this.page.viewportSize()
     for (const width of [390, 1280]) {
       await this.page.setViewportSize({ width, height: width === 390 ? 844 : 900 })
       for (const colorScheme of ['light', 'dark']) {
         await this.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-        if (width === 1280) await look(`${view}, ${colorScheme}`)
+        await look(`${view}, ${colorScheme}, ${width} px`, width)
         writeFileSync(join(folder, `${view}-${width}-${colorScheme}.png`), await this.page.screenshot())
       }
     }

@@ -2,9 +2,9 @@
 // everything happen to them that can. OUT is a folder for pictures of what they saw.
 import assert from 'node:assert/strict'
 import { chromium } from 'playwright-core'
-import { check } from '../lib/axe.mjs'
+import { check, fits } from '../lib/axe.mjs'
 import { Person } from '../lib/person.mjs'
-import { emit, need, run, until } from '../lib/talk.mjs'
+import { emit, heard, need, run, until } from '../lib/talk.mjs'
 
 const site = need('SYNC_URL')
 const admin = `${need('ADMIN_URL')}/lists`
@@ -13,7 +13,11 @@ const requests = new Set()
 const findings = []
 
 // look keeps pictures of a view, and has each of them checked.
-const look = (person, view) => person.photograph(out, view, async (where) => findings.push(...(await check(person.page, where))))
+const look = (person, view) =>
+  person.photograph(out, view, async (where, width) => {
+    if (width === 390) await fits(person.page, where)
+    else findings.push(...(await check(person.page, where))) // there most can be seen
+  })
 
 // ended measures how long the app takes to say that the sign-in is over. act ends it.
 async function ended(person, what, act) {
@@ -74,6 +78,22 @@ async function offline(alice, bob) {
   await alice.reads(/^Up to date$/)
   await bob.reads('written offline')
   await bob.reads('Green apples')
+}
+
+// stopped: the server itself is away, and comes back.
+async function stopped(alice, bob) {
+  if (!process.env.RESTARTS) return // run by hand
+  emit('stop')
+  await heard('stopped')
+  for (const person of [alice, bob]) await person.reads(/^Offline$/)
+  await alice.open()
+  await alice.choose('Groceries')
+  await alice.add('from alice, meanwhile')
+  await bob.add('from bob, meanwhile')
+  emit('start')
+  await heard('started')
+  await alice.reads('from bob, meanwhile', 40_000)
+  await bob.reads('from alice, meanwhile', 40_000)
 }
 
 // conflict: both change the same item, one of them offline. choose settles it.
@@ -140,14 +160,19 @@ async function unshared(alice, bob) {
   await alice.sharing(() => look(alice, 'sharing'))
   const before = await databases(bob)
   await bob.offline(true)
+  const second = await bob.context.newPage() // it does not sync, and has the lists open all the same
+  await second.goto(`${site}/`)
+  await second.getByText('Groceries').first().waitFor()
   await alice.unshare('bob')
   await bob.add('too late')
   await bob.offline(false)
-  await bob.reads('“Groceries”: no longer shared with you.')
+  await bob.reads('“Groceries” is no longer shared with you.')
   await bob.reads('No lists yet')
   await bob.lacks('Red apples')
   await look(bob, 'no-longer-shared')
   await until(10_000, 'nothing of it is left in the browser', async () => (await databases(bob)).every((name) => !before.includes(name) || !name.includes('bob')))
+  await second.getByText('No lists yet').waitFor()
+  await second.close()
   await alice.lacks('too late')
 
   await alice.share('bob')
@@ -201,13 +226,35 @@ async function everywhere(alice, bob, make) {
   await alice.page.getByRole('dialog').getByText('this browser').waitFor()
   await alice.reads('Chrome on Linux')
   await look(alice, 'account')
+  await alice.page.keyboard.press('Escape')
+
+  // Both devices are alice's, and rename the list at once.
+  await phone.choose('Groceries')
+  await phone.offline(true)
+  for (const [person, name] of [[phone, 'Things to buy'], [alice, 'Shopping']]) {
+    await person.press('Rename or delete the list')
+    await person.page.getByRole('textbox', { name: 'Name' }).fill(name)
+    await person.press('Save')
+    await person.page.getByRole('heading', { name }).waitFor()
+  }
+  await phone.offline(false)
+  await alice.reads('Changed on two devices at once')
+  await alice.press('Keep mine: Shopping, with alice, bob')
+  for (const person of [phone, alice, bob]) await person.page.getByRole('heading', { name: 'Shopping' }).waitFor()
+  await alice.lacks('Changed on two devices at once')
+
+  await alice.press('Account: alice')
   await ended(phone, 'alice signed out everywhere', () => alice.press('Sign out everywhere'))
   await alice.reads('Lists that you share')
   await bob.reads(/^Up to date$/)
 
-  // Somebody else at alice's browser has a database of their own, and alice's stays.
+  // Somebody else at alice's browser has a database of their own, and alice's stays. What
+  // another tab shows follows.
+  const other = await alice.context.newPage()
+  await other.goto(`${site}/`)
   await alice.signIn({ as: 'carol' })
   await alice.reads('No lists yet')
+  await other.close()
   const names = await databases(alice)
   for (const user of ['alice', 'carol']) assert.ok(names.some((name) => name.includes(`lists-${user}-`)), `${user}: ${names}`)
   await alice.press('Account: carol')
@@ -216,7 +263,15 @@ async function everywhere(alice, bob, make) {
   await alice.reads('Lists that you share')
   await until(10_000, "carol's lists are gone", async () => !(await databases(alice)).some((name) => name.includes('carol')))
   await alice.signIn()
-  await alice.choose('Groceries')
+  const second = await alice.context.newPage()
+  await second.goto(`${site}/`)
+  await second.getByText('Shopping').first().waitFor()
+  await alice.press('Account: alice')
+  await alice.press('Sign out')
+  await second.getByText('Lists that you share').waitFor()
+  await second.close()
+  await alice.signIn()
+  await alice.choose('Shopping')
   await alice.reads('after the first tab')
 }
 
@@ -255,9 +310,10 @@ await run(async () => {
     emit('size', await size(browser))
     const alice = await make('alice')
     const bob = await make('bob')
-    for (const part of [begin, offline, conflicts, photos, unshared, revoked, tabs]) {
+    for (const part of [begin, offline, stopped, conflicts, photos, unshared, revoked, tabs]) {
+      const from = Date.now()
       await part(alice, bob, browser)
-      emit('told', { part: part.name })
+      emit('told', { part: part.name, ms: Date.now() - from })
     }
     await everywhere(alice, bob, make)
     await deleted(alice, bob)

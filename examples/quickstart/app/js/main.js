@@ -7,33 +7,41 @@ import { begin, finish } from './signin.js'
 import { Sync } from './sync.js'
 import { lead, News } from './tabs.js'
 import * as view from './view.js'
-import { $ } from './view.js'
 
 /* global PouchDB */
 const database = `${location.origin}/lists`
 const provider = { issuer: `${location.origin}/idp`, clientID: 'notes' }
 const session = new Session(database)
+const news = new News(hearOthers)
 
-let user, lists, sync, news, giveUp // of the user whose lists are shown
+let user, lists, sync, giveUp // of the user whose lists are shown
 let leading // whether this tab syncs
 let state // of the sync, of whichever tab
 let all = [] // what is shown
 
 async function start() {
   navigator.serviceWorker?.register('/sw.js').catch(() => {}) // without it the app needs a network to open
-  let name = localStorage.getItem('user') // a name, no secret
-  let signedIn = false
+  const known = localStorage.getItem('user') // a name, no secret
+  let name = known
   await attempt(async () => {
     const token = await finish(provider)
-    name = token ? await session.open(token) : await session.who().catch(() => name) ?? name
-    signedIn = Boolean(token)
+    if (!token) {
+      name = (await session.who().catch(() => null)) ?? known
+      return
+    }
+    news.tell(known, 'signing-in')
+    try {
+      name = await session.open(token)
+    } finally {
+      news.tell(known, name === known ? 'signed-in' : 'left')
+    }
   })
-  if (name) open(name, signedIn)
+  if (name) open(name)
   else view.show('welcome')
 }
 
 // open shows a user's lists, which are on this device whether signed in or not.
-function open(name, signedIn) {
+function open(name) {
   user = name
   localStorage.setItem('user', name)
   lists = new Lists({
@@ -42,26 +50,34 @@ function open(name, signedIn) {
     numbers: localStorage,
     changed: render,
   })
-  sync = new Sync({ lists, url: database, PouchDB, changed: (...what) => (hear(...what), news.tell(...what)) })
-  news = new News(user, (...what) => {
-    if (what[0] === 'signed-in') return leading && sync.start()
-    if (what[0] === 'state?') return leading && state && news.tell(state.name, state.detail)
-    hear(...what)
-    lists.reopen()
-  })
+  sync = new Sync({ lists, url: database, PouchDB, changed: (...what) => (hear(...what), news.tell(user, ...what)) })
   giveUp = lead(user, () => {
     leading = true
     sync.start()
   })
-  news.tell(signedIn ? 'signed-in' : 'state?')
+  news.tell(user, 'state?')
   view.who(user)
   render()
+}
+
+// hearOthers is told by the other tabs. All have one cookie, so that when somebody signs in
+// in one, no other may go on for somebody else.
+function hearOthers(of, what, detail) {
+  if (of !== user || !lists) return
+  if (what === 'left') location.replace(location.pathname)
+  else if (what === 'signing-in') sync.stop()
+  else if (what === 'signed-in') leading && sync.start()
+  else if (what === 'state?') leading && state && news.tell(user, state.name, state.detail)
+  else {
+    hear(what, detail)
+    lists.reopen()
+  }
 }
 
 // hear is told by the sync, of this tab or of another.
 function hear(name, detail) {
   if (name === 'refused') return view.notice(`The server did not take a change: ${detail}`)
-  if (name === 'lost') return view.notice(`${detail.map(({ name }) => `“${name}”`).join(', ')}: no longer shared with you.`)
+  if (name === 'lost') return view.notice(`${detail.map(({ name }) => `“${name}”`).join(', ')} ${detail.length > 1 ? 'are' : 'is'} no longer shared with you.`)
   state = { name, detail }
   view.state(name, detail)
   if (name === 'ended') sync.stop()
@@ -120,12 +136,11 @@ async function leave(everywhere, clear) {
   } catch (err) {
     if (err.status !== 401) throw err // else it was over already
   }
-  giveUp()
-  news.tell('ended', 'signed out')
-  news.close()
-  await sync.stop()
-  const left = lists
   localStorage.removeItem('user')
+  giveUp()
+  await sync.stop()
+  news.tell(user, 'left')
+  const left = lists
   lists = undefined
   await (clear ? left.destroy() : left.close())
   location.replace(location.pathname) // a fresh page has nothing of theirs in memory

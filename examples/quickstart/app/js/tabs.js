@@ -14,20 +14,15 @@ export function lead(user, work) {
   return () => given.abort()
 }
 
-// News goes to the other tabs of the same user.
+// News goes to the other tabs: of which user, and what.
 export class News {
-  #channel
+  #channel = new BroadcastChannel('lists')
 
-  constructor(user, heard) {
-    this.#channel = new BroadcastChannel(`lists:${user}`)
+  constructor(heard) {
     this.#channel.onmessage = ({ data }) => heard(...data)
   }
 
-  tell(...news) {
-    this.#channel.postMessage(news)
-  }
-
-  close() {
-    this.#channel.close()
+  tell(user, ...what) {
+    this.#channel.postMessage([user, ...what])
   }
 }

@@ -29,7 +29,8 @@ export function who(user) {
 export function state(name, detail) {
   $('state').dataset.state = name
   $('state-text').textContent = states[name]
-  $('state').title = name === 'offline' ? 'What you change is kept on this device and sent later.' : (detail ?? '')
+  // A live region: a screen reader tells of it, and not of every change that is sent.
+  $('offline').textContent = name === 'offline' ? 'Offline: what you change is kept on this device, and sent when the server can be reached.' : ''
   const ended = name === 'ended' || name === 'failed'
   if (ended && $('ended').hidden) {
     const why = name === 'ended' ? 'You have been signed out' : `The sync has stopped (${detail})`
@@ -89,12 +90,13 @@ function drawList(list) {
 
 function fillItem(node, item) {
   const part = (selector) => node.querySelector(selector)
+  const text = item.text ?? ''
   node.doc = item
   part('input').checked = Boolean(item.done)
-  part('.text').textContent = item.text ?? ''
+  part('.text').textContent = text
   part('.by').textContent = written(item)
-  part('.change').setAttribute('aria-label', `Change ${item.text}`)
-  part('.thumb').setAttribute('aria-label', `Photo of ${item.text}`)
+  part('.change').setAttribute('aria-label', `Change ${text}`)
+  part('.thumb').setAttribute('aria-label', `Photo of ${text}`)
   drawPhoto(part('.thumb img'), item, part('.thumb'))
   drawConflict(part('.conflict'), item)
 }
@@ -163,7 +165,7 @@ function editItem(item) {
     if (file) $('item-photo').src = URL.createObjectURL(file)
     else if (!noPhoto) drawPhoto($('item-photo'), item)
   }
-  $('item-text').value = item.text
+  $('item-text').value = item.text ?? ''
   $('item-file').value = ''
   $('item-file').onchange = () => showPhoto($('item-file').files[0])
   $('item-no-photo').onclick = () => {
@@ -283,7 +285,15 @@ function keyed(parent, things, template, fill, made = () => {}) {
     if (next !== node) parent.insertBefore(node, next)
     before = node
   }
-  for (const node of nodes.values()) node.remove()
+  for (const node of nodes.values()) {
+    // Who works by the keyboard goes on beside what is gone.
+    if (node.contains(document.activeElement)) {
+      const beside = node.nextElementSibling ?? node.previousElementSibling
+      const next = beside?.querySelector('a, input, button:not([hidden])') ?? parent.closest('section, form').querySelector('input')
+      next.focus()
+    }
+    node.remove()
+  }
 }
 
 const clone = (template) => $(template).content.cloneNode(true).firstElementChild
