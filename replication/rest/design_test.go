@@ -196,3 +196,16 @@ func TestDecision25_ValidationSeesWhatIsReplaced(t *testing.T) {
 	require.Equal(t, `[6,null,null]`, told("admin", "doc", `{"n":6}`), "what was deleted is written anew")
 	require.Contains(t, told("admin", "doc?new_edits=false", `{"_rev":"9-z","n":7}`), `true]`, "but not by what a peer made")
 }
+
+// A 404 for a missing attachment would send whoever moves an app over on a search.
+func TestFunctionsOfDesignDocumentsThatAreNotThereSaySo(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	g.give("alice", "*")
+	for _, function := range []string{"_show/post", "_show/post/id", "_list/rows/view", "_update/stamp/id", "_rewrite/a"} {
+		w := g.as("alice", http.MethodGet, "/notes/_design/app/"+function, "")
+		require.Equal(t, http.StatusNotImplemented, w.Code, function)
+		require.Contains(t, w.Body.String(), "Design documents have filters, views and rules for writes.")
+	}
+	require.Equal(t, http.StatusNotFound, g.as("alice", http.MethodGet, "/notes/_design/app/_show", "").Code)
+}

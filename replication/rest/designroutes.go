@@ -16,6 +16,8 @@ func routeDesign(id, rest string) (target, bool) {
 	switch {
 	case first == "_info" && rest == "":
 		return target{kind: kindDesignInfo, doc: id}, true
+	case deeper && (first == "_show" || first == "_list" || first == "_update" || first == "_rewrite"):
+		return target{kind: kindNotImplemented, item: first}, true
 	case first != "_view" || !deeper || rest == "":
 		return target{}, false
 	}

@@ -160,6 +160,9 @@ func (h *Handler) rootNotImplemented(rq *request) error {
 // notImplemented answers for what CouchDB has of a database and this server has not.
 func (h *Handler) notImplemented(rq *request) error { return notImplemented(notHere[rq.item]) }
 
+// noFunctions is said of what CouchDB's design documents had for pages made by the database.
+const noFunctions = "Design documents have filters, views and rules for writes. What else there was, deprecated in CouchDB, is done in the app, or by Caddy's own directives."
+
 // notHere says what there is instead.
 var notHere = map[string]string{
 	"_scheduler":       "Replications are in _scheduler/jobs, and in _replicationStatus/ of their database.",
@@ -175,4 +178,8 @@ var notHere = map[string]string{
 	"_purged_infos":    "Purges are not replicated, and none are kept.",
 	"_search_cleanup":  "There are no search indexes.",
 	"_nouveau_cleanup": "There are no search indexes.",
+	"_show":            noFunctions,
+	"_list":            noFunctions,
+	"_update":          noFunctions,
+	"_rewrite":         noFunctions,
 }

@@ -12,7 +12,7 @@ import (
 // notImplemented says what this server has instead of an endpoint that clients may know from
 // CouchDB.
 func notImplemented(reason string) *answerError {
-	return &answerError{status: http.StatusNotImplemented, name: "not_implemented", reason: reason}
+	return &answerError{status: http.StatusNotImplemented, name: "not_implemented", reason: reason, expected: true}
 }
 
 // maxSettingBody is the largest body that sets one thing, in bytes.
