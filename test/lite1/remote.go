@@ -101,6 +101,10 @@ func (r *remote) raw(ctx context.Context, method, path string, body io.Reader) (
 	}
 	r.sign(q.Header)
 	q.Header.Set("Accept-Encoding", "gzip, deflate")
+	// All editions ask again if a connection that was kept turns out to be closed, as a reload
+	// closes them: what they send may be sent twice. net/http does so for no PUT or POST unless
+	// there is this key, which is not sent without a value.
+	q.Header["Idempotency-Key"] = nil
 	return q, nil
 }
 
