@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"syscall"
 )
 
 // StatusError is an answer that refuses.
@@ -101,10 +102,6 @@ func (r *remote) raw(ctx context.Context, method, path string, body io.Reader) (
 	}
 	r.sign(q.Header)
 	q.Header.Set("Accept-Encoding", "gzip, deflate")
-	// All editions ask again if a connection that was kept turns out to be closed, as a reload
-	// closes them: what they send may be sent twice. net/http does so for no PUT or POST unless
-	// there is this key, which is not sent without a value.
-	q.Header["Idempotency-Key"] = nil
 	return q, nil
 }
 
@@ -123,7 +120,7 @@ func (r *remote) sign(h http.Header) {
 // send sends a request and returns the answer with its body unpacked.
 func (r *remote) send(q *http.Request) (*http.Response, []byte, error) {
 	r.device.note(q.Method + " " + shown(q.URL))
-	answer, err := r.client.Do(q)
+	answer, err := r.ask(q)
 	if err != nil {
 		return nil, nil, fmt.Errorf("asking the server: %w", err)
 	}
@@ -154,6 +151,22 @@ func (r *remote) send(q *http.Request) (*http.Response, []byte, error) {
 		}
 	}
 	return answer, body, refused
+}
+
+// ask asks once more if the connection ended without an answer: at a reload Caddy closes those
+// that were kept, and Linux those that nobody had accepted yet at the old socket. All editions
+// do, since what they send may come twice.
+func (r *remote) ask(q *http.Request) (*http.Response, error) {
+	answer, err := r.client.Do(q)
+	if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		return answer, err
+	}
+	if q.GetBody != nil {
+		if q.Body, err = q.GetBody(); err != nil {
+			return nil, fmt.Errorf("sending a body again: %w", err)
+		}
+	}
+	return r.client.Do(q)
 }
 
 var challengeForm = regexp.MustCompile(`(\w+)\s+(\w+)=((\w+)|"([^"]+))`)
