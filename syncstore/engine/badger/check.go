@@ -15,10 +15,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// copiedMark is a file in a copy. A store that has it is opened without anything that removes files.
+const copiedMark = "COPIED"
+
+// linkFrom is how large a file of the value log must be to be linked, in bytes: Badger removes those
+// that have nothing in them when it opens a store.
+const linkFrom = 1 << 20
+
 // Copy makes a copy of the store in path that can be opened and read without changing the store:
 // what is never written again is linked, the rest, some hundred MiB at most, copied. It is made
 // beside the store, in a folder that remove removes. The store stays locked until then; ErrInUse
 // if somebody has it open.
+//
+// Badger truncates a file before it removes it, and with it the one that it is linked to: whoever
+// opens a copy must not compact tables or collect the value log. Open does neither where it finds
+// the mark.
 func Copy(path string) (copied string, remove func() error, err error) {
 	unlock, err := lockStore(path)
 	if err != nil {
@@ -34,7 +45,8 @@ func Copy(path string) (copied string, remove func() error, err error) {
 		return "", nil, fmt.Errorf("making a folder beside the store: %w", err)
 	}
 	remove = func() error { return errors.Join(os.RemoveAll(copied), unlock()) }
-	if err := copyFiles(path, copied); err != nil {
+	mark := filepath.Join(copied, copiedMark)
+	if err := errors.Join(os.WriteFile(mark, nil, 0o600), copyFiles(path, copied)); err != nil {
 		return "", nil, errors.Join(err, os.RemoveAll(copied))
 	}
 	return copied, remove, nil
@@ -70,11 +82,16 @@ func copyFiles(from, to string) error {
 		}
 	}
 	for _, f := range files {
-		if !f.Type().IsRegular() || f.Name() == "LOCK" {
+		if !f.Type().IsRegular() || f.Name() == "LOCK" || f.Name() == copiedMark {
 			continue
 		}
 		source, target := filepath.Join(from, f.Name()), filepath.Join(to, f.Name())
-		complete := strings.HasSuffix(f.Name(), ".sst") || strings.HasSuffix(f.Name(), ".vlog") && f.Name() != newest
+		info, err := f.Info()
+		if err != nil {
+			return fmt.Errorf("reading the store directory: %w", err)
+		}
+		complete := strings.HasSuffix(f.Name(), ".sst") ||
+			strings.HasSuffix(f.Name(), ".vlog") && f.Name() != newest && info.Size() >= linkFrom
 		if complete && os.Link(source, target) == nil {
 			continue
 		}

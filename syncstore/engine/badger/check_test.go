@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -76,6 +77,45 @@ func TestACopyIsReadWithoutChangingTheStore(t *testing.T) {
 	_, _, err = Copy(path)
 	require.ErrorIs(t, err, ErrInUse)
 	require.NoError(t, opened.Close())
+}
+
+// Badger truncates a table before it removes it, and with it the one that it is linked to.
+func TestACopyIsNeverCompacted(t *testing.T) {
+	t.Parallel()
+	const tables = 12 // more than Badger leaves in level 0
+	path := filepath.Join(t.TempDir(), "store")
+	mark := filepath.Join(path, copiedMark)
+	require.NoError(t, os.Mkdir(path, 0o700))
+	require.NoError(t, os.WriteFile(mark, nil, 0o600)) // so that they stay there
+	for round := range tables {
+		e := openAt(t, path)
+		require.NoError(t, e.Update(t.Context(), func(tx engine.Txn) error { return tx.Put([]byte("key"), fmt.Append(nil, round)) }))
+		require.NoError(t, e.Close())
+	}
+	require.NoError(t, os.Remove(mark))
+	before := sums(t, path)
+
+	copied, remove, err := Copy(path)
+	require.NoError(t, err)
+	o := small(t)
+	o.GCInterval = time.Nanosecond
+	e, err := Open(copied, o)
+	require.NoError(t, err)
+	db := e.current.Load().db
+	require.Zero(t, db.Opts().NumCompactors)
+	require.GreaterOrEqual(t, len(db.Tables()), tables)
+	files, err := e.Collect(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, files)
+	require.NoError(t, e.Close())
+	require.NoError(t, remove())
+	require.Equal(t, before, sums(t, path))
+
+	own, err := Open(path, small(t))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(own.current.Load().db.Tables()) < tables }, 30*time.Second, 10*time.Millisecond,
+		"the store itself is compacted, so a copy would have been")
+	require.NoError(t, own.Close())
 }
 
 func TestADamagedTableIsFound(t *testing.T) {

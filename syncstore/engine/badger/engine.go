@@ -12,7 +12,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,6 +55,7 @@ type Engine struct {
 	writing chan struct{}
 	doubt   atomic.Pointer[error] // why updates are refused until Recover; set while writing
 	closed  bool                  // set while writing
+	copied  bool                  // it is what Copy made: no file may be removed
 	damage  atomic.Pointer[error] // why nothing is read or written any more
 
 	stop   context.CancelFunc // ends the upkeep
@@ -89,6 +92,9 @@ func open(path string, o Options, h hooks) (*Engine, error) {
 		return nil, fmt.Errorf("making the store directory: %w", err)
 	}
 	e := &Engine{path: path, options: o, hooks: h, log: o.Logger, writing: make(chan struct{}, 1)}
+	if _, err := os.Stat(filepath.Join(path, copiedMark)); err == nil {
+		e.copied = true
+	}
 	current, err := e.openHandle()
 	if err != nil {
 		return nil, err
@@ -106,7 +112,7 @@ func open(path string, o Options, h hooks) (*Engine, error) {
 	if !o.Lenient {
 		e.upkeep.Go(func() { e.scrubbing(ctx, left) })
 	}
-	if o.GCInterval > 0 {
+	if o.GCInterval > 0 && !e.copied {
 		e.upkeep.Go(func() { every(ctx, o.GCInterval, e.collect) })
 	}
 	return e, nil
@@ -119,6 +125,10 @@ func (e *Engine) openHandle() (*handle, error) {
 	}
 	log := &logger{log: e.log}
 	options := e.options.badgerOptions(e.path, log)
+	if e.copied {
+		// No table may be removed. None comes to level 0 but from the few memtables there are.
+		options = options.WithNumCompactors(0).WithNumLevelZeroTablesStall(math.MaxInt)
+	}
 	err := e.alone(func() error {
 		if err := e.removeLeftovers(); err != nil {
 			return err

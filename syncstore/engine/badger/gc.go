@@ -37,6 +37,9 @@ func every(ctx context.Context, interval time.Duration, do func(context.Context)
 // Collect implements engine.Collector: it rewrites files of the value log that are mostly
 // garbage. Compactions find the garbage, so space comes back some time after a deletion.
 func (e *Engine) Collect(ctx context.Context) (files int, err error) {
+	if e.copied {
+		return 0, nil
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return files, err
