@@ -31,7 +31,7 @@ With --offline the store in a folder is backed up that no server has open.
 
 The file has everything, password hashes included, and is not encrypted, even if the
 store is.`,
-		RunE: runCommand(runBackup),
+		RunE: runCommand(politely(runBackup)),
 	}
 	addAdminFlags(cmd)
 	addKeyFlag(cmd)

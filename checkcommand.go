@@ -30,7 +30,7 @@ would write to is copied, into a folder beside it that is removed again.
 To check the store of a running server, make a backup, restore it, and check that.
 
 The exit status is 1 if something is damaged.`,
-		RunE: runCommand(runCheck),
+		RunE: runCommand(politely(runCheck)),
 	}
 	addKeyFlag(cmd)
 	cmd.Flags().Bool("in-this-process", false, "")

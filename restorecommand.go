@@ -26,7 +26,7 @@ their order. The folder appears when everything is there, and has been checked.
 
 The databases go on as new ones: their sequences are 2^32 higher and their versions have
 another source, so that clients which saw more than the backup has skip nothing.`,
-		RunE: runCommand(runRestore),
+		RunE: runCommand(politely(runRestore)),
 	}
 	cmd.Flags().String("to", "", "The folder for the store, which must be new or empty (required)")
 	addKeyFlag(cmd)

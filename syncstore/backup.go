@@ -172,8 +172,8 @@ func (b *backup) writePairs(ctx context.Context, r engine.Reader, since uint64, 
 	return failed()
 }
 
-// pace lets a backup rest as long as it works, so that those who read meanwhile do not wait for it:
-// of a machine with two cores it would take one.
+// pace lets a backup rest twice as long as it works, so that those who read meanwhile do not wait
+// for it: of a machine with two cores it would take one.
 type pace struct{ last time.Time }
 
 const (
@@ -181,7 +181,7 @@ const (
 	paceKeys = 64
 	// paceWork is how long it works at least, paceRest how long it rests at most.
 	paceWork = 500 * time.Microsecond
-	paceRest = 5 * time.Millisecond
+	paceRest = 10 * time.Millisecond
 )
 
 func (p *pace) rest(ctx context.Context) {
@@ -191,7 +191,7 @@ func (p *pace) rest(ctx context.Context) {
 	}
 	select {
 	case <-ctx.Done():
-	case <-time.After(min(worked, paceRest)):
+	case <-time.After(min(2*worked, paceRest)):
 	}
 	p.last = time.Now()
 }
