@@ -179,10 +179,7 @@ func (m *move) couchUsers(ctx context.Context, s *security) error {
 			} `json:"rows"`
 		}
 		query := url.Values{
-			"include_docs": {"true"}, "limit": {strconv.Itoa(userPage)}, "startkey": {strconv.Quote(start)}, "endkey": {`"org.couchdb.user;"`},
-		}
-		if text, err := json.Marshal(start); err == nil {
-			query.Set("startkey", string(text))
+			"include_docs": {"true"}, "limit": {strconv.Itoa(userPage)}, "startkey": {quoted(start)}, "endkey": {`"org.couchdb.user;"`},
 		}
 		err := users.JSON(ctx, http.MethodGet, "_all_docs", query, nil, &page)
 		switch status(err) {
@@ -258,5 +255,3 @@ func (u *couchUser) why() string {
 	}
 	return fmt.Sprintf("its hash has the scheme %q, which is not taken", u.Scheme+" "+u.PRF)
 }
-
-func escaped(name string) string { return url.PathEscape(name) }

@@ -1,9 +1,11 @@
 package movein
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/caddysync/caddy-sync/replication/peer"
@@ -17,6 +19,8 @@ const (
 	// attempts is how often a server fails, without anything getting on, until the command gives up: with
 	// the delays between them some two minutes.
 	attempts = 8
+	// defaultBatch is how many changes are looked at at once, as in peer.
+	defaultBatch = 200
 )
 
 // documents takes over those of a keyspace, and compares.
@@ -125,9 +129,7 @@ func (m *move) check(ctx context.Context, p *pair, r *peer.Replication, refusals
 // again takes documents over once more that differ, a page at a time, and says which still do: what was changed while it was
 // compared is as good as the rest, and why another is refused is asked anew.
 func (m *move) again(ctx context.Context, r *peer.Replication, differ []peer.Difference) (left []peer.Difference, err error) {
-	batch := max(m.Batch, 1)
-	for from := 0; from < len(differ); from += batch {
-		some := differ[from:min(from+batch, len(differ))]
+	for some := range slices.Chunk(differ, cmp.Or(m.Batch, defaultBatch)) {
 		ids := make([]string, len(some))
 		for i := range some {
 			ids[i] = some[i].ID

@@ -19,11 +19,7 @@ func (m *move) localDocuments(ctx context.Context, p *pair) error {
 	for start := ""; ; {
 		query := url.Values{"include_docs": {"true"}, "limit": {strconv.Itoa(localPage)}}
 		if start != "" {
-			text, err := json.Marshal(start)
-			if err != nil {
-				return err
-			}
-			query.Set("startkey", string(text))
+			query.Set("startkey", quoted(start))
 		}
 		var page struct {
 			Rows []struct {

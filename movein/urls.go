@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/caddysync/caddy-sync/replication/peer"
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
 // last is the last segment of a URL's path, unescaped: the name of the database, or keyspace.
@@ -36,6 +37,9 @@ func appended(u *url.URL, text string) *url.URL {
 	longer.Path, _ = url.PathUnescape(longer.RawPath) // likewise
 	return &longer
 }
+
+// quoted is a text as a key in a query: a JSON string.
+func quoted(text string) string { return string(jsondoc.AppendString(nil, text)) }
 
 // status is that of an answer which refuses, 0 if err is none.
 func status(err error) int {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 )
 
@@ -68,7 +69,7 @@ func (m *move) make(ctx context.Context, kind string, p *principal, t *tally) (b
 // compareThere says of a user or role that was there before where it is another.
 func (m *move) compareThere(ctx context.Context, kind string, p *principal) (bare bool, err error) {
 	var now principal
-	if err := m.target.JSON(ctx, http.MethodGet, "_"+kind+"/"+escaped(p.Name), nil, nil, &now); err != nil {
+	if err := m.target.JSON(ctx, http.MethodGet, "_"+kind+"/"+url.PathEscape(p.Name), nil, nil, &now); err != nil {
 		return false, err
 	}
 	bare = !now.PasswordSet

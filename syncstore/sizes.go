@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// sizesRest is for how many times as long as the measuring took sizes are good: to measure is
-	// to scan all keys.
+	// sizesQuick is how long measuring may take to be done each time, and to be waited for.
+	sizesQuick = 20 * time.Millisecond
+	// sizesRest is for how many times as long as it took other sizes are good: to measure is to scan
+	// all keys.
 	sizesRest = 50
 	// sizesPage is how many keys are measured in one snapshot.
 	sizesPage = 20_000
@@ -46,15 +48,15 @@ type sizing struct {
 func (d *Database) Sizes(ctx context.Context) (Sizes, bool) {
 	s := &d.sizing
 	s.mu.Lock()
-	known := s.known
-	fresh := !known.Measured.IsZero() && time.Since(known.Measured) < sizesRest*s.took
+	known, slow := s.known, s.took > sizesQuick
+	fresh := slow && time.Since(known.Measured) < sizesRest*s.took
 	if !fresh && s.running == nil && d.live.Load() {
 		s.running = make(chan struct{})
 		d.store.start(d.measure)
 	}
 	running := s.running
 	s.mu.Unlock()
-	if fresh || running == nil {
+	if running == nil || slow {
 		return known, !known.Measured.IsZero()
 	}
 	select {

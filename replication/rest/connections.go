@@ -53,13 +53,6 @@ func (a *Activity) Follows(scope, collection string) {
 	}
 }
 
-// followsOf notes the collection of a feed. A replication has others, and says so itself.
-func (a *Activity) followsOf(rq *request) {
-	if rq.coll != nil && !strings.HasSuffix(rq.r.URL.Path, "/_blipsync") {
-		a.Follows(rq.coll.ScopeName(), rq.coll.Name())
-	}
-}
-
 // sentUpTo is what a feed of rows has sent in all; nil is nobody's.
 func (a *Activity) sentUpTo(rows int) {
 	if a != nil {

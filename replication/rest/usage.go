@@ -214,7 +214,9 @@ func (u *Usage) beginFeed(kind FeedKind, rq *request, perUser int, server Server
 	}
 	u.open[kind].Add(1)
 	rq.doing = new(Activity)
-	rq.doing.followsOf(rq)
+	if kind != FeedReplication { // which has several collections, and says so itself
+		rq.doing.Follows(rq.coll.ScopeName(), rq.coll.Name())
+	}
 	leave := u.enter(openedBy(rq, kind, rq.doing))
 	return sync.OnceFunc(func() {
 		undo()
