@@ -44,7 +44,7 @@ func (s *Store) Backup(ctx context.Context, w io.Writer, o BackupOptions) (Backu
 	ctx, done := s.backups.begin(ctx, s.ctx, o.Interrupt)
 	defer done()
 	b := backup{
-		engine: s.engine, now: s.options.Now, paced: true,
+		engine: s.engine, now: s.options.Now,
 		update: func(_ context.Context, apply func(*overlay) error) error {
 			set := &changeSet{apply: apply}
 			s.committer.commit(set)
@@ -85,7 +85,14 @@ type backup struct {
 	now    func() time.Time
 	update func(ctx context.Context, apply func(*overlay) error) error
 	warn   func(error)
-	paced  bool // others use the store
+}
+
+// asked returns what counts how often others ask the engine.
+func (b *backup) asked() func() uint64 {
+	if counted, ok := b.engine.(engine.Counted); ok {
+		return counted.Asked
+	}
+	return func() uint64 { return 0 }
 }
 
 // write makes the backup. It first notes in the store that there is one: what is written after
@@ -155,45 +162,16 @@ func (b *backup) writePairs(ctx context.Context, r engine.Reader, since uint64, 
 		versions, _ := r.(engine.VersionedReader) // since has seen it
 		pairs, failed = versions.ScanSince(since)
 	}
-	n, pace := 0, pace{last: time.Now()}
+	pace := newBackupPace(b.asked())
 	for key, value := range pairs {
-		if n++; n%paceKeys == 0 {
-			if b.paced {
-				pace.rest(ctx)
-			}
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-		}
 		if err := file.add(key, value); err != nil {
 			return err
 		}
+		if pace.did(ctx, len(key)+len(value)); ctx.Err() != nil {
+			return ctx.Err()
+		}
 	}
 	return failed()
-}
-
-// pace lets a backup rest twice as long as it works, so that those who read meanwhile do not wait
-// for it: of a machine with two cores it would take one.
-type pace struct{ last time.Time }
-
-const (
-	// paceKeys is after how many keys a backup looks at the time: some hundred microseconds.
-	paceKeys = 64
-	// paceWork is how long it works at least, paceRest how long it rests at most.
-	paceWork = 500 * time.Microsecond
-	paceRest = 10 * time.Millisecond
-)
-
-func (p *pace) rest(ctx context.Context) {
-	worked := time.Since(p.last)
-	if worked < paceWork {
-		return
-	}
-	select {
-	case <-ctx.Done():
-	case <-time.After(min(2*worked, paceRest)):
-	}
-	p.last = time.Now()
 }
 
 // note notes in the store that a backup is made, and returns its name. A store that takes no

@@ -48,6 +48,7 @@ type Engine struct {
 
 	current atomic.Pointer[handle]
 	commits atomic.Uint64
+	asked   atomic.Uint64
 	watches watches
 
 	// writing is held by an Update, a Recover or a Close. A channel, so that a wait for
@@ -62,7 +63,10 @@ type Engine struct {
 	upkeep sync.WaitGroup
 }
 
-var _ engine.Engine = (*Engine)(nil)
+var (
+	_ engine.Engine  = (*Engine)(nil)
+	_ engine.Counted = (*Engine)(nil)
+)
 
 // hooks are what tests replace.
 type hooks struct {
@@ -182,6 +186,7 @@ func (e *Engine) View(ctx context.Context, fn func(engine.Reader) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	e.asked.Add(1)
 	h, err := e.acquire(ctx)
 	if err != nil {
 		return err
@@ -196,6 +201,7 @@ func (e *Engine) View(ctx context.Context, fn func(engine.Reader) error) error {
 
 // Update implements engine.Engine. Updates run one after the other.
 func (e *Engine) Update(ctx context.Context, fn func(engine.Txn) error) error {
+	e.asked.Add(1)
 	if err := e.beginWriting(ctx); err != nil {
 		return err
 	}
@@ -260,6 +266,9 @@ func (e *Engine) commit(h *handle, tx *txn, ts uint64) error {
 func (e *Engine) Watch(key []byte) (changed <-chan struct{}, stop func()) {
 	return e.watches.add(key)
 }
+
+// Asked implements engine.Counted.
+func (e *Engine) Asked() uint64 { return e.asked.Load() }
 
 // Stats implements engine.Engine. It asks the file system each time.
 func (e *Engine) Stats() engine.Stats {

@@ -63,3 +63,16 @@ func TestConformanceEncrypted(t *testing.T) {
 	t.Parallel()
 	enginetest.RunDurable(t, openEncrypted)
 }
+
+// TestAskedCountsViewsAndUpdates: what can wait sees by it that somebody does not want to.
+func TestAskedCountsViewsAndUpdates(t *testing.T) {
+	t.Parallel()
+	e := openNew(t)
+	t.Cleanup(func() { _ = e.Close() })
+	counted, ok := e.(engine.Counted)
+	require.True(t, ok)
+	before := counted.Asked()
+	require.NoError(t, e.View(t.Context(), func(engine.Reader) error { return nil }))
+	require.NoError(t, e.Update(t.Context(), func(tx engine.Txn) error { return tx.Put([]byte("k"), []byte("v")) }))
+	require.Equal(t, before+2, counted.Asked())
+}
