@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddysync/caddy-sync/replication/rest"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/engine/memory"
 	"github.com/stretchr/testify/require"
@@ -50,7 +51,7 @@ func TestAdminAPIBacksAStoreUp(t *testing.T) {
 
 	res, whole := get("/sync/backup")
 	require.Equal(t, http.StatusOK, res.StatusCode, string(whole))
-	next := res.Header.Get(nextBackupHeader)
+	next := res.Header.Get(rest.NextBackupHeader)
 	require.Len(t, next, 32)
 	require.Equal(t, "no-store", res.Header.Get("Cache-Control"))
 	header, _, err := syncstore.VerifyBackup(bytes.NewReader(whole))
@@ -70,7 +71,7 @@ func TestAdminAPIBacksAStoreUp(t *testing.T) {
 	} {
 		res, _ := get(path)
 		require.Equal(t, status, res.StatusCode, path)
-		require.Empty(t, res.Header.Get(nextBackupHeader))
+		require.Empty(t, res.Header.Get(rest.NextBackupHeader))
 	}
 	for path, method := range map[string]string{"/sync/backup": http.MethodPost, "/sync/gc": http.MethodGet} {
 		_, _, err := adminRequest(t, method, path)

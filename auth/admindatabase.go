@@ -20,12 +20,18 @@ const (
 	DatabaseOnline         AdminEvent = "database_online"
 	ConfigRead             AdminEvent = "database_config_read"
 	DocumentInspected      AdminEvent = "document_metadata_read"
+	BackupTaken            AdminEvent = "backup_taken" // of the whole store
 )
 
-// Note writes an entry of the audit log about a user or a keyspace.
+// Note writes an entry of the audit log about a user or a keyspace; of a backup about is what it is
+// since.
 func (a *Administration) Note(event AdminEvent, about string) {
-	if event == AccessHistoryCompacted {
+	switch event {
+	case AccessHistoryCompacted:
 		a.note(string(event), auditUser(about))
+		return
+	case BackupTaken:
+		a.note(string(event), zap.Bool("incremental", about != ""))
 		return
 	}
 	a.note(string(event), zap.String("keyspace", auditText(about)))

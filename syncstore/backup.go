@@ -24,6 +24,9 @@ type BackupOptions struct {
 	// Since is the Next of an earlier backup of the same store: only what was written after it is
 	// written out. "": everything.
 	Since string
+	// Admit, if set, is asked before anything is written whether who gets the backup may have all
+	// databases that are in it: those too that are deleted and not cleared yet. Its error ends it.
+	Admit func(databases []string) error
 	// Begin, if set, is called with the header before anything is written.
 	Begin func(BackupHeader)
 	// Interrupt, if set, is called when the backup must end though it may be waiting for the
@@ -102,6 +105,9 @@ func (b *backup) write(ctx context.Context, w io.Writer, o BackupOptions) (end B
 	header := BackupHeader{Format: backupFormat, StoreFormat: storeFormat, Created: b.now().UTC().Truncate(time.Second), Since: o.Since}
 	var since uint64
 	err = b.engine.View(ctx, func(r engine.Reader) (err error) {
+		if err := o.admitted(r); err != nil {
+			return err
+		}
 		since, err = b.since(r, o.Since)
 		return err
 	})
@@ -110,6 +116,9 @@ func (b *backup) write(ctx context.Context, w io.Writer, o BackupOptions) (end B
 	}
 	header.Next = b.note(ctx)
 	err = b.engine.View(ctx, func(r engine.Reader) error {
+		if err := o.admitted(r); err != nil { // a database may have come meanwhile
+			return err
+		}
 		if o.Begin != nil {
 			o.Begin(header)
 		}
@@ -131,6 +140,22 @@ func (b *backup) write(ctx context.Context, w io.Writer, o BackupOptions) (end B
 		return nil
 	})
 	return end, err
+}
+
+// admitted asks whether all databases that r has may be in the backup.
+func (o *BackupOptions) admitted(r engine.Reader) error {
+	if o.Admit == nil {
+		return nil
+	}
+	directory, err := readDirectory(r)
+	if err != nil {
+		return err
+	}
+	names := make([]string, len(directory))
+	for i := range directory {
+		names[i] = directory[i].entry.name
+	}
+	return o.Admit(names)
 }
 
 // since returns the version of the note of an earlier backup, 0 if none is named.

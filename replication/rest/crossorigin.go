@@ -22,11 +22,21 @@ func (h *Handler) checkOrigin(rq *request) error {
 			return nil // every origin is trusted, and a guest holds nothing
 		}
 	}
-	r := rq.r
+	return h.refuseOtherPages(rq.r)
+}
+
+// refuseOtherPages refuses what a page of another origin has made the browser send, by whatever
+// method.
+func (h *Handler) refuseOtherPages(r *http.Request) error {
 	if host := auth.ClientOf(r.Context()).Host; host != "" && host != r.Host {
 		seen := *r // behind a proxy: the Origin is of the host that the browser sees
 		seen.Host = host
 		r = &seen
+	}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		written := *r // of itself Check lets reading through
+		written.Method = http.MethodPost
+		r = &written
 	}
 	if err := h.cross.Check(r); err != nil {
 		return forbidden("Refused: the request comes from a page of another origin.")

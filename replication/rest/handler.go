@@ -171,6 +171,8 @@ type Handler struct {
 	buffers sync.Pool // of *[]byte
 	// take is lease; tests have no session to take one of.
 	take func(*request) (heldLease, error)
+	// tickets are good for a backup each.
+	tickets tickets
 }
 
 // New checks the configuration and makes a handler of it. It does no I/O.

@@ -31,12 +31,12 @@ func routeRoot(name, rest string, admin bool) target {
 // is about the server as a whole.
 func routeServer(name, rest string) (target, bool) {
 	switch name {
-	case "_dbs_info", "_active_tasks", "_status", "_stats":
+	case "_dbs_info", "_active_tasks", "_status", "_stats", "_backup":
 		if rest != "" {
 			return target{}, false
 		}
 		return target{kind: map[string]kind{
-			"_dbs_info": kindDBsInfo, "_active_tasks": kindActiveTasks, "_status": kindStatus, "_stats": kindStats,
+			"_dbs_info": kindDBsInfo, "_active_tasks": kindActiveTasks, "_status": kindStatus, "_stats": kindStats, "_backup": kindBackup,
 		}[name]}, true
 	case "_replicate":
 		if rest != "" {
@@ -75,6 +75,8 @@ func rootActions(k kind) (actions, bool) {
 		return actions{get: action{do: (*Handler).status}}, true
 	case kindStats:
 		return actions{get: action{do: (*Handler).statistics}}, true
+	case kindBackup:
+		return actions{get: action{do: (*Handler).backup, write: true}, post: action{do: (*Handler).prepareBackup, write: true}}, true
 	case kindRootNotImplemented:
 		no := action{do: (*Handler).rootNotImplemented}
 		return actions{get: no, put: no, post: no, delete: no}, true

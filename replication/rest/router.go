@@ -80,6 +80,7 @@ const (
 	kindReplicationStatus
 	kindStatus
 	kindStats
+	kindBackup
 	kindConfig
 	kindOnline
 	kindOffline
