@@ -3,6 +3,7 @@ package syncstore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -293,4 +294,38 @@ func TestDecision35_ARestoredStoreIsNotTheOneThatWasBackedUp(t *testing.T) {
 	made, err := restored.store.CreateDatabase(t.Context(), "new")
 	require.NoError(t, err)
 	require.Greater(t, made.Info().FirstSeq, again.Info().Seq, "a new database begins after all that there were")
+}
+
+// Who gets a backup is asked about all databases that are in it, those too that are deleted and not
+// cleared yet, and what is refused leaves no note.
+func TestABackupOfWhatMayNotBeSeenIsRefused(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	_, err := f.store.CreateDatabase(t.Context(), "other")
+	require.NoError(t, err)
+	require.NoError(t, f.engine.Update(t.Context(), func(tx engine.Txn) error {
+		entry := databaseEntry{id: 77, name: "gone", deleting: true}
+		return tx.Put(databaseKey(entry.id), entry.encode())
+	}))
+	before := contents(t, f.engine)
+	refusal := errors.New("not for you")
+	var out bytes.Buffer
+	_, err = f.store.Backup(t.Context(), &out, BackupOptions{Admit: func(names []string) error {
+		require.Subset(t, names, []string{"gone", "other"})
+		return refusal
+	}})
+	require.ErrorIs(t, err, refusal)
+	require.Zero(t, out.Len())
+	require.Equal(t, before, contents(t, f.engine))
+
+	// A database that comes after the first look is in the snapshot, and asked about.
+	asked := 0
+	_, err = f.store.Backup(t.Context(), &out, BackupOptions{Admit: func([]string) error {
+		if asked++; asked == 2 {
+			return refusal
+		}
+		return nil
+	}})
+	require.ErrorIs(t, err, refusal)
+	require.Zero(t, out.Len())
 }
