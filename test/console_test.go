@@ -1,6 +1,7 @@
 package test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -58,6 +59,8 @@ func TestTheConsoleShowsAndAdministers(t *testing.T) {
 
 	require.NoError(t, script.Wait(ctx), script.Output())
 
+	restoresTheSame(t, server, script.Events())
+
 	for _, e := range script.Events() {
 		var view struct {
 			View                string
@@ -76,6 +79,40 @@ func TestTheConsoleShowsAndAdministers(t *testing.T) {
 	}
 
 	t.Logf("all views in %v", time.Since(from).Round(time.Second))
+}
+
+// restoresTheSame restores each backup that was downloaded, and finds in it the documents that were there at its moment.
+func restoresTheSame(t *testing.T, server *harness.Server, events []harness.Event) {
+	t.Helper()
+
+	o := operated{server, t}
+	docs := o.get("/notes/_all_docs?startkey=%22note-%22&endkey=%22note-%EF%BF%B0%22&include_docs=true")
+	photo, user := o.get("/notes/shopping/photo.png"), o.get("/notes/_user/amelie")
+
+	var files []string
+
+	for _, e := range events {
+		if e.Name == "backup" {
+			var taken struct{ File string }
+			require.NoError(t, e.Into(&taken))
+			files = append(files, taken.File)
+		}
+	}
+
+	require.Len(t, files, 2)
+
+	for i, file := range files {
+		restored := filepath.Join(server.Dir, fmt.Sprint("restored", i))
+		o.command("restore", file, "--to", restored)
+	}
+
+	require.NoError(t, server.Stop())
+	require.NoError(t, os.Rename(server.Store, filepath.Join(server.Dir, "before")))
+	require.NoError(t, os.Rename(filepath.Join(server.Dir, "restored1"), server.Store))
+	require.NoError(t, server.Restart(t.Context()))
+	require.True(t, bytes.Equal(docs, o.get("/notes/_all_docs?startkey=%22note-%22&endkey=%22note-%EF%BF%B0%22&include_docs=true")))
+	require.True(t, bytes.Equal(photo, o.get("/notes/shopping/photo.png")))
+	require.JSONEq(t, string(user), string(o.get("/notes/_user/amelie")))
 }
 
 func TestTheConsoleCanBeTurnedOff(t *testing.T) {

@@ -132,6 +132,8 @@ var httpExamples = []httpExample{
 
 	{op: "GET /_status", as: "admin", request: "GET /_status"},
 	{op: "GET /_stats", as: "admin", request: "GET /_stats"},
+	{op: "POST /_backup", as: "admin", request: "POST /_backup"},
+	{op: "GET /_backup", as: "admin", request: "GET /_backup", brief: true},
 	{op: "GET /_active_tasks", as: "admin", request: "GET /_active_tasks"},
 	{op: "GET /{db}/_config", as: "admin", request: "GET /notes/_config"},
 	{op: "GET /{keyspace}/_raw/{docid}", as: "admin", request: "GET /notes/_raw/eggs"},

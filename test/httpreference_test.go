@@ -149,7 +149,7 @@ func (r *exampleRun) fill(text string) string {
 // answerText is an answer with the headers that matter.
 func answerText(got reply) string {
 	text := fmt.Sprintf("%d %s\n", got.status, http.StatusText(got.status))
-	for _, name := range []string{"Content-Type", "ETag", "Location", "Retry-After", "Set-Cookie", "WWW-Authenticate"} {
+	for _, name := range []string{"Content-Type", "ETag", "Location", "Retry-After", "Content-Disposition", "Sync-Backup-Next", "Set-Cookie", "WWW-Authenticate"} {
 		if value := got.header.Get(name); value != "" && value != "application/json" {
 			text += name + ": " + value + "\n"
 		}
@@ -165,6 +165,8 @@ func answerText(got reply) string {
 const maxShown = 900
 
 var masks = []struct{ find, put string }{
+	{`(Sync-Backup-Next: )\w+`, "${1}…"},
+	{`sync-\d{8}T\d{6}Z\.backup`, "sync-20261126T200000Z.backup"},
 	{`localhost(:|%3A)\d+/idp`, "login.example.com"},
 	{`http://127\.0\.0\.1:\d+`, "http://127.0.0.1:4985"},
 	{`http(s?)(://|%3A%2F%2F)localhost(:|%3A)\d+`, "https${2}sync.example.com"},

@@ -1,21 +1,32 @@
-// How a backup is made. It is not made here: a backup has every database of the store, with the hashes of passwords and sessions
-// and the keys that seal sign-ins, and whoever administers one site may not have all of that.
+// How a backup is made: here, where one administers all of the store, or on the server.
 import { h, section, button, say } from './dom.js'
+import { at, send } from './api.js'
 
 const commands = [
   ['The whole store, while it runs', 'caddy-sync sync backup sync.backup',
-    'On the server. It has everything: all databases, users, sessions and keys. Keep it as safe as the store.'],
+    'On the server, from a timer for example. It asks Caddy’s own admin endpoint, and reads back what it has written.'],
   ['Is it whole?', 'caddy-sync sync check sync.backup', 'Reads the file to its end, and says what is damaged or missing.'],
   ['Documents of one database, as lines of JSON', () => `caddy-sync sync export ${new URL('../', document.baseURI)}<database> <file>`,
     'From wherever this site can be reached. Documents with their revisions and attachments, and neither users nor channels.'],
 ]
 
-export async function backup() {
+export async function backup(_, { readOnly }) {
   return [
     h('h1', null, 'Backup'),
-    h('p', null, 'A backup has every database of the store and the secrets in it, hashes of passwords among them. So it is given out at Caddy’s own admin endpoint only, on the machine itself, and not to browsers.'),
+    section('Download', h('p', null, 'A backup is the store as it is at one moment: all databases, users, sessions and keys, with the hashes of passwords. ', h('b', null, 'Keep the file as safe as the store.')),
+      readOnly
+        ? h('p', { class: 'notice' }, 'This site lets you look, and a backup has more than can be looked at. Make it on the server.')
+        : h('p', { class: 'buttons' }, button('Download backup', download, { class: 'primary' }))),
     commands.map(([title, command, what]) => commandOf(title, typeof command === 'string' ? command : command(), what)),
   ]
+}
+
+// download asks first: the server says why not, and lets the browser, which sends no token with what it loads into a file, load one.
+// The file does not come through the page.
+async function download() {
+  await send(at(['_backup']), { method: 'POST' })
+  h('a', { href: at(['_backup']), download: '' }).click()
+  say('The browser loads the backup.')
 }
 
 function commandOf(title, command, what) {

@@ -3,7 +3,7 @@ import { h, put, table, section, field, busy, button } from './dom.js'
 import { at, get, post, send } from './api.js'
 import { titleOf } from './address.js'
 import { keyspaceHere } from './documents.js'
-import { words } from './users.js'
+import { words } from './words.js'
 
 export async function dryRun(_, { signal }) {
   const keyspace = keyspaceHere()

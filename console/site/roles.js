@@ -3,27 +3,28 @@ import { h, table, section, field, button, busy, confirmed } from './dom.js'
 import { get, post, put as store, remove } from './api.js'
 import { link, titleOf } from './address.js'
 import { keyspaceHere } from './documents.js'
-import { channelTable, words } from './users.js'
+import { channelFields, collectionsOf } from './collections.js'
+import { channelTable } from './users.js'
 
 export async function roles(_, { signal, readOnly, refresh }) {
   const db = keyspaceHere()
-  const names = await get([db, '_role', ''], undefined, signal)
+  const [names, collections] = await Promise.all([get([db, '_role', ''], undefined, signal), readOnly ? [] : collectionsOf(db, signal)])
   return [
     h('h1', null, `Roles of ${titleOf(db)}`),
     h('div', { class: 'card' }, table('Roles', [{ name: 'Role' }], names.map((name) => [h('a', { class: 'name', href: link('db', db, 'role', name) }, name)]), 'No role.')),
-    !readOnly && section('New role', roleForm(db, undefined, refresh)),
+    !readOnly && section('New role', roleForm(db, collections, undefined, refresh)),
   ]
 }
 
 export async function role([, name], { signal, readOnly, refresh }) {
   const db = keyspaceHere()
   const path = [db, '_role', name]
-  const [r, all] = await Promise.all([get(path, undefined, signal), get([...path, '_all_channels'], undefined, signal)])
+  const [r, all, collections] = await Promise.all([get(path, undefined, signal), get([...path, '_all_channels'], undefined, signal), readOnly ? [] : collectionsOf(db, signal)])
   return [
     h('p', { class: 'path' }, h('a', { href: link('db', db, 'roles') }, `Roles of ${titleOf(db)}`)),
     h('h1', { class: 'id' }, name),
     section('Channels', channelTable(all.all_channels)),
-    !readOnly && section('Change', roleForm(db, r, refresh), h('p', { class: 'buttons' }, button('Delete', () => deleteRole(db, name), { class: 'danger' }))),
+    !readOnly && section('Change', roleForm(db, collections, r, refresh), h('p', { class: 'buttons' }, button('Delete', () => deleteRole(db, name), { class: 'danger' }))),
   ]
 }
 
@@ -33,16 +34,14 @@ async function deleteRole(db, name) {
   location.hash = link('db', db, 'roles')
 }
 
-function roleForm(db, r, refresh) {
-  const input = (value) => h('input', { type: 'text', value: value ?? '', autocomplete: 'off', spellcheck: 'false', autocapitalize: 'none' })
-  const name = input()
-  name.required = true
-  const channels = input(r?.admin_channels?.join(', '))
+function roleForm(db, collections, r, refresh) {
+  const name = h('input', { type: 'text', required: true, autocomplete: 'off', spellcheck: 'false', autocapitalize: 'none' })
+  const channels = channelFields(db, collections, r)
   const submit = h('button', { type: 'submit', class: 'primary' }, r ? 'Save' : 'Make role')
   const save = (e) => {
     e.preventDefault()
     busy(submit, async () => {
-      const body = { admin_channels: words(channels.value) }
+      const body = channels.read()
       if (r) await store([db, '_role', r.name], body)
       else await post([db, '_role', ''], { ...body, name: name.value })
       refresh()
@@ -50,6 +49,6 @@ function roleForm(db, r, refresh) {
   }
   return h('form', { class: 'grid', onsubmit: save },
     !r && field('Name', name),
-    field('Channels', channels, 'Of the default collection, with commas between them.'),
+    channels.fields,
     h('p', { class: 'buttons' }, submit))
 }

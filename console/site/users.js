@@ -3,15 +3,19 @@ import { h, redraw, table, section, field, button, busy, confirmed } from './dom
 import { get, post, put as store, remove, every } from './api.js'
 import { link, titleOf } from './address.js'
 import { keyspaceHere } from './documents.js'
+import { channelFields, collectionsOf } from './collections.js'
 import { connectionTable, endSession } from './connections.js'
 import { grantWords, plain } from './grants.js'
-import { age, time } from './words.js'
+import { age, time, words } from './words.js'
 
 const page = 50
 
 export async function users(_, { signal, readOnly, query, refresh }) {
   const db = keyspaceHere()
-  const listed = await get([db, '_user', ''], { name_only: false, limit: page + 1, startkey: query.from ?? query.prefix }, signal)
+  const [listed, collections] = await Promise.all([
+    get([db, '_user', ''], { name_only: false, limit: page + 1, startkey: query.from ?? query.prefix }, signal),
+    readOnly ? [] : collectionsOf(db, signal),
+  ])
   const rows = listed.filter((u) => u.name.startsWith(query.prefix ?? ''))
   const prefix = h('input', { type: 'search', value: query.prefix ?? '', spellcheck: 'false', autocapitalize: 'none' })
   const find = (e) => {
@@ -27,7 +31,7 @@ export async function users(_, { signal, readOnly, query, refresh }) {
       h('p', { class: 'buttons' },
         query.from && h('a', { class: 'button', href: link('db', db, 'users', { prefix: query.prefix }) }, 'First page'),
         rows.length > page && h('a', { class: 'button', href: link('db', db, 'users', { prefix: query.prefix, from: rows[page].name }) }, 'Next page'))),
-    !readOnly && section('New user', userForm(db, undefined, refresh)),
+    !readOnly && section('New user', userForm(db, collections, undefined, refresh)),
   ]
 }
 
@@ -37,10 +41,11 @@ export async function user([, name], { signal, readOnly, refresh, fail }) {
   const db = keyspaceHere()
   const guest = name === 'GUEST'
   const path = [db, '_user', name]
-  const [u, all, held] = await Promise.all([
+  const [u, all, held, collections] = await Promise.all([
     get(path, undefined, signal),
     get([...path, '_all_channels'], undefined, signal),
     guest ? { sessions: [] } : get([...path, '_session'], undefined, signal),
+    readOnly || guest ? [] : collectionsOf(db, signal),
   ])
   const open = h('div')
   const read = async () => redraw(open, await connectionTable(db, { user: guest ? '' : name }, readOnly, signal))
@@ -58,7 +63,7 @@ export async function user([, name], { signal, readOnly, refresh, fail }) {
       h('div', null,
         section('Sessions', sessionTable(db, name, held.sessions, readOnly, refresh)),
         section('Connections', open))),
-    !readOnly && !guest && section('Change', userForm(db, u, refresh), h('p', { class: 'buttons' },
+    !readOnly && !guest && section('Change', userForm(db, collections, u, refresh), h('p', { class: 'buttons' },
       button(u.disabled ? 'Enable' : 'Disable', () => disable(path, u, refresh)),
       button('Delete', () => deleteUser(path, db, name), { class: 'danger' }))),
   ]
@@ -113,23 +118,20 @@ async function deleteUser(path, db, name) {
 
 const ways = { admin: 'an administrator', basic: 'password', bearer: 'token' }
 
-// words splits a list as people write it.
-export const words = (text) => text.split(/[,\n]/).map((w) => w.trim()).filter(Boolean)
-
 // userForm makes a user, or changes what an administrator gave one.
-function userForm(db, u, refresh) {
+function userForm(db, collections, u, refresh) {
   const input = (type, value) => h('input', { type, value: value ?? '', autocomplete: type === 'password' ? 'new-password' : 'off', spellcheck: 'false', autocapitalize: 'none' })
   const name = input('text')
   name.required = true
   const email = input('email', u?.email)
   const password = input('password')
-  const channels = input('text', u?.admin_channels?.join(', '))
+  const channels = channelFields(db, collections, u)
   const roles = input('text', u?.admin_roles?.join(', '))
   const submit = h('button', { type: 'submit', class: 'primary' }, u ? 'Save' : 'Make user')
   const save = (e) => {
     e.preventDefault()
     busy(submit, async () => {
-      const body = { email: email.value, admin_channels: words(channels.value), admin_roles: words(roles.value) }
+      const body = { email: email.value, ...channels.read(), admin_roles: words(roles.value) }
       if (password.value) body.password = password.value
       if (u) await store([db, '_user', u.name], body)
       else await post([db, '_user', ''], { ...body, name: name.value })
@@ -139,7 +141,7 @@ function userForm(db, u, refresh) {
   return h('form', { class: 'grid', onsubmit: save },
     !u && field('Name', name),
     field('E-mail', email),
-    field('Channels', channels, 'Of the default collection, with commas between them.'),
+    channels.fields,
     field('Roles', roles, 'With commas between them.'),
     field('Password', password, u ? 'Leave it empty to keep what there is. A new one ends all sessions.' : 'Only where the database has password_auth.'),
     h('p', { class: 'buttons' }, submit))

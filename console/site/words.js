@@ -1,4 +1,4 @@
-// Numbers and times as people read them.
+// Numbers, times and lists as people read and write them.
 
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 })
 const some = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 })
@@ -40,3 +40,6 @@ export function indented(json) {
   }
   return out
 }
+
+// words splits a list as people write it.
+export const words = (text) => text.split(/[,\n]/).map((w) => w.trim()).filter(Boolean)
