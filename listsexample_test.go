@@ -19,6 +19,7 @@ func TestListsOfTheQuickstart(t *testing.T) {
 	require.NoError(t, err)
 	const (
 		list = `{"_id":"list:a","type":"list","owner":"alice","members":["bob"]}`
+		many = `{"_id":"list:a","_rev":"1-a","type":"list","owner":"alice","name":"Food","members":["bob","dave","erin"],"by":"alice","at":"1"}`
 		item = `{"_id":"item:1","type":"item","list":"list:a","text":"Milk"}`
 		gone = `{"_id":"list:a","_deleted":true}`
 	)
@@ -30,6 +31,22 @@ func TestListsOfTheQuickstart(t *testing.T) {
 		"nor taken over":                 {"bob", `{"_id":"list:a","type":"list","owner":"bob"}`, list, "the owner of a list never changes"},
 		"nor made an item":               {"bob", `{"_id":"list:a","type":"item","list":"list:a"}`, list, "the type of a document never changes"},
 		"a list with another ID":         {"alice", `{"_id":"a","type":"list","owner":"alice"}`, "", `begin the ID of a list with "list:"`},
+		"a member leaves":                {"bob", `{"_id":"list:a","type":"list","owner":"alice","members":[]}`, list, ""},
+		"a member leaves, with members":  {"bob", `{"type":"list","members":["dave","erin"],"name":"Food","owner":"alice","_id":"list:a","_rev":"2-b","_revisions":{"start":2,"ids":["b","a"]},"by":"bob","at":"2"}`, many, ""},
+		"whoever wrote it":               {"dave", `{"_id":"list:a","type":"list","owner":"alice","name":"Food","members":["bob","erin"]}`, many, ""},
+		"a member puts out another":      {"bob", `{"_id":"list:a","type":"list","owner":"alice","name":"Food","members":["bob","erin"]}`, many, "sg wrong user"},
+		"a member leaves with another":   {"bob", `{"_id":"list:a","type":"list","owner":"alice","name":"Food","members":["erin"]}`, many, "sg wrong user"},
+		"a member brings in another":     {"bob", `{"_id":"list:a","type":"list","owner":"alice","name":"Food","members":["dave","erin","carol"]}`, many, "sg wrong user"},
+		"a member puts others in order":  {"bob", `{"_id":"list:a","type":"list","owner":"alice","name":"Food","members":["erin","dave"]}`, many, "sg wrong user"},
+		"a member leaves and renames":    {"bob", `{"_id":"list:a","type":"list","owner":"alice","name":"Feud","members":["dave","erin"]}`, many, "sg wrong user"},
+		"a member leaves and adds":       {"bob", `{"_id":"list:a","type":"list","owner":"alice","name":"Food","more":1,"members":["dave","erin"]}`, many, "sg wrong user"},
+		"a member leaves and attaches":   {"bob", `{"_id":"list:a","type":"list","owner":"alice","name":"Food","members":["dave","erin"],"_attachments":{"a":{"data":""}}}`, many, "sg wrong user"},
+		"a member leaves and takes over": {"bob", `{"_id":"list:a","type":"list","owner":"bob","name":"Food","members":["dave","erin"]}`, many, "the owner of a list never changes"},
+		"two names that look like one":   {"bob", `{"_id":"list:a","type":"list","owner":"alice","name":"Food","members":["dave,erin"]}`, many, "sg wrong user"},
+		"who is no member leaves":        {"carol", `{"_id":"list:a","type":"list","owner":"alice","members":[]}`, list, "sg missing channel access"},
+		"who is none any more leaves":    {"bob", `{"_id":"list:a","type":"list","owner":"alice","members":[]}`, `{"_id":"list:a","type":"list","owner":"alice"}`, "sg wrong user"},
+		"the owner puts a member out":    {"alice", `{"_id":"list:a","type":"list","owner":"alice","name":"Food","members":["bob","erin"]}`, many, ""},
+		"and all of them":                {"alice", `{"_id":"list:a","type":"list","owner":"alice","name":"Food"}`, many, ""},
 		"a list is deleted by its owner": {"alice", gone, list, ""},
 		"not by others":                  {"bob", gone, list, "sg wrong user"},
 		"a deleted list stays deleted":   {"bob", `{"_id":"list:a","type":"list","owner":"bob"}`, gone, "a deleted list does not come back: choose another ID"},
@@ -43,7 +60,7 @@ func TestListsOfTheQuickstart(t *testing.T) {
 		"what was not there":             {"bob", gone, "", "sg admin required"},
 		"something else":                 {"bob", `{"_id":"x","type":"x"}`, "", `type: write "list" or "item"`},
 	} {
-		channels := map[string][]string{"alice": {"list:a"}, "bob": {"list:a"}, "carol": {"list:c"}}
+		channels := map[string][]string{"alice": {"list:a"}, "bob": {"list:a"}, "carol": {"list:c"}, "dave": {"list:a"}}
 		trial, err := access.Try(t.Context(), function, access.Attempt{
 			Doc: json.RawMessage(c.doc), OldDoc: json.RawMessage(c.old),
 			User: &access.AttemptUser{Name: c.user, Channels: channels[c.user]},
@@ -54,7 +71,13 @@ func TestListsOfTheQuickstart(t *testing.T) {
 			require.Equal(t, []string{"list:a"}, trial.Channels, name)
 		}
 	}
-	trial, err := access.Try(t.Context(), function, access.Attempt{Doc: json.RawMessage(gone), OldDoc: json.RawMessage(list)})
+	trial, err := access.Try(t.Context(), function, access.Attempt{
+		Doc: json.RawMessage(`{"_id":"list:a","type":"list","owner":"alice","members":[]}`), OldDoc: json.RawMessage(list),
+		User: &access.AttemptUser{Name: "bob", Channels: []string{"list:a"}},
+	})
+	require.NoError(t, err)
+	require.Equal(t, map[string][]string{"alice": {"list:a"}}, trial.Access, "who has left has it no more")
+	trial, err = access.Try(t.Context(), function, access.Attempt{Doc: json.RawMessage(gone), OldDoc: json.RawMessage(list)})
 	require.NoError(t, err)
 	require.Equal(t, map[string][]string{"alice": {"list:a"}, "bob": {"list:a"}}, trial.Access, "they hear of the deletion")
 }

@@ -93,7 +93,7 @@ func TestTwoPeopleShareListsInTheQuickstartsApp(t *testing.T) {
 			require.NoError(t, e.Into(&measured))
 			t.Logf("the app said so %d ms after %s", measured.MS, measured.What)
 			require.Less(t, measured.MS, 1000, measured.What)
-		case "shared", "unshared":
+		case "shared", "unshared", "left":
 			require.NoError(t, e.Into(&measured))
 			t.Logf("%s: seen at the other's after %d ms", e.Name, measured.MS)
 		}

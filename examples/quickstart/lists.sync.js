@@ -6,7 +6,8 @@
 //
 // A list and its items are in the channel that is called as the list's ID. The owner and the
 // members have that channel: they see the list and change its items. The owner alone changes
-// the list. Who is no longer among the members loses the channel, and with it all of the list.
+// the list, but a member may leave it. Who is no longer among the members loses the channel, and
+// with it all of the list.
 function (doc, oldDoc) {
   const deny = reason => { throw ({ forbidden: reason }) }
 
@@ -16,12 +17,23 @@ function (doc, oldDoc) {
   if (!is) return requireAdmin()
   if (was && was.type !== is.type) deny('the type of a document never changes')
 
+  // The member who is no longer one, if that is all that a write changes. by and at say who
+  // wrote it, and when.
+  const leaver = () => {
+    const left = (is.members || []), before = (was.members || [])
+    const gone = before.find(name => !left.includes(name))
+    const rest = ({ by, at, _rev, _revisions, ...list }, members) => JSON.stringify(Object.entries({ ...list, members }).sort())
+    return gone && rest(is, left) === rest(was, before.filter(name => name !== gone)) ? gone : undefined
+  }
+
   switch (is.type) {
     case 'list':
       if (!doc._id.startsWith('list:')) deny('begin the ID of a list with "list:"')
       if (was && was.owner !== is.owner) deny('the owner of a list never changes')
       if (oldDoc && !was) deny('a deleted list does not come back: choose another ID')
-      requireUser(is.owner)
+      const member = was && leaver()
+      if (member) requireAccess(doc._id)
+      requireUser(member ? [is.owner, member] : is.owner)
       channel(doc._id)
       access([is.owner].concat(is.members || []), doc._id) // of a deleted one too: they hear of it
       break

@@ -16,7 +16,7 @@ const findings = []
 const look = (person, view) =>
   person.photograph(out, view, async (where, width) => {
     if (width === 390) await fits(person.page, where)
-    else findings.push(...(await check(person.page, where))) // there most can be seen
+    findings.push(...(await check(person.page, where)))
   })
 
 // ended measures how long the app takes to say that the sign-in is over. act ends it.
@@ -190,6 +190,47 @@ async function unshared(alice, bob) {
   await bob.choose('Groceries')
 }
 
+// left: bob leaves the list by himself, and alice lets him in again.
+async function left(alice, bob) {
+  const before = await databases(bob)
+  const leave = async (sure) => {
+    await bob.press('Share')
+    await bob.press('Leave the list')
+    await bob.reads('can share it with you again')
+    await sure()
+  }
+  await bob.press('Share')
+  await look(bob, 'members')
+  assert.equal(await bob.page.getByRole('dialog').getByRole('button', { name: 'Remove' }).count(), 0, 'a member removes nobody else')
+  await bob.page.keyboard.press('Escape')
+  await leave(async () => {
+    await look(bob, 'leave')
+    await bob.press('Cancel')
+  })
+  await bob.item('Oat milk').waitFor()
+
+  await bob.offline(true)
+  await bob.reads(/^Offline$/)
+  await leave(() => bob.press('Leave the list'))
+  await bob.reads('You can leave the list when it can be.')
+  await bob.item('Oat milk').waitFor()
+  await bob.press('Dismiss')
+  await bob.offline(false)
+  await bob.reads(/^Up to date$/)
+
+  const from = Date.now()
+  await leave(() => bob.press('Leave the list'))
+  await bob.reads('No lists yet')
+  emit('left', { ms: Date.now() - from })
+  await until(10_000, 'nothing of it is left in the browser', async () => (await databases(bob)).every((name) => !before.includes(name) || !name.includes('bob')))
+  await alice.sharing(async (dialog) => {
+    await dialog.getByRole('button', { name: 'Remove bob' }).waitFor({ state: 'hidden' })
+  })
+  await alice.item('Oat milk').waitFor()
+  await alice.share('bob')
+  await bob.choose('Groceries')
+}
+
 async function revoked(alice, bob) {
   await ended(alice, 'an administrator ended the sessions', () => administrator('DELETE', '/_user/alice/_session'))
   await look(alice, 'signed-out')
@@ -313,7 +354,7 @@ await run(async () => {
     emit('size', await size(browser))
     const alice = await make('alice')
     const bob = await make('bob')
-    for (const part of [begin, offline, stopped, conflicts, photos, unshared, revoked, tabs]) {
+    for (const part of [begin, offline, stopped, conflicts, photos, unshared, left, revoked, tabs]) {
       const from = Date.now()
       await part(alice, bob, browser)
       emit('told', { part: part.name, ms: Date.now() - from })

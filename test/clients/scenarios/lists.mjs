@@ -127,6 +127,15 @@ await run(async () => {
   const again = await device('bob', late)
   await has(again, 'Food', ['milk', 'rice', 'salt'])
 
+  // A member leaves: the list goes from their device only. Nobody else is put out by a member.
+  const shared = await again.server.get(food)
+  await assert.rejects(again.server.put({ ...shared, members: ['bob'] }), (err) => err.status === 403)
+  await again.sync.leave(await list(again, 'Food'))
+  await lost(again, 'Food', food)
+  await until(15_000, 'alice sees that bob has left', async () => String((await list(alice, 'Food')).members) === 'carol')
+  await has(carol, 'Food', ['milk', 'rice', 'salt'])
+  await assert.rejects(again.server.get(food), (err) => err.status === 404)
+
   // The owner deletes the list: it leaves every device, with its items.
   await alice.lists.removeList(await list(alice, 'Food'))
   await Promise.all([again, carol, alice].map((d) => until(15_000, `${d.user} sees the deletion`, async () => !(await list(d, 'Food')))))

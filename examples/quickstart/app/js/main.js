@@ -119,6 +119,7 @@ const act = {
   remove: (item) => attempt(() => lists.remove(current(item) ?? item)),
   share: (list, name) => attempt(() => lists.share(current(list), name)),
   unshare: (list, name) => attempt(() => lists.unshare(current(list), name)),
+  leaveList: (list) => attempt(() => sync.leave(list)),
   rename: (list, name) => attempt(() => lists.rename(list, name)),
   removeList: (list) => attempt(() => lists.removeList(current(list))),
   makeList: (name) => attempt(async () => (location.hash = (await lists.makeList(name)).id)),

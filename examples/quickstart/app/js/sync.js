@@ -64,6 +64,21 @@ export class Sync {
     if (this.#running) this.start()
   }
 
+  // leave ends the user's membership of another's list. It asks the server, which decides that: written here first, it
+  // could meet a change of the owner's and be refused. The list goes from this device as one that is lost.
+  async leave({ _id }) {
+    const { user } = this.#lists
+    const remote = new this.#PouchDB(this.#url, { skip_setup: true, fetch: (url, options) => this.#request(url, options) })
+    try {
+      const list = await remote.get(_id)
+      await remote.put({ ...list, members: list.members.filter((name) => name !== user), by: user, at: new Date().toISOString() })
+    } catch (err) {
+      if (!err.status) throw new Error('The server cannot be reached. You can leave the list when it can be.')
+      if (err.status === 409) return this.leave({ _id }) // changed between the two
+      if (err.status !== 404) throw err // else it is not theirs any more
+    }
+  }
+
   // unplugged is told by the browser, long before a request fails.
   unplugged() {
     this.#offline = true

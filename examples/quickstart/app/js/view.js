@@ -189,12 +189,23 @@ function drawMembers() {
     node.name = name
     node.querySelector('.name').textContent = name
     node.querySelector('.faint').textContent = name === list.owner ? 'owner' : ''
-    node.querySelector('button').hidden = !mine || name === list.owner
-    node.querySelector('button').textContent = 'Remove'
-    node.querySelector('button').setAttribute('aria-label', `Remove ${name}`)
-  }, (node) => node.querySelector('button').addEventListener('click', () => act.unshare(shown.list, node.name)))
+    const button = node.querySelector('button')
+    button.hidden = name === list.owner || (!mine && name !== user)
+    button.textContent = mine ? 'Remove' : 'Leave'
+    button.setAttribute('aria-label', mine ? `Remove ${name}` : 'Leave the list')
+  }, (node) => node.querySelector('button').addEventListener('click', () => (node.name === shown.user ? askToLeave(shown.list) : act.unshare(shown.list, node.name))))
   $('share-more').hidden = !mine
   $('share-not').textContent = mine ? '' : `Only ${list.owner} decides who has this list.`
+}
+
+// askToLeave is asked to confirm, since only the owner can bring one back.
+function askToLeave(list) {
+  const dialog = $('leave-dialog')
+  $('leave-name').textContent = list.name
+  $('leave-owner').textContent = list.owner
+  dialog.onclose = () => dialog.returnValue === 'leave' && act.leaveList(list)
+  $('share-dialog').close()
+  openDialog(dialog)
 }
 
 async function drawSessions() {
