@@ -240,6 +240,7 @@ func (a *App) Start() error {
 		}
 	}
 	a.warn()
+	a.warnScopes()
 	a.warnReplications()
 	return nil
 }

@@ -195,7 +195,7 @@ function drawMembers() {
     button.setAttribute('aria-label', mine ? `Remove ${name}` : 'Leave the list')
   }, (node) => node.querySelector('button').addEventListener('click', () => (node.name === shown.user ? askToLeave(shown.list) : act.unshare(shown.list, node.name))))
   $('share-more').hidden = !mine
-  $('share-not').textContent = mine ? '' : `Only ${list.owner} decides who has this list.`
+  $('share-not').textContent = mine ? '' : `${list.owner} decides who has this list. You can leave it.`
 }
 
 // askToLeave is asked to confirm, since only the owner can bring one back.
