@@ -72,12 +72,16 @@ export async function user([, name], { signal, readOnly, refresh, fail }) {
 // channelTable lists channels by collection, with who gave each.
 export function channelTable(all) {
   const rows = []
+  let named = false // whether there is one beside the default one: then phones show which, too
   for (const [scope, collections] of Object.entries(all)) {
     for (const [collection, channels] of Object.entries(collections)) {
-      for (const [channel, by] of Object.entries(channels)) rows.push([h('b', { class: 'id' }, channel), whereabouts(scope, collection), h('ul', { class: 'plain' }, by.map((g) => h('li', null, grantWords(g))))])
+      for (const [channel, by] of Object.entries(channels)) {
+        named ||= `${scope}.${collection}` !== '_default._default'
+        rows.push([h('b', { class: 'id' }, channel), whereabouts(scope, collection), h('ul', { class: 'plain' }, by.map((g) => h('li', null, grantWords(g))))])
+      }
     }
   }
-  return table('Channels', [{ name: 'Channel' }, { name: 'Collection', wide: true }, { name: 'By' }], rows, 'None but “!”, which is everybody’s.')
+  return table('Channels', [{ name: 'Channel' }, { name: 'Collection', wide: !named }, { name: 'By' }], rows, 'None but “!”, which is everybody’s.')
 }
 
 const whereabouts = (scope, collection) => (scope === '*' ? 'all' : plain(`.${scope}.${collection}`).slice(1) || 'the default one')
