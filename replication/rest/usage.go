@@ -145,6 +145,9 @@ func (u *Usage) note(l Limit) {
 // Open returns how many feeds of a kind are open.
 func (u *Usage) Open(k FeedKind) int64 { return u.open[k].Load() }
 
+// All returns how many feeds and replications are open.
+func (u *Usage) All() int64 { return u.all.Load() }
+
 // FeedsOf returns how many feeds of a database are open.
 func (u *Usage) FeedsOf(db uint32) int {
 	key := usageKey{db: db, whole: true}
