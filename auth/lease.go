@@ -68,7 +68,6 @@ type leaseIndexKey struct {
 
 // leaseLink is a lease's place in the list of one key.
 type leaseLink struct {
-	key        leaseIndexKey
 	linked     bool
 	prev, next *Lease
 }
@@ -98,17 +97,10 @@ func (h *leaseHub) add(p *Principal) *Lease {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.all[l] = struct{}{}
-	if p.session != nil {
-		h.link(l, leaseIndexKey{index: bySession, hash: p.session.key})
-	}
-	if p.identity != (identityKey{}) {
-		h.link(l, leaseIndexKey{index: byIdentity, hash: p.identity})
-	}
-	if p.sid != (identityKey{}) {
-		h.link(l, leaseIndexKey{index: bySID, hash: p.sid})
-	}
-	if p.Name != "" {
-		h.link(l, leaseIndexKey{index: byUser, user: userRef{p.db.ID, p.Name}})
+	for index := range leaseIndexes {
+		if key, ok := l.key(index); ok {
+			h.link(l, key)
+		}
 	}
 	if h.over != "" {
 		h.finishLocked(l, h.over)
@@ -116,9 +108,27 @@ func (h *leaseHub) add(p *Principal) *Lease {
 	return l
 }
 
+// key is what the lease has in an index, from its principal, which does not change; false if it has
+// nothing there.
+func (l *Lease) key(index int) (key leaseIndexKey, ok bool) {
+	p := l.principal
+	switch index {
+	case bySession:
+		if p.session == nil {
+			return key, false
+		}
+		return leaseIndexKey{index: index, hash: p.session.key}, true
+	case byIdentity:
+		return leaseIndexKey{index: index, hash: p.identity}, p.identity != identityKey{}
+	case bySID:
+		return leaseIndexKey{index: index, hash: p.sid}, p.sid != identityKey{}
+	}
+	return leaseIndexKey{index: index, user: userRef{p.db.ID, p.Name}}, p.Name != ""
+}
+
 func (h *leaseHub) link(l *Lease, key leaseIndexKey) {
 	link := &l.links[key.index]
-	link.key, link.linked = key, true
+	link.linked = true
 	if head := h.heads[key]; head != nil {
 		link.next = head
 		head.links[key.index].prev = l
@@ -135,13 +145,13 @@ func (h *leaseHub) remove(l *Lease) {
 			continue
 		}
 		link.linked = false
-		switch {
+		switch key, _ := l.key(i); {
 		case link.prev != nil:
 			link.prev.links[i].next = link.next
 		case link.next != nil:
-			h.heads[link.key] = link.next
+			h.heads[key] = link.next
 		default:
-			delete(h.heads, link.key)
+			delete(h.heads, key)
 		}
 		if link.next != nil {
 			link.next.links[i].prev = link.prev
