@@ -87,14 +87,14 @@ export class Person {
 
   // change opens an item's dialog and does work in it.
   async change(text, work) {
-    await this.press(`Change ${text}`)
+    await this.press(`Edit ${text}`)
     await work(this.page.getByRole('dialog'))
     await this.press('Save')
     await this.page.getByRole('dialog').waitFor({ state: 'hidden' })
   }
 
   edit(from, to) {
-    return this.change(from, (dialog) => dialog.getByLabel('What it says').fill(to))
+    return this.change(from, (dialog) => dialog.getByLabel('Text', { exact: true }).fill(to))
   }
 
   // sharing opens the dialog and does work in it.
