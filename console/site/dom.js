@@ -83,6 +83,7 @@ export function button(label, act, props) {
 
 export async function busy(control, act) {
   control.disabled = true
+  forgetFailures()
   try {
     await act()
   } catch (err) {
@@ -92,9 +93,11 @@ export async function busy(control, act) {
   }
 }
 
+const forgetFailures = () => document.querySelectorAll('.failure.last').forEach((old) => old.remove())
+
 // failure shows an error in the server's words, until it is shown anew.
 export function failure(err) {
-  document.querySelectorAll('.failure.last').forEach((old) => old.remove())
+  forgetFailures()
   return h('p', { class: 'failure last', role: 'alert' }, err.status ? `${err.reason} (${err.status} ${err.error})` : err.message)
 }
 

@@ -85,11 +85,11 @@ export class Person {
     return this.page.getByRole('checkbox', { name: new RegExp(`^${text}`) })
   }
 
-  // change opens an item's dialog and does work in it.
-  async change(text, work) {
+  // change opens an item's dialog, does work in it, and saves, unless work has.
+  async change(text, work, save = true) {
     await this.press(`Edit ${text}`)
     await work(this.page.getByRole('dialog'))
-    await this.press('Save')
+    if (save) await this.press('Save')
     await this.page.getByRole('dialog').waitFor({ state: 'hidden' })
   }
 

@@ -130,7 +130,12 @@ async function conflicts(alice, bob) {
 
 // meanwhile: both have the same item's dialog open, and nothing of either is lost.
 async function meanwhile(alice, bob) {
-  await alice.add('Coffee')
+  await alice.add('Cofee')
+  await alice.change('Cofee', async (dialog) => {
+    await dialog.getByLabel('Text', { exact: true }).fill('Coffee')
+    await alice.page.keyboard.press('Enter')
+    await dialog.waitFor({ state: 'hidden' })
+  }, false)
   await bob.item('Coffee').waitFor()
   const opened = async (person, text) => {
     await person.press(`Edit ${text}`)
@@ -230,6 +235,18 @@ async function photos(alice, bob, browser) {
     await look(bob, 'conflict-with-photo')
     await bob.press('Keep this one: Red apples')
   } })
+  for (const person of [alice, bob]) await person.button('Photo of Red apples').waitFor()
+
+  // So it does where both are online, and the version that alice goes on from is compacted.
+  await alice.change('Red apples', async (dialog) => {
+    await bob.edit('Red apples', 'Plums')
+    await alice.page.locator('#items').getByText('Plums').waitFor({ state: 'attached' })
+    await dialog.getByLabel('Text', { exact: true }).fill('Red apples, ripe')
+  })
+  await bob.reads('Changed on two devices at once')
+  await bob.press('Keep this one: Red apples, ripe')
+  for (const person of [alice, bob]) await person.button('Photo of Red apples, ripe').waitFor()
+  await bob.edit('Red apples, ripe', 'Red apples')
   for (const person of [alice, bob]) await person.button('Photo of Red apples').waitFor()
 }
 
@@ -356,7 +373,7 @@ async function deleted(alice, bob) {
   await alice.press('Rename or delete the list')
   await look(alice, 'list-dialog')
   await alice.page.getByRole('textbox', { name: 'Name' }).fill('Food')
-  await alice.press('Save')
+  await alice.page.keyboard.press('Enter')
   await bob.page.getByRole('heading', { name: 'Food' }).waitFor()
   await alice.press('Rename or delete the list')
   await alice.press('Delete the list')

@@ -99,7 +99,7 @@ export class Lists {
 
   // putBack makes an item anew that somebody deleted while the user was changing it.
   async putBack(item, { text, photo, was }) {
-    const content = await this.#content(item, was)
+    const content = await this.#seen(item, was)
     return this.#put({ ...content, _id: item._id, text, ...(photo !== undefined && attach(photo)) })
   }
 
@@ -195,7 +195,7 @@ export class Lists {
     const newest = await this.#newest(seen)
     const kept = (name) => [seen, change].some((doc) => valueOf(doc, name) === valueOf(newest, name))
     if (newest._rev !== seen._rev && !Object.keys(change).every(kept)) {
-      return this.#put({ ...(await this.#content(seen, was)), _id: seen._id, _rev: seen._rev, ...change }, { force: true })
+      return this.#put({ ...(await this.#seen(seen, was)), _id: seen._id, _rev: seen._rev, ...change }, { force: true })
     }
     return this.#put({ ...newest, ...change }).catch((err) => {
       if (err.status === 409) return this.#goOn(seen, change, was)
@@ -207,6 +207,12 @@ export class Lists {
   // branch only.
   async #content({ _id, _rev, _conflicts, others, items, ...version }, photo) {
     return { ...version, ...attach(photoOf(version) && (photo ?? (await this.photo({ _id, _rev })))) }
+  }
+
+  // #seen is #content of a version that may be gone. What the user wrote counts more than a
+  // photo that is nowhere any more.
+  #seen(version, was) {
+    return this.#content(version, was).catch(() => this.#content({ ...version, _attachments: {} }))
   }
 }
 

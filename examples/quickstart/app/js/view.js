@@ -285,9 +285,10 @@ export function listen(actions) {
   $('edit-list').addEventListener('click', () => {
     const { list } = shown
     $('list-new-name').value = list.name
+    $('list-delete').onclick = () => ($('list-dialog').close('cancel'), act.removeList(list))
     $('list-dialog').onclose = ({ target: { returnValue } }) => {
-      if (returnValue === 'save') act.rename(list, $('list-new-name').value.trim())
-      if (returnValue === 'delete') act.removeList(list)
+      const name = $('list-new-name').value.trim()
+      if (returnValue === 'save' && name && name !== list.name) act.rename(list, name)
     }
     openDialog($('list-dialog'))
   })
