@@ -138,7 +138,8 @@ function drawConflict(place, doc) {
   title.textContent = 'Changed on two devices at once. Which one is right?'
   const list = document.createElement('ul')
   const photosDiffer = new Set(versions.map(({ _attachments }) => _attachments?.photo?.digest)).size > 1
-  for (const version of versions) list.append(drawVersion(doc, version, photosDiffer))
+  const mine = ({ by }) => Number(by === shown.user)
+  for (const version of versions.toSorted((a, b) => mine(b) - mine(a))) list.append(drawVersion(doc, version, photosDiffer))
   const all = document.createElement('button')
   all.type = 'button'
   all.hidden = doc.type !== 'item'
