@@ -161,7 +161,8 @@ func readManifest(path string) (m badgerdb.Manifest, err error) {
 		return m, fmt.Errorf("opening the list of tables: %w", err)
 	}
 	defer func() { _ = file.Close() }()
-	m, _, err = badgerdb.ReplayManifestFile(file, 0, badgerdb.DefaultOptions(path))
+	// Badger warns of each table that is replaced twice (losttables.go).
+	m, _, err = badgerdb.ReplayManifestFile(file, 0, badgerdb.DefaultOptions(path).WithLogger(nil))
 	if err != nil {
 		return m, damaged(file.Name(), err)
 	}

@@ -28,7 +28,7 @@ import (
 // tables are called lost here, and what lists them is taken out of the MANIFEST before Badger reads it.
 //
 // Of a table that was to replace others the MANIFEST itself tells that nothing is lost, if the files
-// of all those are there. Of one that was made of a memtable it does not; so the engine notes those
+// of all those are there, or others have replaced them since. Of one that was made of a memtable it does not; so the engine notes those
 // when Badger logs that it failed, while it has the store open and so knows which tables there are.
 
 const (
@@ -187,22 +187,31 @@ func withoutLost(path string) (text []byte, dropped []uint64, err error) {
 	}
 	const head = 8 // of the file: its magic and version
 	text = append(text, whole[:head]...)
+	tables := make(map[uint64]bool)
 	for rest := whole[head:]; len(rest) > 0; {
 		record, changes := cutChanges(rest)
 		if record == nil {
 			break // what Badger would cut off
 		}
 		rest = rest[len(record):]
-		if made, lost := lostBy(path, changes, missing, noted); lost {
+		if made, lost := lostBy(changes, missing, noted); lost {
 			dropped = append(dropped, made...)
 			continue
 		}
 		text = append(text, record...)
+		for _, change := range changes {
+			tables[change.GetId()] = change.GetOp() == pb.ManifestChange_CREATE
+		}
 	}
 	slices.Sort(dropped)
 	slices.Sort(missing)
 	if !slices.Equal(dropped, missing) {
 		return nil, nil, nil
+	}
+	for id, listed := range tables {
+		if listed && !hasTable(path, id) {
+			return nil, nil, nil // one that was to be replaced is not there
+		}
 	}
 	return text, dropped, nil
 }
@@ -226,16 +235,15 @@ func cutChanges(b []byte) (record []byte, changes []*pb.ManifestChange) {
 	return record, set.GetChanges()
 }
 
-// lostBy returns the tables that a set of changes made, and whether it is one that failed: none of
-// them has a file, and what they were made of is there.
-func lostBy(path string, changes []*pb.ManifestChange, missing []uint64, noted map[uint64]bool) (made []uint64, lost bool) {
+// lostBy returns the tables that a set of changes made, and whether it seems to be one that failed:
+// none of them has a file, and they were to replace others, or are known. Whether those others are
+// there has to be looked at when it is left out: if Badger tried again and did not fail, a later set
+// says once more that they are replaced.
+func lostBy(changes []*pb.ManifestChange, missing []uint64, noted map[uint64]bool) (made []uint64, lost bool) {
 	replaces, known := false, true
 	for _, change := range changes {
 		if change.GetOp() == pb.ManifestChange_DELETE {
 			replaces = true
-			if !hasTable(path, change.GetId()) {
-				return nil, false
-			}
 			continue
 		}
 		if !slices.Contains(missing, change.GetId()) {

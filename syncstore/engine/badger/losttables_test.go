@@ -106,6 +106,21 @@ func TestDecision32_ALostTableOfAMemtableIsDropped(t *testing.T) {
 	requireValue(t, path)
 }
 
+// TestDecision32_ACompactionThatFailsAndIsTriedAgain lists twice what it replaces: the second time it
+// is gone.
+func TestDecision32_ACompactionThatFailsAndIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	path, id := withTable(t)
+	const again = lostID + 1
+	list(t, path, creates(lostID, 1), deletes(id))
+	list(t, path, creates(again, 1), deletes(id))
+	require.NoError(t, os.Rename(table.NewFilename(id, path), table.NewFilename(again, path)))
+	requireValue(t, path)
+	manifest, err := readManifest(path)
+	require.NoError(t, err)
+	require.Contains(t, manifest.Tables, uint64(again))
+}
+
 // TestAMissingTableIsDamage, whatever else is lost, and the MANIFEST stays as it is.
 func TestAMissingTableIsDamage(t *testing.T) {
 	t.Parallel()
