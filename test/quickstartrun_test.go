@@ -3,7 +3,6 @@ package test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -99,7 +98,7 @@ func TestTheQuickstartSaysWhereItIsAndEndsByControlC(t *testing.T) {
 		for _, args := range [][]string{nil, {"--free"}} {
 			other, said := runQuickstart(t, folder, args...)
 			failed := (*exec.ExitError)(nil)
-			require.True(t, errors.As(other.Wait(), &failed), said)
+			require.ErrorAs(t, other.Wait(), &failed, said)
 			require.Equal(t, 1, failed.ExitCode())
 			require.Equal(t, port("A quickstart is running already: http://localhost:8080 (console http://127.0.0.1:4985/_console/). Control-C in its terminal ends it.\n"), said.String())
 		}
@@ -136,7 +135,7 @@ func TestTheQuickstartFailsHonestly(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, bytes.Replace(text, []byte("sync notes lists"), []byte("sync note lists"), 1), 0o600))
 	run, out := runQuickstart(t, folder)
 	failed := (*exec.ExitError)(nil)
-	require.True(t, errors.As(run.Wait(), &failed), out)
+	require.ErrorAs(t, run.Wait(), &failed, out)
 	require.Equal(t, 1, failed.ExitCode())
 	require.NotContains(t, out.String(), "Control-C")
 }
