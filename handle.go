@@ -71,8 +71,8 @@ type openStore struct {
 	state    *auth.State
 	// endUpkeep ends what looks after the indexes of views.
 	endUpkeep func()
-	// restoreLimit takes the memory limit back.
-	restoreLimit func()
+	// endMemory tells that the store needs no memory any more.
+	endMemory func()
 }
 
 // storeSettings are what a store takes only when it is opened.
@@ -127,7 +127,7 @@ func (h *storeHandle) open(a *App) (*openStore, error) {
 	}
 	h.opened = opened
 	opened.keepUp(h.views)
-	opened.restoreLimit = setMemoryLimit(a.backend.Memory())
+	opened.endMemory = processMemory.begin(a.backend.Memory(), h.usage.All)
 	h.logger.Info("store is open", zap.String("store", h.key), zap.Duration("took", time.Since(began)),
 		zap.Strings("databases", opened.store.Databases()))
 	return opened, nil
@@ -346,7 +346,7 @@ func (h *storeHandle) Destruct() error {
 	h.mu.Lock()
 	h.opened = nil
 	h.mu.Unlock()
-	opened.restoreLimit()
+	opened.endMemory()
 	if err := opened.close(); err != nil {
 		return fmt.Errorf("closing the store %s: %w", h.key, err)
 	}

@@ -361,7 +361,7 @@ func TestCollectionsHaveTheirOwnPolicy(t *testing.T) {
 	const attempt = `{"doc":{"_id":"a","by":"bob"},"userCtx":{"name":"alice"}}`
 	answer, text := s.do(http.MethodPost, s.admin, "/notes.shop.orders/_sync", attempt, nil)
 	require.Equal(t, http.StatusOK, answer.StatusCode, text)
-	require.JSONEq(t, `{"channels":[],"access":{},"roles":{},"status":403,"exception":"sg wrong user","log":[]}`, text)
+	require.JSONEq(t, `{"channels":[],"access":{},"roles":{},"status":403,"exception":"sg wrong user","explanation":"bob has to write this, and not alice","log":[]}`, text)
 	_, text = s.do(http.MethodPost, s.admin, "/notes/_sync", `{"doc":{"_id":"a"},"userCtx":{"name":"alice"}}`, nil)
 	require.Contains(t, text, `"access":{"alice":[`, "words are judged too")
 	for _, bad := range []string{`{"doc":1}`, `{`, `{"document":{}}`, `{"doc":{"_rev":"x"}}`} {

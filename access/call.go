@@ -28,11 +28,18 @@ type call struct {
 	mistake  error // the first one; it can be caught, but not undone
 	warnings []string
 	log      []string
+	required requirement // the last one that the writer did not meet
+}
+
+// requirement is what a function of the script asked of the writer.
+type requirement struct {
+	function, reason string
+	names            []string
 }
 
 // Begin forgets what an earlier run of the same call said.
 func (c *call) Begin() {
-	c.outcome, c.mistake, c.warnings = syncstore.Outcome{}, nil, nil
+	c.outcome, c.mistake, c.warnings, c.required = syncstore.Outcome{}, nil, nil, requirement{}
 }
 
 // Invoke serves one call of the script.
@@ -58,6 +65,7 @@ func (c *call) Invoke(function string, args []script.Value) error {
 		return c.require(function, args, reasonChannel, func(name string) bool { return c.writer.HasChannel(name) })
 	case "requireAdmin":
 		if c.writer != nil {
+			c.required = requirement{function: function, reason: reasonAdmin}
 			return refusal(reasonAdmin)
 		}
 	}
@@ -77,9 +85,11 @@ func (c *call) require(function string, args []script.Value, reason string, fits
 	if c.writer == nil {
 		return nil
 	}
-	if slices.ContainsFunc(c.names(function, argument(args, 0)), fits) {
+	names := c.names(function, argument(args, 0))
+	if slices.ContainsFunc(names, fits) {
 		return nil
 	}
+	c.required = requirement{function, reason, names}
 	return refusal(reason)
 }
 

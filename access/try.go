@@ -44,6 +44,9 @@ type Trial struct {
 	// see.
 	Status    int    `json:"status,omitempty"`
 	Exception string `json:"exception,omitempty"`
+	// Explanation says what the writer lacks, where Exception is one of the fixed texts of
+	// requireUser, requireRole, requireAccess and requireAdmin, which do not.
+	Explanation string `json:"explanation,omitempty"`
 	// Log is what the function gave to console.log, then the warnings.
 	Log []string `json:"log"`
 }
@@ -58,21 +61,64 @@ func Try(ctx context.Context, evaluator syncstore.Evaluator, attempt Attempt) (T
 	}
 	trial := Trial{Channels: []string{}, Access: map[string][]string{}, Roles: map[string][]string{}, Log: []string{}}
 	var outcome syncstore.Outcome
+	var required requirement
 	switch evaluator := evaluator.(type) {
 	case nil:
 	case *SyncFunction:
 		var c *call
 		c, err = evaluator.run(ctx, write)
-		outcome = c.outcome
+		outcome, required = c.outcome, c.required
 		trial.Log = append(trial.Log, c.log...)
 	default:
 		outcome, err = evaluator.Evaluate(ctx, write)
 	}
 	if err != nil {
-		return trial, trial.refuse(err)
+		err = trial.refuse(err)
+		if trial.Exception != "" && trial.Exception == required.reason {
+			trial.Explanation = required.lacking(attempt.User)
+		}
+		return trial, err
 	}
 	trial.take(outcome)
 	return trial, nil
+}
+
+// explained is how many names an explanation has.
+const explained = 5
+
+// lacking says in words what the writer of an attempt lacks.
+func (r requirement) lacking(user *AttemptUser) string {
+	who := "a guest"
+	if user != nil && user.Name != "" {
+		who = shorten(user.Name)
+	}
+	var names []string
+	for _, name := range r.names {
+		if r.function == "requireRole" {
+			name = strings.TrimPrefix(name, rolePrefix)
+		}
+		names = append(names, shorten(name))
+	}
+	if len(names) > explained {
+		names = append(names[:explained], "…")
+	}
+	list := strings.Join(names, ", ")
+	switch {
+	case r.function == "requireAdmin":
+		return "only an administrator may write this, and not " + who
+	case len(names) == 0:
+		return r.function + " was called without a name, so that only an administrator may write this"
+	case r.function == "requireUser":
+		return fmt.Sprintf("%s has to write this, and not %s", strings.Join(names, " or "), who)
+	case r.function == "requireRole" && len(names) == 1:
+		return fmt.Sprintf("%s has no role %s", who, list)
+	case r.function == "requireRole":
+		return fmt.Sprintf("%s has none of the roles %s", who, list)
+	case len(names) == 1:
+		return fmt.Sprintf("%s has no access to channel %s", who, list)
+	default:
+		return fmt.Sprintf("%s has access to none of the channels %s", who, list)
+	}
 }
 
 // refuse notes why the write would be refused. It returns the error that ended the trial

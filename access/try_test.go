@@ -36,8 +36,30 @@ func TestTryShowsWhatAFunctionWouldDo(t *testing.T) {
 		`"expiry":"2030-01-02T03:04:05Z","log":["d alice","channel: ignored an argument that is a number, not a string or an array"]}`,
 		try(t, f, `{"doc":{"_id":"d","_rev":"2-x","channels":["b","a","b"],"members":["bob","carol"],"owner":"alice"},
 			"oldDoc":{"owner":"alice"},"userCtx":{"name":"alice","roles":["editor"],"channels":["red"]}}`))
-	require.Equal(t, `{"channels":[],"access":{},"roles":{},"status":403,"exception":"sg missing role","log":["x null"]}`,
+	require.Equal(t, `{"channels":[],"access":{},"roles":{},"status":403,"exception":"sg missing role","explanation":"bob has no role editor","log":["x null"]}`,
 		try(t, f, `{"doc":{"_id":"x"},"userCtx":{"name":"bob"}}`))
+}
+
+// What the fixed texts of refusals leave out.
+func TestTryExplainsWhatTheWriterLacks(t *testing.T) {
+	t.Parallel()
+	for code, explanation := range map[string]string{
+		`requireUser("alice")`:                             "alice has to write this, and not bob",
+		`requireUser(["alice", "carol"])`:                  "alice or carol has to write this, and not bob",
+		`requireRole(["role:editor", "boss"])`:             "bob has none of the roles editor, boss",
+		`requireAccess("red")`:                             "bob has no access to channel red",
+		`requireAccess(["a", "b", "c", "d", "e", "f"])`:    "bob has access to none of the channels a, b, c, d, e, …",
+		`requireAccess(doc.list)`:                          "requireAccess was called without a name, so that only an administrator may write this",
+		`requireAdmin()`:                                   "only an administrator may write this, and not bob",
+		`throw {forbidden: "not on Sundays"}`:              "",
+		`try { requireAdmin() } catch (err) {}; doc.x.y()`: "",
+		`try { requireAdmin() } catch (err) {}`:            "",
+	} {
+		var trial Trial
+		require.NoError(t, json.Unmarshal([]byte(try(t, compile(t, code), `{"doc":{},"userCtx":{"name":"bob"}}`)), &trial))
+		require.Equal(t, explanation, trial.Explanation, code)
+	}
+	require.Contains(t, try(t, compile(t, `requireAccess("red")`), `{"doc":{},"userCtx":{"name":""}}`), `"explanation":"a guest has no access to channel red"`)
 }
 
 func TestTryShowsTheDetailsOfAnException(t *testing.T) {

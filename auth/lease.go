@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/sha256"
 	"net/http"
 	"strings"
 	"sync"
@@ -62,13 +63,56 @@ const (
 // leaseIndexKey is a key of one of the indexes.
 type leaseIndexKey struct {
 	index int
-	hash  [32]byte // sessionKey or identityKey
+	hash  [sha256.Size]byte // sessionKey or identityKey
 	user  userRef
+}
+
+// leaseHeads are the first leases of the lists. There are some of them for each lease, so each index
+// has a map with keys of its own size.
+type leaseHeads struct {
+	hashes [byUser]map[[sha256.Size]byte]*Lease
+	users  map[userRef]*Lease
+}
+
+func newLeaseHeads() leaseHeads {
+	heads := leaseHeads{users: make(map[userRef]*Lease)}
+	for index := range heads.hashes {
+		heads.hashes[index] = make(map[[sha256.Size]byte]*Lease)
+	}
+	return heads
+}
+
+func (h *leaseHeads) get(key leaseIndexKey) *Lease {
+	if key.index == byUser {
+		return h.users[key.user]
+	}
+	return h.hashes[key.index][key.hash]
+}
+
+// set makes a lease the first of its list; nil: there is none any more.
+func (h *leaseHeads) set(key leaseIndexKey, l *Lease) {
+	switch {
+	case key.index != byUser && l != nil:
+		h.hashes[key.index][key.hash] = l
+	case key.index != byUser:
+		delete(h.hashes[key.index], key.hash)
+	case l != nil:
+		h.users[key.user] = l
+	default:
+		delete(h.users, key.user)
+	}
+}
+
+func (h *leaseHeads) len() int {
+	n := len(h.users)
+	for _, heads := range h.hashes {
+		n += len(heads)
+	}
+	return n
 }
 
 // leaseLink is a lease's place in the list of one key.
 type leaseLink struct {
-	key        leaseIndexKey
 	linked     bool
 	prev, next *Lease
 }
@@ -79,7 +123,7 @@ type leaseHub struct {
 	state *State
 
 	mu    sync.Mutex
-	heads map[leaseIndexKey]*Lease
+	heads leaseHeads
 	all   map[*Lease]struct{}
 	heap  leaseHeap
 	timer *time.Timer
@@ -88,7 +132,7 @@ type leaseHub struct {
 
 func (h *leaseHub) init(s *State) {
 	h.state = s
-	h.heads = map[leaseIndexKey]*Lease{}
+	h.heads = newLeaseHeads()
 	h.all = map[*Lease]struct{}{}
 }
 
@@ -98,17 +142,10 @@ func (h *leaseHub) add(p *Principal) *Lease {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.all[l] = struct{}{}
-	if p.session != nil {
-		h.link(l, leaseIndexKey{index: bySession, hash: p.session.key})
-	}
-	if p.identity != (identityKey{}) {
-		h.link(l, leaseIndexKey{index: byIdentity, hash: p.identity})
-	}
-	if p.sid != (identityKey{}) {
-		h.link(l, leaseIndexKey{index: bySID, hash: p.sid})
-	}
-	if p.Name != "" {
-		h.link(l, leaseIndexKey{index: byUser, user: userRef{p.db.ID, p.Name}})
+	for index := range leaseIndexes {
+		if key, ok := l.key(index); ok {
+			h.link(l, key)
+		}
 	}
 	if h.over != "" {
 		h.finishLocked(l, h.over)
@@ -116,14 +153,32 @@ func (h *leaseHub) add(p *Principal) *Lease {
 	return l
 }
 
+// key is what the lease has in an index, from its principal, which does not change; false if it has
+// nothing there.
+func (l *Lease) key(index int) (key leaseIndexKey, ok bool) {
+	p := l.principal
+	switch index {
+	case bySession:
+		if p.session == nil {
+			return key, false
+		}
+		return leaseIndexKey{index: index, hash: p.session.key}, true
+	case byIdentity:
+		return leaseIndexKey{index: index, hash: p.identity}, p.identity != identityKey{}
+	case bySID:
+		return leaseIndexKey{index: index, hash: p.sid}, p.sid != identityKey{}
+	}
+	return leaseIndexKey{index: index, user: userRef{p.db.ID, p.Name}}, p.Name != ""
+}
+
 func (h *leaseHub) link(l *Lease, key leaseIndexKey) {
 	link := &l.links[key.index]
-	link.key, link.linked = key, true
-	if head := h.heads[key]; head != nil {
+	link.linked = true
+	if head := h.heads.get(key); head != nil {
 		link.next = head
 		head.links[key.index].prev = l
 	}
-	h.heads[key] = l
+	h.heads.set(key, l)
 }
 
 // remove forgets a lease. mu is held.
@@ -135,13 +190,13 @@ func (h *leaseHub) remove(l *Lease) {
 			continue
 		}
 		link.linked = false
-		switch {
+		switch key, _ := l.key(i); {
 		case link.prev != nil:
 			link.prev.links[i].next = link.next
 		case link.next != nil:
-			h.heads[link.key] = link.next
+			h.heads.set(key, link.next)
 		default:
-			delete(h.heads, link.key)
+			h.heads.set(key, nil)
 		}
 		if link.next != nil {
 			link.next.links[i].prev = link.prev
@@ -225,7 +280,7 @@ func (h *leaseHub) collect(key leaseIndexKey) []*Lease {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var list []*Lease
-	for l := h.heads[key]; l != nil; l = l.links[key.index].next {
+	for l := h.heads.get(key); l != nil; l = l.links[key.index].next {
 		list = append(list, l)
 	}
 	return list

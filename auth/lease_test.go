@@ -108,7 +108,7 @@ func TestLeaseClose(t *testing.T) {
 		l.Close()
 		l.Close()
 		require.Zero(t, w.state.leases.count())
-		require.Empty(t, w.state.leases.heads)
+		require.Zero(t, w.state.leases.heads.len())
 		require.Empty(t, w.state.leases.heap)
 		time.Sleep(2 * time.Hour)
 		require.False(t, ended(l), "a closed lease tells nobody anything")
@@ -210,6 +210,6 @@ func TestTenThousandLeasesAreCheap(t *testing.T) { // not parallel: it counts al
 			}
 			require.Equal(t, 10_000-1000*(minute+1), open)
 		}
-		require.Empty(t, w.state.leases.heads)
+		require.Zero(t, w.state.leases.heads.len())
 	})
 }

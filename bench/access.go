@@ -176,6 +176,9 @@ func (b *bench) crowdRow(ctx context.Context) error {
 	if err := b.toldRow(crowd); err != nil {
 		return err
 	}
+	if err := b.profileHeap(ctx, "crowd"); err != nil {
+		return err
+	}
 	idle, err := b.crowdWrites(ctx, "idle")
 	if err != nil {
 		return err

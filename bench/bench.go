@@ -281,6 +281,21 @@ func (b *bench) profile(ctx context.Context, name string, d time.Duration) {
 	}()
 }
 
+// profileHeap saves a profile of what the server has in use, if profiles are wanted.
+func (b *bench) profileHeap(ctx context.Context, name string) error {
+	if b.profiles == "" {
+		return nil
+	}
+	text, err := b.control(ctx, "/debug/pprof/heap")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(b.profiles, name+"-heap.pprof"), text, 0o600); err != nil {
+		return fmt.Errorf("saving a profile: %w", err)
+	}
+	return nil
+}
+
 // profileOwn saves a CPU profile of the bench itself until stop, if profiles are wanted.
 func (b *bench) profileOwn(name string) (stop func()) {
 	if b.profiles == "" {

@@ -108,6 +108,9 @@ func (b *bench) feedRow(ctx context.Context, kind string, n int) error {
 	if err != nil {
 		return err
 	}
+	if err := b.profileHeap(ctx, kind); err != nil {
+		return err
+	}
 	each, fresh := after.less(before, n), open.less(before, n)
 	bar := int64(feedBar)
 	if kind == feedSocket {

@@ -25,18 +25,45 @@ export function at(parts, query) {
   return url
 }
 
+// What is shown is old as long as the server does not answer. told is called with the time since
+// when, and with undefined when it answers again, which is tried every two seconds.
+let told = () => {}
+let lostSince
+export const whenLost = (listener) => (told = listener)
+
+async function lost() {
+  if (lostSince) return
+  told((lostSince = new Date()))
+  while (lostSince) {
+    await new Promise((over) => setTimeout(over, 2000))
+    const answer = await fetch(at(['_session']), { headers: authorization(), redirect: 'error', cache: 'no-store' }).catch(() => null)
+    if (answer && !gone(answer.status)) found()
+  }
+}
+
+function found() {
+  if (!lostSince) return
+  lostSince = undefined
+  told(undefined)
+}
+
+// gone is what a proxy answers for a server that is away.
+const gone = (status) => status === 502 || status === 503 || status === 504
+const authorization = () => (token ? { Authorization: `Bearer ${token}` } : {})
+
 // send makes a request and returns the response; refusals are thrown.
 export async function send(url, { method = 'GET', body, signal } = {}) {
-  const headers = {}
-  if (token) headers.Authorization = `Bearer ${token}`
+  const headers = authorization()
   if (body !== undefined) headers['Content-Type'] = 'application/json'
   let response
   try {
     response = await fetch(url, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal, redirect: 'error', cache: 'no-store' })
   } catch (err) {
     if (err.name === 'AbortError') throw err
+    lost()
     throw new APIError(0, 'unreachable', 'The server cannot be reached.')
   }
+  if (!gone(response.status)) found()
   if (response.ok) return response
   const text = await response.text()
   let told = {}
@@ -57,7 +84,8 @@ export const remove = (parts) => send(at(parts), { method: 'DELETE' })
 export const whoami = (database, signal) => get(database ? [database, '_session'] : ['_session'], undefined, signal)
 
 // every calls act again and again, as long as the page is looked at and signal has not ended it. A
-// failure is passed over: the next time comes all the same. Who is not signed in any more is thrown.
+// failure is passed over: the next time comes all the same, and what is shown is said to be old. Who is
+// not signed in any more is thrown.
 export async function every(ms, signal, act) {
   for (;;) {
     await pause(ms, signal)
@@ -68,6 +96,7 @@ export async function every(ms, signal, act) {
     } catch (err) {
       if (signal.aborted) return
       if (err.status === 401) throw err
+      if (gone(err.status)) lost()
     }
   }
 }

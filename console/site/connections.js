@@ -36,7 +36,7 @@ export async function connectionTable(db, query, readOnly, signal) {
       h('time', { datetime: c.since, title: time(c.since) }, age(c.since)),
       [number(c.sent), c.caught_up ? h('small', null, ' all there is') : null], number(c.received),
       !readOnly && c.session && c.user && button('End', () => endSession(db, c.user, c.session), { 'aria-label': `End the session of ${c.user}` }),
-    ]), 'Nobody is connected.'),
+    ]), 'Nobody is connected.', true),
     total > connections.length && h('p', { class: 'empty' }, `The newest ${number(connections.length)} of ${number(total)}.`),
   ]
 }

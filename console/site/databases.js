@@ -8,7 +8,7 @@ const page = 25
 
 const columns = [
   { name: 'Database' }, { name: 'Documents', number: true }, { name: 'Deleted', number: true, wide: true },
-  { name: 'Sequence', number: true }, { name: 'Live feeds', number: true, wide: true }, { name: 'State' },
+  { name: 'Changes', number: true }, { name: 'Live feeds', number: true, wide: true }, { name: 'State' },
 ]
 
 export async function databases(_, { signal, fail, query }) {
@@ -39,6 +39,9 @@ export async function databases(_, { signal, fail, query }) {
   ]
 }
 
+// changesOf is how often something changed since a database began. Each begins its sequences at another multiple of 2³².
+const changesOf = (seq) => seq % 2 ** 32
+
 function row(name, db) {
   const others = db.collections.filter((c) => c !== '_default._default')
   return [
@@ -47,7 +50,7 @@ function row(name, db) {
         const keyspace = keyspaceOf(name, c)
         return h('li', null, h('a', { href: link('db', keyspace) }, titleOf(keyspace).slice(name.length + 3)))
       }))],
-    number(db.doc_count), number(db.doc_del_count), number(db.seq), number(db.feeds),
+    number(db.doc_count), number(db.doc_del_count), h('span', { title: `Sequence ${number(db.seq)}` }, number(changesOf(db.seq))), number(db.feeds),
     h('span', { class: db.state === 'Online' ? 'badge good' : 'badge bad' }, db.state.toLowerCase(), db.compact_running && ', compacting'),
   ]
 }

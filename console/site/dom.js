@@ -47,16 +47,18 @@ export function say(text) {
 }
 
 // table is one with a caption, which is for screen readers. Columns are {name, wide, number}; wide ones
-// are left out on a phone. Rows are lists of cells.
-export function table(caption, columns, rows, empty = 'Nothing is here.') {
+// are left out on a phone. Rows are lists of cells. If stacked is true, the cells of a row stand below one another where
+// the card is narrow.
+export function table(caption, columns, rows, empty = 'Nothing is here.', stacked = false) {
   if (!rows.length) return h('p', { class: 'empty' }, empty)
   const style = (c) => [c.wide && 'wide', c.number && 'number', c.act && 'act'].filter(Boolean).join(' ') || null
+  const role = (name) => (stacked ? { role: name } : {}) // which the display as blocks would take away
   return h(
     'table',
-    null,
+    { class: stacked ? 'stacked' : null, ...role('table') },
     h('caption', { class: 'quiet' }, caption),
-    h('thead', null, h('tr', null, columns.map((c) => h('th', { scope: 'col', class: style(c) }, c.act ? h('span', { class: 'quiet' }, c.name) : c.name)))),
-    h('tbody', null, rows.map((cells) => h('tr', null, cells.map((cell, i) => h('td', { class: style(columns[i]) }, cell))))),
+    h('thead', role('rowgroup'), h('tr', role('row'), columns.map((c) => h('th', { scope: 'col', class: style(c), ...role('columnheader') }, c.act ? h('span', { class: 'quiet' }, c.name) : c.name)))),
+    h('tbody', role('rowgroup'), rows.map((cells) => h('tr', role('row'), cells.map((cell, i) => h('td', { class: style(columns[i]), 'data-name': stacked ? columns[i].name : null, ...role('cell') }, cell))))),
   )
 }
 
@@ -81,6 +83,7 @@ export function button(label, act, props) {
 
 export async function busy(control, act) {
   control.disabled = true
+  forgetFailures()
   try {
     await act()
   } catch (err) {
@@ -90,9 +93,11 @@ export async function busy(control, act) {
   }
 }
 
+const forgetFailures = () => document.querySelectorAll('.failure.last').forEach((old) => old.remove())
+
 // failure shows an error in the server's words, until it is shown anew.
 export function failure(err) {
-  document.querySelectorAll('.failure.last').forEach((old) => old.remove())
+  forgetFailures()
   return h('p', { class: 'failure last', role: 'alert' }, err.status ? `${err.reason} (${err.status} ${err.error})` : err.message)
 }
 

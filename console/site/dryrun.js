@@ -13,7 +13,7 @@ export async function dryRun(_, { signal }) {
   const result = h('div', { 'aria-live': 'polite' }, h('p', { class: 'empty' }, 'Press “Try it”.'))
   const submit = h('button', { type: 'submit', class: 'primary' }, 'Try it')
   const as = h('select', null, h('option', { value: 'admin' }, 'an administrator'), h('option', { value: 'user' }, 'a user'))
-  const who = h('div', { class: 'grid', hidden: true }, field('Name', name, 'Empty for a guest.'), field('Roles', roles), field('Channels', channels))
+  const who = h('div', { class: 'grid', hidden: true }, field('Name', name, 'Empty for a guest.'), field('Roles', roles, 'With commas between them.'), field('Channels', channels, 'With commas between them. Those that a real user of this name has are not taken: write here what counts.'))
   as.addEventListener('change', () => (who.hidden = as.value === 'admin'))
   const attempt = (e) => {
     e.preventDefault()
@@ -41,10 +41,11 @@ export async function dryRun(_, { signal }) {
 }
 
 function parsed(what, text) {
+  if (!text.trim()) throw new Error(`${what} is empty: write a JSON object, such as {"_id":"example"}.`)
   try {
     return JSON.parse(text)
   } catch (err) {
-    throw new Error(`${what} is no JSON: ${err.message}`)
+    throw new Error(`${what} is not JSON: ${err.message}`)
   }
 }
 
@@ -54,6 +55,7 @@ function outcome(trial) {
   return [
     h('p', null, trial.status ? h('span', { class: 'badge bad' }, `refused with ${trial.status}`) : h('span', { class: 'badge good' }, 'would be stored')),
     trial.exception && h('pre', { tabindex: 0, 'aria-label': 'Why' }, trial.exception),
+    trial.explanation && h('p', null, `That is: ${trial.explanation}.`),
     h('h3', null, 'Channels'), chips(trial.channels),
     h('h3', null, 'Channels that it gives'), given(trial.access, 'Channels'),
     h('h3', null, 'Roles that it gives'), given(trial.roles, 'Roles'),

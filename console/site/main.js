@@ -1,6 +1,6 @@
 // The frame around the views: which one the address names, who is signed in, and what fails.
 import { h, put, failure, say } from './dom.js'
-import { whoami } from './api.js'
+import { whoami, whenLost } from './api.js'
 import { signIn } from './signin.js'
 import { databases } from './databases.js'
 import { documents } from './documents.js'
@@ -40,12 +40,13 @@ const ofServer = { metrics, tokens, backup }
 const main = document.getElementById('main')
 let leave = new AbortController()
 // state is what is known of the administrator: readOnly, and for those who are one in a database alone, which.
-const state = { known: false, readOnly: true, database: '' }
+const state = { known: false, readOnly: true, database: '', unreached: false }
 
 async function show() {
   leave.abort()
   leave = new AbortController()
   const { signal } = leave
+  state.unreached = false
   const address = partsOf()
   const waiting = setTimeout(() => put(main, h('p', { class: 'empty' }, 'Loading …')), 300)
   try {
@@ -90,16 +91,35 @@ const nothing = () => [h('h1', null, 'There is no such page'), h('p', null, h('a
 // fail shows what is the matter. Who is not signed in, or not any more, is asked to.
 export function fail(err) {
   leave.abort()
+  state.unreached = err.status === 0
+  const [place, keyspace] = partsOf()
   if (err.status === 401 || (err.status === 403 && !state.known)) {
     state.known = false
     put(document.getElementById('server'))
     put(document.getElementById('place'))
     put(main, signIn(err, (database) => { state.database = database; show() }))
+  } else if (keyspace && place === 'db' && err.status === 404 && (err.error === 'error' || err.reason === 'no_db_file')) { // Caddy's own, or the site's
+    put(main, h('h1', null, `There is no database ${databaseOf(keyspace)}`), h('p', null, h('a', { href: link() }, 'To the databases')))
+    put(document.getElementById('place'))
   } else {
     put(main, h('h1', null, 'That did not work'), failure(err), h('p', null, h('button', { type: 'button', onclick: show }, 'Try again')))
   }
   arrive()
 }
+
+// What is shown while the server does not answer is grey, and nothing of it can be pressed.
+const banner = document.getElementById('lost')
+let held // what had the focus
+whenLost((since) => {
+  banner.textContent = since ? `No answer since ${since.toLocaleTimeString()}. What is shown is from before.` : ''
+  if (since) held = main.contains(document.activeElement) ? document.activeElement : undefined
+  main.inert = Boolean(since)
+  document.body.classList.toggle('lost', Boolean(since))
+  if (since) return
+  held?.focus({ preventScroll: true })
+  say('The server answers again.')
+  if (state.unreached) show()
+})
 
 // arrive tells the browser's user where they are.
 function arrive() {

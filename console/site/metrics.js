@@ -35,17 +35,21 @@ const plots = [
 
 export async function metrics(_, { signal, fail }) {
   const grid = h('div', { class: 'plots' })
+  const measuring = h('p', { class: 'empty' }, 'Measuring …')
   const series = plots.map(() => [])
   let before
   const read = async () => {
     const now = { at: performance.now(), stats: await get(['_stats'], undefined, signal) }
-    if (before) plots.forEach((p, i) => add(series[i], pointOf(p, before, now)))
+    if (before) {
+      plots.forEach((p, i) => add(series[i], pointOf(p, before, now)))
+      put(grid, plots.map((p, i) => plot(p, series[i])))
+      measuring.remove()
+    }
     before = now
-    put(grid, plots.map((p, i) => plot(p, series[i])))
   }
   await read()
   every(ms, signal, read).catch(fail)
-  return [h('h1', null, 'Metrics'), grid, section('More', h('p', null, 'Caddy exports all counters for Prometheus at its admin endpoint, ', h('code', null, 'localhost:2019/metrics'), '. What is drawn here begins when the page is opened, and is kept for five minutes.'))]
+  return [h('h1', null, 'Metrics'), measuring, grid, section('More', h('p', null, 'Caddy exports all counters for Prometheus at ', h('code', null, '/metrics'), ' of its admin endpoint, which is where ', h('code', null, 'admin'), ' in the Caddyfile says. What is drawn here begins when the page is opened, and is kept for five minutes. The console’s own request every two seconds is among the requests.'))]
 }
 
 function add(list, point) {
@@ -67,7 +71,7 @@ const [width, height] = [260, 64]
 function plot(p, points) {
   const say = p.unit ?? number
   const top = Math.max(...points, 0)
-  const words = points.length === 0 ? '…' : say(points.at(-1))
+  const words = say(points.at(-1))
   const x = (i) => width - (points.length - 1 - i) * (width / (most - 1))
   const y = (v) => height - 3 - (top === 0 ? 0 : (v / top) * (height - 8))
   const line = points.map((v, i) => `${x(i).toFixed(1)} ${y(v).toFixed(1)}`).join('L')
@@ -75,5 +79,5 @@ function plot(p, points) {
     h('figcaption', null, p.name), h('b', null, words),
     s('svg', { viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': `${p.name}: now ${words}, at most ${say(top)}`, preserveAspectRatio: 'none' },
       points.length > 1 && [s('path', { class: 'area', d: `M${x(0).toFixed(1)} ${height}L${line}L${width} ${height}Z` }), s('path', { class: 'line', d: `M${line}` })]),
-    h('small', null, points.length > 0 && `at most ${say(top)}`))
+    h('small', null, `at most ${say(top)}`))
 }

@@ -93,8 +93,8 @@ function sessionTable(db, name, sessions, readOnly, refresh) {
   return [
     table('Sessions', [{ name: 'Made' }, { name: 'From' }, { name: 'Used', wide: true }, { name: 'Until', wide: true }, { name: 'End', act: true }],
       sessions.map((s) => [
-        [time(s.created), h('small', null, ' by ', s.provider ?? ways[s.method])], [s.address, h('small', { class: 'agent' }, ' ', s.user_agent)],
-        `${age(s.last_used)} ago`, time(s.expires), !readOnly && button('End', () => end(s.handle))]), 'No session.'),
+        [h('time', { datetime: s.created }, time(s.created)), h('small', null, ' by ', s.provider ?? ways[s.method])], s.address && [s.address, h('small', { class: 'agent' }, ' ', s.user_agent)],
+        `${age(s.last_used)} ago`, h('time', { datetime: s.expires }, time(s.expires)), !readOnly && button('End', () => end(s.handle))]), 'No session.', true),
     !readOnly && sessions.length > 0 && h('p', { class: 'buttons' }, button('End all sessions', endAll, { class: 'danger' })),
   ]
 }

@@ -112,24 +112,41 @@ type socketFeed struct {
 	lease  heldLease
 }
 
-// run serves the feed until it ends.
+// run serves the feed until it ends. Its frame is below everything that waits for a change, ten
+// thousand times, so what needs room is done in functions that have returned by then.
 func (s *socketFeed) run(ctx context.Context) {
 	defer s.recovered()
-	s.socket.ctx = ctx
-	lease := &feedLease{
-		held: s.lease, started: s.rq.started, cut: s.socket.cut,
-		stopping: s.h.Streams, gone: s.rq.source().Done(),
-	}
+	lease := s.leased(ctx)
 	defer lease.close()
-	o, err := s.options(ctx, lease)
+	f, err := s.begin(ctx, lease)
 	if err == nil {
-		s.socket.ctx = s.socket.ws.CloseRead(ctx)
-		f := newFeed(s.h, s.rq, s.rq.source(), lease, o)
-		f.out.socket = s.socket
 		err = f.onSocket(s.socket.ctx)
 		f.out.rest()
 	}
 	s.end(lease, err)
+}
+
+//go:noinline // see run
+func (s *socketFeed) leased(ctx context.Context) *feedLease {
+	s.socket.ctx = ctx
+	return &feedLease{
+		held: s.lease, started: s.rq.started, cut: s.socket.cut,
+		stopping: s.h.Streams, gone: s.rq.source().Done(),
+	}
+}
+
+// begin makes the feed that the client's first message asks for.
+//
+//go:noinline // see run
+func (s *socketFeed) begin(ctx context.Context, lease *feedLease) (*changeFeed, error) {
+	o, err := s.options(ctx, lease)
+	if err != nil {
+		return nil, err
+	}
+	s.socket.ctx = s.socket.ws.CloseRead(ctx)
+	f := newFeed(s.h, s.rq, s.rq.source(), lease, o)
+	f.out.socket = s.socket
+	return f, nil
 }
 
 // options reads the client's first message, text or binary. A feed that ends before it has

@@ -20,6 +20,8 @@ const (
 	maxAgent = 200
 	// maxFollowed is how many collections are named of one connection.
 	maxFollowed = 20
+	// defaultFollowed is what most follow.
+	defaultFollowed = defaultName + "." + defaultName
 )
 
 // Activity is what a live feed or a replication has done so far.
@@ -47,7 +49,10 @@ func (a *Activity) CaughtUp() { a.caughtUp.Store(true) }
 func (a *Activity) Follows(scope, collection string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	name := scope + "." + collection
+	name := defaultFollowed
+	if scope != defaultName || collection != defaultName {
+		name = scope + "." + collection
+	}
 	if len(a.followed) < maxFollowed && !slices.Contains(a.followed, name) {
 		a.followed = append(a.followed, name)
 	}
@@ -66,17 +71,61 @@ func (a *Activity) atEnd() {
 	}
 }
 
-// liveFeed is a live feed or a replication that is open, and whose it is.
+// liveFeed is a live feed or a replication that is open, and whose it is. There may be ten thousand
+// of them for a day, so it is all in one piece.
 type liveFeed struct {
-	kind    FeedKind
-	db      uint32
-	user    string
-	method  auth.Method
-	session string // handle
-	addr    netip.Addr
-	agent   string
-	began   time.Time
-	doing   *Activity
+	usage     *Usage
+	kind      FeedKind
+	db        uint32
+	shard     uint32
+	counted   [feedCounts]bool
+	ended     atomic.Bool
+	principal *auth.Principal
+	addr      netip.Addr
+	agent     string
+	began     int64 // Unix nanoseconds
+	doing     Activity
+}
+
+// The numbers of feeds that one counts in.
+const (
+	ofAddress = iota
+	ofUser
+	ofDatabase
+	feedCounts
+)
+
+// key is what the feed counts in by; zero if it does not.
+func (f *liveFeed) key(count int) usageKey {
+	switch {
+	case count == ofAddress:
+		return addressKey(f.addr)
+	case count == ofDatabase:
+		return usageKey{db: f.db, whole: true}
+	case f.principal.Name == "": // nobody in particular
+		return usageKey{}
+	}
+	return usageKey{db: f.db, user: f.principal.Name}
+}
+
+// end is for when the feed is over. It may be called again.
+func (f *liveFeed) end() {
+	if f.ended.Swap(true) {
+		return
+	}
+	f.giveBack()
+	f.usage.leave(f)
+	f.usage.open[f.kind].Add(-1)
+}
+
+// giveBack takes the feed from the numbers that it was counted in.
+func (f *liveFeed) giveBack() {
+	f.usage.all.Add(-1)
+	for count, counted := range f.counted {
+		if counted {
+			f.usage.give(f.key(count))
+		}
+	}
 }
 
 // feedShard holds some of the open feeds.
@@ -85,20 +134,23 @@ type feedShard struct {
 	open map[*liveFeed]struct{}
 }
 
-// enter remembers an open feed until leave is called.
-func (u *Usage) enter(f *liveFeed) (leave func()) {
-	s := &u.feeds[u.nextFeed.Add(1)%usageShards]
+// enter remembers an open feed until leave.
+func (u *Usage) enter(f *liveFeed) {
+	f.shard = u.nextFeed.Add(1) % usageShards
+	s := &u.feeds[f.shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open == nil {
 		s.open = make(map[*liveFeed]struct{})
 	}
 	s.open[f] = struct{}{}
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.open, f)
-	}
+}
+
+func (u *Usage) leave(f *liveFeed) {
+	s := &u.feeds[f.shard]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, f)
 }
 
 // feedsOpen lists what is open of a database, the newest first.
@@ -108,27 +160,26 @@ func (u *Usage) feedsOpen(db uint32, user *string) []*liveFeed {
 		s := &u.feeds[i]
 		s.mu.Lock()
 		for f := range s.open {
-			if f.db == db && (user == nil || f.user == *user) {
+			if f.db == db && (user == nil || f.principal.Name == *user) {
 				list = append(list, f)
 			}
 		}
 		s.mu.Unlock()
 	}
 	slices.SortFunc(list, func(a, b *liveFeed) int {
-		return cmp.Or(b.began.Compare(a.began), strings.Compare(a.user, b.user), a.addr.Compare(b.addr))
+		return cmp.Or(cmp.Compare(b.began, a.began), strings.Compare(a.principal.Name, b.principal.Name), a.addr.Compare(b.addr))
 	})
 	return list
 }
 
 // openedBy is the feed that a request opens.
-func openedBy(rq *request, kind FeedKind, doing *Activity) *liveFeed {
-	p := rq.principal
+func openedBy(rq *request, kind FeedKind) *liveFeed {
 	agent := rq.r.UserAgent()
 	return &liveFeed{
-		kind: kind, db: rq.db.ID(), user: p.Name, method: p.Method, session: p.SessionHandle(),
-		addr:  auth.ClientOf(rq.r.Context()).Addr.Unmap(),
+		kind: kind, db: rq.db.ID(), principal: rq.principal,
+		addr:  clientAddress(rq),
 		agent: strings.Clone(strings.ToValidUTF8(agent[:min(len(agent), maxAgent)], "")), // not the whole header
-		began: time.Now(), doing: doing,
+		began: time.Now().UnixNano(),
 	}
 }
 
@@ -149,7 +200,8 @@ type connection struct {
 
 func (f *liveFeed) describe(db string) connection {
 	c := connection{
-		Kind: f.kind.String(), User: f.user, Method: f.method, Session: f.session, UserAgent: f.agent, Since: f.began.UTC().Truncate(time.Millisecond),
+		Kind: f.kind.String(), User: f.principal.Name, Method: f.principal.Method, Session: f.principal.SessionHandle(), UserAgent: f.agent,
+		Since:     time.Unix(0, f.began).UTC().Truncate(time.Millisecond),
 		Keyspaces: []string{}, Sent: f.doing.sent.Load(), Received: f.doing.received.Load(), CaughtUp: f.doing.caughtUp.Load(),
 	}
 	if f.addr.IsValid() {

@@ -36,7 +36,7 @@ func (h *Handler) withinRate(rq *request, k kind) error {
 	}
 	key := usageKey{db: rq.db.ID(), user: rq.principal.Name}
 	if rq.principal.Name == "" {
-		if key = addressKey(rq); key == (usageKey{}) {
+		if key = addressKey(clientAddress(rq)); key == (usageKey{}) {
 			return nil
 		}
 		key.db = rq.db.ID()

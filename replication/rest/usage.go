@@ -145,6 +145,9 @@ func (u *Usage) note(l Limit) {
 // Open returns how many feeds of a kind are open.
 func (u *Usage) Open(k FeedKind) int64 { return u.open[k].Load() }
 
+// All returns how many feeds and replications are open.
+func (u *Usage) All() int64 { return u.all.Load() }
+
 // FeedsOf returns how many feeds of a database are open.
 func (u *Usage) FeedsOf(db uint32) int {
 	key := usageKey{db: db, whole: true}
@@ -179,56 +182,44 @@ func (u *Usage) give(key usageKey) {
 	}
 }
 
-// beginFeed counts a feed that stays open, and returns what ends it; otherwise the limit that
-// it is over.
+// beginFeed counts a feed that stays open, and returns what ends it, as often as it is called;
+// otherwise the limit that it is over.
 func (u *Usage) beginFeed(kind FeedKind, rq *request, perUser int, server ServerLimits) (end func(), over Limit) {
-	n := u.all.Add(1)
-	taken := []usageKey{}
-	undo := func() {
-		u.all.Add(-1)
-		for _, key := range taken {
-			u.give(key)
-		}
-	}
-	if server.Feeds >= 0 && n > int64(server.Feeds) {
-		undo()
+	f := openedBy(rq, kind)
+	f.usage = u
+	if n := u.all.Add(1); server.Feeds >= 0 && n > int64(server.Feeds) {
+		f.giveBack()
 		return nil, LimitFeeds
 	}
-	for _, one := range []struct {
-		key   usageKey
+	for count, limit := range [feedCounts]struct {
 		limit int
 		name  Limit
-	}{
-		{addressKey(rq), server.AddressFeeds, LimitAddressFeeds},
-		{usageKey{db: rq.db.ID(), user: rq.principal.Name}, perUser, LimitUserFeeds},
-		{usageKey{db: rq.db.ID(), whole: true}, Unlimited, ""},
-	} {
-		if one.key == (usageKey{}) || one.name == LimitUserFeeds && rq.principal.Name == "" {
-			continue // not known, of this machine, or nobody in particular
+	}{ofAddress: {server.AddressFeeds, LimitAddressFeeds}, ofUser: {perUser, LimitUserFeeds}, ofDatabase: {Unlimited, ""}} {
+		key := f.key(count)
+		if key == (usageKey{}) {
+			continue
 		}
-		if !u.take(one.key, one.limit) {
-			undo()
-			return nil, one.name
+		if !u.take(key, limit.limit) {
+			f.giveBack()
+			return nil, limit.name
 		}
-		taken = append(taken, one.key)
+		f.counted[count] = true
 	}
 	u.open[kind].Add(1)
-	rq.doing = new(Activity)
+	rq.doing = &f.doing
 	if kind != FeedReplication { // which has several collections, and says so itself
 		rq.doing.Follows(rq.coll.ScopeName(), rq.coll.Name())
 	}
-	leave := u.enter(openedBy(rq, kind, rq.doing))
-	return sync.OnceFunc(func() {
-		undo()
-		leave()
-		u.open[kind].Add(-1)
-	}), ""
+	u.enter(f)
+	return f.end, ""
 }
 
-// addressKey is where a request comes from, for counting: zero if that is not known, or this
-// machine, behind which may be anybody.
-func addressKey(rq *request) usageKey {
-	addr := auth.ClientOf(rq.r.Context()).Addr.Unmap()
+// clientAddress is where a request comes from.
+func clientAddress(rq *request) netip.Addr { return auth.ClientOf(rq.r.Context()).Addr.Unmap() }
+
+// addressKey is where a client is, for counting: zero if that is not known, or this machine,
+// behind which may be anybody.
+func addressKey(addr netip.Addr) usageKey {
 	if !addr.IsValid() || addr.IsLoopback() {
 		return usageKey{}
 	}

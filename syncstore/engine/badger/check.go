@@ -133,7 +133,14 @@ func CheckTables(path string) (found []TableDamage, tables int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	_, lost, err := withoutLost(path) // opening the store drops them
+	if err != nil {
+		return nil, 0, err
+	}
 	for _, id := range slices.Sorted(maps.Keys(manifest.Tables)) {
+		if slices.Contains(lost, id) {
+			continue
+		}
 		name := table.NewFilename(id, path)
 		var err error
 		if manifest.Tables[id].KeyID == 0 {

@@ -58,6 +58,8 @@ type Engine struct {
 	closed  bool                  // set while writing
 	copied  bool                  // it is what Copy made: no file may be removed
 	damage  atomic.Pointer[error] // why nothing is read or written any more
+	// tableFailed has a value when Badger could not write a table.
+	tableFailed chan struct{}
 
 	stop   context.CancelFunc // ends the upkeep
 	upkeep sync.WaitGroup
@@ -95,7 +97,7 @@ func open(path string, o Options, h hooks) (*Engine, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("opening the store %s: making its folder: %w", path, err)
 	}
-	e := &Engine{path: path, options: o, hooks: h, log: o.Logger, writing: make(chan struct{}, 1)}
+	e := &Engine{path: path, options: o, hooks: h, log: o.Logger, writing: make(chan struct{}, 1), tableFailed: make(chan struct{}, 1)}
 	if _, err := os.Stat(filepath.Join(path, copiedMark)); err == nil {
 		e.copied = true
 	}
@@ -116,6 +118,7 @@ func open(path string, o Options, h hooks) (*Engine, error) {
 	if !o.Lenient {
 		e.upkeep.Go(func() { e.scrubbing(ctx, left) })
 	}
+	e.upkeep.Go(func() { e.watchTables(ctx) })
 	if o.GCInterval > 0 && !e.copied {
 		e.upkeep.Go(func() { every(ctx, o.GCInterval, e.collect) })
 	}
@@ -127,7 +130,7 @@ func (e *Engine) openHandle() (*handle, error) {
 	if err := e.checkKey(); err != nil {
 		return nil, fmt.Errorf("opening the store %s: %w", e.path, err)
 	}
-	log := &logger{log: e.log}
+	log := &logger{log: e.log, tableFailed: e.noteFailure}
 	options := e.options.badgerOptions(e.path, log)
 	if e.copied {
 		// No table may be removed. None comes to level 0 but from the few memtables there are.
@@ -135,6 +138,9 @@ func (e *Engine) openHandle() (*handle, error) {
 	}
 	err := e.alone(func() error {
 		if err := e.removeLeftovers(); err != nil {
+			return err
+		}
+		if err := e.dropLost(); err != nil && !e.options.Lenient {
 			return err
 		}
 		if e.options.Lenient {
@@ -289,8 +295,7 @@ func (e *Engine) Close() error {
 	e.stop()
 	e.upkeep.Wait()
 	h := e.current.Load()
-	h.retire()
-	err := h.close(context.Background())
+	err := e.closeHandle(context.Background(), h)
 	e.replace(h, failedHandle(engine.ErrClosed))
 	if err != nil {
 		return fmt.Errorf("closing the store %s: %w", e.path, err)

@@ -23,6 +23,9 @@ type handle struct {
 	idle    chan struct{} // closed when nobody uses a retired handle
 	next    chan struct{} // closed when another handle took its place
 
+	// used are the tables that it had when it was retired. For who closes it.
+	used map[uint64]bool
+
 	closing  sync.Once
 	closed   chan struct{}
 	closeErr error

@@ -14,11 +14,20 @@ import (
 // log failed; the commit returns nil (value.go, write).
 const syncFailure = "Error while curlf sync"
 
+// flushFailure and compactFailure begin the lines that say that a table was not written: then it may
+// be lost (losttables.go).
+const (
+	flushFailure   = "error flushing memtable to disk"
+	compactFailure = "[Compactor: %d] LOG Compact FAILED"
+)
+
 // logger hands on what Badger logs: its many lines on compactions and caches for those
 // who debug, and no keys, which hold the names of other people's documents.
 type logger struct {
 	log        *zap.Logger
 	syncFailed atomic.Bool
+	// tableFailed, if set, is called when a table was not written. It must return at once.
+	tableFailed func()
 }
 
 var _ badgerdb.Logger = (*logger)(nil)
@@ -28,6 +37,7 @@ func (l *logger) Errorf(format string, args ...any) {
 	if strings.HasPrefix(format, syncFailure) {
 		l.syncFailed.Store(true)
 	}
+	l.noteTable(format)
 	l.write(zapcore.ErrorLevel, format, args)
 }
 
@@ -37,7 +47,14 @@ func (l *logger) Warningf(format string, args ...any) {
 		l.write(zapcore.DebugLevel, format, args) // every minute, and nothing to be done
 		return
 	}
+	l.noteTable(format)
 	l.write(zapcore.WarnLevel, format, args)
+}
+
+func (l *logger) noteTable(format string) {
+	if l.tableFailed != nil && (strings.HasPrefix(format, flushFailure) || strings.HasPrefix(format, compactFailure)) {
+		l.tableFailed()
+	}
 }
 
 // Infof implements badgerdb.Logger.

@@ -22,8 +22,7 @@ func (e *Engine) Recover(ctx context.Context) error {
 		return nil
 	}
 	h := e.current.Load()
-	h.retire()
-	if err := h.close(ctx); err != nil {
+	if err := e.closeHandle(ctx, h); err != nil {
 		if ctx.Err() != nil {
 			return fmt.Errorf("closing the store for recovery: %w", err)
 		}
@@ -40,4 +39,22 @@ func (e *Engine) Recover(ctx context.Context) error {
 	e.watches.tellAll() // the doubtful transaction may be there
 	e.log.Info("store reopened after a commit in doubt")
 	return nil
+}
+
+// closeHandle closes Badger when nobody uses it any more, and notes the tables that could not be
+// written meanwhile.
+func (e *Engine) closeHandle(ctx context.Context, h *handle) error {
+	if h.use() {
+		h.used = usedTables(h.db)
+		h.release()
+	}
+	h.retire()
+	err := h.close(ctx)
+	if err != nil && ctx.Err() != nil || h.used == nil {
+		return err
+	}
+	if _, failed := noteLost(e.path, h.used); failed != nil {
+		e.log.Error("noting lost tables", zap.Error(failed))
+	}
+	return err
 }

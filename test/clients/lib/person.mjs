@@ -85,16 +85,16 @@ export class Person {
     return this.page.getByRole('checkbox', { name: new RegExp(`^${text}`) })
   }
 
-  // change opens an item's dialog and does work in it.
-  async change(text, work) {
-    await this.press(`Change ${text}`)
+  // change opens an item's dialog, does work in it, and saves, unless work has.
+  async change(text, work, save = true) {
+    await this.press(`Edit ${text}`)
     await work(this.page.getByRole('dialog'))
-    await this.press('Save')
+    if (save) await this.press('Save')
     await this.page.getByRole('dialog').waitFor({ state: 'hidden' })
   }
 
   edit(from, to) {
-    return this.change(from, (dialog) => dialog.getByLabel('What it says').fill(to))
+    return this.change(from, (dialog) => dialog.getByLabel('Text', { exact: true }).fill(to))
   }
 
   // sharing opens the dialog and does work in it.

@@ -128,6 +128,77 @@ async function conflicts(alice, bob) {
   }
 }
 
+// meanwhile: both have the same item's dialog open, and nothing of either is lost.
+async function meanwhile(alice, bob) {
+  await alice.add('Cofee')
+  await alice.change('Cofee', async (dialog) => {
+    await dialog.getByLabel('Text', { exact: true }).fill('Coffee')
+    await alice.page.keyboard.press('Enter')
+    await dialog.waitFor({ state: 'hidden' })
+  }, false)
+  await bob.item('Coffee').waitFor()
+  const opened = async (person, text) => {
+    await person.press(`Edit ${text}`)
+    return person.page.getByRole('dialog').getByLabel('Text', { exact: true })
+  }
+
+  // Both change the text: bob has seen in his dialog what alice changed.
+  const [hers, his] = [await opened(alice, 'Coffee'), await opened(bob, 'Coffee')]
+  await hers.fill('Espresso')
+  await alice.press('Save')
+  await bob.page.locator('#items').getByText('Espresso').waitFor({ state: 'attached' })
+  await his.fill('Decaf')
+  await bob.press('Save')
+  for (const person of [alice, bob]) await person.reads('Changed on two devices at once')
+  await look(bob, 'conflict-online')
+  await bob.press('Keep both, as two items')
+  for (const person of [alice, bob]) {
+    await person.lacks('Changed on two devices at once')
+    for (const text of ['Espresso', 'Decaf']) await person.item(text).waitFor()
+  }
+
+  // Somebody else ticks it, which is no conflict.
+  const decaf = await opened(alice, 'Decaf')
+  await bob.item('Decaf').check()
+  await alice.page.locator('#items').getByRole('checkbox', { name: /^Decaf/, checked: true, includeHidden: true }).waitFor({ state: 'attached' })
+  await decaf.fill('Decaf beans')
+  await alice.press('Save')
+  await bob.page.getByRole('checkbox', { name: /^Decaf beans/, checked: true }).waitFor()
+  await bob.lacks('Changed on two devices at once')
+
+  // Somebody else deletes it.
+  const beans = await opened(bob, 'Decaf beans')
+  await alice.press('Edit Decaf beans')
+  await alice.press('Delete')
+  await bob.page.getByText('Decaf beans').waitFor({ state: 'detached' })
+  await beans.fill('Decaf beans, 500 g')
+  await bob.press('Save')
+  await bob.reads('Somebody deleted this item meanwhile. Put it back?')
+  await bob.reads('“Decaf beans, 500 g”')
+  await look(bob, 'deleted-meanwhile')
+  await bob.press('Put it back')
+  for (const person of [alice, bob]) await person.item('Decaf beans, 500 g').waitFor()
+
+  // Nobody deletes what they have not seen. The notice goes with the view.
+  await opened(alice, 'Espresso')
+  await bob.edit('Espresso', 'Ristretto')
+  await alice.page.locator('#items').getByText('Ristretto').waitFor({ state: 'attached' })
+  await alice.press('Delete')
+  await alice.reads('bob changed this item to “Ristretto” meanwhile. It was not deleted.')
+  await alice.item('Ristretto').waitFor()
+  await alice.choose('Books')
+  await alice.lacks('It was not deleted')
+  await alice.choose('Groceries')
+
+  // A double click makes one.
+  await alice.page.getByLabel('Add to the list').fill('Once')
+  await alice.button('Add').dblclick()
+  await bob.item('Once').waitFor()
+  await alice.add('after it')
+  await bob.item('after it').waitFor()
+  for (const person of [alice, bob]) assert.equal(await person.item('Once').count(), 1)
+}
+
 // picture is a photo, larger than the app keeps them.
 async function picture(browser) {
   const page = await browser.newPage({ viewport: { width: 2000, height: 1500 } })
@@ -139,6 +210,11 @@ async function picture(browser) {
 
 async function photos(alice, bob, browser) {
   const file = await picture(browser)
+  await bob.press('Edit Green apples')
+  await bob.page.locator('#item-file').setInputFiles({ name: 'holiday.jpg', mimeType: 'image/jpeg', buffer: Buffer.from('no picture') })
+  await bob.reads('This file is not a picture that the browser can read.')
+  await look(bob, 'no-picture')
+  await bob.press('Close')
   await alice.change('Green apples', async (dialog) => {
     await dialog.locator('input[type=file]').setInputFiles(file)
     await dialog.getByRole('button', { name: 'Remove the photo' }).waitFor()
@@ -149,13 +225,28 @@ async function photos(alice, bob, browser) {
   assert.deepEqual(await shown.evaluate((img) => [img.naturalWidth, img.naturalHeight]), [1280, 960], 'made smaller')
   await look(bob, 'photo')
   await bob.press('Close')
-  await bob.press('Change Green apples')
+  await bob.press('Edit Green apples')
   await look(bob, 'item')
   await bob.page.keyboard.press('Escape')
   await look(bob, 'list-with-photo')
 
   // A conflict whose other version has a photo: it comes along when that is kept.
-  await conflict(alice, bob, { text: 'Green apples', mine: 'Red apples', theirs: 'Pears', choose: () => bob.press('Keep this one: Red apples') })
+  await conflict(alice, bob, { text: 'Green apples', mine: 'Red apples', theirs: 'Pears', choose: async () => {
+    await look(bob, 'conflict-with-photo')
+    await bob.press('Keep this one: Red apples')
+  } })
+  for (const person of [alice, bob]) await person.button('Photo of Red apples').waitFor()
+
+  // So it does where both are online, and the version that alice goes on from is compacted.
+  await alice.change('Red apples', async (dialog) => {
+    await bob.edit('Red apples', 'Plums')
+    await alice.page.locator('#items').getByText('Plums').waitFor({ state: 'attached' })
+    await dialog.getByLabel('Text', { exact: true }).fill('Red apples, ripe')
+  })
+  await bob.reads('Changed on two devices at once')
+  await bob.press('Keep this one: Red apples, ripe')
+  for (const person of [alice, bob]) await person.button('Photo of Red apples, ripe').waitFor()
+  await bob.edit('Red apples, ripe', 'Red apples')
   for (const person of [alice, bob]) await person.button('Photo of Red apples').waitFor()
 }
 
@@ -226,7 +317,7 @@ async function everywhere(alice, bob, make) {
   const phone = await make('alice', { viewport: { width: 390, height: 844 }, hasTouch: true })
   await phone.signIn()
   await alice.press('Account: alice')
-  await alice.page.getByRole('dialog').getByText('this browser').waitFor()
+  await alice.page.getByRole('dialog').getByText('(this browser)').waitFor()
   await alice.reads('Chrome on Linux')
   await look(alice, 'account')
   await alice.page.keyboard.press('Escape')
@@ -282,11 +373,20 @@ async function deleted(alice, bob) {
   await alice.press('Rename or delete the list')
   await look(alice, 'list-dialog')
   await alice.page.getByRole('textbox', { name: 'Name' }).fill('Food')
-  await alice.press('Save')
+  await alice.page.keyboard.press('Enter')
   await bob.page.getByRole('heading', { name: 'Food' }).waitFor()
   await alice.press('Rename or delete the list')
   await alice.press('Delete the list')
+  await alice.reads(/^Delete “Food” and its \d+ items for alice and bob\?$/)
+  await look(alice, 'delete-list')
+  await alice.press('Cancel')
+  await alice.page.getByRole('heading', { name: 'Food' }).waitFor()
+  await alice.press('Rename or delete the list')
+  await alice.press('Delete the list')
+  await alice.page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click()
+  await alice.reads('“Food” is deleted.')
   await bob.reads('No lists yet')
+  await alice.lacks('“Food” is deleted.')
 }
 
 // size is what the app's first load transfers.
@@ -313,7 +413,7 @@ await run(async () => {
     emit('size', await size(browser))
     const alice = await make('alice')
     const bob = await make('bob')
-    for (const part of [begin, offline, stopped, conflicts, photos, unshared, revoked, tabs]) {
+    for (const part of [begin, offline, stopped, conflicts, meanwhile, photos, unshared, revoked, tabs]) {
       const from = Date.now()
       await part(alice, bob, browser)
       emit('told', { part: part.name, ms: Date.now() - from })

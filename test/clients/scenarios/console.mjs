@@ -73,9 +73,13 @@ async function ofDocuments() {
     await shows(databases.notes.doc_count)
     await ask('PUT', `/notes/live-${Date.now()}`, { channels: ['c7'] })
     await shows(databases.notes.doc_count + 1)
+    await page.getByTitle(/^Sequence /).first().waitFor()
+    const changes = Number((await page.getByTitle(/^Sequence /).first().textContent()).replaceAll(',', ''))
+    assert.ok(changes > count && changes < 2 * count, `${changes} changes since the beginning`)
   })
   await view('documents', '#/db/notes', 'Documents of notes', async () => {
     assert.equal(await page.getByRole('row').count(), 51)
+    await reads('text: Note number 7, channels: ["c7"]') // how it begins
     await page.getByRole('link', { name: 'Next page' }).click()
     await reads('note-0000060')
     await page.getByRole('link', { name: 'Previous page' }).click()
@@ -148,6 +152,7 @@ async function ofWhatGoesOn() {
     const held = await page.evaluate(() => document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent)
     assert.match(held, /^End( the session of amelie)?$/, 'the focus stays where it is')
   })
+  await away()
   feed.stop()
   await view('dryrun', '#/db/notes/dryrun', 'Dry run in notes', async () => {
     await page.getByRole('textbox', { name: 'Document', exact: true }).fill('{"_id":"x","channels":["a","b"],"owner":"amelie"}')
@@ -155,10 +160,34 @@ async function ofWhatGoesOn() {
     await page.getByLabel('Name', { exact: true }).fill('boris')
     await button('Try it').click()
     await reads('refused with 403')
+    await reads('amelie has to write this, and not boris.')
+    await look('dryrun-refused', undefined, ['light'])
+    const document = page.getByRole('textbox', { name: 'Document', exact: true })
+    const text = await document.inputValue()
+    await document.fill('')
+    await button('Try it').click()
+    await reads('The document is empty: write a JSON object')
+    await document.fill(text)
     await page.getByLabel('Written by').selectOption('an administrator')
     await button('Try it').click()
     await reads('would be stored')
   })
+}
+
+// away: the server does not answer. What is shown says so, nothing of it can be pressed, and it recovers by itself.
+async function away() {
+  const end = button('End the session of amelie').first()
+  await page.context().setOffline(true)
+  await reads(/^No answer since \d/)
+  assert.ok(await end.evaluate((control) => control.closest('[inert]') !== null))
+  await look('lost', (w) => w.includes('Failed to load resource'))
+  await page.evaluate(() => (location.hash = '#/db/notes/users'))
+  await reads('The server cannot be reached.')
+  await page.context().setOffline(false)
+  await page.getByRole('heading', { level: 1, name: 'Users of notes' }).waitFor()
+  await page.getByText(/^No answer since/).waitFor({ state: 'detached' })
+  assert.equal(await page.locator('[inert]').count(), 0)
+  watch.quiet((w) => w.includes('Failed to load resource'))
 }
 
 // follow opens a feed of a user; ended is its end.
@@ -184,6 +213,9 @@ async function ofTheServer() {
   })
   await view('backup', '#/backup', 'Backup', () => reads('sync backup'))
   await glance('nowhere', '#/nowhere', 'There is no such page')
+  await open('unknown', '#/db/nope', 'There is no database nope')
+  await page.getByRole('link', { name: 'To the databases' }).waitFor()
+  watch.quiet((w) => w.includes('404'))
   await open('missing', '#/db/notes/doc/none', 'That did not work')
   await reads('missing (404 not_found)')
   watch.quiet((w) => w.includes('404'))

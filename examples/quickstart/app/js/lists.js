@@ -66,17 +66,17 @@ export class Lists {
   }
 
   share(list, name) {
-    return this.#goOn(list, { members: [...new Set([...list.members, name])] })
+    return this.#change(list, ({ members = [] }) => ({ members: [...new Set([...members, name])] }))
   }
 
   unshare(list, name) {
-    return this.#goOn(list, { members: list.members.filter((member) => member !== name) })
+    return this.#change(list, ({ members = [] }) => ({ members: members.filter((member) => member !== name) }))
   }
 
   // removeList deletes the items too: they would lie around where nobody sees them.
-  async removeList({ _id, _rev, type, owner, members, items }) {
-    const gone = items.map((item) => ({ _id: item._id, _rev: item._rev, _deleted: true, type: 'item', list: _id }))
-    await this.db.bulkDocs([...gone, { _id, _rev, _deleted: true, type, owner, members }])
+  async removeList({ _id }) {
+    const list = (await this.all()).find((list) => list._id === _id)
+    if (list) await this.db.bulkDocs([...list.items, list].flatMap((doc) => [doc, ...doc.others]).map(deletion))
   }
 
   // add makes an item. Its ID begins with the time, so that items sort as they were made.
@@ -85,21 +85,32 @@ export class Lists {
     return this.#put({ _id, type: 'item', list: list._id, text, done: false })
   }
 
-  // tick looks at the newest version first: whoever ticks twice in a row has no conflict
-  // with themselves.
-  async tick({ _id }, done) {
-    return this.#put({ ...(await this.db.get(_id)), done })
+  tick(item, done) {
+    return this.#change(item, () => ({ done }))
   }
 
-  // edit changes an item. photo is a Blob; null takes the photo away, undefined leaves it.
-  edit(item, { text, photo }) {
-    const attachments = photo === undefined ? item._attachments : photo ? { photo: { content_type: photo.type, data: photo } } : {}
-    return this.#goOn(item, { text, _attachments: attachments })
+  // edit changes an item as the user saw it. photo is a Blob; null takes the photo away,
+  // undefined leaves it. was is the photo that the item had, as a Blob: the local database
+  // keeps none of a version that another one followed.
+  async edit(item, { text, photo, was }) {
+    const change = { ...(text !== item.text && { text }), ...(photo !== undefined && attach(photo)) }
+    if (Object.keys(change).length) await this.#goOn(item, change, was)
   }
 
-  // remove says in the deletion of which list the item was, so that it can be told whose it is.
-  remove({ _id, _rev, type, list }) {
-    return this.db.put({ _id, _rev, _deleted: true, type, list })
+  // putBack makes an item anew that somebody deleted while the user was changing it.
+  async putBack(item, { text, photo, was }) {
+    const content = await this.#seen(item, was)
+    return this.#put({ ...content, _id: item._id, text, ...(photo !== undefined && attach(photo)) })
+  }
+
+  // remove deletes an item, but not what the user has not seen of it.
+  async remove(item) {
+    const newest = await this.#newest(item).catch((err) => err.gone || Promise.reject(err))
+    if (newest === true) return
+    if (newest.text !== item.text || photoOf(newest) !== photoOf(item)) {
+      throw new Error(`${newest.by ?? 'Somebody'} changed this item to “${newest.text}” meanwhile. It was not deleted.`)
+    }
+    await this.db.bulkDocs([newest, ...item.others].map(deletion))
   }
 
   // photo is an item's photo as a Blob, in one of its versions.
@@ -110,9 +121,13 @@ export class Lists {
   // keep ends a conflict: one version goes on, the others are deleted.
   async keep(doc, version) {
     if (version._rev !== doc._rev) await this.#goOn(doc, await this.#content(version))
-    for (const { _id, _rev, type, list, owner, members } of doc.others) {
-      await this.db.put({ _id, _rev, _deleted: true, type, list, owner, members })
-    }
+    await this.db.bulkDocs(doc.others.map(deletion))
+  }
+
+  // keepAll ends an item's conflict too: each of the other versions becomes an item, beside it.
+  async keepAll(item) {
+    for (const other of item.others) await this.#put({ ...(await this.#content(other)), _id: `${item._id}:${crypto.randomUUID().slice(0, 8)}` })
+    await this.keep(item, item)
   }
 
   // lost are the lists of others that are here and not among those that the server shows:
@@ -157,25 +172,53 @@ export class Lists {
     return this.db.put({ ...doc, by: this.user, at: new Date().toISOString() }, options)
   }
 
-  // #goOn goes on from the version that the user saw. If another one came meanwhile both are
-  // kept, and the user chooses.
-  async #goOn({ _id, _rev }, change) {
-    const seen = await this.db.get(_id, { rev: _rev }).catch(() => this.db.get(_id)) // compacted
-    const next = { ...seen, ...change }
-    try {
-      return await this.#put(next)
-    } catch (err) {
-      if (err.status !== 409) throw err
-      return this.#put(next, { force: true })
+  // #newest is the version that goes on now. Its error is gone if somebody deleted all.
+  #newest({ _id }) {
+    return this.db.get(_id).catch((err) => {
+      throw err.status === 404 ? Object.assign(new Error('Somebody deleted this meanwhile.'), { gone: true }) : err
+    })
+  }
+
+  // #change changes the newest version, for what does not depend on what else the user saw:
+  // whoever ticks twice in a row has no conflict with themselves.
+  async #change(doc, change) {
+    const newest = await this.#newest(doc)
+    return this.#put({ ...newest, ...change(newest) }).catch((err) => {
+      if (err.status === 409) return this.#change(doc, change)
+      throw err
+    })
+  }
+
+  // #goOn changes what the user saw. Who changed something else of it meanwhile is no hindrance.
+  // If it was the same, both versions are kept, and the user chooses.
+  async #goOn(seen, change, was) {
+    const newest = await this.#newest(seen)
+    const kept = (name) => [seen, change].some((doc) => valueOf(doc, name) === valueOf(newest, name))
+    if (newest._rev !== seen._rev && !Object.keys(change).every(kept)) {
+      return this.#put({ ...(await this.#seen(seen, was)), _id: seen._id, _rev: seen._rev, ...change }, { force: true })
     }
+    return this.#put({ ...newest, ...change }).catch((err) => {
+      if (err.status === 409) return this.#goOn(seen, change, was)
+      throw err
+    })
   }
 
   // #content is what a version says, with its photo as such: a stub is good in its own
   // branch only.
-  async #content({ _id, _rev, others, items, ...version }) {
-    delete version._conflicts
-    if (!version._attachments?.photo) return { ...version, _attachments: {} }
-    const photo = await this.photo({ _id, _rev })
-    return { ...version, _attachments: { photo: { content_type: photo.type, data: photo } } }
+  async #content({ _id, _rev, _conflicts, others, items, ...version }, photo) {
+    return { ...version, ...attach(photoOf(version) && (photo ?? (await this.photo({ _id, _rev })))) }
+  }
+
+  // #seen is #content of a version that may be gone. What the user wrote counts more than a
+  // photo that is nowhere any more.
+  #seen(version, was) {
+    return this.#content(version, was).catch(() => this.#content({ ...version, _attachments: {} }))
   }
 }
+
+const attach = (photo) => ({ _attachments: photo ? { photo: { content_type: photo.type, data: photo } } : {} })
+const photoOf = ({ _attachments }) => _attachments?.photo && (_attachments.photo.digest ?? _attachments.photo)
+const valueOf = (doc, name) => (name === '_attachments' ? photoOf(doc) : JSON.stringify(doc[name]))
+
+// deletion says of which list an item was, and whose a list, so that it can be told who hears of it.
+const deletion = ({ _id, _rev, type, list, owner, members }) => ({ _id, _rev, _deleted: true, type, list, owner, members })

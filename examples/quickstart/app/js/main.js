@@ -74,12 +74,20 @@ function hearOthers(of, what, detail) {
   }
 }
 
+// refusals are what the functions that ../../lists.sync.js asks say, in words for the user.
+const refusals = {
+  'sg missing channel access': 'you may not change this list.',
+  'sg wrong user': 'only its owner may change a list.',
+  'sg admin required': 'this is not there to be changed.',
+}
+
 // hear is told by the sync, of this tab or of another.
 function hear(name, detail) {
-  if (name === 'refused') return view.notice(`The server did not take a change: ${detail}`)
+  if (name === 'refused') return view.notice(`The server refused a change: ${refusals[detail] ?? detail}`)
   if (name === 'lost') return view.notice(`${detail.map(({ name }) => `“${name}”`).join(', ')} ${detail.length > 1 ? 'are' : 'is'} no longer shared with you.`)
   state = { name, detail }
-  view.state(name, detail)
+  view.state(name)
+  if (name === 'failed') console.error('The sync has stopped:', detail)
   if (name === 'ended') sync.stop()
 }
 
@@ -95,7 +103,7 @@ async function render() {
       all = await lists.all()
       draw()
     } catch (err) {
-      if (db === lists?.db) view.notice(err.message) // else it was closed meanwhile
+      if (db === lists?.db) tell(err) // else it was closed meanwhile
     }
   } while (again && lists)
   drawing = false
@@ -115,12 +123,14 @@ const act = {
   photo: (item) => lists.photo(item),
   tick: (item, done) => attempt(() => lists.tick(item, done)),
   keep: (doc, version) => attempt(() => lists.keep(doc, version)),
-  edit: (item, { text, file, noPhoto }) => attempt(async () => lists.edit(item, { text, photo: file ? await shrink(file) : noPhoto ? null : undefined })),
-  remove: (item) => attempt(() => lists.remove(current(item) ?? item)),
-  share: (list, name) => attempt(() => lists.share(current(list), name)),
-  unshare: (list, name) => attempt(() => lists.unshare(current(list), name)),
+  keepAll: (item) => attempt(() => lists.keepAll(item)),
+  shrink,
+  edit: (item, change) => attempt(() => lists.edit(item, change).catch((err) => (err.gone ? deletedMeanwhile(item, change) : Promise.reject(err)))),
+  remove: (item) => attempt(() => lists.remove(item)),
+  share: (list, name) => attempt(() => lists.share(list, name)),
+  unshare: (list, name) => attempt(() => lists.unshare(list, name)),
   rename: (list, name) => attempt(() => lists.rename(list, name)),
-  removeList: (list) => attempt(() => lists.removeList(current(list))),
+  removeList: (list) => attempt(() => removeList(current(list) ?? list)),
   makeList: (name) => attempt(async () => (location.hash = (await lists.makeList(name)).id)),
   add: (list, text) => attempt(() => lists.add(list, text)),
   sessions: () => session.all(),
@@ -128,6 +138,25 @@ const act = {
   leave: ({ everywhere, clear }) => attempt(() => leave(everywhere, clear)),
   signIn: () => attempt(() => begin(provider, location.hash)),
 }
+
+// deletedMeanwhile has an item's new text, and nobody has the item any more.
+async function deletedMeanwhile(item, change) {
+  if (!current({ _id: item.list })) throw new Error(`Somebody deleted the list meanwhile. You wrote “${change.text}”.`)
+  const back = await view.ask({ title: 'Somebody deleted this item meanwhile. Put it back?', text: `“${change.text}”`, yes: 'Put it back', no: 'Leave it deleted' })
+  if (back) await lists.putBack(item, change)
+}
+
+async function removeList(list) {
+  const { name, items, members } = list
+  const all = items.length ? `“${name}” and its ${items.length === 1 ? 'item' : `${items.length} items`}` : `“${name}”`
+  const whose = members.length ? ` for ${listed([list.owner, ...members])}` : ''
+  if (!(await view.ask({ title: `Delete ${all}${whose}?`, text: 'It does not come back.', yes: 'Delete', no: 'Cancel', danger: true }))) return
+  await lists.removeList(list)
+  history.replaceState(null, '', location.pathname)
+  view.notice(`“${name}” is deleted.`, { passing: true })
+}
+
+const listed = (names) => new Intl.ListFormat('en').format(names)
 
 // leave signs out. The lists stay on this device, unless they are to be cleared.
 async function leave(everywhere, clear) {
@@ -152,13 +181,24 @@ async function attempt(work) {
     await work()
     return true
   } catch (err) {
-    view.notice(err.message)
+    tell(err)
     return false
   }
 }
 
+// tell has words for the user. What the app itself says is an Error; what else fails has words
+// for developers.
+function tell(err) {
+  if (err.name === 'Error') return view.notice(err.message)
+  console.error(err)
+  view.notice(/quota/i.test(`${err.name} ${err.message} ${err.reason}`) ? 'There is no space left on this device.' : 'That did not work. Load the page again, and try once more.')
+}
+
 view.listen(act)
-addEventListener('hashchange', () => lists && draw())
+addEventListener('hashchange', () => {
+  view.notice('') // it was about what was shown
+  if (lists) draw()
+})
 addEventListener('online', () => sync?.retry())
 addEventListener('offline', () => sync?.unplugged())
 start()

@@ -7,7 +7,7 @@ const quality = 0.8
 // into the file, such as where it was taken.
 export async function shrink(file) {
   const picture = await createImageBitmap(file).catch(() => {
-    throw new Error('This file is no picture that the browser can read.')
+    throw new Error('This file is not a picture that the browser can read.')
   })
   const scale = Math.min(1, longest / Math.max(picture.width, picture.height))
   const canvas = document.createElement('canvas')

@@ -26,23 +26,38 @@ export function who(user) {
 }
 
 // state is how the sync goes.
-export function state(name, detail) {
+export function state(name) {
   $('state').dataset.state = name
   $('state-text').textContent = states[name]
   // A live region: a screen reader tells of it, and not of every change that is sent.
   $('offline').textContent = name === 'offline' ? 'Offline: what you change is kept on this device, and sent when the server can be reached.' : ''
   const ended = name === 'ended' || name === 'failed'
   if (ended && $('ended').hidden) {
-    const why = name === 'ended' ? 'You have been signed out' : `The sync has stopped (${detail})`
+    const why = name === 'ended' ? 'You have been signed out' : 'The sync has stopped'
     $('ended-text').textContent = `${why}. Your lists stay on this device; what you write is sent when you have signed in again.`
   }
   $('ended').hidden = !ended
 }
 
-// notice tells of something once.
-export function notice(text) {
+// notice tells of something once. It stays until the user closes it or goes elsewhere; what
+// is passing, such as that all went well, goes by itself.
+let passed
+export function notice(text, { passing = false } = {}) {
+  clearTimeout(passed)
   $('notice-text').textContent = text
-  $('notice').hidden = false
+  if (passing) passed = setTimeout(notice, 6000, '')
+}
+
+// ask resolves to whether the user says yes.
+export function ask({ title, text, yes, no, danger = false }) {
+  const dialog = $('ask-dialog')
+  $('ask-title').textContent = title
+  $('ask-text').textContent = text
+  $('ask-no').textContent = no
+  $('ask-yes').textContent = yes
+  $('ask-yes').className = danger ? 'danger' : 'primary'
+  openDialog(dialog)
+  return new Promise((settled) => (dialog.onclose = () => settled(dialog.returnValue === 'yes')))
 }
 
 // draw shows the lists, and list in particular if one is chosen.
@@ -64,7 +79,9 @@ function fillCard(node, list) {
   link.href = `#${encodeURIComponent(list._id)}`
   link.toggleAttribute('aria-current', list._id === shown.list?._id)
   node.querySelector('.name').textContent = list.name
-  node.querySelector('.count').textContent = open || ''
+  node.querySelector('.count').hidden = !open
+  node.querySelector('.count').title = open === 1 ? '1 open item' : `${open} open items`
+  node.querySelector('.number').textContent = open
   node.querySelector('.people').textContent = people(list)
 }
 
@@ -95,7 +112,7 @@ function fillItem(node, item) {
   part('input').checked = Boolean(item.done)
   part('.text').textContent = text
   part('.by').textContent = written(item)
-  part('.change').setAttribute('aria-label', `Change ${text}`)
+  part('.change').setAttribute('aria-label', `Edit ${text}`)
   part('.thumb').setAttribute('aria-label', `Photo of ${text}`)
   drawPhoto(part('.thumb img'), item, part('.thumb'))
   drawConflict(part('.conflict'), item)
@@ -116,21 +133,30 @@ function drawConflict(place, doc) {
   if (place.dataset.key === key) return // as shown: the focus stays
   place.dataset.key = key
   place.hidden = !key
+  if (!key) return place.replaceChildren()
   const title = document.createElement('p')
   title.textContent = 'Changed on two devices at once. Which one is right?'
   const list = document.createElement('ul')
-  for (const version of versions) list.append(drawVersion(doc, version))
-  place.replaceChildren(...(key ? [title, list] : []))
+  const photosDiffer = new Set(versions.map(({ _attachments }) => _attachments?.photo?.digest)).size > 1
+  const mine = ({ by }) => Number(by === shown.user)
+  for (const version of versions.toSorted((a, b) => mine(b) - mine(a))) list.append(drawVersion(doc, version, photosDiffer))
+  const all = document.createElement('button')
+  all.type = 'button'
+  all.hidden = doc.type !== 'item'
+  all.textContent = versions.length > 2 ? 'Keep all, as items' : 'Keep both, as two items'
+  all.addEventListener('click', () => act.keepAll(doc))
+  place.replaceChildren(title, list, all)
 }
 
-function drawVersion(doc, version) {
+// drawVersion shows the photo only where it makes a difference.
+function drawVersion(doc, version, photo) {
   const node = clone('version')
   const mine = version.by === shown.user
   const says = version.type === 'list' ? `${version.name}, with ${[version.owner, ...version.members].join(', ')}` : `${version.text}${version.done ? ' ✓' : ''}`
-  node.querySelector('.who').textContent = mine ? 'Yours' : `${version.by ?? 'Another'}’s`
+  node.querySelector('.who').textContent = mine ? 'Your version' : `${version.by ?? 'Another'}’s version`
   node.querySelector('.says').textContent = says
-  node.querySelector('.when').textContent = written(version)
-  drawPhoto(node.querySelector('img'), version)
+  node.querySelector('.when').textContent = version.at ? when(version.at) : ''
+  if (photo) drawPhoto(node.querySelector('img'), version)
   const button = node.querySelector('button')
   button.textContent = mine ? 'Keep mine' : 'Keep this one'
   button.setAttribute('aria-label', `${button.textContent}: ${says}`)
@@ -138,8 +164,17 @@ function drawVersion(doc, version) {
   return node
 }
 
-// Photos by their digests: the browser keeps them for as long as the page is there.
+// Photos by their digests, as Blobs and as URLs: the browser keeps them for as long as the page is there.
 const photos = new Map()
+
+function photoOf(doc) {
+  const digest = doc._attachments?.photo?.digest
+  if (!digest) return undefined
+  if (!photos.has(digest)) {
+    photos.set(digest, act.photo(doc).then((blob) => ({ blob, url: URL.createObjectURL(blob) })).catch(() => photos.delete(digest) && undefined))
+  }
+  return photos.get(digest)
+}
 
 async function drawPhoto(img, doc, around = img) {
   const digest = doc._attachments?.photo?.digest
@@ -151,32 +186,49 @@ async function drawPhoto(img, doc, around = img) {
   }
   img.dataset.digest = digest
   img.alt = around === img ? `Photo of ${doc.text}` : ''
-  if (!photos.has(digest)) photos.set(digest, act.photo(doc).then((blob) => URL.createObjectURL(blob)))
-  const url = await photos.get(digest).catch(() => photos.delete(digest) && undefined)
-  if (url && img.dataset.digest === digest) img.src = url
+  const photo = await photoOf(doc)
+  if (photo && img.dataset.digest === digest) img.src = photo.url
 }
 
+// editItem opens the dialog of an item. What is saved goes on from the item as it was then.
+let editing
 function editItem(item) {
-  let noPhoto = false
-  const dialog = $('item-dialog')
-  const showPhoto = (file) => {
-    $('item-photo').hidden = $('item-no-photo').hidden = !file && (noPhoto || !item._attachments?.photo)
-    delete $('item-photo').dataset.digest
-    if (file) $('item-photo').src = URL.createObjectURL(file)
-    else if (!noPhoto) drawPhoto($('item-photo'), item)
+  const [dialog, img, wrong] = [$('item-dialog'), $('item-photo'), $('item-photo-wrong')]
+  const turn = (editing = {}) // it tells whether a photo that is ready now is still waited for
+  const was = photoOf(item)
+  let photo // a new one, or null for none
+  const showPhoto = () => {
+    img.hidden = $('item-no-photo').hidden = !(photo ?? (photo !== null && was))
+    delete img.dataset.digest
+    if (photo) img.src = URL.createObjectURL(photo)
+    else if (photo !== null) drawPhoto(img, item)
   }
   $('item-text').value = item.text ?? ''
-  $('item-file').value = ''
-  $('item-file').onchange = () => showPhoto($('item-file').files[0])
-  $('item-no-photo').onclick = () => {
-    noPhoto = true
+  wrong.textContent = ''
+  $('item-save').disabled = false
+  $('item-file').onchange = async () => {
+    const [file] = $('item-file').files
+    if (!file) return
     $('item-file').value = ''
+    wrong.textContent = ''
+    $('item-save').disabled = true
+    const [made, why] = await act.shrink(file).then((made) => [made], (err) => [undefined, err.message])
+    if (editing !== turn) return
+    $('item-save').disabled = false
+    wrong.textContent = why ?? ''
+    photo = made ?? photo
+    showPhoto()
+  }
+  $('item-no-photo').onclick = () => {
+    photo = null
     showPhoto()
     $('item-file').focus()
   }
   $('item-delete').onclick = () => (dialog.close('cancel'), act.remove(item))
-  dialog.onclose = () => {
-    if (dialog.returnValue === 'save') act.edit(item, { text: $('item-text').value.trim(), file: $('item-file').files[0], noPhoto })
+  dialog.onclose = async () => {
+    editing = undefined
+    const text = $('item-text').value.trim() || item.text
+    if (dialog.returnValue === 'save') act.edit(item, { text, photo, was: (await was)?.blob })
   }
   showPhoto()
   openDialog(dialog)
@@ -185,31 +237,31 @@ function editItem(item) {
 function drawMembers() {
   const { list, user } = shown
   const mine = list.owner === user
-  keyed($('members'), [list.owner, ...list.members].map((name) => ({ _id: name })), 'row', (node, { _id: name }) => {
+  keyed($('members'), [list.owner, ...list.members].map((name) => ({ _id: name })), 'chip', (node, { _id: name }) => {
     node.name = name
     node.querySelector('.name').textContent = name
     node.querySelector('.faint').textContent = name === list.owner ? 'owner' : ''
     node.querySelector('button').hidden = !mine || name === list.owner
-    node.querySelector('button').textContent = 'Remove'
     node.querySelector('button').setAttribute('aria-label', `Remove ${name}`)
   }, (node) => node.querySelector('button').addEventListener('click', () => act.unshare(shown.list, node.name)))
   $('share-more').hidden = !mine
-  $('share-not').textContent = mine ? '' : `Only ${list.owner} decides who has this list.`
+  $('share-not').textContent = mine ? '' : `Only ${list.owner} can share this list further.`
 }
 
 async function drawSessions() {
   $('no-sessions').hidden = true
   $('sessions').replaceChildren()
-  const sessions = await act.sessions().catch(() => [])
-  $('no-sessions').textContent = 'The server tells where you are signed in when it can be reached, and you are signed in.'
+  const sessions = (await act.sessions().catch(() => [])).toSorted((a, b) => Boolean(b.current) - Boolean(a.current))
+  $('no-sessions').textContent = 'This is shown when you are online and signed in.'
   $('no-sessions').hidden = sessions.length > 0
   keyed($('sessions'), sessions.map((s) => ({ ...s, _id: s.handle })), 'row', (node, s) => {
     node.querySelector('.name').textContent = browser(s.user_agent)
-    node.querySelector('.faint').textContent = s.current ? 'this browser' : `last used ${when(s.last_used)}`
+    node.querySelector('.name').textContent += s.current ? ' (this browser)' : ''
+    node.querySelector('.faint').textContent = `signed in ${when(s.created)}, last used ${when(s.last_used)}`
     const button = node.querySelector('button')
     button.hidden = Boolean(s.current)
     button.textContent = 'End'
-    button.setAttribute('aria-label', `End the session of ${browser(s.user_agent)}`)
+    button.setAttribute('aria-label', `End the session of ${browser(s.user_agent)}, signed in ${when(s.created)}`)
     button.onclick = async () => (await act.end(s.handle)) && drawSessions()
   })
 }
@@ -226,7 +278,7 @@ export function listen(actions) {
   act = actions
   for (const button of document.querySelectorAll('.sign-in')) button.addEventListener('click', act.signIn)
   for (const button of document.querySelectorAll('dialog .close')) button.addEventListener('click', () => button.closest('dialog').close())
-  $('notice-close').addEventListener('click', () => ($('notice').hidden = true))
+  $('notice-close').addEventListener('click', () => notice(''))
   submit('new-list', 'new-list-name', (name) => act.makeList(name))
   submit('new-item', 'new-item-text', (text) => act.add(shown.list, text))
   submit('share-form', 'share-name', (name) => name === shown.user || act.share(shown.list, name))
@@ -234,9 +286,10 @@ export function listen(actions) {
   $('edit-list').addEventListener('click', () => {
     const { list } = shown
     $('list-new-name').value = list.name
+    $('list-delete').onclick = () => ($('list-dialog').close('cancel'), act.removeList(list))
     $('list-dialog').onclose = ({ target: { returnValue } }) => {
-      if (returnValue === 'save') act.rename(list, $('list-new-name').value.trim())
-      if (returnValue === 'delete') act.removeList(list)
+      const name = $('list-new-name').value.trim()
+      if (returnValue === 'save' && name && name !== list.name) act.rename(list, name)
     }
     openDialog($('list-dialog'))
   })
@@ -253,13 +306,16 @@ export function listen(actions) {
   }
 }
 
-// submit gives what was written to work, and empties the field once that is done.
+// submit empties the field and gives what was written to work. What fails is written there again.
 function submit(form, field, work) {
   $(form).addEventListener('submit', async (event) => {
     event.preventDefault()
     const text = $(field).value.trim()
-    if (text && (await work(text))) $(field).value = ''
+    $(field).value = ''
+    if (text && !(await work(text))) $(field).value ||= text
   })
+  // The second click of a double click asks for nothing.
+  $(form).addEventListener('click', (event) => event.detail > 1 && event.target.closest('button') && event.preventDefault())
 }
 
 function openDialog(dialog) {
