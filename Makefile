@@ -20,7 +20,7 @@ RACE       := -race
 export CGO_ENABLED = 1
 endif
 
-.PHONY: help build run test vet unit examples e2e torture-short torture bench fuzz lint isolated clean race-notice
+.PHONY: help build quickstart-free run test vet unit examples e2e torture-short torture bench fuzz lint isolated clean race-notice
 
 help:
 	@echo 'make run      start the quickstart on http://localhost:8080'
@@ -32,15 +32,19 @@ help:
 	@echo 'make build    $(BIN)'
 
 build:
+	@test -e $(BIN) || echo 'Compiling. The first time all of Caddy is compiled, which takes some minutes.'
 	CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -ldflags '-s -w' -o $(BIN) ./cmd/caddy-sync
 
 # What the quickstart's page loads from npm.
 examples/quickstart/app/lib/pouchdb.min.js: examples/quickstart/package-lock.json
 	cd examples/quickstart && npm ci --no-audit --no-fund && node pouchdb.mjs
 
-run: build examples/quickstart/app/lib/pouchdb.min.js
-	@echo 'Open http://localhost:8080; Control-C ends it. What follows is the log.'
-	@cd examples/quickstart && exec ../../$(BIN) run
+# Before minutes of compiling.
+quickstart-free:
+	@examples/quickstart/run --free
+
+run: quickstart-free build examples/quickstart/app/lib/pouchdb.min.js
+	@exec examples/quickstart/run
 
 race-notice:
 ifeq ($(HAVE_CC),)

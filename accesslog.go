@@ -140,7 +140,7 @@ func (a *App) warnLogs(where place, logs []accessLog) {
 				continue
 			}
 			a.logger.Warn("the access log of a sync site lacks the filter for secrets in URLs and headers: "+
-				"take the snippet sync_log from examples/quickstart/Caddyfile",
+				"take the snippet sync_log from examples/single-host/Caddyfile",
 				zap.String("server", where.server), zap.Strings("hosts", where.hosts), zap.String("logger", logger))
 			return
 		}

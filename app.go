@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -306,6 +307,19 @@ func (a *App) database(name string) (*Database, bool) {
 	}
 	d, ok := a.Databases[anyDatabase]
 	return d, ok
+}
+
+// unknownDatabase is the error of a name that the configuration does not have.
+func (a *App) unknownDatabase(name string) error {
+	there := slices.DeleteFunc(sortedKeys(a.Databases), func(name string) bool { return name == anyDatabase })
+	return unknownDatabase(name, there)
+}
+
+func unknownDatabase(name string, there []string) error {
+	if len(there) == 0 {
+		return fmt.Errorf("database %s: %w: add `database %s { … }`", name, ErrUnknownDatabase, name)
+	}
+	return fmt.Errorf("database %s: %w: there are: %s", name, ErrUnknownDatabase, strings.Join(there, ", "))
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -66,7 +66,7 @@ func (p *AuthProvider) Validate() error {
 		return errors.New("the provider sync needs a database: write `sync_auth <database>`")
 	}
 	if _, known := p.app.database(p.Database); p.Database == anyDatabase || !known {
-		return fmt.Errorf("database %s: %w", p.Database, ErrUnknownDatabase)
+		return p.app.unknownDatabase(p.Database)
 	}
 	return nil
 }

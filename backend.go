@@ -15,7 +15,7 @@ type Backend interface {
 	Key() string
 
 	// Open opens the engine. It is called when an app starts, never in Provision, so
-	// that `caddy validate` works beside a running server.
+	// that `caddy validate` works beside a running server. Its errors name the store.
 	Open(ctx context.Context, logger *zap.Logger) (engine.Engine, error)
 
 	// Reconfigure compares the backend with the one that opened eng for the same key. It

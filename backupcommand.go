@@ -102,7 +102,7 @@ func onlineBackup(ctx context.Context, fl caddycmd.Flags, since string, w io.Wri
 	if store := fl.String("store"); store != "" {
 		query.Set("store", store)
 	}
-	res, err := caddycmd.AdminAPIRequest(address, http.MethodGet, "/sync/backup?"+query.Encode(), nil, nil)
+	res, err := askAdmin(address, http.MethodGet, "/sync/backup?"+query.Encode())
 	if err != nil {
 		return fmt.Errorf("asking the server for a backup: %w", err)
 	}

@@ -1,6 +1,8 @@
 package caddysync
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -29,6 +31,9 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	}
 	h.Next() // the directive's name; taking a matcher resets the dispenser
 	site := &Handler{Databases: h.RemainingArgs()}
+	if err := checkNames(h, site.Databases); err != nil {
+		return nil, h.WrapErr(err)
+	}
 	switch {
 	case len(site.Databases) == 0:
 		return nil, h.Err("sync needs the names of the databases that the site serves, or * for all")
@@ -44,6 +49,30 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 		return nil, h.Err("sync: admin and cors exclude each other")
 	}
 	return h.NewRoute(matcher, site), nil
+}
+
+// checkNames looks for databases that the global option does not have, where the error still
+// has a file and a line. What it cannot know yet is left to Validate.
+func checkNames(h httpcaddyfile.Helper, names []string) error {
+	option, ok := h.Option("sync").(httpcaddyfile.App)
+	if !ok {
+		return nil
+	}
+	var app struct {
+		Databases map[string]json.RawMessage `json:"databases"`
+	}
+	if err := json.Unmarshal(option.Value, &app); err != nil {
+		return fmt.Errorf("reading the global option: %w", err)
+	}
+	if _, all := app.Databases[anyDatabase]; all || len(app.Databases) == 0 {
+		return nil
+	}
+	for _, name := range names {
+		if _, known := app.Databases[name]; !known && name != anyDatabase && databaseName.MatchString(name) {
+			return unknownDatabase(name, sortedKeys(app.Databases))
+		}
+	}
+	return nil
 }
 
 // takeMatcher takes a leading path or named matcher off, never the *.

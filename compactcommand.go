@@ -38,7 +38,7 @@ func runCompact(_ context.Context, fl caddycmd.Flags, t *terminal) error {
 	if store := fl.String("store"); store != "" {
 		query.Set("store", store)
 	}
-	res, err := caddycmd.AdminAPIRequest(address, http.MethodPost, "/sync/gc?"+query.Encode(), nil, nil)
+	res, err := askAdmin(address, http.MethodPost, "/sync/gc?"+query.Encode())
 	if err != nil {
 		return fmt.Errorf("asking the server: %w", err)
 	}

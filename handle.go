@@ -143,7 +143,7 @@ func openBackend(ctx context.Context, b Backend, s storeSettings, logger *zap.Lo
 		}
 	}()
 	if o.engine, err = b.Open(ctx, logger); err != nil {
-		return nil, fmt.Errorf("opening the store %s: %w", b.Key(), err)
+		return nil, err
 	}
 	o.store, err = syncstore.Open(ctx, o.engine, syncstore.Options{
 		Logger: logger, Revisions: s.revisions, MaxDocument: maxDocument,

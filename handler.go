@@ -115,7 +115,7 @@ func (h *Handler) Validate() error {
 		}
 		seen[name] = true
 		if _, known := h.app.database(name); name != anyDatabase && !known {
-			return fmt.Errorf("database %s: %w", name, ErrUnknownDatabase)
+			return h.app.unknownDatabase(name)
 		}
 	}
 	// What rest checks is checked now, so that `caddy validate` shows it; it does no I/O.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -50,6 +52,16 @@ func addAdminFlags(cmd *cobra.Command) {
 
 func adminAddress(fl caddycmd.Flags) (string, error) {
 	return caddycmd.DetermineAdminAPIAddress(fl.String("address"), nil, fl.String("config"), fl.String("adapter"))
+}
+
+// askAdmin asks the admin API of the running server.
+func askAdmin(address, method, path string) (*http.Response, error) {
+	res, err := caddycmd.AdminAPIRequest(address, method, path, nil, nil)
+	if err != nil && strings.HasPrefix(err.Error(), "performing request: ") { // not wrapped: nobody answered
+		return nil, fmt.Errorf("%w: does the server run, and is its admin endpoint elsewhere? Give its `admin` address by "+
+			"--address, or the Caddyfile that has it by --config", err)
+	}
+	return res, err
 }
 
 func addKeyFlag(cmd *cobra.Command) {

@@ -1,12 +1,15 @@
 package caddysync
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/stretchr/testify/require"
 )
 
@@ -16,7 +19,6 @@ func TestValidateRefuses(t *testing.T) {
 	tests := map[string]struct{ option, site, want string }{
 		"no store":                 {"database notes", "sync notes", "there is no store"},
 		"no database":              {"store memory v", "sync notes", "there is no database"},
-		"an unknown database":      {"store memory v\ndatabase notes", "sync other", ErrUnknownDatabase.Error()},
 		"a database named twice":   {"store memory v\ndatabase notes", "sync notes notes", "named twice"},
 		"a name that cannot be":    {"store memory v\ndatabase notes", "sync {env.DB}", "no name of a database"},
 		"an http issuer":           {"store memory v\noidc a {\n issuer http://login.example.com\n client_id x\n}\ndatabase notes", "sync notes", "use https"},
@@ -37,6 +39,32 @@ func TestValidateRefuses(t *testing.T) {
 			require.ErrorContains(t, validate(t, adapt(t, withGlobal(test.option, test.site))), test.want)
 		})
 	}
+}
+
+// TestUnknownDatabaseIsNamedWithItsLine: a typo in a site is shown where it stands, with what
+// there is; a configuration in JSON has no lines.
+func TestUnknownDatabaseIsNamedWithItsLine(t *testing.T) {
+	const words = "database note: " + "no such database in the sync option: there are: lists, notes"
+	text := withGlobal("store memory v\ndatabase notes\ndatabase lists", "sync note")
+	_, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+	require.ErrorContains(t, err, words)
+	require.Regexp(t, `, at Caddyfile:\d+`, err.Error())
+
+	config := adapt(t, strings.Replace(text, "sync note\n", "sync notes\n", 1))
+	require.ErrorContains(t, validate(t, bytes.Replace(config, []byte(`["notes"]`), []byte(`["note"]`), 1)), words)
+}
+
+// TestValidateMakesNoFolder: a check leaves nothing behind, and still finds what is in the way.
+func TestValidateMakesNoFolder(t *testing.T) {
+	folder := t.TempDir()
+	check := func(path string) error {
+		return validate(t, adapt(t, withGlobal("store badger "+path+"\ndatabase notes", "sync notes")))
+	}
+	require.NoError(t, check(filepath.Join(folder, "new", "store")))
+	require.NoDirExists(t, filepath.Join(folder, "new"))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "file"), nil, 0o600))
+	require.ErrorContains(t, check(filepath.Join(folder, "file")), "is a file")
+	require.Error(t, check(filepath.Join(folder, "file", "store")))
 }
 
 func TestSiteNeedsTheGlobalOption(t *testing.T) {
@@ -137,12 +165,14 @@ func TestDecision15_LiteralSecretsAreRefused(t *testing.T) {
 	}
 }
 
-func TestDecision19_StoreFolderIsMadeThenResolved(t *testing.T) {
+// TestDecision19_StoreFolderHasOnePath: before it is made and after, and by whichever link.
+func TestDecision19_StoreFolderHasOnePath(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	folderMade := filepath.Join(folder, "real", "store")
 	key, err := canonicalFolder(folderMade)
 	require.NoError(t, err)
+	require.NoError(t, checkCanonical(key))
 	info, err := os.Stat(folderMade)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
@@ -154,6 +184,11 @@ func TestDecision19_StoreFolderIsMadeThenResolved(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, key, same, path)
 	}
+
+	late, err := canonicalFolder(filepath.Join(folder, "late", "store"))
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(filepath.Join(folder, "real"), filepath.Join(folder, "late")))
+	require.ErrorContains(t, checkCanonical(late), "has become", "a link was put on the way meanwhile")
 }
 
 func TestBadgerRefusesOtherOptionsWhileOpen(t *testing.T) {

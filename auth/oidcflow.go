@@ -118,6 +118,9 @@ func (c *oidcCall) provider(name string) *provider {
 	return nil
 }
 
+// unreachable is for people; programs are told in Sync Gateway's words.
+const unreachable = "The sign-in provider cannot be reached. Try again later."
+
 // describe returns the provider's metadata.
 func (c *oidcCall) describe(p *provider) (*metadata, *Error) {
 	m, err := p.keys.Load().describe(c.r.Context())
@@ -129,7 +132,11 @@ func (c *oidcCall) describe(p *provider) (*metadata, *Error) {
 		return nil, errFlow(http.StatusBadRequest, "provider "+p.Name+" cannot be used for sign-in by browser",
 			"it has jwks_url, and so no discovery")
 	case errors.As(err, &retry):
-		return nil, errTryLater("Unable to obtain client for provider: "+p.Name, retry.after, retry.Error())
+		reason := "Unable to obtain client for provider: " + p.Name
+		if c.back != nil {
+			reason = unreachable // a page shows it to people
+		}
+		return nil, errTryLater(reason, retry.after, retry.Error())
 	}
 	return nil, errTryLater("the identity provider did not answer in time", time.Second, "")
 }

@@ -312,6 +312,10 @@ func TestStoredKeysOfAnEarlierVersion(t *testing.T) {
 	k.current.Store(&old)
 	f.issuer.down()
 	answered(t, f.browser().open(OIDCLogin, ""), 503, "Unable to obtain client for provider: idp")
+	answer := f.browser().open(OIDCLogin, "return_to=%2F")
+	back, err := url.Parse(answer.Header.Get("Location"))
+	require.NoError(t, err)
+	require.Equal(t, "The sign-in provider cannot be reached. Try again later.", back.Query().Get("error_description"), "a page shows it to people")
 	f.in(bearer(f.issuer.token("alice"))) // tokens go on with what is there
 }
 

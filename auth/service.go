@@ -23,6 +23,7 @@ type Service struct {
 	policies  map[string]*policy
 	digests   *lru[[sha256.Size]byte, *verified]
 	explains  explainLimit
+	strangers warnings
 
 	mu      sync.Mutex
 	state   atomic.Pointer[State] // set by Start

@@ -122,17 +122,17 @@ func digestOf(raw string) [sha256.Size]byte {
 
 // providerOf picks the provider by exact issuer and audience; there is no fallback.
 func (s *Service) providerOf(t *token, admits func(*provider) bool) (*provider, *Error) {
-	reason := "unknown issuer"
+	reason := unknownIssuer
 	for _, p := range s.providers {
 		if _, _, ok := p.issued(t); !ok {
 			continue
 		}
 		switch {
 		case !p.hears(t.audience, ""):
-			reason = "wrong audience"
+			reason = wrongAudience
 			continue
 		case !p.hears(t.audience, p.authorizedParty(t)):
-			reason = "token was issued to another client"
+			reason = otherClient
 			continue
 		case !admits(p):
 			return nil, errInvalidToken("provider not accepted here")
@@ -142,6 +142,7 @@ func (s *Service) providerOf(t *token, admits func(*provider) bool) (*provider, 
 		}
 		return p, nil
 	}
+	s.warnStranger(t, reason)
 	return nil, errInvalidToken(reason)
 }
 

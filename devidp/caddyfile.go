@@ -26,6 +26,7 @@ func registerDirective() {
 //	sync_dev_idp [<matcher>] {
 //		issuer         <url>
 //		client         <id> [<redirect_uri...>] {
+//			name               <what people sign in to>
 //			secret             <secret>
 //			backchannel_logout <url>
 //		}
@@ -164,12 +165,14 @@ func (c *Client) unmarshalWord(d *caddyfile.Dispenser) error {
 	word := d.Val()
 
 	switch word {
+	case "name":
+		to = &c.Name
 	case "secret":
 		to = &c.Secret
 	case "backchannel_logout":
 		to = &c.BackchannelLogout
 	default:
-		return d.Errf("unknown word %q in client; there are secret and backchannel_logout", word)
+		return d.Errf("unknown word %q in client; there are name, secret and backchannel_logout", word)
 	}
 
 	if *to != "" {

@@ -17,6 +17,9 @@ type Client struct {
 	// The client ID, which tokens made for it carry as audience.
 	ID string `json:"id"`
 
+	// What people are told that they sign in to. Default: the client ID.
+	Name string `json:"name,omitempty"`
+
 	// Where a code may be sent, beside any loopback URL, which always may: https URLs
 	// and an app's own schemes (com.example.notes:/signed-in), compared exactly.
 	RedirectURIs []string `json:"redirect_uris,omitempty"`

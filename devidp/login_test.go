@@ -32,7 +32,8 @@ func TestLoginFormIsPlainAndStrict(t *testing.T) {
 	require.NotContains(t, policy, "unsafe")
 	require.Contains(t, page.body, `<html lang="en">`)
 	require.Contains(t, page.body, "<h1>Sign in to notes</h1>")
-	require.Contains(t, page.body, "alice@example.com")
+	require.Contains(t, page.body, "<strong>Alice</strong> <span>· alice@example.com</span>")
+	require.Contains(t, page.body, "Bøb</strong> <span>· bob</span>", "the name that tokens have, where it says more")
 	require.Contains(t, page.body, `value="bob" autofocus`)
 	require.NotContains(t, page.body, `value="alice" autofocus`)
 
@@ -63,6 +64,47 @@ func TestCancelTellsTheApp(t *testing.T) {
 
 	gone := idp.do(http.MethodPost, "/login", url.Values{"request": {id}, "user": {"alice"}})
 	require.Equal(t, http.StatusBadRequest, gone.status)
+}
+
+func TestPageNamesTheApp(t *testing.T) {
+	t.Parallel()
+
+	idp := newTestIDP(t, func(h *Handler) { h.Clients[0].Name = "Shared <lists>" })
+	_, page := idp.form(authorizeParams())
+	require.Contains(t, page.body, "<h1>Sign in to Shared &lt;lists&gt;</h1>")
+}
+
+// Whoever goes back in the browser after signing in is told so, and where the app is: its
+// origin alone, of a redirect URI that was found allowed.
+func TestGoingBackLeadsToTheApp(t *testing.T) {
+	t.Parallel()
+
+	idp := newTestIDP(t, nil)
+	const app = "http://localhost:5173/callback?x=y"
+	back := `<a href="http://localhost:5173/">Go to localhost:5173</a>`
+
+	id, _ := idp.form(authorizeParams("redirect_uri", app))
+	idp.do(http.MethodPost, "/login", url.Values{"request": {id}, "user": {"alice"}}).location(t)
+
+	for _, again := range []answer{
+		idp.do(http.MethodGet, "/login?request="+id, nil),
+		idp.do(http.MethodPost, "/login", url.Values{"request": {id}, "user": {"bob"}}),
+	} {
+		require.Equal(t, http.StatusBadRequest, again.status)
+		require.Contains(t, again.body, "<h1>You signed in as alice</h1>")
+		require.Contains(t, again.body, back)
+	}
+
+	id, _ = idp.form(authorizeParams("redirect_uri", app))
+	idp.do(http.MethodPost, "/login", url.Values{"request": {id}, "cancel": {"yes"}}).location(t)
+
+	cancelled := idp.do(http.MethodGet, "/login?request="+id, nil)
+	require.Contains(t, cancelled.body, "<h1>This sign-in was cancelled</h1>")
+	require.Contains(t, cancelled.body, back)
+
+	unknown := idp.do(http.MethodGet, "/login?request=unknown", nil)
+	require.Contains(t, unknown.body, "<h1>This sign-in has expired</h1>")
+	require.NotContains(t, unknown.body, "href=")
 }
 
 func TestUnknownUserCannotBeChosen(t *testing.T) {

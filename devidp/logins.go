@@ -30,6 +30,7 @@ const (
 type logins struct {
 	mu       sync.Mutex
 	requests *expiring[*authRequest] // by ID
+	over     *expiring[*authRequest] // completed and cancelled ones, for who goes back to the form
 	codes    *expiring[*code]        // by hash
 	refresh  *expiring[*refresh]     // by hash
 	access   *expiring[*access]      // by token ID
@@ -63,6 +64,7 @@ type access struct {
 func newLogins() *logins {
 	return &logins{
 		requests: newExpiring[*authRequest](maxLogins),
+		over:     newExpiring[*authRequest](maxLogins),
 		codes:    newExpiring[*code](maxLogins),
 		refresh:  newExpiring[*refresh](maxGrants),
 		access:   newExpiring[*access](maxGrants),
@@ -116,7 +118,19 @@ func (l *logins) cancel(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
+	if request, ok := l.requests.get(id); ok {
+		l.over.put(id, request, loginLifetime)
+	}
+
 	l.requests.delete(id)
+}
+
+// ended returns a request that was completed, or cancelled.
+func (l *logins) ended(id string) (*authRequest, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	return l.over.get(id)
 }
 
 // issueCode turns a completed request into a code, once.
@@ -130,6 +144,7 @@ func (l *logins) issueCode(id, text string) error {
 	}
 
 	l.requests.delete(id)
+	l.over.put(id, request, loginLifetime)
 	l.codes.put(hash(text), &code{request: request}, codeLifetime)
 
 	return nil

@@ -29,6 +29,7 @@ var pageTemplate = template.Must(template.New("page").Parse(pageText))
 // pageData is what the page shows: a form if there are users, a text otherwise.
 type pageData struct {
 	Title, Text, Action, Request string
+	Back, BackName               string // where the app is, if that is known
 	Style                        template.CSS
 	Users                        []pageUser
 
@@ -36,8 +37,8 @@ type pageData struct {
 }
 
 type pageUser struct {
-	Name, Display string
-	Expected      bool
+	Name, Title, Detail string
+	Expected            bool
 }
 
 // page answers with a text for a person.

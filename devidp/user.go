@@ -88,25 +88,36 @@ func (u User) claims(scopes []string) map[string]any {
 	return all
 }
 
-// display is what the login form shows of the user beside the name.
-func (u User) display() string {
+// display is what the login form calls the user: the full name, and beside it the name and
+// the address as far as they say more.
+func (u User) display() (title, detail string) {
 	claims := u.claims([]string{oidc.ScopeProfile, oidc.ScopeEmail})
-
-	var parts []string
-
-	for _, claim := range []string{"name", "email"} {
+	text := func(claim string) (text string) {
 		switch value := claims[claim].(type) {
 		case string:
-			parts = append(parts, value)
+			return value
 		case json.RawMessage:
-			var text string
-			if json.Unmarshal(value, &text) == nil {
-				parts = append(parts, text)
-			}
+			_ = json.Unmarshal(value, &text) // "" if it is no text
 		}
+
+		return text
 	}
 
-	return strings.Join(parts, ", ")
+	var details []string
+
+	if title = text("name"); title == "" {
+		title = u.Name
+	}
+
+	if !strings.EqualFold(title, u.Name) {
+		details = append(details, u.Name)
+	}
+
+	if email := text("email"); email != "" {
+		details = append(details, email)
+	}
+
+	return title, strings.Join(details, " · ")
 }
 
 func scopeOfClaim(name string) string {

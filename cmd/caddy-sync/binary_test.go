@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -71,6 +72,18 @@ func TestValidateWorksBesideARunningServer(t *testing.T) {
 	output, err = run(t, "run", "--config", "Caddyfile")
 	require.Error(t, err, output)
 	require.Contains(t, output, "opening the store "+resolved(t, "data"))
+	require.Equal(t, 1, strings.Count(output, "opening the store"), output)
+}
+
+// TestCommandsSayThatTheServerMayBeElsewhere: the quickstart's admin endpoint is at another port.
+func TestCommandsSayThatTheServerMayBeElsewhere(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, command := range [][]string{{"backup", "store.backup"}, {"compact"}} {
+		output, err := run(t, append(append([]string{"sync"}, command...), "--address", "127.0.0.1:"+freePorts(t, 1)[0])...)
+		require.Error(t, err, output)
+		require.Contains(t, output, "is its admin endpoint elsewhere")
+		require.Contains(t, output, "--address")
+	}
 }
 
 func resolved(t *testing.T, path string) string {

@@ -54,9 +54,9 @@ func startQuickstart(t *testing.T) *quickstart {
 	ports := freePorts(t, 3)
 	q.public, q.admin, q.api = "localhost:"+ports[0], "127.0.0.1:"+ports[1], "localhost:"+ports[2]
 	edited := strings.NewReplacer(
-		"localhost:8080", q.public, "127.0.0.1:4985", q.admin, "localhost:2020", q.api,
-		"\tpersist_config off\n", "\tpersist_config off\n\tlog {\n\t\toutput file "+q.log+"\n\t}\n",
-		"\tlog {\n", "\tlog {\n\t\toutput file "+q.log+"\n",
+		":8080", ":"+ports[0], ":4985", ":"+ports[1], ":2020", ":"+ports[2],
+		"\tlog {\n\t\tlevel WARN\n", "\tlog {\n\t\toutput file "+q.log+"\n",
+		"./data/access.log", q.log,
 	).Replace(string(text))
 	q.adapted, _, err = caddyconfig.GetAdapter("caddyfile").Adapt([]byte(edited), map[string]any{"filename": "Caddyfile"})
 	require.NoError(t, err)

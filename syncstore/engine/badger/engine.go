@@ -95,7 +95,7 @@ func open(path string, o Options, h hooks) (*Engine, error) {
 		return nil, fmt.Errorf("options of the store %s: %w", path, err)
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, fmt.Errorf("making the store directory: %w", err)
+		return nil, fmt.Errorf("opening the store %s: making its folder: %w", path, err)
 	}
 	e := &Engine{path: path, options: o, hooks: h, log: o.Logger, writing: make(chan struct{}, 1), tableFailed: make(chan struct{}, 1)}
 	if _, err := os.Stat(filepath.Join(path, copiedMark)); err == nil {
@@ -149,7 +149,7 @@ func (e *Engine) openHandle() (*handle, error) {
 		return e.checkOpenable()
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("opening the store %s: %w", e.path, err)
 	}
 	for began := time.Now(); ; pause(context.Background(), lockPause) {
 		db, err := badgerdb.OpenManaged(options)

@@ -59,7 +59,7 @@ export class Person {
     await this.press(button)
     await this.page.getByRole('button', { name: 'Cancel' }).waitFor()
     await there()
-    await this.page.getByRole('button', { name: new RegExp(`^${as}`) }).click()
+    await this.page.getByRole('button', { name: new RegExp(`^${as}`, 'i') }).click()
     await this.page.waitForURL((url) => url.pathname === '/')
     await this.reads(/^Up to date$/)
   }
