@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,8 +51,8 @@ func (Badger) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "sync.stores.badger", New: func() caddy.Module { return new(Badger) }}
 }
 
-// Provision finds the folder's canonical path, by which configurations share one open store.
-// It makes nothing: `caddy validate` leaves nothing behind.
+// Provision makes the folder and finds its canonical path, by which configurations share
+// one open store.
 func (b *Badger) Provision(caddy.Context) error {
 	path, err := caddy.NewReplacer().ReplaceOrErr(b.Path, true, true)
 	if err != nil {
@@ -71,52 +70,20 @@ func (b *Badger) Provision(caddy.Context) error {
 	return nil
 }
 
-// canonicalFolder resolves the path of a folder that may not be there yet: then what is there
-// of it, below which nothing can be a symbolic link.
+// canonicalFolder makes a folder and resolves its path: one that does not exist cannot be
+// resolved, and would be another store after somebody put a symbolic link on the way.
 func canonicalFolder(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return "", fmt.Errorf("finding the store's folder: %w", err)
 	}
-	there, missing := path, ""
-	for {
-		resolved, err := filepath.EvalSymlinks(there)
-		if err == nil {
-			return filepath.Join(resolved, missing), isFolder(resolved)
-		}
-		parent := filepath.Dir(there)
-		if !errors.Is(err, fs.ErrNotExist) || parent == there {
-			return "", fmt.Errorf("resolving the store's folder: %w", err)
-		}
-		there, missing = parent, filepath.Join(filepath.Base(there), missing)
-	}
-}
-
-func isFolder(path string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("looking at the store's folder: %w", err)
-	}
-	if !info.IsDir() {
-		return fmt.Errorf("the store's folder: %s is a file", path)
-	}
-	return nil
-}
-
-// checkCanonical refuses a folder that became another one after Provision had found its path:
-// two configurations would take it for two stores.
-func checkCanonical(path string) error {
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return fmt.Errorf("making the store's folder: %w", err)
+		return "", fmt.Errorf("making the store's folder: %w", err)
 	}
-	resolved, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return fmt.Errorf("resolving the store's folder: %w", err)
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return "", fmt.Errorf("resolving the store's folder: %w", err)
 	}
-	if resolved != path {
-		return fmt.Errorf("the store's folder %s has become %s: load the configuration again", path, resolved)
-	}
-	return nil
+	return path, nil
 }
 
 // readKey returns the encryption key, or nil.
@@ -185,9 +152,6 @@ func (b *Badger) syncWrites() bool { return b.SyncWrites == nil || *b.SyncWrites
 func (b *Badger) Open(_ context.Context, logger *zap.Logger) (engine.Engine, error) {
 	if !b.syncWrites() {
 		logger.Warn("sync_writes is off: a power cut loses the last acknowledged writes", zap.String("store", b.key))
-	}
-	if err := checkCanonical(b.key); err != nil {
-		return nil, err
 	}
 	opened, err := badger.Open(b.key, badger.Options{
 		Memory: b.Memory(), MinFree: b.minFree(), NoSync: !b.syncWrites(),
