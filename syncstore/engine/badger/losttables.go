@@ -136,7 +136,7 @@ func readLost(path string) (map[uint64]bool, error) {
 		return nil, fmt.Errorf("reading which tables are lost: %w", err)
 	}
 	noted := make(map[uint64]bool)
-	for _, word := range strings.Fields(string(text)) {
+	for word := range strings.FieldsSeq(string(text)) {
 		id, err := strconv.ParseUint(word, 10, 64)
 		if err != nil {
 			return nil, fmt.Errorf("reading which tables are lost: %w", err)
