@@ -103,6 +103,7 @@ func open(path string, o Options, h hooks) (*Engine, error) {
 	}
 	current, err := e.openHandle()
 	if err != nil {
+		guards.Delete(filepath.Clean(path))
 		return nil, err
 	}
 	e.current.Store(current)
@@ -130,7 +131,8 @@ func (e *Engine) openHandle() (*handle, error) {
 	if err := e.checkKey(); err != nil {
 		return nil, fmt.Errorf("opening the store %s: %w", e.path, err)
 	}
-	log := &logger{log: e.log, tableFailed: e.noteFailure}
+	log := &logger{log: e.log, tableFailed: e.noteFailure, guard: newManifestGuard(e.listFailed)}
+	guards.Store(filepath.Clean(e.path), log.guard)
 	options := e.options.badgerOptions(e.path, log)
 	if e.copied {
 		// No table may be removed. None comes to level 0 but from the few memtables there are.
@@ -297,6 +299,7 @@ func (e *Engine) Close() error {
 	h := e.current.Load()
 	err := e.closeHandle(context.Background(), h)
 	e.replace(h, failedHandle(engine.ErrClosed))
+	guards.Delete(filepath.Clean(e.path))
 	if err != nil {
 		return fmt.Errorf("closing the store %s: %w", e.path, err)
 	}

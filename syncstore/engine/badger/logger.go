@@ -28,6 +28,8 @@ type logger struct {
 	syncFailed atomic.Bool
 	// tableFailed, if set, is called when a table was not written. It must return at once.
 	tableFailed func()
+	// guard, if set, sees what compactions say.
+	guard *manifestGuard
 }
 
 var _ badgerdb.Logger = (*logger)(nil)
@@ -48,6 +50,9 @@ func (l *logger) Warningf(format string, args ...any) {
 		return
 	}
 	l.noteTable(format)
+	if l.guard != nil {
+		l.guard.logged(format, args)
+	}
 	l.write(zapcore.WarnLevel, format, args)
 }
 
@@ -62,8 +67,13 @@ func (l *logger) Infof(format string, args ...any) {
 	l.write(zapcore.DebugLevel, format, args)
 }
 
-// Debugf implements badgerdb.Logger. Badger has four such lines a commit: dropped.
-func (l *logger) Debugf(string, ...any) {}
+// Debugf implements badgerdb.Logger. Badger has four such lines a commit: dropped, but for what the
+// guard has to see.
+func (l *logger) Debugf(format string, args ...any) {
+	if l.guard != nil {
+		l.guard.logged(format, args)
+	}
+}
 
 func (l *logger) write(level zapcore.Level, format string, args []any) {
 	entry := l.log.Check(level, "")

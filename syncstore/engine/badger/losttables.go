@@ -36,6 +36,8 @@ const (
 	lostNote = "LOST-TABLES"
 	// repairedManifest is the MANIFEST without them, until it is complete.
 	repairedManifest = "MANIFEST-REPAIRED"
+	// manifestHead is how many bytes a MANIFEST's magic and version take.
+	manifestHead = 8
 )
 
 // noteFailure is called by Badger's goroutines.
@@ -71,9 +73,14 @@ func (e *Engine) lookForLost(h *handle) {
 	if !lost {
 		return
 	}
-	err = errors.New("a table could not be listed")
+	e.listFailed()
+}
+
+// listFailed has the store reopened: what Badger believes of its list of tables is not what is there.
+func (e *Engine) listFailed() {
+	err := errors.New("a table could not be listed")
 	if e.doubt.CompareAndSwap(nil, &err) {
-		e.log.Error("the list of tables was not synced, updates are refused until the store is reopened")
+		e.log.Error("the list of tables could not be changed, updates are refused until the store is reopened")
 	}
 }
 
@@ -185,10 +192,9 @@ func withoutLost(path string) (text []byte, dropped []uint64, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the list of tables: %w", err)
 	}
-	const head = 8 // of the file: its magic and version
-	text = append(text, whole[:head]...)
+	text = append(text, whole[:manifestHead]...)
 	tables := make(map[uint64]bool)
-	for rest := whole[head:]; len(rest) > 0; {
+	for rest := whole[manifestHead:]; len(rest) > 0; {
 		record, changes := cutChanges(rest)
 		if record == nil {
 			break // what Badger would cut off

@@ -32,25 +32,34 @@ func (e *Engine) checkOpenable() error {
 	return nil
 }
 
-// checkIndex maps a table's file and reads its index.
+// checkIndex reads the index of a table.
 func checkIndex(name string, id uint64) error {
+	_, err := entriesOf(name, id)
+	return err
+}
+
+// entriesOf maps a table's file, and returns how many entries its index says that it has.
+func entriesOf(name string, id uint64) (uint64, error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return damaged(name, err)
+		return 0, damaged(name, err)
 	}
 	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
 	if err != nil {
-		return damaged(name, err)
+		return 0, damaged(name, err)
 	}
 	if info.Size() == 0 {
-		return damaged(name, errors.New("the file is empty"))
+		return 0, damaged(name, errors.New("the file is empty"))
 	}
 	data, err := unix.Mmap(int(file.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
-		return fmt.Errorf("mapping %s: %w", filepath.Base(name), err)
+		return 0, fmt.Errorf("mapping %s: %w", filepath.Base(name), err)
 	}
 	defer func() { _ = unix.Munmap(data) }()
-	_, err = openTable(name, id, data)
-	return err
+	t, err := openTable(name, id, data)
+	if err != nil {
+		return 0, err
+	}
+	return uint64(t.KeyCount()), nil
 }
