@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	_ "unsafe" // for go:linkname
@@ -34,8 +35,12 @@ func init() { //nolint:gochecknoinits // a registration
 }
 
 // compactionLine begins the line by which Badger says how many entries it put into a table that it is
-// going to make.
-const compactionLine = "[%d] LOG Compact. Added %d keys."
+// going to make, and compactionEnd the one that says that a compaction is over, in the goroutine that
+// changed the MANIFEST.
+const (
+	compactionLine = "[%d] LOG Compact. Added %d keys."
+	compactionEnd  = "[Compactor: %d] Compaction for level:"
+)
 
 var errTablesMissing = errors.New("a compaction lists fewer tables than it made")
 
@@ -43,6 +48,8 @@ var errTablesMissing = errors.New("a compaction lists fewer tables than it made"
 type manifestGuard struct {
 	mu   sync.Mutex
 	made map[int]tablesMade // by compactor, of the compaction under way
+	// compactors are the goroutines that have ended a compaction, which say only then which they are.
+	compactors map[string]int
 	// failed is called when a change was taken out of the MANIFEST again, which Badger does not know.
 	failed func()
 }
@@ -54,13 +61,13 @@ type tablesMade struct {
 }
 
 func newManifestGuard(failed func()) *manifestGuard {
-	return &manifestGuard{made: make(map[int]tablesMade), failed: failed}
+	return &manifestGuard{made: make(map[int]tablesMade), compactors: make(map[string]int), failed: failed}
 }
 
 // logged looks at a line of Badger's log.
 func (g *manifestGuard) logged(format string, args []any) {
 	making := strings.HasPrefix(format, compactionLine)
-	if !making && !strings.HasPrefix(format, compactFailure) || len(args) < 2 {
+	if !making && !strings.HasPrefix(format, compactFailure) && !strings.HasPrefix(format, compactionEnd) || len(args) < 2 {
 		return
 	}
 	compactor, ok := args[0].(int)
@@ -71,6 +78,7 @@ func (g *manifestGuard) logged(format string, args []any) {
 	defer g.mu.Unlock()
 	if !making {
 		delete(g.made, compactor) // it begins anew
+		g.compactors[goroutine()] = compactor
 		return
 	}
 	if entries, ok := args[1].(uint64); ok && entries > 0 { // one without any is not made
@@ -113,8 +121,8 @@ func lastChanges(text []byte) (at int, last []*pb.ManifestChange) {
 	return at, last
 }
 
-// complete fails if a set of changes is a compaction's that lists not all that one of the compactors
-// has made.
+// complete fails if a set of changes is a compaction's that lists not all that was made for it: by the
+// compactor whose goroutine this is, or, as long as that is not known, by any.
 func (g *manifestGuard) complete(dir string, changes []*pb.ManifestChange) error {
 	listed, encrypted, replaces := tablesMade{}, false, false
 	for _, change := range changes {
@@ -141,16 +149,28 @@ func (g *manifestGuard) complete(dir string, changes []*pb.ManifestChange) error
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if listed.tables == 0 && len(g.made) == 0 {
-		return nil // nothing was left of what was compacted
+	matches := func(made tablesMade) bool {
+		return made.tables == listed.tables && (encrypted || made.entries == listed.entries)
 	}
-	for compactor, made := range g.made {
-		if made.tables == listed.tables && (encrypted || made.entries == listed.entries) {
-			delete(g.made, compactor)
-			return nil
+	compactor, known := g.compactors[goroutine()]
+	if known && matches(g.made[compactor]) || !known && listed.tables == 0 && len(g.made) == 0 {
+		return nil
+	}
+	if !known {
+		for _, made := range g.made {
+			if matches(made) {
+				return nil
+			}
 		}
 	}
 	return fmt.Errorf("%w: %d with %d entries, of %v", errTablesMissing, listed.tables, listed.entries, g.made)
+}
+
+// goroutine names the one that calls it, as the runtime does in a stack: "goroutine 7".
+func goroutine() string {
+	var b [64]byte
+	name, _, _ := strings.Cut(string(b[:runtime.Stack(b[:], false)]), " [")
+	return name
 }
 
 // undo takes a set of changes out of the MANIFEST: what Badger does after an error is to go on with

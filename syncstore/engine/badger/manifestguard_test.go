@@ -8,6 +8,7 @@ import (
 	"time"
 
 	badgerdb "github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/pb"
 	"github.com/dgraph-io/badger/v4/table"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -140,4 +141,30 @@ func TestTheManifestIsAsBeforeWhenItsSyncFails(t *testing.T) {
 	require.NoError(t, syncManifest(file), "nothing was left of what was compacted")
 	require.NoError(t, file.Close())
 	require.Equal(t, 1, failed)
+}
+
+// TestTheGuardTellsCompactorsApart: two that make tables of the same size at the same time.
+func TestTheGuardTellsCompactorsApart(t *testing.T) {
+	t.Parallel()
+	path, id := withTable(t)
+	guard := newManifestGuard(func() {})
+	replaced := []*pb.ManifestChange{creates(id, 6), deletes(lostID)}
+	made := func(compactor int) { guard.logged(compactionLine, []any{compactor, uint64(1), uint64(0)}) }
+	ended := func(compactor int) { guard.logged(compactionEnd, []any{compactor, 6}) }
+	ended(1)
+	made(0)
+	made(1)
+	require.NoError(t, guard.complete(path, replaced))
+	ended(1)
+	require.ErrorIs(t, guard.complete(path, replaced), errTablesMissing, "the other has made it")
+	require.NoError(t, guard.complete(path, replaced[1:]), "this one made none")
+	made(1)
+	require.ErrorIs(t, guard.complete(path, replaced[1:]), errTablesMissing)
+	require.NoError(t, guard.complete(path, replaced))
+
+	failed := make(chan error)
+	go func() { failed <- guard.complete(path, replaced) }()
+	require.NoError(t, <-failed, "which compactor that is is not known yet")
+	go func() { failed <- guard.complete(path, replaced[1:]) }()
+	require.ErrorIs(t, <-failed, errTablesMissing)
 }
