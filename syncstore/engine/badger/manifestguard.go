@@ -94,9 +94,9 @@ func syncManifest(file *os.File) error {
 		return file.Sync() //nolint:wrapcheck // as Badger's own
 	}
 	guard, _ := found.(*manifestGuard)
-	text, err := os.ReadFile(file.Name())
+	text, err := readOpen(file)
 	if err != nil {
-		return fmt.Errorf("reading the MANIFEST: %w", err)
+		return guard.undo(file, 0, err)
 	}
 	at, changes := lastChanges(text)
 	if err := guard.complete(filepath.Dir(file.Name()), changes); err != nil {
@@ -106,6 +106,19 @@ func syncManifest(file *os.File) error {
 		return guard.undo(file, at, err)
 	}
 	return nil
+}
+
+// readOpen reads a file that is open, however many others there may be.
+func readOpen(file *os.File) ([]byte, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("reading the MANIFEST: %w", err)
+	}
+	text := make([]byte, info.Size())
+	if _, err := file.ReadAt(text, 0); err != nil {
+		return nil, fmt.Errorf("reading the MANIFEST: %w", err)
+	}
+	return text, nil
 }
 
 // lastChanges returns the last set of changes, and where in the MANIFEST it begins.
