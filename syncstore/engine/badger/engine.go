@@ -131,8 +131,7 @@ func (e *Engine) openHandle() (*handle, error) {
 	if err := e.checkKey(); err != nil {
 		return nil, fmt.Errorf("opening the store %s: %w", e.path, err)
 	}
-	log := &logger{log: e.log, tableFailed: e.noteFailure, guard: newManifestGuard(e.listFailed)}
-	guards.Store(filepath.Clean(e.path), log.guard)
+	log := e.guarded()
 	options := e.options.badgerOptions(e.path, log)
 	if e.copied {
 		// No table may be removed. None comes to level 0 but from the few memtables there are.
@@ -165,6 +164,14 @@ func (e *Engine) openHandle() (*handle, error) {
 			return nil, fmt.Errorf("opening the store %s: %w by another process, or twice by this one", e.path, ErrInUse)
 		}
 	}
+}
+
+// guarded returns a logger for a Badger that is going to be opened. Its guard is the store's from now
+// on: it needs what that Badger logs.
+func (e *Engine) guarded() *logger {
+	log := &logger{log: e.log, tableFailed: e.noteFailure, guard: newManifestGuard(e.listFailed)}
+	guards.Store(filepath.Clean(e.path), log.guard)
+	return log
 }
 
 const (

@@ -99,7 +99,7 @@ func openTiny(t *testing.T) *broken {
 	h := b.current.Load()
 	h.retire()
 	require.NoError(t, h.close(t.Context()))
-	log := &logger{log: b.log}
+	log := b.guarded()
 	db, err := badgerdb.OpenManaged(b.options.badgerOptions(b.path, log).WithMemTableSize(1 << 20))
 	require.NoError(t, err)
 	b.replace(h, newHandle(db, log))
