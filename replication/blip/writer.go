@@ -85,7 +85,7 @@ func (c *Conn) write() {
 			err := c.cork.flush()
 			timer.Stop()
 			if err != nil {
-				c.abort(err)
+				c.writeFailed(err)
 			}
 		}
 		var ok bool
@@ -200,6 +200,14 @@ func (c *Conn) afterTurn(t turn, counted int, last bool, err error) {
 		t.message.close()
 	}
 	if err != nil {
+		c.writeFailed(err)
+	}
+}
+
+// writeFailed ends the connection, unless it has ended: then a closing handshake goes on, after whose
+// frame nothing can be written, and the peer's answer to it is to be waited for.
+func (c *Conn) writeFailed(err error) {
+	if !c.hasEnded() {
 		c.abort(err)
 	}
 }
