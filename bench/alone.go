@@ -45,8 +45,9 @@ func (a *alone) close() error {
 }
 
 // measure finds out which keys and bytes the documents are to the engine, and then writes
-// just those, from one goroutine, in transactions of as many documents as given.
-func (a *alone) measure(ctx context.Context, edits []syncstore.Edit, group int) (aloneRate, error) {
+// just those, from one goroutine, in transactions of as many documents as given. What is to be
+// waited for between the two is calm.
+func (a *alone) measure(ctx context.Context, calm func(context.Context) error, edits []syncstore.Edit, group int) (aloneRate, error) {
 	db, err := a.store.Database("notes")
 	if err != nil {
 		return aloneRate{}, fmt.Errorf("recording writes: %w", err)
@@ -63,6 +64,9 @@ func (a *alone) measure(ctx context.Context, edits []syncstore.Edit, group int) 
 	}
 	// What was remembered goes to the engine now.
 	groups := grouped(a.recorder.take(), group)
+	if err := calm(ctx); err != nil {
+		return aloneRate{}, err
+	}
 	began := time.Now()
 	for _, ops := range groups {
 		if err := a.engine.Update(ctx, func(tx engine.Txn) error { return apply(tx, ops) }); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"testing"
 
 	"github.com/caddysync/caddy-sync/syncstore"
@@ -39,7 +40,7 @@ func TestRecordedWritesMakeTheSameStore(t *testing.T) {
 
 	a, err := openAlone(ctx, folder)
 	require.NoError(t, err)
-	rate, err := a.measure(ctx, []syncstore.Edit{
+	rate, err := a.measure(ctx, func(context.Context) error { return nil }, []syncstore.Edit{
 		{ID: documentID(1), Body: appendBody(nil, 10)}, {ID: documentID(2), Body: appendBody(nil, 2)}, {ID: documentID(3), Body: appendBody(nil, 3)},
 	}, 2)
 	require.NoError(t, err)

@@ -209,35 +209,56 @@ func (b *bench) againstEngine(ctx context.Context, update bool, write func() (wr
 	if err != nil {
 		return c, err
 	}
-	edits := func(n int) []syncstore.Edit {
-		all := make([]syncstore.Edit, n)
-		for i := range all {
-			number := b.next + 2_000_000 + i + len(c.alone)*n // documents that the server does not write
+	// A round of the engine alone lasts as long as one of the server does: a shorter one fits
+	// in a memtable, and leaves to the pause after it what the server pays meanwhile, which is
+	// writing tables and merging them.
+	docs, started := aloneProbe, 0
+	round := func(group float64) (aloneRate, error) {
+		edits := make([]syncstore.Edit, docs)
+		for i := range edits {
+			number := b.next + 2_000_000 + started + i // documents that the server does not write
 			if update {
-				number = (i + len(c.alone)*n) * 7 % b.docs
+				number = (started + i) * 7 % b.docs
 			}
-			all[i] = syncstore.Edit{ID: documentID(number), Body: appendBody(nil, number)}
+			edits[i] = syncstore.Edit{ID: documentID(number), Body: appendBody(nil, number)}
 		}
-		return all
+		started += docs
+		return a.measure(ctx, b.calm, edits, max(1, int(group+0.5)))
 	}
-	for range b.rounds {
+	for i := range b.rounds {
+		if err := b.calm(ctx); err != nil {
+			return c, err
+		}
 		w, err := write()
 		if err != nil {
 			return c, err
 		}
-		c.ours = append(c.ours, w)
-		rate, err := a.measure(ctx, edits(b.aloneDocs()), max(1, int(w.group()+0.5)))
+		if i == 0 {
+			probe, err := round(w.group())
+			if err != nil {
+				return c, err
+			}
+			docs = aloneDocs(probe, b.put/time.Duration(b.rounds))
+		}
+		rate, err := round(w.group())
 		if err != nil {
 			return c, err
 		}
-		c.alone = append(c.alone, rate)
+		docs = aloneDocs(rate, b.put/time.Duration(b.rounds))
+		c.ours, c.alone = append(c.ours, w), append(c.alone, rate)
 	}
 	return c, a.close()
 }
 
-// aloneDocs is how many documents a round writes to the engine alone: about as long as a
-// round of the server takes.
-func (b *bench) aloneDocs() int { return int(b.put.Seconds()) / b.rounds * 8000 }
+const (
+	aloneProbe = 8000    // documents of the first round, which is not counted
+	aloneMost  = 600_000 // documents of a round, for they are kept in memory, some 3 KB each
+)
+
+// aloneDocs is how many documents the engine alone writes in a time, by how fast it was.
+func aloneDocs(r aloneRate, d time.Duration) int {
+	return min(max(int(r.perSecond*d.Seconds()), aloneProbe), aloneMost)
+}
 
 // putNew writes a new document on a connection of its own.
 func (b *bench) putNew() error {
