@@ -69,6 +69,7 @@ func (b *bench) pouchRow(ctx context.Context, script, mode, database string, bar
 	if err != nil {
 		return row{}, err
 	}
+	b.profile(ctx, "pouch-"+mode, 2*time.Second)
 	began := time.Now()
 	if err := node.Tell("go"); err != nil {
 		return row{}, err

@@ -79,6 +79,12 @@ func (h *head) leaf(rev Rev) *leaf {
 	return nil
 }
 
+// isAllOf reports whether the head has all that is to be known of revisions (nil: of all leaves):
+// there is no ancestry beside it, and each is the winner.
+func (h *head) isAllOf(revs []Rev) bool {
+	return !h.hasTree() && !slices.ContainsFunc(revs, func(r Rev) bool { return r != h.winner().Rev })
+}
+
 // sortLeaves puts the winner first: live before deleted, then higher generation,
 // then higher digest text.
 func sortLeaves(leaves []leaf) {

@@ -52,10 +52,19 @@ func (o *GetOptions) ofWinner(h *head) bool {
 	}
 }
 
-// winner answers from the head alone, which the cache has given. If the cache has it no more when
-// it is known what the viewer may see, the two may be of different times: errStale.
+// winner answers from the head alone, which the cache has given, or with errStale.
 func (c *Collection) winner(ctx context.Context, id string, h *head, o GetOptions) (*Document, error) {
-	sight, err := c.sightNow(ctx, o.Viewer)
+	v, err := c.cachedView(ctx, id, h, o.Viewer)
+	if err != nil {
+		return nil, err
+	}
+	return v.get(o)
+}
+
+// cachedView is a view without a snapshot, of a head that the cache has given. If the cache has it no
+// more when it is known what the viewer may see, the two may be of different times: errStale.
+func (c *Collection) cachedView(ctx context.Context, id string, h *head, viewer *Viewer) (*view, error) {
+	sight, err := c.sightNow(ctx, viewer)
 	if err != nil {
 		return nil, err
 	}
@@ -64,8 +73,11 @@ func (c *Collection) winner(ctx context.Context, id string, h *head, o GetOption
 			return nil, errStale
 		}
 	}
-	v := view{collection: c, id: id, head: h, sight: sight}
-	return v.get(o)
+	v := &view{collection: c, id: id, head: h, sight: sight}
+	if v.hidden() {
+		return nil, ErrNotFound
+	}
+	return v, nil
 }
 
 // GetRevs returns the revisions named, in their place, or all leaves, the winner first,
@@ -77,7 +89,17 @@ func (c *Collection) GetRevs(ctx context.Context, id string, revs []Rev, o GetOp
 		return nil, err
 	}
 	key := c.scope.head(id)
-	_, epoch := c.store.cache.get(key)
+	h, epoch := c.store.cache.get(key)
+	if h != nil && h.isAllOf(revs) {
+		v, err := c.cachedView(ctx, id, h, o.Viewer)
+		if err == nil {
+			return v.revs(revs, o.Latest, o.History)
+		}
+		if !errors.Is(err, errStale) {
+			return nil, err
+		}
+		_, epoch = c.store.cache.get(key)
+	}
 	var results []RevResult
 	err := c.store.engine.View(ctx, func(r engine.Reader) error {
 		v := view{collection: c, reader: r, id: id}
@@ -117,10 +139,15 @@ func (v *view) readHead(key []byte, epoch uint64, viewer *Viewer) error {
 	}
 	v.collection.store.cache.offer(key, v.head, epoch)
 	v.sight, err = v.collection.sightIn(v.reader, viewer)
-	if err == nil && v.sight != nil && !v.sight.document(v.head) && !v.sight.lost(v.head) {
+	if err == nil && v.hidden() {
 		return ErrNotFound
 	}
 	return err
+}
+
+// hidden reports whether the viewer may see nothing of the document, and never could.
+func (v *view) hidden() bool {
+	return v.sight != nil && !v.sight.document(v.head) && !v.sight.lost(v.head)
 }
 
 func (v *view) get(o GetOptions) (*Document, error) {
