@@ -254,7 +254,8 @@ func (b *bench) toldRow(c *crowd) error {
 
 // putRole makes or changes the role on the administrator's site.
 func (b *bench) putRole(ctx context.Context, channels ...string) error {
-	body, err := json.Marshal(map[string]any{"admin_channels": slices.Concat([]string{}, channels)})
+	// null would leave the role as it is
+	body, err := json.Marshal(map[string]any{"admin_channels": append([]string{}, channels...)})
 	if err != nil {
 		return fmt.Errorf("writing a role: %w", err)
 	}

@@ -1,6 +1,7 @@
 package syncstore
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -36,6 +37,30 @@ type grantReader struct {
 	scope  scope
 	viewer Viewer
 	roles  *roleCache
+	known  accessSequences
+}
+
+// accessSequences are when what principals have changed last, as a snapshot has it: of ten
+// thousand members of a role that changed, each principal is looked up once.
+type accessSequences struct {
+	principals [][]byte
+	sequences  []uint64
+}
+
+// sequence returns when what a principal has changed last, 0 if it never did.
+func (g *grantReader) sequence(principal []byte) (uint64, error) {
+	for i, known := range g.known.principals {
+		if bytes.Equal(known, principal) {
+			return g.known.sequences[i], nil
+		}
+	}
+	sequences, err := readSequences(g.reader, [][]byte{principal})
+	if err != nil {
+		return 0, err
+	}
+	g.known.principals = append(slices.Clip(g.known.principals), principal)
+	g.known.sequences = append(slices.Clip(g.known.sequences), sequences[0])
+	return sequences[0], nil
 }
 
 // entries calls fn with what a principal has and had.
@@ -71,9 +96,9 @@ func (g *grantReader) entries(principal string, fn func(granted, interval)) erro
 }
 
 // readAccess computes what a viewer has in a snapshot. own is what the viewer has without its
-// roles, nil if that is to be read.
-func readAccess(r engine.Reader, s scope, roles *roleCache, viewer Viewer, own *grantsOf) (*access, error) {
-	g := &grantReader{reader: r, scope: s, viewer: viewer, roles: roles}
+// roles, nil if that is to be read; known are the sequences of principals that were read already.
+func readAccess(r engine.Reader, s scope, roles *roleCache, viewer Viewer, own *grantsOf, known accessSequences) (*access, error) {
+	g := &grantReader{reader: r, scope: s, viewer: viewer, roles: roles, known: known}
 	a := &access{viewer: viewer, roles: map[string]timeline{}, sets: map[uint32]*channelSet{}}
 	if own == nil {
 		read, err := g.own(viewer.Name)
@@ -99,9 +124,14 @@ func readAccess(r engine.Reader, s scope, roles *roleCache, viewer Viewer, own *
 		}
 	}
 	a.channels = timesOf(spans)
-	var err error
-	a.sequences, err = readSequences(r, a.principals)
-	return a, err
+	a.sequences = make([]uint64, len(a.principals))
+	for i, principal := range a.principals {
+		var err error
+		if a.sequences[i], err = g.sequence(principal); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
 }
 
 // grantsOf are one principal's: of channels, and of roles.

@@ -58,6 +58,7 @@ func (d *Database) accessIn(r engine.Reader, counts *counters, v Viewer) (*acces
 		return a, nil
 	}
 	var own *grantsOf
+	var known accessSequences
 	if a != nil {
 		sequences, err := readSequences(r, a.principals)
 		if err != nil {
@@ -67,11 +68,12 @@ func (d *Database) accessIn(r engine.Reader, counts *counters, v Viewer) (*acces
 			a.checked.Store(counts.Access)
 			return a, nil
 		}
+		known = accessSequences{principals: a.principals, sequences: sequences}
 		if len(sequences) > 0 && sequences[0] == a.sequences[0] {
 			own = &a.own // it is a role that changed
 		}
 	}
-	a, err := readAccess(r, d.scope, &d.accesses.roles, v, own)
+	a, err := readAccess(r, d.scope, &d.accesses.roles, v, own, known)
 	if err != nil {
 		return nil, fmt.Errorf("what %q may see: %w", v.Name, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
@@ -40,14 +41,14 @@ type ChangesOptions struct {
 // to go on from: that of the last change if Limit cut the read, else the database's in
 // the snapshot. An error of fn ends the read and is returned.
 func (c *Collection) Changes(ctx context.Context, o ChangesOptions, fn func(*Change) error) (last Cursor, err error) {
-	last, _, err = c.changes(ctx, o, c.store.viewers.first, fn)
+	last, _, err = c.changes(ctx, o, turn{at: &c.store.viewers.first}, fn)
 	return last, err
 }
 
 // changes is Changes in a turn. It also returns what the viewer had in the snapshot, nil if
 // that was not looked at.
 func (c *Collection) changes(
-	ctx context.Context, o ChangesOptions, turn turnstile, fn func(*Change) error,
+	ctx context.Context, o ChangesOptions, t turn, fn func(*Change) error,
 ) (last Cursor, seen *viewedFeed, err error) {
 	if counts := c.db.counters.Load(); At(counts.Seq) == o.Since && !o.Descending && c.db.live.Load() {
 		// A client that has everything costs no snapshot.
@@ -78,7 +79,7 @@ func (c *Collection) changes(
 		}
 		return err
 	}
-	if err := c.inTurn(ctx, o.FeedOptions, turn, view); err != nil || descending == nil {
+	if err := c.inTurn(ctx, o.FeedOptions, t, view); err != nil || descending == nil {
 		return last, seen, err
 	}
 	for i, change := range slices.Backward(descending) {
@@ -97,12 +98,13 @@ func (c *Collection) changes(
 func (c *Collection) showsAll(o FeedOptions) bool { return c.seesAll(o.Viewer) && o.Channels == nil }
 
 // inTurn reads from a snapshot; feeds of viewers a few at a time.
-func (c *Collection) inTurn(ctx context.Context, o FeedOptions, turn turnstile, view func(engine.Reader) error) error {
+func (c *Collection) inTurn(ctx context.Context, o FeedOptions, t turn, view func(engine.Reader) error) error {
 	if !c.showsAll(o) {
-		if err := turn.enter(ctx); err != nil {
+		if err := t.enter(ctx); err != nil {
 			return err
 		}
-		defer turn.leave()
+		began := time.Now()
+		defer func() { t.leave(time.Since(began)) }()
 	}
 	return c.store.engine.View(ctx, view)
 }

@@ -31,9 +31,9 @@ type changeSet struct {
 	// row asks for a sequence: it is the feed's row of the change.
 	row []byte
 	// collection, channels and left say whom the row concerns: where the document is, the
-	// channels that it is in, and those that it left.
-	collection     uint32
-	channels, left []string
+	// channels that it is in, and those that it left. Of those in gone, rows go for good.
+	collection           uint32
+	channels, left, gone []string
 	// principals are those whose access the set changes, by their keys of kindAccess. Without
 	// a row, they ask for a sequence too.
 	principals []string

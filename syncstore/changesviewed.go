@@ -33,6 +33,7 @@ type viewedFeed struct {
 	all        *channelSet // what the viewer has
 	feed       *channelSet // of it what the feed shows
 	o          FeedOptions
+	seq        uint64 // the database's in the snapshot
 	// had is the sequence up to which the client may have what it could see: what it never
 	// had is not taken from it.
 	had uint64
@@ -48,7 +49,7 @@ type viewedFeed struct {
 // newViewedFeed prepares a read for a viewer. had is the position of the client when it
 // began to read.
 func (c *Collection) newViewedFeed(r engine.Reader, counts *counters, o FeedOptions, had Cursor) (*viewedFeed, error) {
-	f := &viewedFeed{collection: c, reader: r, o: o, had: had.major(), known: map[string]uint64{}}
+	f := &viewedFeed{collection: c, reader: r, o: o, seq: counts.Seq, had: had.major(), known: map[string]uint64{}}
 	if c.seesAll(o.Viewer) {
 		f.all = everyChannel()
 	} else {
@@ -141,7 +142,7 @@ func (f *viewedFeed) page(p place, size int) (rows []viewedRow, next place, more
 	if p.in == 0 {
 		return f.changesPage(p, size)
 	}
-	gathered := &channelRows{collection: f.collection, reader: f.reader, limit: size}
+	gathered := &channelRows{collection: f.collection, reader: f.reader, limit: size, shared: true, seq: f.seq}
 	if err := f.givenQueue(p.in).gather(gathered, p.seq+1, math.MaxUint64, nil); err != nil {
 		return nil, p, false, err
 	}
@@ -209,20 +210,32 @@ func (f *viewedFeed) changesPage(p place, size int) (rows []viewedRow, next plac
 
 // heads reads the documents of rows.
 func (f *viewedFeed) heads(rows []*viewedRow) error {
-	keys := make([][]byte, len(rows))
-	for i, row := range rows {
+	unknown := rows[:0:0]
+	for _, row := range rows {
+		if row.shared != nil {
+			row.head = row.shared.Load()
+		}
+		if row.head == nil {
+			unknown = append(unknown, row)
+		}
+	}
+	keys := make([][]byte, len(unknown))
+	for i, row := range unknown {
 		keys[i] = row.key
 	}
 	records, err := f.reader.GetMany(keys)
 	if err != nil {
 		return fmt.Errorf("reading documents: %w", err)
 	}
-	for i, row := range rows {
+	for i, row := range unknown {
 		if records[i] == nil {
 			return fmt.Errorf("%w: row %d of a document that is not there", ErrDamaged, row.seq)
 		}
 		if row.head, err = decodeHead(records[i]); err != nil {
 			return err
+		}
+		if row.shared != nil {
+			row.shared.Store(row.head)
 		}
 	}
 	return nil

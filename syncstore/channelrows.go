@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
@@ -16,6 +17,13 @@ type channelRow struct {
 	seq    uint64
 	record []byte
 	left   bool // no channel of the read has the document any more
+	// shared, if not nil, is the document as those know it who read the same page: with it in the
+	// channel, it does not change without the channel.
+	shared *atomic.Pointer[head]
+}
+
+func newChannelRow(seq uint64, record []byte) channelRow {
+	return channelRow{seq: seq, record: record, left: len(record) > 1 && record[1]&rowRemoved != 0}
 }
 
 // channelRows gathers the rows with the lowest sequences of several channels, in order,
@@ -26,6 +34,10 @@ type channelRows struct {
 	reader     engine.Reader
 	limit      int
 	rows       []channelRow
+	// shared says that other feeds are likely to read the same, seq is the database's sequence in
+	// the snapshot.
+	shared bool
+	seq    uint64
 }
 
 // add reads the rows of a channel from one sequence up to another, which is left out. It
@@ -37,6 +49,9 @@ func (c *channelRows) add(channel string, from, to uint64) (next uint64, gave []
 	}
 	if !c.collection.db.tops.mayHave(c.collection.scope.collection, channel, from) {
 		return math.MaxUint64, nil, nil
+	}
+	if c.shared && channel != AllChannel {
+		return c.addShared(channel, from, to)
 	}
 	start := c.collection.scope.channel(channel, from)
 	if channel == AllChannel {
@@ -51,7 +66,7 @@ func (c *channelRows) add(channel string, from, to uint64) (next uint64, gave []
 		if seq >= to || c.fullBefore(seq) {
 			return seq, gave, nil
 		}
-		c.insert(seq, record)
+		c.insertRow(newChannelRow(seq, append([]byte(nil), record...)))
 		gave = append(gave, seq)
 	}
 	if err := failed(); err != nil {
@@ -68,19 +83,19 @@ func (c *channelRows) last() uint64 { return c.rows[len(c.rows)-1].seq }
 // fullBefore reports whether there is no room for a row of a sequence.
 func (c *channelRows) fullBefore(seq uint64) bool { return c.full() && seq > c.last() }
 
-// insert keeps a row in its place. Of two of a sequence, which are of one document, that
+// insertRow keeps a row in its place. Of two of a sequence, which are of one document, that
 // one counts that says the document is in its channel.
-func (c *channelRows) insert(seq uint64, record []byte) {
-	at, found := slices.BinarySearchFunc(c.rows, seq, func(r channelRow, seq uint64) int { return cmp.Compare(r.seq, seq) })
-	row := channelRow{seq: seq, left: len(record) > 1 && record[1]&rowRemoved != 0}
+func (c *channelRows) insertRow(row channelRow) {
+	if c.rows == nil {
+		c.rows = make([]channelRow, 0, c.limit+1)
+	}
+	at, found := slices.BinarySearchFunc(c.rows, row.seq, func(r channelRow, seq uint64) int { return cmp.Compare(r.seq, seq) })
 	if found {
 		if c.rows[at].left && !row.left {
-			row.record = append([]byte(nil), record...)
 			c.rows[at] = row
 		}
 		return
 	}
-	row.record = append([]byte(nil), record...)
 	c.rows = slices.Insert(c.rows, at, row)
 	if len(c.rows) > c.limit {
 		c.rows = c.rows[:c.limit]

@@ -27,11 +27,12 @@ func (n *channelTops) reset(floor uint64) {
 	n.floor, n.rows = floor, make(map[channelKey]uint64)
 }
 
-// note takes up the rows of a change that is about to be visible.
+// note takes up the rows of a change that is about to be visible. That rows go for good counts as
+// one: a snapshot of its sequence shows that they are gone.
 func (n *channelTops) note(set *changeSet) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, names := range [][]string{set.channels, set.left} {
+	for _, names := range [][]string{set.channels, set.left, set.gone} {
 		for _, name := range names {
 			n.rows[channelKey{set.collection, name}] = set.seq
 		}
@@ -54,10 +55,12 @@ func (n *channelTops) mayHave(collection uint32, channel string, from uint64) bo
 	if channel == AllChannel {
 		return true
 	}
+	return n.top(channelKey{collection, channel}) >= from
+}
+
+// top is not lower than the sequence of the newest row of a channel.
+func (n *channelTops) top(channel channelKey) uint64 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if from <= n.floor {
-		return true
-	}
-	return n.rows[channelKey{collection, channel}] >= from
+	return max(n.floor, n.rows[channel])
 }

@@ -46,6 +46,7 @@ type Database struct {
 	collections atomic.Pointer[map[collectionID]*Collection]
 	accesses    accessCache
 	tops        channelTops
+	pages       channelPages
 	compaction  compaction
 	sizing      sizing
 	serving     *serving

@@ -3,6 +3,7 @@ package syncstore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
@@ -32,7 +33,7 @@ type viewedLive struct {
 
 func newViewedLive(f *Feed, from Cursor, o FeedOptions) *viewedLive {
 	v := &viewedLive{
-		feed: f, o: o, cursor: from, behind: true, subscription: &subscription{wake: make(chan struct{}, 1)},
+		feed: f, o: o, cursor: from, behind: true, subscription: newSubscription(),
 		closed: make(chan struct{}),
 	}
 	close(v.closed)
@@ -206,18 +207,38 @@ func (v *viewedLive) readable(change *Change) (bool, error) {
 
 // readIndex reads on from the cursor.
 func (v *viewedLive) readIndex(ctx context.Context, limit int, fn func(*Change) error) (n int, err error) {
-	c := v.feed.collection
-	turn := c.store.viewers.more
-	if v.piece = min(2*v.piece, livePiece); v.piece == 0 {
-		v.piece, turn = firstPiece, c.store.viewers.first
+	if n, err = v.readPiece(ctx, v.nextPiece(), limit, fn); errors.Is(err, errSooner) {
+		v.piece = 0
+		return v.readPiece(ctx, v.nextPiece(), limit, fn)
 	}
+	return n, err
+}
+
+// nextPiece sets how many rows are read next, and says where the feed has to wait for its turn:
+// with its first rows, and where its viewer's access changed, before those that go on.
+func (v *viewedLive) nextPiece() turn {
+	select {
+	case <-v.subscription.moved:
+		v.piece = 0
+	default:
+	}
+	c := v.feed.collection
+	if v.piece = min(2*v.piece, livePiece); v.piece == 0 {
+		v.piece = firstPiece
+		return turn{at: &c.store.viewers.first}
+	}
+	return turn{at: &c.store.viewers.more, sooner: v.subscription.moved}
+}
+
+func (v *viewedLive) readPiece(ctx context.Context, t turn, limit int, fn func(*Change) error) (n int, err error) {
+	c := v.feed.collection
 	if limit <= 0 || limit > v.piece {
 		limit = v.piece
 	}
 	// From now on commits are marked: what is not in the snapshot is told by them.
 	c.db.broadcast.concerning(v.subscription)
 	options := ChangesOptions{FeedOptions: v.o, Since: v.cursor, Limit: limit}
-	last, seen, err := c.changes(ctx, options, turn, func(change *Change) error {
+	last, seen, err := c.changes(ctx, options, t, func(change *Change) error {
 		if err := fn(change); err != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ func (g *group) write(tx engine.Txn, changed map[*Database]*counters) error {
 // seen.
 func (g *group) noteChannels() {
 	for _, set := range g.sets {
-		if set.err == nil && len(set.channels)+len(set.left) > 0 {
+		if set.err == nil && len(set.channels)+len(set.left)+len(set.gone) > 0 {
 			set.db.tops.note(set)
 		}
 	}

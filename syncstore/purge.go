@@ -154,10 +154,12 @@ func (p *purger) removeAll(work *preparation) {
 	winner := h.winner()
 	for _, name := range winner.Channels {
 		p.set.delete(s.channel(name, h.Seq))
+		p.set.gone = append(p.set.gone, name)
 	}
 	for _, span := range h.Spans {
 		if span.To != 0 { // where the channel's index says that the document left
 			p.set.delete(s.channel(span.Channel, span.To))
+			p.set.gone = append(p.set.gone, span.Channel)
 		}
 	}
 	changes := newGrantChanges(p.set, p.collection.store.options.Now().Unix())

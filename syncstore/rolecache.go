@@ -46,21 +46,21 @@ func (c *roleCache) clear() {
 
 // role returns what a role gives in the reader's snapshot.
 func (g *grantReader) role(role string) (*roleAccess, error) {
-	sequences, err := readSequences(g.reader, [][]byte{g.scope.access(RolePrincipal(role))})
+	sequence, err := g.sequence(g.scope.access(RolePrincipal(role)))
 	if err != nil {
 		return nil, err
 	}
-	if sequences[0] == 0 {
+	if sequence == 0 {
 		return &roleAccess{}, nil // nobody ever gave it anything
 	}
-	if r := g.roles.get(role, sequences[0]); r != nil {
+	if r := g.roles.get(role, sequence); r != nil {
 		return r, nil
 	}
 	has, err := g.own(RolePrincipal(role))
 	if err != nil {
 		return nil, err
 	}
-	r := &roleAccess{sequence: sequences[0], exists: merged(has.roles[role]), channels: timesOf(has.channels)}
+	r := &roleAccess{sequence: sequence, exists: merged(has.roles[role]), channels: timesOf(has.channels)}
 	g.roles.put(role, r)
 	return r, nil
 }

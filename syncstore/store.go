@@ -156,12 +156,12 @@ func Open(ctx context.Context, eng engine.Engine, o Options) (*Store, error) {
 	s := &Store{
 		engine: eng, options: o, logger: o.Logger,
 		cache: newCache(o.Cache), notifier: newNotifier(), locks: newKeyLocks(), touched: newTouches(o.Now),
-		viewers:   newTurnstiles(),
 		hot:       hotRows{limit: o.Cache / hotShare},
 		wakeSweep: make(chan struct{}, 1), databases: make(map[string]*Database),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.committer = newCommitter(s)
+	s.viewers = newTurnstiles(s.committer.askedLately)
 	if err := s.checkFormat(ctx); err != nil {
 		return nil, err
 	}
@@ -327,6 +327,7 @@ func (s *Store) recoverDatabase(found directoryRow, live map[string]*Database) e
 	db.counters.Store(&found.counts)
 	db.accesses.clear()
 	db.tops.reset(found.counts.Seq)
+	db.pages.reset()
 	db.clock.restore(found.counts.Clock)
 	db.broadcast.skip(found.counts.Seq)
 	for _, c := range db.Collections() {

@@ -11,9 +11,14 @@ type interest struct {
 // subscription is a feed that waits for what concerns its viewer. Of ten thousand feeds a
 // commit wakes those whose channels it touched.
 type subscription struct {
-	wake chan struct{} // receives a value when there is something
+	wake  chan struct{} // receives a value when there is something
+	moved chan struct{} // likewise, when what its viewer has changed
 	// first is the first batch that concerns the feed since it looked last.
 	first *batch
+}
+
+func newSubscription() *subscription {
+	return &subscription{wake: make(chan struct{}, 1), moved: make(chan struct{}, 1)}
 }
 
 // subscriptions are kept under the broadcast's lock.
@@ -49,6 +54,9 @@ func (all subscriptions) tell(filled *batch) {
 	mark := func(i interest) {
 		for s := range all[i] {
 			s.mark(filled)
+			if i.principal {
+				wake(s.moved)
+			}
 		}
 	}
 	for n := range filled.rows {
@@ -81,8 +89,12 @@ func (s *subscription) mark(b *batch) {
 	if s.first == nil {
 		s.first = b
 	}
+	wake(s.wake)
+}
+
+func wake(waiting chan<- struct{}) {
 	select {
-	case s.wake <- struct{}{}:
+	case waiting <- struct{}{}:
 	default:
 	}
 }

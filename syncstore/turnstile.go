@@ -2,13 +2,31 @@ package syncstore
 
 import (
 	"context"
+	"errors"
 	"runtime"
+	"time"
 )
+
+const (
+	// moreRest is how many times as long as a piece took nobody goes on with another one while
+	// somebody writes: the processors are wanted by the writers, and sending a piece is as much
+	// work again. moreLongest is how long that is at most.
+	moreRest    = 4
+	moreLongest = 50 * time.Millisecond
+)
+
+// errSooner says that a feed which was waiting for its turn has something to read that is not to
+// wait.
+var errSooner = errors.New("the feed is to read sooner")
 
 // turnstile lets some at a time read for viewers, in the order in which they came. When ten
 // thousand feeds have a hundred thousand rows to read, because a role was given a channel,
 // they must not stand in the scheduler's queue before the writers.
-type turnstile chan struct{}
+type turnstile struct {
+	slots chan struct{}
+	// yields reports whether others are to come first for a while; nil: never.
+	yields func() bool
+}
 
 // turnstiles are two, so that feeds that go on with much do not hold up those that want their
 // first rows.
@@ -21,18 +39,39 @@ type turnstiles struct {
 	more turnstile
 }
 
-func newTurnstiles() turnstiles {
+func newTurnstiles(writing func() bool) turnstiles {
 	cores := runtime.GOMAXPROCS(0)
-	return turnstiles{first: make(turnstile, 8*cores), more: make(turnstile, max(1, cores/2))}
+	return turnstiles{
+		first: turnstile{slots: make(chan struct{}, 8*cores)},
+		more:  turnstile{slots: make(chan struct{}, max(1, cores/2)), yields: writing},
+	}
 }
 
-func (t turnstile) enter(ctx context.Context) error {
+// turn is one reader's at a turnstile. sooner, if not nil, receives a value when the reader must
+// not wait any longer: enter returns errSooner.
+type turn struct {
+	at     *turnstile
+	sooner <-chan struct{}
+}
+
+func (t turn) enter(ctx context.Context) error {
 	select {
-	case t <- struct{}{}:
+	case t.at.slots <- struct{}{}:
 		return nil
+	case <-t.sooner:
+		return errSooner
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (t turnstile) leave() { <-t }
+// leave lets the next one in, now or after a rest, by how long the turn took. The reader itself
+// does not wait.
+func (t turn) leave(took time.Duration) {
+	leave := func() { <-t.at.slots }
+	if t.at.yields == nil || !t.at.yields() {
+		leave()
+		return
+	}
+	time.AfterFunc(min(moreRest*took, moreLongest), leave)
+}

@@ -1,0 +1,48 @@
+package syncstore
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A feed that is far behind, and waits for its turn to go on, hears at once that its viewer lost
+// what it is reading.
+func TestALossIsReadBeforeTheRestOfAGain(t *testing.T) {
+	t.Parallel()
+	f := newAccessFixture(t)
+	for n := range 100 {
+		f.in(fmt.Sprintf("d%03d", n), Rev{}, "big")
+	}
+	f.give(RolePrincipal("crowd"), "role:crowd")
+	f.give("alice", "role:crowd")
+	feed := f.Follow(Cursor{}, FeedOptions{Viewer: &Viewer{Name: "alice"}, Revocations: true})
+	defer feed.Close()
+	read := func() (rows []string) {
+		_, err := feed.Read(t.Context(), 0, func(c *Change) error {
+			rows = append(rows, fmt.Sprint(c.Cursor(), " ", string(c.ID), " ", c.Revoked))
+			return nil
+		})
+		require.NoError(t, err)
+		return rows
+	}
+	require.Empty(t, read())
+	f.give(RolePrincipal("crowd"), "role:crowd", "big")
+	var first []string
+	for len(first) == 0 { // now and then a feed is ready for nothing
+		<-feed.Ready()
+		first = read()
+	}
+	require.Len(t, first, firstPiece)
+	more := f.store.viewers.more
+	for range cap(more.slots) {
+		more.slots <- struct{}{} // others are reading, and go on for long
+	}
+	rows := make(chan []string)
+	go func() { rows <- read() }()
+	f.give(RolePrincipal("crowd"), "role:crowd")
+	got := <-rows
+	require.Len(t, got, firstPiece)
+	require.Contains(t, got[0], "d000 true")
+}
