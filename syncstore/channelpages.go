@@ -4,15 +4,16 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
 
-// maxPages is how many pages a database keeps: those that a crowd of feeds reads one after the
-// other, of viewedPage rows at most.
-const maxPages = 16
+// maxPages is how many pages a database keeps, of viewedPage rows at most: a crowd of feeds, each of
+// which is somewhere else, reads a few, over and over.
+const maxPages = 32
 
 // channelPages keep what was read last of channels that were given or taken: when that befalls a
 // role of ten thousand members, each of their feeds reads the same rows, and the first reads them
@@ -20,7 +21,7 @@ const maxPages = 16
 type channelPages struct {
 	mu    sync.Mutex
 	pages map[pageKey]*channelPage
-	order []pageKey // the oldest first
+	order []pageKey // the one that was used the longest ago first
 }
 
 type pageKey struct {
@@ -40,15 +41,25 @@ type channelPage struct {
 // row of the channel may have come or gone between the two snapshots: each of those that can be
 // seen in either is known to tops.
 func (p *channelPages) get(key pageKey, seq uint64, tops *channelTops) *channelPage {
-	p.mu.Lock()
-	page := p.pages[key]
-	p.mu.Unlock()
+	page := p.used(key)
 	if page == nil {
 		return nil
 	}
 	// Only now: page may be of a snapshot that is later than the reader's.
 	if top := tops.top(key.channel); top > seq || top > page.seq {
 		return nil
+	}
+	return page
+}
+
+func (p *channelPages) used(key pageKey) *channelPage {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	page := p.pages[key]
+	if page != nil {
+		at := slices.Index(p.order, key)
+		copy(p.order[at:], p.order[at+1:])
+		p.order[len(p.order)-1] = key
 	}
 	return page
 }

@@ -11,7 +11,7 @@ import (
 
 // A feed that is behind reads the index in pieces, first a small one: where thousands of feeds
 // have something to read, because a role was given a channel, each soon gets its first rows.
-const firstPiece, livePiece = 16, 1024
+const firstPiece, livePiece = 4, 1024
 
 // viewedLive is a live feed of a viewer. It is woken by what touches the viewer's channels,
 // takes the rows from the commit's own batch, and reads the index where that does not say
