@@ -118,7 +118,7 @@ func checkEndpoint(address string) error {
 	switch {
 	case err != nil:
 		return errors.New("not a URL")
-	case u.Host == "" || u.Opaque != "":
+	case u.Hostname() == "" || u.Opaque != "":
 		return errors.New("not an absolute URL")
 	case u.User != nil:
 		return errors.New("must not hold a user name or password")

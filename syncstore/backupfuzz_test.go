@@ -47,6 +47,11 @@ func unframed(tb testing.TB, backup []byte) []byte {
 // FuzzBackups: a file that is no backup, or not a whole one, is an error and never a panic, also
 // if all checksums in it are right; and what VerifyBackup takes for whole has what it says.
 func FuzzBackups(f *testing.F) {
+	var nothing bytes.Buffer
+	file, err := newBackupWriter(&nothing, BackupHeader{Format: backupFormat, StoreFormat: storeFormat})
+	require.NoError(f, err)
+	require.NoError(f, file.close())
+	f.Add(nothing.Bytes(), false) // whole, but of no store
 	for _, since := range []string{"", "00112233445566778899aabbccddeeff"} {
 		var out bytes.Buffer
 		file, err := newBackupWriter(&out, BackupHeader{Format: backupFormat, StoreFormat: storeFormat, Since: since})

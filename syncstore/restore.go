@@ -257,8 +257,12 @@ func (l *loader) flush() error {
 func beginAnew(ctx context.Context, eng engine.Engine) (databases []RestoredDatabase, err error) {
 	err = eng.Update(ctx, func(tx engine.Txn) error {
 		databases = nil
-		if _, err := readFormat(tx); err != nil {
+		empty, err := readFormat(tx)
+		if err != nil {
 			return err
+		}
+		if empty { // a store says from the beginning which format it has
+			return fmt.Errorf("%w: there is no store in it", ErrBadBackup)
 		}
 		directory, err := readDirectory(tx)
 		if err != nil {
