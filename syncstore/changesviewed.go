@@ -173,15 +173,15 @@ func (f *viewedFeed) givenQueue(event uint64) *channelQueue {
 	return f.given
 }
 
-// heldQueue are the channels that the feed shows, each since it is held.
-func (f *viewedFeed) heldQueue() *channelQueue {
+// heldQueue are the channels that the feed shows, each since it is held, but for those that have
+// nothing from a sequence on, where the feed goes on.
+func (f *viewedFeed) heldQueue(from uint64) *channelQueue {
 	if f.held == nil {
-		held := make(channelQueue, 0, len(f.feed.held))
-		for name, since := range f.feed.held {
-			held = append(held, queuedChannel{name: name, next: since, to: math.MaxUint64})
-		}
-		heap.Init(&held)
-		f.held = &held
+		f.held = &channelQueue{}
+		f.collection.db.tops.having(f.collection.scope.collection, f.feed.held, from, func(name string, since uint64) {
+			*f.held = append(*f.held, queuedChannel{name: name, next: since, to: math.MaxUint64})
+		})
+		heap.Init(f.held)
 	}
 	return f.held
 }
@@ -194,7 +194,7 @@ func (f *viewedFeed) changesPage(p place, size int) (rows []viewedRow, next plac
 		to = math.MaxUint64
 	}
 	gathered := &channelRows{collection: f.collection, reader: f.reader, limit: size}
-	if err := f.heldQueue().gather(gathered, p.next, to, f.known); err != nil {
+	if err := f.heldQueue(p.next).gather(gathered, p.next, to, f.known); err != nil {
 		return nil, p, false, err
 	}
 	switch {
