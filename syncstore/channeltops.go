@@ -9,7 +9,8 @@ const maxTops = 1 << 17
 // a feed of a thousand channels opens iterators only for those that have something new
 // (DECISIONS 38). Of what it does not know, it knows that it is not newer than floor.
 type channelTops struct {
-	mu    sync.Mutex
+	// mu is read-locked by feeds, which are thousands at once where a role changes.
+	mu    sync.RWMutex
 	floor uint64
 	rows  map[channelKey]uint64
 }
@@ -61,8 +62,8 @@ func (n *channelTops) mayHave(collection uint32, channel string, from uint64) bo
 // having calls fn with those of channels, each held since a sequence, that may have rows from a
 // sequence on.
 func (n *channelTops) having(collection uint32, channels map[string]uint64, from uint64, fn func(name string, since uint64)) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.mu.RLock()
+	defer n.mu.RUnlock()
 	for name, since := range channels {
 		if name == AllChannel || max(since, from) <= max(n.floor, n.rows[channelKey{collection, name}]) {
 			fn(name, since)
@@ -72,7 +73,7 @@ func (n *channelTops) having(collection uint32, channels map[string]uint64, from
 
 // top is not lower than the sequence of the newest row of a channel.
 func (n *channelTops) top(channel channelKey) uint64 {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.mu.RLock()
+	defer n.mu.RUnlock()
 	return max(n.floor, n.rows[channel])
 }

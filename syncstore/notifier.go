@@ -1,6 +1,9 @@
 package syncstore
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // keptBatches is how many commits a feed may be behind before it has to read the
 // index again.
@@ -90,9 +93,10 @@ type row struct {
 // waits for it to be filled in; a feed that is slow does not hold up others, and what it
 // has not read is dropped after keptBatches.
 type broadcast struct {
-	mu   sync.Mutex
-	tail *batch // to be filled in next
+	// tail is to be filled in next. It moves on when all whom a batch concerns have been marked.
+	tail atomic.Pointer[batch]
 
+	mu            sync.Mutex
 	subscriptions subscriptions
 	filled        []*batch // the last keptBatches, oldest first
 }
@@ -113,7 +117,9 @@ type batch struct {
 }
 
 func newBroadcast(since uint64) *broadcast {
-	return &broadcast{tail: newBatch(since), subscriptions: subscriptions{}}
+	b := &broadcast{subscriptions: subscriptions{}}
+	b.tail.Store(newBatch(since))
+	return b
 }
 
 func newBatch(since uint64) *batch {
@@ -121,11 +127,7 @@ func newBatch(since uint64) *batch {
 }
 
 // end returns the batch that will be filled in next.
-func (b *broadcast) end() *batch {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.tail
-}
+func (b *broadcast) end() *batch { return b.tail.Load() }
 
 func (b *broadcast) publish(rows []row) {
 	b.advance(rows[len(rows)-1].seq, rows)
@@ -140,11 +142,10 @@ func (b *broadcast) skip(until uint64) {
 func (b *broadcast) advance(until uint64, rows []row) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	filled := b.tail
+	filled := b.tail.Load()
 	next := newBatch(until)
 	filled.until = until
 	filled.rows, filled.next = rows, next
-	b.tail = next
 	b.filled = append(b.filled, filled)
 	if len(b.filled) > keptBatches {
 		b.filled[0].drop()
@@ -156,6 +157,7 @@ func (b *broadcast) advance(until uint64, rows []row) {
 	} else {
 		b.subscriptions.tell(filled)
 	}
+	b.tail.Store(next)
 }
 
 func (b *batch) drop() {

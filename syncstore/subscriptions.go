@@ -1,5 +1,7 @@
 package syncstore
 
+import "sync/atomic"
+
 // interest is what a feed waits for: a channel of a collection, or a change of what a
 // principal has (its key of kindAccess; the collection is 0).
 type interest struct {
@@ -14,7 +16,7 @@ type subscription struct {
 	wake  chan struct{} // receives a value when there is something
 	moved chan struct{} // likewise, when what its viewer has changed
 	// first is the first batch that concerns the feed since it looked last.
-	first *batch
+	first atomic.Pointer[batch]
 }
 
 func newSubscription() *subscription {
@@ -86,9 +88,7 @@ func (all subscriptions) tellAll(filled *batch) {
 }
 
 func (s *subscription) mark(b *batch) {
-	if s.first == nil {
-		s.first = b
-	}
+	s.first.CompareAndSwap(nil, b)
 	wake(s.wake)
 }
 
@@ -100,14 +100,14 @@ func wake(waiting chan<- struct{}) {
 }
 
 // concerning returns the batch from which on a subscriber has to look, and forgets it. Where
-// nothing concerned it, that is the one to be filled in next.
+// nothing concerned it, that is the one to be filled in next. It takes no lock: ten thousand feeds
+// ask at once when a role changes.
 func (b *broadcast) concerning(s *subscription) *batch {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	at := s.first
-	s.first = nil
-	if at == nil {
-		at = b.tail
+	// First the tail: of what came before it s is marked by now, if it concerns s. What comes later
+	// marks s again, so that at worst the subscriber looks at a batch twice.
+	tail := b.tail.Load()
+	if first := s.first.Swap(nil); first != nil {
+		return first
 	}
-	return at
+	return tail
 }
