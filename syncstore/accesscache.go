@@ -16,7 +16,7 @@ const maxAccesses = 20_000
 // snapshot says (DECISIONS 33): it is compared by the sequences at which what the user and
 // its roles have changed last.
 type accessCache struct {
-	mu    sync.Mutex
+	mu    sync.RWMutex
 	all   map[Viewer]*access
 	roles roleCache
 }
@@ -24,8 +24,8 @@ type accessCache struct {
 func (c *accessCache) init() { c.all = make(map[Viewer]*access) }
 
 func (c *accessCache) get(v Viewer) *access {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	return c.all[v]
 }
 
