@@ -58,8 +58,8 @@ func (g *grantReader) sequence(principal []byte) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	g.known.principals = append(slices.Clip(g.known.principals), principal)
-	g.known.sequences = append(slices.Clip(g.known.sequences), sequences[0])
+	g.known.principals = append(g.known.principals, principal)
+	g.known.sequences = append(g.known.sequences, sequences[0])
 	return sequences[0], nil
 }
 

@@ -68,7 +68,7 @@ func (d *Database) accessIn(r engine.Reader, counts *counters, v Viewer) (*acces
 			a.checked.Store(counts.Access)
 			return a, nil
 		}
-		known = accessSequences{principals: a.principals, sequences: sequences}
+		known = accessSequences{principals: slices.Clip(a.principals), sequences: slices.Clip(sequences)}
 		if len(sequences) > 0 && sequences[0] == a.sequences[0] {
 			own = &a.own // it is a role that changed
 		}

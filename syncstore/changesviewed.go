@@ -235,7 +235,7 @@ func (f *viewedFeed) heads(rows []*viewedRow) error {
 			return err
 		}
 		if row.shared != nil {
-			row.shared.Store(row.head)
+			row.shared.Store(row.head.bare())
 		}
 	}
 	return nil

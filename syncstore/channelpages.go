@@ -70,7 +70,11 @@ func (p *channelPages) put(key pageKey, page *channelPage) {
 	if p.pages == nil {
 		p.pages = make(map[pageKey]*channelPage, maxPages)
 	}
-	if _, ok := p.pages[key]; !ok {
+	old, ok := p.pages[key]
+	switch {
+	case ok && old.seq > page.seq:
+		return // the reader's snapshot is an old one
+	case !ok:
 		if len(p.order) == maxPages {
 			delete(p.pages, p.order[0])
 			p.order = append(p.order[:0], p.order[1:]...)
@@ -89,6 +93,9 @@ func (p *channelPages) reset() {
 // addShared is add for what other feeds read too.
 func (c *channelRows) addShared(channel string, from, to uint64) (next uint64, gave []uint64, err error) {
 	for from < to {
+		if c.fullBefore(from) {
+			return from, gave, nil
+		}
 		page, err := c.sharedPage(channel, from)
 		if err != nil {
 			return 0, nil, err

@@ -79,6 +79,18 @@ func (h *head) leaf(rev Rev) *leaf {
 	return nil
 }
 
+// bare is a copy that says who sees the document, and holds nothing of what was stored: a head that
+// was decoded holds all of its record.
+func (h *head) bare() *head {
+	bare := *h
+	bare.Body = nil
+	bare.Leaves = slices.Clone(h.Leaves)
+	for i := range bare.Leaves {
+		bare.Leaves[i].Extra, bare.Leaves[i].Attachments = nil, nil
+	}
+	return &bare
+}
+
 // isAllOf reports whether the head has all that is to be known of revisions (nil: of all leaves):
 // there is no ancestry beside it, and each is the winner.
 func (h *head) isAllOf(revs []Rev) bool {

@@ -315,6 +315,9 @@ func (s *Store) recoverDatabase(found directoryRow, live map[string]*Database) e
 	}
 	live[db.name] = db
 	db.serving.set(found.entry.offline)
+	// Before a sequence that a dropped commit had can be seen: no page may be of that commit. No
+	// view of before goes on beside this.
+	db.pages.reset()
 	if shown := db.shown.Load(); shown > found.counts.Seq {
 		found.counts.Seq = shown
 		err := s.engine.Update(s.ctx, func(tx engine.Txn) error {
@@ -327,7 +330,6 @@ func (s *Store) recoverDatabase(found directoryRow, live map[string]*Database) e
 	db.counters.Store(&found.counts)
 	db.accesses.clear()
 	db.tops.reset(found.counts.Seq)
-	db.pages.reset()
 	db.clock.restore(found.counts.Clock)
 	db.broadcast.skip(found.counts.Seq)
 	for _, c := range db.Collections() {
