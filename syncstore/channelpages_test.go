@@ -70,3 +70,14 @@ func TestReadersOfAGainSeeWhatIsThereWhenTheyRead(t *testing.T) {
 	require.Equal(t, []string{"6:1 d0", "8 d2"}, rows("bob"))
 	require.Equal(t, []string{"5:1 d0", "8 d2"}, rows("alice"))
 }
+
+// Pages are outside every budget of memory: what they share of a document is not what was stored.
+func TestWhatPagesShareOfADocumentHoldsNothingThatWasStored(t *testing.T) {
+	t.Parallel()
+	h := &head{Seq: 7, Body: []byte("{}"), Leaves: []leaf{{Channels: []string{"big"}, Extra: []byte("x"), Attachments: []Attachment{{}}}}}
+	bare := h.bare()
+	require.Equal(t, &head{Seq: 7, Leaves: []leaf{{Channels: []string{"big"}}}}, bare)
+	require.NotNil(t, h.Body)
+	require.NotNil(t, h.winner().Extra)
+	require.Len(t, h.winner().Attachments, 1)
+}
