@@ -1,6 +1,7 @@
 package access
 
 import (
+	"os"
 	"testing"
 
 	"github.com/caddysync/caddy-sync/syncstore"
@@ -79,4 +80,31 @@ func TestPrivateDocumentsInAStore(t *testing.T) {
 	require.NoError(t, write(t, c, "alice", "d", `{"a":1}`, "2-a", "1-a"))
 	require.NoError(t, write(t, c, "bob", "e", `{}`, "1-a"))
 	require.False(t, sees(t, c, "alice", "e"))
+}
+
+// What a device made offline comes in one request, in the order in which it changed last there.
+func TestAListAndItsItemsMayComeTogether(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../examples/quickstart/lists.sync.js")
+	require.NoError(t, err)
+	f, err := NewSyncFunction("lists.sync.js", string(source), Options{})
+	require.NoError(t, err)
+	c := collection(t, f)
+	edits := []syncstore.Edit{
+		{ID: "item:milk", Body: []byte(`{"type":"item","list":"list:a"}`)},
+		{ID: "list:a", Body: []byte(`{"type":"list","owner":"alice","members":["bob"]}`)},
+		{ID: "item:bread", Body: []byte(`{"type":"item","list":"list:a"}`)},
+		{ID: "item:other", Body: []byte(`{"type":"item","list":"list:b"}`)},
+		{ID: "list:b", Body: []byte(`{"type":"list","owner":"bob","members":["alice"]}`)},
+	}
+	results := c.Write(t.Context(), edits, syncstore.WriteOptions{Viewer: &syncstore.Viewer{Name: "alice"}})
+	for i, result := range results {
+		if i < 3 {
+			require.NoError(t, result.Err, result.ID)
+			require.True(t, sees(t, c, "bob", result.ID))
+			require.False(t, sees(t, c, "carol", result.ID))
+		} else {
+			require.ErrorIs(t, result.Err, syncstore.ErrRejected, result.ID)
+		}
+	}
 }

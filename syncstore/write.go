@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
 
 // Write makes the edits, each by itself: a conflict of one does not stop the others. An
-// edit sees those of the same document before it. Write returns when everything it
+// edit sees those of the same document before it, and is not refused for what another one of
+// them gives its writer, wherever that stands. Write returns when everything it
 // acknowledges is on stable storage, with a result for each edit in its place.
 //
 // When ctx ends, edits that were not handed to the committer yet are answered with its
@@ -96,6 +98,7 @@ func (c *Collection) attempt(
 	}
 	sets := make([]*changeSet, 0, len(indexes))
 	owners := make([]int, 0, len(indexes))
+	var refused []int
 	for n, i := range indexes {
 		p := preparation{ctx: ctx, collection: c, edit: &edits[i], options: &o, state: states[n]}
 		set, rev, err := p.prepare()
@@ -104,6 +107,9 @@ func (c *Collection) attempt(
 		case errors.Is(err, errStale), err != nil && states[n].guessed:
 			// What the committer does not see it cannot find stale.
 			stale = append(stale, i)
+			continue
+		case errors.Is(err, ErrRejected):
+			refused = append(refused, i)
 			continue
 		case err != nil:
 			continue
@@ -115,13 +121,20 @@ func (c *Collection) attempt(
 		owners = append(owners, i)
 	}
 	c.store.committer.commit(sets...)
+	gave := false
 	for n, set := range sets {
 		i := owners[n]
+		gave = gave || set.err == nil && len(set.principals)+len(set.given) > 0
 		if errors.Is(set.err, errStale) {
 			stale = append(stale, i)
 			continue
 		}
 		results[i].Seq, results[i].Err = set.seq, set.err
+	}
+	if gave {
+		// They were judged before: a device that was offline sends a list and its items together.
+		stale = append(stale, refused...)
+		slices.Sort(stale)
 	}
 	return stale
 }

@@ -2,6 +2,7 @@ package lite
 
 import (
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/caddysync/caddy-sync/replication/blip"
@@ -37,6 +38,12 @@ type pushQueue struct {
 	// ready are those that can be prepared or written.
 	ready   []*push
 	writing int
+	// batches is the number of the last batch that was begun, underWay are those that have not
+	// ended. refused are pushes that are judged again when those have ended that went on beside
+	// theirs: one of them may bring what they were refused for.
+	batches  int
+	underWay []*pushBatch
+	refused  []*push
 	// fetchable are those that wait for attachments.
 	fetchable []*push
 	fetching  int
@@ -50,6 +57,12 @@ type pushQueue struct {
 
 	closed bool
 	all    sync.WaitGroup
+}
+
+// pushBatch is what is written together.
+type pushBatch struct {
+	number int
+	beside bool // there was another one under way
 }
 
 // pushKey is a document.
@@ -67,7 +80,7 @@ func (u *pushQueue) init(r *replication) {
 // close drops what waits and waits for what runs. The connection has ended before.
 func (u *pushQueue) close() {
 	u.mu.Lock()
-	u.closed, u.ready, u.fetchable = true, nil, nil
+	u.closed, u.ready, u.fetchable, u.refused = true, nil, nil, nil
 	clear(u.behind)
 	u.mu.Unlock()
 	u.all.Wait()
@@ -165,16 +178,62 @@ func (u *pushQueue) writeBatch(batch []*push) {
 	if len(edits) == 0 {
 		return
 	}
+	under := u.beginBatch()
 	results := u.writeEdits(written[0].ks.coll, edits)
 	u.r.conn.Together(func() {
 		for i, p := range written {
-			u.written(p, results[i].Err)
+			u.written(p, under, results[i].Err)
 		}
 	})
+	u.endBatch(under)
 }
 
-// written goes on with a push that was handed to the store.
-func (u *pushQueue) written(p *push, err error) {
+func (u *pushQueue) beginBatch() *pushBatch {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.batches++
+	b := &pushBatch{number: u.batches, beside: len(u.underWay) > 0}
+	for _, other := range u.underWay {
+		other.beside = true
+	}
+	u.underWay = append(u.underWay, b)
+	return b
+}
+
+// endBatch has those pushes written again that waited for it.
+func (u *pushQueue) endBatch(b *pushBatch) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.underWay = slices.DeleteFunc(u.underWay, func(other *pushBatch) bool { return other == b })
+	refused := u.refused
+	u.refused = nil
+	for _, p := range refused {
+		if slices.ContainsFunc(u.underWay, func(other *pushBatch) bool { return other.number <= p.after }) {
+			u.refused = append(u.refused, p)
+		} else {
+			u.write(p)
+		}
+	}
+}
+
+// judgeAgain keeps a push of a batch that was refused until the batches beside it have ended. It
+// returns false if there were none, or if that was done before.
+func (u *pushQueue) judgeAgain(p *push, b *pushBatch) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if p.after != 0 || !b.beside || u.closed {
+		return false
+	}
+	p.after = u.batches
+	u.refused = append(u.refused, p)
+	return true
+}
+
+// written goes on with a push of a batch that was handed to the store.
+func (u *pushQueue) written(p *push, b *pushBatch, err error) {
+	if errors.Is(err, syncstore.ErrRejected) && u.judgeAgain(p, b) {
+		return
+	}
 	if errors.Is(err, syncstore.ErrMissingStub) && !p.anew {
 		// Somebody took away meanwhile what the revision keeps.
 		p.anew, p.edit.Attachments = true, nil

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddysync/caddy-sync/access"
 	"github.com/caddysync/caddy-sync/replication/blip"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/engine/memory"
@@ -127,4 +128,44 @@ func TestADamagedDocumentDoesNotHoldUpThePushOfOthers(t *testing.T) {
 		require.Fail(t, "the connection ended", "%v", err)
 	case <-time.After(dropAfter + dropAfter/4):
 	}
+}
+
+// A list and its items are pushed together, and the items were judged before the list was there.
+func TestAPushIsNotRefusedForWhatAnotherOneBesideItBrings(t *testing.T) {
+	t.Parallel()
+	l := newLoopback(t, func(p *Peer) { p.Viewer = &syncstore.Viewer{Name: "alice"} })
+	listed, refused := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	l.coll().SetPolicy(syncstore.Policy{Version: "1", Evaluator: evaluator(func(_ context.Context, write syncstore.Evaluation) (syncstore.Outcome, error) {
+		if write.New.ID == "list" {
+			close(listed)
+			<-refused
+			return syncstore.Outcome{Channels: []string{"list"}, Grants: []syncstore.Grant{{Principal: "alice", Channel: "list"}}}, nil
+		}
+		if !write.Writer.HasChannel("list") || write.New.ID == "never" {
+			once.Do(func() { close(refused) })
+			return syncstore.Outcome{}, &access.RejectionError{Status: 403, Reason: "no list"}
+		}
+		return syncstore.Outcome{Channels: []string{"list"}}, nil
+	})})
+	c := l.connect(protocol3)
+	answers := make(chan error, 3)
+	for _, id := range []string{"list", "item", "never"} {
+		m := message("rev", `{}`, "id", id, "rev", treeRev(1, "a"))
+		require.NoError(t, c.conn.Start(c.ctx, m, func(_ *blip.Response, err error) { answers <- err }))
+		if id == "list" {
+			<-listed
+		}
+	}
+	var refusals []error
+	for range 3 {
+		if err := <-answers; err != nil {
+			refusals = append(refusals, err)
+		}
+	}
+	var refusal *blip.PeerError
+	require.Len(t, refusals, 1)
+	require.ErrorAs(t, refusals[0], &refusal)
+	require.Equal(t, 403, refusal.Code)
+	require.Equal(t, `{}`, string(l.get("item").Body))
 }

@@ -31,6 +31,8 @@ type push struct {
 	anew bool
 	// grown is what a delta made of the body, in bytes.
 	grown int
+	// after, if not 0, is the last batch that was begun when the push was refused first.
+	after int
 }
 
 // receiveRev takes a revision in (reference/blip.md 3.10). It runs on the goroutine that
