@@ -62,7 +62,7 @@ vet:
 
 unit:
 	@echo '== tests of the root module'
-	$(GO) test $(RACE) -tags $(TAGS) $(UNIT)
+	test/told.sh $(GO) test $(RACE) -tags $(TAGS) $(UNIT)
 	@echo '== tests of devidp'
 	cd devidp && $(GO) test $(RACE) -tags $(TAGS) ./...
 
@@ -80,7 +80,7 @@ test/pouchdb-server/node_modules/.package-lock.json: test/pouchdb-server/package
 # One package at a time: each starts servers of its own.
 e2e: test/clients/node_modules/.package-lock.json test/pouchdb-server/node_modules/.package-lock.json
 	@echo '== end-to-end tests: real clients against the built binary'
-	$(GO) test -p 1 -count 1 -timeout 15m -tags $(TAGS) ./test/... ./bench/...
+	test/told.sh $(GO) test -p 1 -count 1 -timeout 15m -tags $(TAGS) ./test/... ./bench/...
 
 torture-short:
 	@echo '== crash test, short'

@@ -126,7 +126,11 @@ func TestTheCommandsOfTheImportPageMoveAPouchDBServerIn(t *testing.T) {
 			_, err := server.Command(ctx, "sync", "import", "couchdb", "--user", "admin", between.URL+"/notes", server.AdminURL+"/notes")
 			ended <- err
 		}()
-		<-stuck
+		select {
+		case <-stuck:
+		case err := <-ended:
+			require.FailNow(t, "the command ended before it was stuck", "after %d requests: %v", asked.Load(), err)
+		}
 		cancel() // SIGKILL
 		require.Error(t, <-ended)
 	}

@@ -288,6 +288,16 @@ func (s *Server) Stop() error {
 	return nil
 }
 
+// dumpAndEnd ends a server whose test hangs. It writes where all its goroutines are into the log.
+func (s *Server) dumpAndEnd() error {
+	p := s.current()
+	if p == nil {
+		return nil
+	}
+
+	return p.end(syscall.SIGABRT, 10*time.Second) // Caddy catches SIGQUIT
+}
+
 // Unwrap leaves Options.Wrap out of the next start.
 func (s *Server) Unwrap() { s.options.Wrap = nil }
 

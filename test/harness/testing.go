@@ -38,6 +38,10 @@ func New(tb testing.TB, o Options) *Server {
 
 		require.NoError(tb, s.Close())
 	})
+	limit(tb, func() {
+		tb.Errorf("the test hangs: ending the server at %s, whose goroutines are in its log", s.URL)
+		_ = s.dumpAndEnd()
+	})
 
 	return s
 }
@@ -53,6 +57,10 @@ func NewScript(tb testing.TB, s Script) *Node {
 	require.NoError(tb, NeedTool(tb, err))
 
 	tb.Cleanup(func() { require.NoError(tb, n.Close()) })
+	limit(tb, func() {
+		tb.Errorf("the test hangs: ending %s, which wrote\n%s", n.script, n.Output())
+		_ = n.Close()
+	})
 
 	return n
 }
