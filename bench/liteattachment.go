@@ -18,9 +18,10 @@ import (
 )
 
 const (
-	// liteBlob is the attachment's bytes.
-	liteBlob = 1 << 30
-	// liteBlobMemory is what the server may take more while it comes and goes.
+	// liteBlob is the attachment's bytes, liteSmallBlob those of one that goes before it.
+	liteBlob      = 1 << 30
+	liteSmallBlob = 64 << 20
+	// liteBlobMemory is what the server may take more for the one than for the other.
 	liteBlobMemory = 64 << 20
 	liteBlobBar    = 50 * time.Millisecond
 )
@@ -45,13 +46,9 @@ func (n *noise) Read(p []byte) (int, error) {
 func (n *noise) Close() error { return nil }
 
 // liteAttachmentRow pushes an attachment of 1 GB while others write single documents, and
-// looks at the server's memory.
+// looks at the server's memory. Memory is constant if that takes no more of it than a small one:
+// what both take beyond a server at rest is garbage, which waits until the heap has doubled.
 func (b *bench) liteAttachmentRow(ctx context.Context) error {
-	sum := sha1.New()
-	if _, err := io.Copy(sum, newNoise(liteBlob)); err != nil {
-		return fmt.Errorf("making an attachment: %w", err)
-	}
-	digest := "sha1-" + base64.StdEncoding.EncodeToString(sum.Sum(nil))
 	quiet, err := b.writeAlone(ctx, 3*time.Second, nil)
 	if err != nil {
 		return err
@@ -60,39 +57,63 @@ func (b *bench) liteAttachmentRow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stop := harness.PeakAnonymous(b.server.PID())
-	over := make(chan struct{})
-	var pushed error
-	began := time.Now()
-	go func() {
-		defer close(over)
-		pushed = b.pushBlob(ctx, digest)
-	}()
-	busy, err := b.writeAlone(ctx, 5*time.Minute, over)
-	<-over
-	took := time.Since(began)
-	growth := stop() - before.resident
-	if err := errors.Join(err, pushed); err != nil {
+	small, err := b.pushBesideWriters(ctx, liteSmallBlob)
+	if err != nil {
 		return err
 	}
+	large, err := b.pushBesideWriters(ctx, liteBlob)
+	if err != nil {
+		return err
+	}
+	growth := large.peak - small.peak
 	b.add(row{
-		work: "an attachment of 1 GB pushed by Couchbase Lite", bar: "constant memory (growth ≤ 64 MiB)",
+		work: "an attachment of 1 GB pushed by Couchbase Lite", bar: "constant memory (≤ 64 MiB more than one of 64 MiB)",
 		measured: mebibytes(growth), pass: growth <= liteBlobMemory,
-		notes: []string{fmt.Sprintf("in %s, %.0f MiB/s", took.Round(100*time.Millisecond), liteBlob/(1<<20)/took.Seconds())},
+		notes: []string{
+			fmt.Sprintf("in %s, %.0f MiB/s", large.took.Round(100*time.Millisecond), liteBlob/(1<<20)/large.took.Seconds()),
+			fmt.Sprintf("beyond a server at rest: %s, the small one %s", mebibytes(large.peak-before.resident), mebibytes(small.peak-before.resident)),
+		},
 	})
 	b.add(row{
-		work: "p99 of other writers meanwhile", bar: "≤ 50 ms", measured: busy.Round(100 * time.Microsecond).String(), pass: busy <= liteBlobBar,
+		work: "p99 of other writers meanwhile", bar: "≤ 50 ms", measured: large.p99.Round(100 * time.Microsecond).String(), pass: large.p99 <= liteBlobBar,
 		notes: []string{"alone " + quiet.Round(100*time.Microsecond).String()},
 	})
 	return nil
 }
 
+// pushed is how an attachment went: the server's memory in bytes at most, and the writers beside.
+type pushed struct {
+	peak      int64
+	took, p99 time.Duration
+}
+
+// pushBesideWriters pushes an attachment of so many bytes.
+func (b *bench) pushBesideWriters(ctx context.Context, size int64) (pushed, error) {
+	sum := sha1.New()
+	if _, err := io.Copy(sum, newNoise(size)); err != nil {
+		return pushed{}, fmt.Errorf("making an attachment: %w", err)
+	}
+	digest := "sha1-" + base64.StdEncoding.EncodeToString(sum.Sum(nil))
+	stop := harness.PeakAnonymous(b.server.PID())
+	over := make(chan struct{})
+	var failed error
+	began := time.Now()
+	go func() {
+		defer close(over)
+		failed = b.pushBlob(ctx, digest, size)
+	}()
+	p99, err := b.writeAlone(ctx, 5*time.Minute, over)
+	<-over
+	took := time.Since(began)
+	return pushed{stop(), took, p99}, errors.Join(err, failed)
+}
+
 // pushBlob pushes a document with the attachment, which the server asks for.
-func (b *bench) pushBlob(ctx context.Context, digest string) error {
+func (b *bench) pushBlob(ctx context.Context, digest string, size int64) error {
 	c, err := b.dialLite(ctx, "notes", &b.people[0], func(r *blip.Request) {
 		switch r.Profile() {
 		case "getAttachment":
-			r.Reply(&blip.Message{Stream: newNoise(liteBlob)})
+			r.Reply(&blip.Message{Stream: newNoise(size)})
 		case "proveAttachment":
 			r.Refuse("LiteCore", 7, "not found")
 		}
@@ -105,7 +126,7 @@ func (b *bench) pushBlob(ctx context.Context, digest string) error {
 	rev := profile("rev", blip.Property{Name: "id", Value: id}, blip.Property{Name: "rev", Value: liteRev(1)},
 		blip.Property{Name: "sequence", Value: "1"}, blip.Property{Name: "noconflicts", Value: "1"})
 	rev.Body = fmt.Appendf(nil, `{"file":{"@type":"blob","digest":%q,"length":%d},"_attachments":{"blob_/file":{"stub":true,"digest":%q,"length":%d,"revpos":1}}}`,
-		digest, liteBlob, digest, liteBlob)
+		digest, size, digest, size)
 	if _, err := c.Call(ctx, rev); err != nil {
 		return fmt.Errorf("pushing an attachment: %w", err)
 	}
