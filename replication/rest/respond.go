@@ -46,7 +46,7 @@ func (rq *request) send(status int, body []byte) error {
 	if rq.r.Method == http.MethodHead {
 		return nil
 	}
-	_, err := rq.w.Write(body) //nolint:gosec // JSON under nosniff; attachments are sandboxed (DECISIONS 13)
+	_, err := rq.w.Write(body)
 	return err
 }
 
