@@ -120,7 +120,7 @@ func TestTheCommandsOfTheImportPageMoveAPouchDBServerIn(t *testing.T) {
 	for _, after := range []int64{12, 30} { // requests; then the command waits for the source, and is killed
 		asked.Store(0)
 		limit.Store(after)
-		ctx, cancel := context.WithCancel(t.Context())
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		ended := make(chan error, 1)
 		go func() {
 			_, err := server.Command(ctx, "sync", "import", "couchdb", "--user", "admin", between.URL+"/notes", server.AdminURL+"/notes")
