@@ -8,7 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddysync/caddy-sync/access"
-	"github.com/caddysync/caddy-sync/filewatch"
+	"github.com/caddysync/caddy-sync/auth/filewatch"
 	"github.com/caddysync/caddy-sync/query/design"
 	"github.com/caddysync/caddy-sync/script"
 	"github.com/caddysync/caddy-sync/syncstore"

@@ -11,7 +11,7 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/caddysync/caddy-sync/access"
-	"github.com/caddysync/caddy-sync/filewatch"
+	"github.com/caddysync/caddy-sync/auth/filewatch"
 )
 
 // tryCommand is `try-sync-function`: what a sync function makes of a write, as

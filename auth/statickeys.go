@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/caddysync/caddy-sync/filewatch"
+	"github.com/caddysync/caddy-sync/auth/filewatch"
 	"go.uber.org/zap"
 )
 

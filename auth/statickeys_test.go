@@ -14,7 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddysync/caddy-sync/filewatch"
+	"github.com/caddysync/caddy-sync/auth/filewatch"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
