@@ -130,7 +130,7 @@ func (s *socketFeed) run(ctx context.Context) {
 func (s *socketFeed) leased(ctx context.Context) *feedLease {
 	s.socket.ctx = ctx
 	return &feedLease{
-		held: s.lease, started: s.rq.started, cut: s.socket.cut,
+		held: s.lease, started: s.rq.started, cut: s.socket.cut, patience: socketPatience,
 		stopping: s.h.Streams, gone: s.rq.source().Done(),
 	}
 }
@@ -152,19 +152,8 @@ func (s *socketFeed) begin(ctx context.Context, lease *feedLease) (*changeFeed, 
 // options reads the client's first message, text or binary. A feed that ends before it has
 // come is dropped, as one whose message does not come.
 func (s *socketFeed) options(ctx context.Context, lease *feedLease) (changesOptions, error) {
-	ctx, cancel := context.WithTimeout(ctx, optionsPatience)
-	defer cancel()
-	go func() {
-		select {
-		case <-lease.done():
-		case <-lease.stopping:
-		case <-lease.gone:
-		case <-ctx.Done():
-		}
-		cancel()
-	}()
 	s.socket.ws.SetReadLimit(maxOptionsMessage)
-	_, message, err := s.socket.ws.Read(ctx)
+	message, err := s.optionsMessage(ctx, lease)
 	if err != nil {
 		return changesOptions{}, fmt.Errorf("%w: reading the options: %w", errSocket, err)
 	}
@@ -186,6 +175,28 @@ func (s *socketFeed) options(ctx context.Context, lease *feedLease) (changesOpti
 		s.socket.gzip = new(gzipFrames)
 	}
 	return o, err
+}
+
+// optionsMessage waits for the client's first message. A context with a deadline would stay with
+// the connection: it is cut instead.
+func (s *socketFeed) optionsMessage(ctx context.Context, lease *feedLease) ([]byte, error) {
+	read := make(chan struct{})
+	defer close(read)
+	go func() {
+		patience := time.NewTimer(optionsPatience)
+		defer patience.Stop()
+		select {
+		case <-read:
+			return
+		case <-patience.C:
+		case <-lease.done():
+		case <-lease.stopping:
+		case <-lease.gone:
+		}
+		s.socket.cut()
+	}()
+	_, message, err := s.socket.ws.Read(ctx)
+	return message, err //nolint:wrapcheck // by who calls
 }
 
 // end tells the client why the feed is over. Couchbase Lite 1 comes back after any of these,

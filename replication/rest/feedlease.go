@@ -25,6 +25,8 @@ type feedLease struct {
 	// cut makes a stuck write fail.
 	cut     func()
 	started time.Time
+	// patience is how long a write may be stuck; 0: for as long as the server's limits let it.
+	patience time.Duration
 	// Live feeds end also with the server and with the database.
 	stopping, gone <-chan struct{}
 
@@ -116,6 +118,16 @@ func (l *feedLease) endWrite() {
 	}
 }
 
+// rest gives back what only writes need, before the feed waits.
+func (l *feedLease) rest() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timer != nil && !l.writing {
+		l.timer.Stop()
+		l.timer = nil
+	}
+}
+
 // watchWrite runs when a write is stuck.
 func (l *feedLease) watchWrite() {
 	l.mu.Lock()
@@ -126,10 +138,17 @@ func (l *feedLease) watchWrite() {
 	written := make(chan struct{})
 	l.written = written
 	l.mu.Unlock()
+	var late <-chan time.Time
+	if l.patience > 0 {
+		timer := time.NewTimer(l.patience)
+		defer timer.Stop()
+		late = timer.C
+	}
 	if l.hold() == nil {
 		select {
 		case <-written:
 			return
+		case <-late:
 		case <-l.done():
 		case <-l.stopping:
 		case <-l.gone:

@@ -107,10 +107,10 @@ func (s *feedSocket) caughtUp() error { return s.write(websocket.MessageText, []
 // heartbeat sends an empty message, which clients pass over.
 func (s *feedSocket) heartbeat() error { return s.write(websocket.MessageText, nil) }
 
+// write sends a message. How long it may take is up to the feed's lease: a context with a deadline
+// would stay with the connection, ten thousand times, until the next message.
 func (s *feedSocket) write(kind websocket.MessageType, message []byte) error {
-	ctx, cancel := context.WithTimeout(s.ctx, socketPatience)
-	defer cancel()
-	if err := s.ws.Write(ctx, kind, message); err != nil {
+	if err := s.ws.Write(s.ctx, kind, message); err != nil {
 		return fmt.Errorf("%w: sending changes: %w", errSocket, err)
 	}
 	return nil

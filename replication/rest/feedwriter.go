@@ -126,8 +126,9 @@ func (w *feedWriter) caughtUp() error {
 	return w.socket.caughtUp()
 }
 
-// rest gives the buffer back until there is something to send again.
+// rest gives back what sending needs until there is something to send again.
 func (w *feedWriter) rest() {
+	w.lease.rest()
 	if w.buf == nil {
 		return
 	}
