@@ -33,9 +33,11 @@ const (
 	valueLogFileSize = 128 << 20
 	// blockSize is how many bytes of a table are read together.
 	blockSize = 16 << 10
+	// tableSize is that of a table, in bytes: Badger takes twice as much at once to build one, which
+	// is enough for what is in a memtable of minMemTable.
+	tableSize = 14 << 20
 	// minMemTable admits transactions of MaxTxnSize: Badger's limit is 15 % of it. Not
-	// more, because what Badger takes to write one out is doubled until it fits, and
-	// just fits into 28 MiB.
+	// more, because what Badger takes to write one out is doubled until it fits.
 	minMemTable = 27 << 20
 )
 
@@ -103,6 +105,10 @@ func (o Options) withDefaults() (Options, error) {
 // halves the time of a Get; JSON takes more disk for it. An encrypted store cannot do
 // so and gets caches instead. Blocks of 16 KiB waste less when tables are built, and
 // cost a Get nothing, since nothing reads a block as a whole.
+//
+// Tables have the same size at every level. Badger takes 3 MiB to build the index of a table of any
+// size: with its own 2 MiB for a table that was a third of all garbage under writes. Tables that grow
+// from level to level take ever more memory to build, twice their size each.
 func (o Options) badgerOptions(path string, log badgerdb.Logger) badgerdb.Options {
 	b := badgerdb.DefaultOptions(path).
 		WithLogger(log).
@@ -113,12 +119,14 @@ func (o Options) badgerOptions(path string, log badgerdb.Logger) badgerdb.Option
 		WithVerifyValueChecksum(!o.Lenient).
 		WithValueLogFileSize(valueLogFileSize).
 		WithMemTableSize(max(o.Memory/32, minMemTable)).
+		WithBaseTableSize(tableSize).
 		WithNumMemtables(2).
 		WithNumCompactors(2).
 		WithBlockSize(blockSize).
 		WithCompression(options.None).
 		WithBlockCacheSize(0).
 		WithIndexCacheSize(0)
+	b.TableSizeMultiplier = 1
 	if o.Verify {
 		b = b.WithChecksumVerificationMode(options.OnTableRead)
 	}
