@@ -257,6 +257,9 @@ func (v *view) latestOf(revs []Rev) ([]Rev, error) {
 	var all []Rev
 	seen := make(map[Rev]bool)
 	for _, rev := range revs {
+		if v.head.leaf(rev) != nil && len(revs) == 1 {
+			return revs, nil // as a replication asks for nearly all documents
+		}
 		leaves, err := v.descendants(rev)
 		if err != nil {
 			return nil, err
@@ -333,12 +336,16 @@ func (v *view) document(rev Rev) (*Document, error) {
 	return doc, nil
 }
 
+// addHistory adds the ancestors of a revision. A first revision that is alone needs no tree for that, and
+// neither does aside.
 func (v *view) addHistory(doc *Document) error {
 	doc.Vector = v.head.Vector
-	if err := v.readTree(); err != nil {
-		return err
+	if v.head.hasTree() || doc.Rev != v.head.winner().Rev {
+		if err := v.readTree(); err != nil {
+			return err
+		}
+		doc.History = v.tree.history(doc.Rev, v.collection.store.options.Revisions)
 	}
-	doc.History = v.tree.history(doc.Rev, v.collection.store.options.Revisions)
 	if doc.History == nil {
 		doc.History = []Rev{doc.Rev}
 	}
@@ -350,10 +357,15 @@ func (v *view) addHistory(doc *Document) error {
 // descends from it.
 func (v *view) aside(rev Rev) bool {
 	for i := range v.head.Leaves {
-		if l := &v.head.Leaves[i]; v.sight.leaf(l) {
-			ancestor := v.tree.find(rev)
-			return l.Rev != rev && (ancestor < 0 || !v.tree.descends(v.tree.find(l.Rev), ancestor))
+		l := &v.head.Leaves[i]
+		if !v.sight.leaf(l) {
+			continue
 		}
+		if l.Rev == rev {
+			return false
+		}
+		ancestor := v.tree.find(rev)
+		return ancestor < 0 || !v.tree.descends(v.tree.find(l.Rev), ancestor)
 	}
 	return false
 }
