@@ -19,9 +19,9 @@ const (
 	// close a WebSocket whose server picks none of those that they offered.
 	socketProtocol = "sync-changes"
 	// socketReadBuffer and socketWriteBuffer are in bytes. What comes is one message, and
-	// control frames; what is longer than the buffer goes out without it.
+	// control frames. A row and its frame fit into what is written; what is longer goes out without it.
 	socketReadBuffer  = 256
-	socketWriteBuffer = 512
+	socketWriteBuffer = 256
 	// socketPatience is how long a message may take to be sent. Clients that work off what they
 	// got do not read meanwhile; one that never reads gives its memory back.
 	socketPatience = 5 * time.Minute

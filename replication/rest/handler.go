@@ -247,7 +247,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next http.Ha
 		next.ServeHTTP(w, r)
 		return
 	}
-	rq := &request{w: w, r: r, docID: to.doc, attName: to.att, item: to.item, part: to.part, started: time.Now(), seen: seenIn(r.Context())}
+	roomy := &roomyRequest{request: request{
+		w: w, r: r, docID: to.doc, attName: to.att, item: to.item, part: to.part, started: time.Now(), seen: seenIn(r.Context()),
+	}}
+	rq := &roomy.request
+	rq.headerText = roomy.texts[:]
 	rq.seen.Endpoint = to.kind.endpoint()
 	h.commonHeaders(rq)
 	h.lite1Headers(rq)

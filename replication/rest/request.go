@@ -31,11 +31,17 @@ type request struct {
 	answered bool
 	reader   syncstore.Viewer // what viewer points to: one allocation less
 
-	// headerText holds the values of the answer's headers: one allocation for all.
+	// headerText has room for the values of the answer's headers: one allocation for all.
 	// They are not shared between requests, since other Caddy handlers may rewrite
 	// them in place.
-	headerText [12]string
-	headerUsed int
+	headerText []string
+}
+
+// roomyRequest is a request with room for the headers of its answer, in one allocation. A feed on a
+// WebSocket goes on without it, for as long as it is open.
+type roomyRequest struct {
+	request
+	texts [12]string
 }
 
 // endpoint answers a request or returns an error, which is written as
@@ -54,14 +60,13 @@ func (rq *request) viewer() *syncstore.Viewer {
 // set sets a header of the answer. The key must be in canonical form.
 func (rq *request) set(key, value string) {
 	header := rq.w.Header()
-	if rq.headerUsed == len(rq.headerText) {
+	if len(rq.headerText) == 0 {
 		header[key] = []string{value}
 		return
 	}
-	at := rq.headerUsed
-	rq.headerUsed++
-	rq.headerText[at] = value
-	header[key] = rq.headerText[at : at+1 : at+1]
+	rq.headerText[0] = value
+	header[key] = rq.headerText[:1:1]
+	rq.headerText = rq.headerText[1:]
 }
 
 func (rq *request) parseQuery() error {
