@@ -97,6 +97,8 @@ func TestAttack_KeysAtALocalAddress(t *testing.T) {
 		"https://169.254.169.254/latest":    false,
 		"https://[fe80::1]/keys":            false,
 		"https://[fe80::1%25eth0]/keys":     false,
+		"https://[fe80::1%25.]/keys":        false,
+		"https://[::1%25.]/keys":            false,
 		"https://[::ffff:169.254.169.254]/": false,
 		"http://localhost/keys":             false,
 		"https://localhost/keys":            false,

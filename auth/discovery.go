@@ -116,8 +116,9 @@ func localURL(address string) bool {
 	if err != nil {
 		return false
 	}
-	host := strings.TrimRight(u.Hostname(), ".")
-	if loopbackHost(host) {
+	host, _, zoned := strings.Cut(u.Hostname(), "%")
+	host = strings.TrimRight(host, ".")
+	if zoned || loopbackHost(host) { // a zone is one of this machine's links (RFC 4007 section 6)
 		return true
 	}
 	addr, err := netip.ParseAddr(host)

@@ -140,5 +140,5 @@ func loopbackHost(host string) bool {
 		return true // RFC 6761 section 6.3
 	}
 	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
+	return err == nil && addr.IsLoopback() && addr.Zone() == "" // a zone leads elsewhere, or nowhere
 }

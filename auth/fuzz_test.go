@@ -212,7 +212,7 @@ func FuzzCacheHeaders(f *testing.F) {
 
 // A URL that passes as one to fetch from is https, or of this machine.
 func FuzzEndpoint(f *testing.F) {
-	for _, s := range []string{"https://a.example/x?y", "http://localhost:1", "http://[::1%25lo]/", "http://127.0.0.1.evil.example", "https:a", "http://a.localhost@evil.example", "HTTPS://x", "http://0x7f.1/", "https://:"} {
+	for _, s := range []string{"https://a.example/x?y", "http://localhost:1", "http://[::1%25lo]/", "http://[::1%25.]", "http://127.0.0.1.evil.example", "https:a", "http://a.localhost@evil.example", "HTTPS://x", "http://0x7f.1/", "https://:"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, address string) {
