@@ -254,12 +254,12 @@ func (v *view) revs(revs []Rev, latest, history bool) ([]RevResult, error) {
 // latestOf replaces each revision by the leaves that descend from it, once each; one
 // that is not known stays.
 func (v *view) latestOf(revs []Rev) ([]Rev, error) {
+	if len(revs) == 1 && v.head.leaf(revs[0]) != nil {
+		return revs, nil // as a replication asks for nearly all documents
+	}
 	var all []Rev
 	seen := make(map[Rev]bool)
 	for _, rev := range revs {
-		if v.head.leaf(rev) != nil && len(revs) == 1 {
-			return revs, nil // as a replication asks for nearly all documents
-		}
 		leaves, err := v.descendants(rev)
 		if err != nil {
 			return nil, err
