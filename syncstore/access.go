@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
@@ -23,12 +22,11 @@ type access struct {
 	// checked is the database's access sequence at which this was found to be so.
 	checked atomic.Uint64
 
-	own      grantsOf // of the user itself
-	roles    map[string]timeline
-	channels []channelTimes
-
-	mu   sync.Mutex
-	sets map[uint32]*channelSet
+	own   *grantsOf   // of the user itself
+	roles []roleTimes // that it has or had, in order, while there were such roles
+	// holdings are what the user has: its own, and what each role gave it.
+	holdings []*grantsOf
+	sets     channelSets
 }
 
 // grantReader gathers what the grant index says of principals.
@@ -95,61 +93,74 @@ func (g *grantReader) entries(principal string, fn func(granted, interval)) erro
 	return nil
 }
 
-// readAccess computes what a viewer has in a snapshot. own is what the viewer has without its
-// roles, nil if that is to be read; known are the sequences of principals that were read already.
-func readAccess(r engine.Reader, s scope, roles *roleCache, viewer Viewer, own *grantsOf, known accessSequences) (*access, error) {
-	g := &grantReader{reader: r, scope: s, viewer: viewer, roles: roles, known: known}
-	a := &access{viewer: viewer, roles: map[string]timeline{}, sets: map[uint32]*channelSet{}}
-	if own == nil {
-		read, err := g.own(viewer.Name)
+// readAccess computes what a viewer has in a snapshot. old, if not nil, is what it had in another,
+// whose principals have the sequences known now.
+func readAccess(r engine.Reader, s scope, roles *roleCache, viewer Viewer, old *access, known []uint64) (*access, error) {
+	g := &grantReader{reader: r, scope: s, viewer: viewer, roles: roles}
+	a := &access{viewer: viewer}
+	if old != nil {
+		g.known = accessSequences{principals: slices.Clip(old.principals), sequences: slices.Clip(known)}
+	}
+	if old != nil && known[0] == old.sequences[0] { // it is a role that changed
+		a.own, a.principals, a.sequences = old.own, old.principals, known
+	} else if err := g.readOwn(a); err != nil {
+		return nil, err
+	}
+	a.roles = make([]roleTimes, 0, len(a.own.roles))
+	a.holdings = append(make([]*grantsOf, 0, 1+len(a.own.roles)), a.own)
+	for _, given := range a.own.roles {
+		role, err := g.role(given.role)
 		if err != nil {
 			return nil, err
 		}
-		own = &read
-	}
-	a.own = *own
-	a.principals = append(a.principals, s.access(viewer.Name))
-	spans := slices.Clone(own.channels)
-	for _, role := range slices.Sorted(maps.Keys(own.roles)) {
-		a.principals = append(a.principals, s.access(RolePrincipal(role)))
-		has, err := g.role(role)
-		if err != nil {
-			return nil, err
-		}
-		a.roles[role] = merged(merged(own.roles[role]).and(has.exists)) // while there was the role
-		for _, c := range has.channels {
-			for _, during := range c.times.and(a.roles[role]) {
-				spans = append(spans, channelSpan{in: c.in, name: c.name, during: during})
-			}
-		}
-	}
-	a.channels = timesOf(spans)
-	a.sequences = make([]uint64, len(a.principals))
-	for i, principal := range a.principals {
-		var err error
-		if a.sequences[i], err = g.sequence(principal); err != nil {
-			return nil, err
+		times := given.times.while(role.exists)
+		a.roles = append(a.roles, roleTimes{given.role, times})
+		if gives := role.during(times); gives != nil {
+			a.holdings = append(a.holdings, gives)
 		}
 	}
 	return a, nil
 }
 
-// grantsOf are one principal's: of channels, and of roles.
-type grantsOf struct {
-	channels []channelSpan
-	roles    map[string][]interval
+// readOwn reads what the viewer itself has, and who its principals are.
+func (g *grantReader) readOwn(a *access) (err error) {
+	if a.own, err = g.own(g.viewer.Name); err != nil {
+		return err
+	}
+	a.own.public = true
+	a.principals = [][]byte{g.scope.access(g.viewer.Name)}
+	for _, given := range a.own.roles {
+		a.principals = append(a.principals, g.scope.access(RolePrincipal(given.role)))
+	}
+	a.sequences = make([]uint64, len(a.principals))
+	for i, principal := range a.principals {
+		if a.sequences[i], err = g.sequence(principal); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (g *grantReader) own(principal string) (grantsOf, error) {
-	own := grantsOf{roles: map[string][]interval{}}
+// own returns what a principal was granted.
+func (g *grantReader) own(principal string) (*grantsOf, error) {
+	var spans []channelSpan
+	roles := map[string][]interval{}
 	err := g.entries(principal, func(given granted, during interval) {
 		if given.in == inRoles {
-			own.roles[given.name] = append(own.roles[given.name], during)
+			roles[given.name] = append(roles[given.name], during)
 			return
 		}
-		own.channels = append(own.channels, channelSpan{in: given.in, name: given.name, during: during})
+		spans = append(spans, channelSpan{in: given.in, name: given.name, during: during})
 	})
-	return own, err
+	if err != nil {
+		return nil, err
+	}
+	packNames(spans)
+	own := &grantsOf{channels: timesOf(spans)}
+	for _, role := range slices.Sorted(maps.Keys(roles)) {
+		own.roles = append(own.roles, roleTimes{role, merged(roles[role])})
+	}
+	return own, nil
 }
 
 // readSequences returns when what principals have changed last, 0 if it never did.
@@ -169,20 +180,34 @@ func readSequences(r engine.Reader, principals [][]byte) ([]uint64, error) {
 
 // in returns the channels that the user has in a collection.
 func (a *access) in(collection uint32) *channelSet {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	set, ok := a.sets[collection]
-	if !ok {
-		set = newChannelSet(inCollection(a.channels, collection), inCollection(a.channels, inEverything))
-		a.sets[collection] = set
-	}
-	return set
+	return a.sets.of(collection, func() *channelSet {
+		layers := make([]*channelSet, 0, len(a.holdings))
+		for _, holding := range a.holdings {
+			if layer := holding.in(collection); layer != nil {
+				layers = append(layers, layer)
+			}
+		}
+		if set := joined(layers); set != nil {
+			return set
+		}
+		return mergedIn(collection, a.holdings)
+	})
 }
 
 // concerns reports whether a principal, by its key of kindAccess, is the user or a role that
 // it has or had.
 func (a *access) concerns(key string) bool {
 	return slices.ContainsFunc(a.principals, func(own []byte) bool { return string(own) == key })
+}
+
+// openRoles are the roles that the user has, in order.
+func (a *access) openRoles() (roles []string) {
+	for _, role := range a.roles {
+		if role.times.open() {
+			roles = append(roles, role.role)
+		}
+	}
+	return roles
 }
 
 // accessWriter is a user as an Evaluator sees it.
@@ -193,19 +218,10 @@ type accessWriter struct {
 
 func (w accessWriter) Name() string { return w.access.viewer.Name }
 
-func (w accessWriter) Roles() []string {
-	var roles []string
-	for role, t := range w.access.roles {
-		if t.open() {
-			roles = append(roles, role)
-		}
-	}
-	slices.Sort(roles)
-	return roles
-}
+func (w accessWriter) Roles() []string { return w.access.openRoles() }
 
 func (w accessWriter) HasRole(role string) bool {
-	return w.access.roles[role].open()
+	return slices.Contains(w.access.openRoles(), role)
 }
 
 func (w accessWriter) HasChannel(channel string) bool {

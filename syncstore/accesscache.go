@@ -57,23 +57,18 @@ func (d *Database) accessIn(r engine.Reader, counts *counters, v Viewer) (*acces
 	if a != nil && a.checked.Load() == counts.Access {
 		return a, nil
 	}
-	var own *grantsOf
-	var known accessSequences
+	var sequences []uint64
 	if a != nil {
-		sequences, err := readSequences(r, a.principals)
-		if err != nil {
+		var err error
+		if sequences, err = readSequences(r, a.principals); err != nil {
 			return nil, err
 		}
 		if slices.Equal(a.sequences, sequences) {
 			a.checked.Store(counts.Access)
 			return a, nil
 		}
-		known = accessSequences{principals: slices.Clip(a.principals), sequences: slices.Clip(sequences)}
-		if len(sequences) > 0 && sequences[0] == a.sequences[0] {
-			own = &a.own // it is a role that changed
-		}
 	}
-	a, err := readAccess(r, d.scope, &d.accesses.roles, v, own, known)
+	a, err := readAccess(r, d.scope, &d.accesses.roles, v, a, sequences)
 	if err != nil {
 		return nil, fmt.Errorf("what %q may see: %w", v.Name, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
@@ -18,13 +17,9 @@ func (c *Collection) AccessOf(ctx context.Context, v Viewer) (roles []string, ch
 	if err != nil {
 		return nil, nil, err
 	}
-	for role, t := range a.roles {
-		if t.open() {
-			roles = append(roles, role)
-		}
-	}
-	slices.Sort(roles)
-	return roles, maps.Clone(a.in(c.scope.collection).held), nil
+	channels = make(map[string]uint64)
+	a.in(c.scope.collection).each(func(name string, since uint64) { channels[name] = since })
+	return a.openRoles(), channels, nil
 }
 
 // HeldGrant is a grant that counts now.

@@ -105,8 +105,7 @@ func (s *sight) sparse(shown, seen int) bool {
 	if s == nil {
 		return false
 	}
-	_, everything := s.channels.held[AllChannel]
-	return !everything && shown*sparseShare < seen
+	return !s.channels.everything() && shown*sparseShare < seen
 }
 
 // take gives a document to fn if it is to be listed.
@@ -182,20 +181,22 @@ func (l *listing) channelIDs() ([]string, error) {
 	}
 	var ids []string
 	var change Change
-	for name := range l.sight.channels.held {
-		prefix := l.collection.scope.channel(name, 0)
-		pairs, failed := l.reader.Scan(engine.PrefixRange(prefix[:len(prefix)-8]))
-		for _, record := range pairs {
-			if err := change.decode(1, record); err != nil {
-				return nil, err
+	for _, part := range l.sight.channels.parts() {
+		for name := range part.held {
+			prefix := l.collection.scope.channel(name, 0)
+			pairs, failed := l.reader.Scan(engine.PrefixRange(prefix[:len(prefix)-8]))
+			for _, record := range pairs {
+				if err := change.decode(1, record); err != nil {
+					return nil, err
+				}
+				key := string(l.collection.scope.head(string(change.ID)))
+				if !change.left && !change.Deleted && key >= low && key < high {
+					ids = append(ids, string(change.ID))
+				}
 			}
-			key := string(l.collection.scope.head(string(change.ID)))
-			if !change.left && !change.Deleted && key >= low && key < high {
-				ids = append(ids, string(change.ID))
+			if err := failed(); err != nil {
+				return nil, fmt.Errorf("reading channel %q: %w", name, err)
 			}
-		}
-		if err := failed(); err != nil {
-			return nil, fmt.Errorf("reading channel %q: %w", name, err)
 		}
 	}
 	slices.Sort(ids)

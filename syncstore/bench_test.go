@@ -129,3 +129,64 @@ func BenchmarkGetCached(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkRoleOfManyMembers is what a feed costs whose viewer has 50 channels, and a role that
+// gains or loses a channel: to its first rows.
+func BenchmarkRoleOfManyMembers(b *testing.B) {
+	c := benchCollection(b)
+	c.SetPolicy(Policy{Evaluator: namedPolicy{}})
+	edits := make([]Edit, 100)
+	for i := range edits {
+		edits[i] = Edit{ID: fmt.Sprintf("doc%010d", i), Body: []byte(`{"channels":["big"]}`)}
+	}
+	c.Write(context.Background(), edits, WriteOptions{})
+	give := func(principal string, given ...Given) {
+		require.NoError(b, c.store.Records().Update(context.Background(), func(tx RecordTx) error {
+			tx.SetGrants(c.db.ID(), principal, GrantedByAdmin, given)
+			return nil
+		}))
+	}
+	self := Given{Role: "crowd"}
+	give(RolePrincipal("crowd"), self)
+	feeds := make([]*Feed, 1000)
+	for i := range feeds {
+		name := fmt.Sprintf("member%d", i)
+		given := []Given{self}
+		for n := range 50 {
+			given = append(given, Given{Channel: fmt.Sprintf("c%d", (i+n*n)%10_000), Everywhere: true})
+		}
+		give(name, given...)
+		feeds[i] = c.Follow(At(c.db.Info().Seq), FeedOptions{Viewer: &Viewer{Name: name}, Revocations: true})
+		defer feeds[i].Close()
+		if n, err := feeds[i].Read(context.Background(), 0, func(*Change) error { return nil }); n != 0 || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		at := n % len(feeds)
+		if at == 0 {
+			b.StopTimer()
+			given := []Given{self}
+			if n/len(feeds)%2 == 0 {
+				given = append(given, Given{Channel: "big", Everywhere: true})
+			}
+			for _, feed := range feeds { // those that go on with the rows of before
+				for range 20 {
+					if _, err := feed.Read(context.Background(), 0, func(*Change) error { return nil }); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			give(RolePrincipal("crowd"), given...)
+			b.StartTimer()
+		}
+		for rows := 0; rows == 0; { // now and then a feed is Ready for nothing
+			<-feeds[at].Ready()
+			var err error
+			if rows, err = feeds[at].Read(context.Background(), 0, func(*Change) error { return nil }); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
@@ -42,8 +41,6 @@ type viewedFeed struct {
 	held, given *channelQueue
 	givenAt     uint64
 	known       map[string]uint64 // next rows of channels whose backfill was read
-	// events are the sequences of the grants and losses that the feed follows, in order.
-	events []uint64
 }
 
 // newViewedFeed prepares a read for a viewer. had is the position of the client when it
@@ -62,12 +59,6 @@ func (c *Collection) newViewedFeed(r engine.Reader, counts *counters, o FeedOpti
 	f.feed = f.all
 	if o.Channels != nil {
 		f.feed = f.all.only(o.Channels)
-	}
-	f.events = f.feed.gains
-	if o.Revocations && !o.ActiveOnly {
-		f.events = slices.Concat(f.feed.gains, f.feed.losses)
-		slices.Sort(f.events)
-		f.events = slices.Compact(f.events)
 	}
 	return f, nil
 }
@@ -91,16 +82,16 @@ func placeAfter(c Cursor) place {
 	return place{next: next, done: c.Seq}
 }
 
+// tellsLosses reports whether the feed shows what its viewer lost.
+func (f *viewedFeed) tellsLosses() bool { return f.o.Revocations && !f.o.ActiveOnly }
+
 // nextEvent returns the first event after p, 0 if there is none.
 func (f *viewedFeed) nextEvent(p place) uint64 {
-	i, found := slices.BinarySearch(f.events, p.done)
-	if found {
-		i++
+	next := f.feed.nextGain(p.done)
+	if f.tellsLosses() {
+		next = earlier(next, f.feed.nextLoss(p.done))
 	}
-	if i == len(f.events) {
-		return 0
-	}
-	return f.events[i]
+	return next
 }
 
 // read calls fn with the rows after a position, at most limit of them (<= 0: all). It
@@ -162,11 +153,11 @@ func (f *viewedFeed) givenQueue(event uint64) *channelQueue {
 		return f.given
 	}
 	f.given, f.givenAt = &channelQueue{}, event
-	for _, name := range f.feed.gained[event] {
+	for _, name := range f.feed.gainedAt(event) {
 		f.given.put(queuedChannel{name: name, to: event, ended: f.known})
 	}
-	if f.o.Revocations && !f.o.ActiveOnly && f.had > 0 {
-		for _, name := range f.feed.lost[event] {
+	if f.tellsLosses() && f.had > 0 {
+		for _, name := range f.feed.lostAt(event) {
 			f.given.put(queuedChannel{name: name, to: math.MaxUint64})
 		}
 	}
@@ -178,7 +169,7 @@ func (f *viewedFeed) givenQueue(event uint64) *channelQueue {
 func (f *viewedFeed) heldQueue(from uint64) *channelQueue {
 	if f.held == nil {
 		f.held = &channelQueue{}
-		f.collection.db.tops.having(f.collection.scope.collection, f.feed.held, from, func(name string, since uint64) {
+		f.collection.db.tops.having(f.collection.scope.collection, f.feed, from, func(name string, since uint64) {
 			*f.held = append(*f.held, queuedChannel{name: name, next: since, to: math.MaxUint64})
 		})
 		heap.Init(f.held)

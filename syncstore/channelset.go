@@ -5,8 +5,14 @@ import (
 	"slices"
 )
 
+// maxLayers is how many layers a channelSet has at most: each is one look-up more.
+const maxLayers = 4
+
 // channelSet is what a user has, and had, of one collection's channels. It does not change.
 type channelSet struct {
+	// layers, if there are any, are all that it consists of: sets that have no channel in common. So
+	// what a role gives is kept once for all its members.
+	layers []*channelSet
 	// held are the channels that the user has, and since when.
 	held map[string]uint64
 	// past is when the user had which channel, of those that it did not have once and ever
@@ -20,20 +26,22 @@ type channelSet struct {
 }
 
 // newChannelSet is what somebody has of a collection's own channels, and of those in all
-// collections.
-func newChannelSet(own, everywhere []channelTimes) *channelSet {
+// collections. The public channel is in it if public is set.
+func newChannelSet(own, everywhere []channelTimes, public bool) *channelSet {
 	c := &channelSet{held: make(map[string]uint64, len(own)+len(everywhere)+1)}
-	c.add(PublicChannel, timeline{{1, forever}})
+	if public {
+		c.add(PublicChannel, timeline{{1, forever}})
+	}
 	for _, o := range own {
 		times := o.times
 		if more := named(everywhere, o.name); more != nil {
 			times = merged(slices.Concat(times, more))
 		}
-		c.add(o.name, times)
+		c.addGranted(o.name, times)
 	}
 	for _, e := range everywhere {
 		if named(own, e.name) == nil {
-			c.add(e.name, e.times)
+			c.addGranted(e.name, e.times)
 		}
 	}
 	return c.ordered()
@@ -46,11 +54,15 @@ func everyChannel() *channelSet {
 	return c.ordered()
 }
 
+// addGranted takes up when a channel was had by grants.
+func (c *channelSet) addGranted(name string, times timeline) {
+	if name != PublicChannel { // everybody has that
+		c.add(name, times)
+	}
+}
+
 // add takes up when a channel was had.
 func (c *channelSet) add(name string, times timeline) {
-	if _, known := c.held[name]; known || len(times) == 0 {
-		return // everybody has the public channel
-	}
 	for _, i := range times {
 		if i.to == forever {
 			c.held[name] = i.from
@@ -59,7 +71,7 @@ func (c *channelSet) add(name string, times timeline) {
 			c.lost = noted(c.lost, i.to, name)
 		}
 	}
-	if len(times) > 1 || !times.open() {
+	if len(times) > 1 || len(times) == 1 && !times.open() {
 		if c.past == nil {
 			c.past = map[string]timeline{}
 		}
@@ -80,8 +92,168 @@ func (c *channelSet) ordered() *channelSet {
 	return c
 }
 
+// parts are the layers; a set without layers is its own.
+func (c *channelSet) parts() []*channelSet {
+	if c.layers != nil {
+		return c.layers
+	}
+	return []*channelSet{c}
+}
+
+// joined returns a set of layers, nil if they are too many or have a channel in common.
+func joined(layers []*channelSet) *channelSet {
+	switch {
+	case len(layers) == 1:
+		return layers[0]
+	case len(layers) > maxLayers:
+		return nil
+	}
+	for i, c := range layers {
+		if slices.ContainsFunc(layers[:i], c.meets) {
+			return nil
+		}
+	}
+	return &channelSet{layers: layers}
+}
+
+// meets reports whether two sets without layers have, or had, a channel in common.
+func (c *channelSet) meets(o *channelSet) bool {
+	if len(c.held)+len(c.past) > len(o.held)+len(o.past) {
+		c, o = o, c
+	}
+	for name := range c.held {
+		if o.times(name) != nil {
+			return true
+		}
+	}
+	for name := range c.past {
+		if o.times(name) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// heldSince reports since when a channel is held by its own name.
+func (c *channelSet) heldSince(name string) (uint64, bool) {
+	for _, layer := range c.layers {
+		if since, ok := layer.held[name]; ok {
+			return since, true
+		}
+	}
+	since, ok := c.held[name]
+	return since, ok
+}
+
+// everything reports whether all documents of the collection can be seen.
+func (c *channelSet) everything() bool {
+	_, all := c.heldSince(AllChannel)
+	return all
+}
+
+// each calls fn with the channels that are held, in no order.
+func (c *channelSet) each(fn func(name string, since uint64)) {
+	for _, layer := range c.layers {
+		for name, since := range layer.held {
+			fn(name, since)
+		}
+	}
+	for name, since := range c.held {
+		fn(name, since)
+	}
+}
+
+// beside calls fn with the channels that are held and that o, if not nil, does not hold.
+func (c *channelSet) beside(o *channelSet, fn func(name string)) {
+	for _, part := range c.parts() {
+		if o != nil && (part == o || slices.Contains(o.layers, part)) {
+			continue
+		}
+		for name := range part.held {
+			if o != nil {
+				if _, too := o.heldSince(name); too {
+					continue
+				}
+			}
+			fn(name)
+		}
+	}
+}
+
+// gainedAt are the channels that are held since a sequence.
+func (c *channelSet) gainedAt(seq uint64) []string {
+	names := c.gained[seq]
+	for _, layer := range c.layers {
+		names = both(names, layer.gained[seq])
+	}
+	return names
+}
+
+// lostAt are the channels that were lost at a sequence, whether or not they came back.
+func (c *channelSet) lostAt(seq uint64) []string {
+	names := c.lost[seq]
+	for _, layer := range c.layers {
+		names = both(names, layer.lost[seq])
+	}
+	return names
+}
+
+func both(names, more []string) []string {
+	switch {
+	case len(more) == 0:
+		return names
+	case len(names) == 0:
+		return more
+	default:
+		return slices.Concat(names, more)
+	}
+}
+
+// nextGain is the first sequence after another at which something was gained that is held, 0
+// if there is none.
+func (c *channelSet) nextGain(after uint64) uint64 {
+	next := following(c.gains, after)
+	for _, layer := range c.layers {
+		next = earlier(next, following(layer.gains, after))
+	}
+	return next
+}
+
+// nextLoss is the first sequence after another at which something was lost, 0 if there is none.
+func (c *channelSet) nextLoss(after uint64) uint64 {
+	next := following(c.losses, after)
+	for _, layer := range c.layers {
+		next = earlier(next, following(layer.losses, after))
+	}
+	return next
+}
+
+func following(seqs []uint64, after uint64) uint64 {
+	i, found := slices.BinarySearch(seqs, after)
+	if found {
+		i++
+	}
+	if i == len(seqs) {
+		return 0
+	}
+	return seqs[i]
+}
+
+// earlier is the lower of two sequences, of which 0 is none.
+func earlier(a, b uint64) uint64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
 // times is when a channel was had.
 func (c *channelSet) times(name string) timeline {
+	for _, layer := range c.layers {
+		if t := layer.times(name); t != nil {
+			return t
+		}
+	}
 	if t, ok := c.past[name]; ok {
 		return t
 	}
@@ -108,8 +280,8 @@ func (c *channelSet) only(channels []string) *channelSet {
 
 // since reports since when documents of a channel can be seen.
 func (c *channelSet) since(channel string) (uint64, bool) {
-	own, held := c.held[channel]
-	all, everything := c.held[AllChannel]
+	own, held := c.heldSince(channel)
+	all, everything := c.heldSince(AllChannel)
 	switch {
 	case held && everything:
 		return min(own, all), true
@@ -121,70 +293,11 @@ func (c *channelSet) since(channel string) (uint64, bool) {
 
 // sees reports since when a document of these channels could be seen, if it can be.
 func (c *channelSet) sees(channels []string) (since uint64, ok bool) {
-	since, ok = c.held[AllChannel]
+	since, ok = c.heldSince(AllChannel)
 	for _, name := range channels {
-		if from, held := c.held[name]; held && (!ok || from < since) {
+		if from, held := c.heldSince(name); held && (!ok || from < since) {
 			since, ok = from, true
 		}
 	}
 	return since, ok
-}
-
-// loss is why and since when a document cannot be seen any more.
-type loss struct {
-	// at is the sequence of the last loss.
-	at uint64
-	// had is the sequence at which the document could be seen first.
-	had uint64
-	// revoked: a channel was lost, by which the document could be seen, whether or not it left
-	// the channel before that.
-	revoked bool
-	// left are the channels that the document left at that sequence, if not revoked.
-	left []string
-}
-
-// lostBy tells how a document was lost, by when it was in which channels; ok is false if it
-// never could be seen. Ways by which it can be seen still do not count.
-func (c *channelSet) lostBy(h *head) (l loss, ok bool) {
-	for _, s := range h.Spans {
-		in := interval{s.From, s.To}
-		if in.to == 0 {
-			in.to = forever
-		}
-		for _, times := range c.times(s.Channel) {
-			ok = l.consider(s.Channel, in, times) || ok
-		}
-	}
-	for _, times := range c.times(AllChannel) {
-		ok = l.consider(AllChannel, interval{h.Created, forever}, times) || ok
-	}
-	return l, ok
-}
-
-// consider takes up that a document was in a channel that was held for a time. It reports
-// false if the two do not meet.
-func (l *loss) consider(channel string, in, held interval) bool {
-	from := max(in.from, held.from)
-	if from >= min(in.to, held.to) {
-		return false
-	}
-	if l.had == 0 || from < l.had {
-		l.had = from
-	}
-	at, revoked := held.to, true
-	if at == forever {
-		at, revoked = in.to, false
-	}
-	if at == forever || at < l.at {
-		return true
-	}
-	if at > l.at {
-		l.at, l.revoked, l.left = at, false, nil
-	}
-	if revoked {
-		l.revoked = true
-	} else {
-		l.left = append(l.left, channel)
-	}
-	return true
 }

@@ -22,6 +22,20 @@ type channelTimes struct {
 	times timeline
 }
 
+// packNames lets spans share one string for all names: of ten thousand people with fifty channels
+// each, every name would be something for the garbage collector to look at.
+func packNames(spans []channelSpan) {
+	var text strings.Builder
+	for i := range spans {
+		text.WriteString(spans[i].name)
+	}
+	all := text.String()
+	for i := range spans {
+		n := len(spans[i].name)
+		spans[i].name, all = all[:n], all[n:]
+	}
+}
+
 // timesOf joins spans by channel. It sorts them.
 func timesOf(spans []channelSpan) []channelTimes {
 	slices.SortFunc(spans, func(a, b channelSpan) int {

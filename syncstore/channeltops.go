@@ -59,16 +59,16 @@ func (n *channelTops) mayHave(collection uint32, channel string, from uint64) bo
 	return n.top(channelKey{collection, channel}) >= from
 }
 
-// having calls fn with those of channels, each held since a sequence, that may have rows from a
-// sequence on.
-func (n *channelTops) having(collection uint32, channels map[string]uint64, from uint64, fn func(name string, since uint64)) {
+// having calls fn with those of the channels that somebody holds that may have rows from a sequence
+// on, and since when they are held.
+func (n *channelTops) having(collection uint32, channels *channelSet, from uint64, fn func(name string, since uint64)) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	for name, since := range channels {
+	channels.each(func(name string, since uint64) {
 		if name == AllChannel || max(since, from) <= max(n.floor, n.rows[channelKey{collection, name}]) {
 			fn(name, since)
 		}
-	}
+	})
 }
 
 // top is not lower than the sequence of the newest row of a channel.

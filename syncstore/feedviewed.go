@@ -145,7 +145,7 @@ func (v *viewedLive) enough(rows []row) bool {
 			continue
 		}
 		for _, name := range r.left {
-			if _, held := v.shown.held[name]; held {
+			if _, held := v.shown.heldSince(name); held {
 				return false
 			}
 		}
@@ -307,14 +307,7 @@ func (v *viewedLive) interests(of *access, shown *channelSet, by *access, other 
 		return nil
 	}
 	in := v.feed.collection.scope.collection
-	for name := range shown.held {
-		if other != nil {
-			if _, too := other.held[name]; too {
-				continue
-			}
-		}
-		all = append(all, interest{collection: in, name: name})
-	}
+	shown.beside(other, func(name string) { all = append(all, interest{collection: in, name: name}) })
 	if of == nil {
 		return all
 	}

@@ -68,10 +68,8 @@ func (i *Index) View(ctx context.Context, viewer *Viewer, fn func(*IndexView) er
 		if v.sight, err = i.collection.sightIn(r, viewer); err != nil {
 			return err
 		}
-		if v.sight != nil {
-			if _, all := v.sight.channels.held[AllChannel]; all {
-				v.sight = nil
-			}
+		if v.sight != nil && v.sight.channels.everything() {
+			v.sight = nil
 		}
 		return fn(v)
 	})

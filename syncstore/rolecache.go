@@ -10,7 +10,21 @@ const maxRoles = 4096
 type roleAccess struct {
 	sequence uint64
 	exists   timeline // when there was the role
-	channels []channelTimes
+	gives    *grantsOf
+	// since is the lowest sequence at which the role had any of its channels.
+	since uint64
+}
+
+// during returns what the role gave to somebody who had it at times, nil if that is nothing. It is
+// the same for all who had the role before it had anything, and have it still.
+func (r *roleAccess) during(times timeline) *grantsOf {
+	if r.gives == nil || len(r.gives.channels) == 0 || len(times) == 0 {
+		return nil
+	}
+	if first := times[0]; first.to == forever && first.from <= r.since {
+		return r.gives
+	}
+	return &grantsOf{channels: timesOf(appendSpans(nil, r.gives.channels, times))}
 }
 
 // roleCache keeps what roles give: when a role of ten thousand members changes, the access of
@@ -60,7 +74,15 @@ func (g *grantReader) role(role string) (*roleAccess, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &roleAccess{sequence: sequence, exists: merged(has.roles[role]), channels: timesOf(has.channels)}
+	r := &roleAccess{sequence: sequence, gives: has, since: forever}
+	for _, c := range has.channels {
+		r.since = min(r.since, c.times[0].from)
+	}
+	for _, self := range has.roles {
+		if self.role == role {
+			r.exists = self.times
+		}
+	}
 	g.roles.put(role, r)
 	return r, nil
 }

@@ -55,3 +55,11 @@ func (t timeline) and(o timeline) []interval {
 	}
 	return both
 }
+
+// while is what of t was at the time of another. It is t itself if that is all.
+func (t timeline) while(o timeline) timeline {
+	if len(t) == 1 && len(o) == 1 && o[0].from <= t[0].from && t[0].to <= o[0].to {
+		return t
+	}
+	return merged(t.and(o))
+}

@@ -54,8 +54,8 @@ func (f *viewedFeed) changeRows(gathered []channelRow) ([]viewedRow, error) {
 
 // eventRows decides about the rows that an event brought or took.
 func (f *viewedFeed) eventRows(event uint64, gathered []channelRow) ([]viewedRow, error) {
-	_, everything := f.feed.held[AllChannel]
-	losses := f.o.Revocations && !f.o.ActiveOnly && len(f.feed.lost[event]) > 0
+	everything := f.feed.everything()
+	losses := f.tellsLosses() && len(f.feed.lostAt(event)) > 0
 	return f.decide(gathered, func(row *viewedRow, change *Change) bool {
 		row.event = event
 		if losses {
@@ -125,7 +125,7 @@ func (f *viewedFeed) decide(
 // before the event.
 func (f *viewedFeed) seenBefore(change *Change, event uint64) bool {
 	for _, name := range change.channels {
-		if since, ok := f.feed.held[string(name)]; ok && since < event {
+		if since, ok := f.feed.heldSince(string(name)); ok && since < event {
 			return true
 		}
 	}
@@ -145,7 +145,7 @@ func (f *viewedFeed) lost(h *head) (loss, bool) {
 // event: the last of them, where there are several.
 func (f *viewedFeed) rowOfLoss(h *head, event uint64) uint64 {
 	var last uint64
-	for _, name := range f.feed.lost[event] {
+	for _, name := range f.feed.lostAt(event) {
 		if name == AllChannel {
 			last = h.Seq
 		}

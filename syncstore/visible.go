@@ -71,6 +71,5 @@ func (c *Collection) SeesAll(ctx context.Context, v *Viewer) (bool, error) {
 	if err != nil || s == nil {
 		return err == nil, err
 	}
-	_, all := s.channels.held[AllChannel]
-	return all, nil
+	return s.channels.everything(), nil
 }
