@@ -161,7 +161,7 @@ func Open(ctx context.Context, eng engine.Engine, o Options) (*Store, error) {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.committer = newCommitter(s)
-	s.viewers = newTurnstiles(s.committer.askedLately)
+	s.viewers.init(s.committer.askedLately)
 	if err := s.checkFormat(ctx); err != nil {
 		return nil, err
 	}

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
 const (
 	// moreRest is how many times as long as a piece took nobody goes on with another one while
 	// somebody writes: the processors are wanted by the writers, and sending a piece is as much
-	// work again. moreLongest is how long that is at most.
+	// work again. moreLongest is how long that is at most, and while somebody waits for first rows.
 	moreRest    = 4
 	moreLongest = 50 * time.Millisecond
 )
@@ -24,8 +25,10 @@ var errSooner = errors.New("the feed is to read sooner")
 // they must not stand in the scheduler's queue before the writers.
 type turnstile struct {
 	slots chan struct{}
-	// yields reports whether others are to come first for a while; nil: never.
-	yields func() bool
+	// waiting is how many wait to be let in.
+	waiting atomic.Int32
+	// rest is how long nobody is let in after somebody who took so long; nil: not at all.
+	rest func(took time.Duration) time.Duration
 }
 
 // turnstiles are two, so that feeds that go on with much do not hold up those that want their
@@ -39,11 +42,19 @@ type turnstiles struct {
 	more turnstile
 }
 
-func newTurnstiles(writing func() bool) turnstiles {
+func (t *turnstiles) init(writing func() bool) {
 	cores := runtime.GOMAXPROCS(0)
-	return turnstiles{
-		first: turnstile{slots: make(chan struct{}, 8*cores)},
-		more:  turnstile{slots: make(chan struct{}, max(1, cores/2)), yields: writing},
+	t.first.slots = make(chan struct{}, 8*cores)
+	t.more.slots = make(chan struct{}, max(1, cores/2))
+	t.more.rest = func(took time.Duration) time.Duration {
+		switch {
+		case t.first.waiting.Load() > 0:
+			return moreLongest
+		case writing():
+			return min(moreRest*took, moreLongest)
+		default:
+			return 0
+		}
 	}
 }
 
@@ -58,6 +69,13 @@ func (t turn) enter(ctx context.Context) error {
 	select {
 	case t.at.slots <- struct{}{}:
 		return nil
+	default:
+	}
+	t.at.waiting.Add(1)
+	defer t.at.waiting.Add(-1)
+	select {
+	case t.at.slots <- struct{}{}:
+		return nil
 	case <-t.sooner:
 		return errSooner
 	case <-ctx.Done():
@@ -69,9 +87,11 @@ func (t turn) enter(ctx context.Context) error {
 // does not wait.
 func (t turn) leave(took time.Duration) {
 	leave := func() { <-t.at.slots }
-	if t.at.yields == nil || !t.at.yields() {
-		leave()
-		return
+	if t.at.rest != nil {
+		if rest := t.at.rest(took); rest > 0 {
+			time.AfterFunc(rest, leave)
+			return
+		}
 	}
-	time.AfterFunc(min(moreRest*took, moreLongest), leave)
+	leave()
 }

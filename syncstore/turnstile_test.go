@@ -36,7 +36,7 @@ func TestALossIsReadBeforeTheRestOfAGain(t *testing.T) {
 		first = read()
 	}
 	require.Len(t, first, firstPiece)
-	more := f.store.viewers.more
+	more := &f.store.viewers.more
 	for range cap(more.slots) {
 		more.slots <- struct{}{} // others are reading, and go on for long
 	}
