@@ -184,7 +184,17 @@ func (c claims) names(path string) ([]string, error) {
 			names = append(names, name)
 		}
 	}
-	return names, nil
+	return packed(names), nil
+}
+
+// packed returns names that share one string: caches keep lists of many names for many people, and
+// each string is something for the garbage collector to look at. It changes names.
+func packed(names []string) []string {
+	all := strings.Join(names, "")
+	for i, name := range names {
+		names[i], all = all[:len(name)], all[len(name):]
+	}
+	return names
 }
 
 // validGrant reports whether a token may give a role or channel of this name. Lists of

@@ -142,6 +142,9 @@ func (s *State) user(ctx context.Context, db uint32, name string) (*User, error)
 	if !found {
 		return nil, nil
 	}
+	for _, names := range [][]string{u.AdminChannels, u.AdminRoles, u.TokenChannels, u.TokenRoles} {
+		packed(names)
+	}
 	s.users.putIf(ref, u, epoch)
 	return u, nil
 }
