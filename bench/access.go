@@ -370,7 +370,7 @@ func (b *bench) openCrowdFeed(i int) (*crowdFeed, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw.reader = bufio.NewReaderSize(raw.net, 1<<10)
+	raw.reader = bufio.NewReaderSize(raw.net, 4<<10)
 	request := p.bearer(head(nil, http.MethodGet, "/room/_changes?feed=continuous&since=now&revocations=true&heartbeat=60000"))
 	if err := raw.send(append(request, "\r\n"...)); err != nil {
 		return nil, err
