@@ -13,7 +13,10 @@ import (
 )
 
 const (
-	// sizesQuick is how long measuring may take to be done each time, and to be waited for.
+	// sizesEach is how long measuring may take to be done each time: PouchDB asks for a database with
+	// every hundred documents that it pulls.
+	sizesEach = 2 * time.Millisecond
+	// sizesQuick is how long measuring may take to be waited for.
 	sizesQuick = 20 * time.Millisecond
 	// sizesRest is for how many times as long as it took other sizes are good: to measure is to scan
 	// all keys.
@@ -49,7 +52,7 @@ func (d *Database) Sizes(ctx context.Context) (Sizes, bool) {
 	s := &d.sizing
 	s.mu.Lock()
 	known, slow := s.known, s.took > sizesQuick
-	fresh := slow && time.Since(known.Measured) < sizesRest*s.took
+	fresh := s.took > sizesEach && time.Since(known.Measured) < sizesRest*s.took
 	if !fresh && s.running == nil && d.live.Load() {
 		s.running = make(chan struct{})
 		d.store.start(d.measure)
