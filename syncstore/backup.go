@@ -47,7 +47,7 @@ func (s *Store) Backup(ctx context.Context, w io.Writer, o BackupOptions) (Backu
 	ctx, done := s.backups.begin(ctx, s.ctx, o.Interrupt)
 	defer done()
 	b := backup{
-		engine: s.engine, now: s.options.Now,
+		engine: s.engine, now: s.options.Now, asked: s.asked,
 		update: func(_ context.Context, apply func(*overlay) error) error {
 			set := &changeSet{apply: apply}
 			s.committer.commit(set)
@@ -67,7 +67,7 @@ func (s *Store) Backup(ctx context.Context, w io.Writer, o BackupOptions) (Backu
 // BackupEngine does the same with an engine that no Store is open on.
 func BackupEngine(ctx context.Context, eng engine.Engine, w io.Writer, o BackupOptions) (BackupEnd, error) {
 	b := backup{
-		engine: eng, now: time.Now,
+		engine: eng, now: time.Now, asked: askedOf(eng),
 		update: func(ctx context.Context, apply func(*overlay) error) error {
 			return eng.Update(ctx, func(tx engine.Txn) error {
 				o := newOverlay(tx)
@@ -86,13 +86,18 @@ func BackupEngine(ctx context.Context, eng engine.Engine, w io.Writer, o BackupO
 type backup struct {
 	engine engine.Engine
 	now    func() time.Time
+	asked  func() uint64 // how often others have asked for something
 	update func(ctx context.Context, apply func(*overlay) error) error
 	warn   func(error)
 }
 
-// asked returns what counts how often others ask the engine.
-func (b *backup) asked() func() uint64 {
-	if counted, ok := b.engine.(engine.Counted); ok {
+// asked counts how often the store was asked for something. Who reads what is in the cache does not
+// ask the engine, and is to wait for a backup as little.
+func (s *Store) asked() uint64 { return askedOf(s.engine)() + s.cache.asked() }
+
+// askedOf returns what counts how often an engine was asked.
+func askedOf(eng engine.Engine) func() uint64 {
+	if counted, ok := eng.(engine.Counted); ok {
 		return counted.Asked
 	}
 	return func() uint64 { return 0 }
@@ -187,7 +192,7 @@ func (b *backup) writePairs(ctx context.Context, r engine.Reader, since uint64, 
 		versions, _ := r.(engine.VersionedReader) // since has seen it
 		pairs, failed = versions.ScanSince(since)
 	}
-	pace := newBackupPace(b.asked())
+	pace := newBackupPace(b.asked)
 	for key, value := range pairs {
 		if err := file.add(key, value); err != nil {
 			return err

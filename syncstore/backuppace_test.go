@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // TestBackupsRestWhileOthersAsk: six times as long as they worked, for as long as others ask and a
@@ -52,4 +54,17 @@ func TestBackupsRestWhileOthersAsk(t *testing.T) {
 			t.Error("rested though it was to end")
 		}
 	})
+}
+
+// A backup is to rest for those too whose documents are in memory.
+func TestReadsFromTheCacheAreAsked(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.put("a", `{}`, Rev{})
+	for range 3 {
+		before := f.store.asked()
+		_, err := f.Get(t.Context(), "a", GetOptions{})
+		require.NoError(t, err)
+		require.Greater(t, f.store.asked(), before)
+	}
 }

@@ -33,6 +33,7 @@ type cacheShard struct {
 	writing map[string]struct{}
 	// epoch changes with each write, so that a head read before it is not kept.
 	epoch uint64
+	asked uint64 // how often get was called
 }
 
 type cacheEntry struct {
@@ -68,11 +69,23 @@ func (c *cache) get(key []byte) (h *head, epoch uint64) {
 	s := c.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asked++
 	if e, ok := s.entries[string(key)]; ok {
 		s.order.MoveToFront(e)
 		return e.Value.(*cacheEntry).head, 0
 	}
 	return nil, s.epoch
+}
+
+// asked returns how often the cache was asked for a document.
+func (c *cache) asked() (n uint64) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		n += s.asked
+		s.mu.Unlock()
+	}
+	return n
 }
 
 // offer keeps a head that was read after get returned epoch, unless its shard was
