@@ -179,20 +179,19 @@ func (b *bench) crowdRow(ctx context.Context) error {
 	if err := b.profileHeap(ctx, "crowd"); err != nil {
 		return err
 	}
-	idle, err := b.crowdWrites(ctx, "idle")
+	idle, err := b.crowdWrites(ctx, "idle", func() error { return nil })
 	if err != nil {
 		return err
 	}
 	for _, what := range []string{"gains", "loses"} {
-		crowd.begin()
 		channels := []string{}
 		if what == "gains" {
 			channels = append(channels, "big")
 		}
-		if err := b.putRole(ctx, channels...); err != nil {
-			return err
-		}
-		busy, err := b.crowdWrites(ctx, what)
+		busy, err := b.crowdWrites(ctx, what, func() error {
+			crowd.begin()
+			return b.putRole(ctx, channels...)
+		})
 		if err != nil {
 			return err
 		}
@@ -273,15 +272,6 @@ func (b *bench) putRole(ctx context.Context, channels ...string) error {
 		return fmt.Errorf("writing a role: %w: %s", errAnswer, res.Status)
 	}
 	return nil
-}
-
-// crowdWrites writes documents that nobody of the crowd sees.
-func (b *bench) crowdWrites(ctx context.Context, name string) (measure, error) {
-	exchanges := make([]exchange, crowdWrite)
-	for i := range exchanges {
-		exchanges[i] = &roomWriter{writer: &b.people[0], number: i}
-	}
-	return b.profiled(ctx, "crowd-"+name, crowdTime, exchanges)
 }
 
 // roomWriter writes new documents into a channel of its own.

@@ -146,7 +146,14 @@ func (b *bench) add(r row) {
 // start starts the server on an empty store, or on the one that is in the folder.
 func (b *bench) start(ctx context.Context) error {
 	var err error
-	if b.issuer, err = startIssuer(); err != nil {
+	remembered := ""
+	if b.dir != "" {
+		if err := os.MkdirAll(b.dir, 0o700); err != nil {
+			return fmt.Errorf("making a folder: %w", err)
+		}
+		remembered = filepath.Join(b.dir, "issuer")
+	}
+	if b.issuer, err = startIssuer(remembered); err != nil {
 		return err
 	}
 	if b.respondPort, err = harness.FreePort(); err != nil {

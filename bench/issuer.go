@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -26,7 +27,9 @@ type issuer struct {
 	server *http.Server
 }
 
-func startIssuer() (*issuer, error) {
+// startIssuer starts a provider at an address that was free. If remembered, a file, is not "", it is where
+// it was when the file was written: a store that is used again knows its users by it.
+func startIssuer(remembered string) (*issuer, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("making the issuer's key: %w", err)
@@ -37,9 +40,19 @@ func startIssuer() (*issuer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the issuer's signer: %w", err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address := "127.0.0.1:0"
+	if text, err := os.ReadFile(remembered); err == nil {
+		address = string(text)
+	}
+	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("starting the issuer: %w", err)
+	}
+	if remembered != "" {
+		if err := os.WriteFile(remembered, []byte(listener.Addr().String()), 0o600); err != nil {
+			_ = listener.Close()
+			return nil, fmt.Errorf("starting the issuer: %w", err)
+		}
 	}
 	i := &issuer{url: "http://" + listener.Addr().String(), signer: signer}
 	keys := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "bench", Algorithm: "ES256", Use: "sig"}}}

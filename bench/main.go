@@ -52,7 +52,12 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	ctx, cancel := context.WithTimeout(ctx, *limit)
-	err := run(ctx, o)
+	var err error
+	if flag.Arg(0) == writersCommand {
+		err = beWriters(ctx, os.Stdin, os.Stdout)
+	} else {
+		err = run(ctx, o)
+	}
 	cancel()
 	stop()
 	if err != nil {
