@@ -221,7 +221,7 @@ func (w accessWriter) Name() string { return w.access.viewer.Name }
 func (w accessWriter) Roles() []string { return w.access.openRoles() }
 
 func (w accessWriter) HasRole(role string) bool {
-	return slices.Contains(w.access.openRoles(), role)
+	return slices.ContainsFunc(w.access.roles, func(r roleTimes) bool { return r.role == role && r.times.open() })
 }
 
 func (w accessWriter) HasChannel(channel string) bool {

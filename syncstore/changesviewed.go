@@ -11,9 +11,8 @@ import (
 
 // viewedPage is how many rows of a viewer's feed are gathered at once, firstPage how many at
 // first: where thousands of feeds have something to read at once, each gets something soon.
-// (It is one more than a first piece.) It is not less for a feed that is limited: many of the rows may be
-// none for the viewer.
-const viewedPage, firstPage = 512, 5
+// It is not less for a feed that is limited: many of the rows may be none for the viewer.
+const viewedPage, firstPage = 512, firstPiece + 1
 
 // viewedFeed reads the feed of a viewer from one snapshot. Each document that the viewer
 // sees has one place in it, and so has each that the viewer could see and lost

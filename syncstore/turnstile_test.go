@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -55,4 +57,25 @@ func TestALossIsReadBeforeTheRestOfAGain(t *testing.T) {
 	}()
 	f.give(RolePrincipal("crowd"), "role:crowd")
 	require.Contains(t, <-revoked, "d000 true")
+}
+
+func TestFeedsThatGoOnRestWhileOthersWaitForFirstRows(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var all turnstiles
+		all.init(func() bool { return false })
+		require.Zero(t, all.more.rest(time.Millisecond))
+		first := turn{at: &all.first}
+		for range cap(all.first.slots) {
+			require.NoError(t, first.enter(t.Context()))
+		}
+		entered := make(chan error)
+		go func() { entered <- first.enter(t.Context()) }()
+		synctest.Wait()
+		require.Equal(t, moreLongest, all.more.rest(time.Millisecond))
+		first.leave(0)
+		require.NoError(t, <-entered)
+		synctest.Wait()
+		require.Zero(t, all.more.rest(time.Millisecond))
+	})
 }
