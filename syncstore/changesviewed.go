@@ -41,6 +41,7 @@ type viewedFeed struct {
 	held, given *channelQueue
 	givenAt     uint64
 	known       map[string]uint64 // next rows of channels whose backfill was read
+	scratch     *viewedScratch    // while it reads
 }
 
 // newViewedFeed prepares a read for a viewer. had is the position of the client when it
@@ -97,6 +98,11 @@ func (f *viewedFeed) nextEvent(p place) uint64 {
 // read calls fn with the rows after a position, at most limit of them (<= 0: all). It
 // returns the position of the last if limit ended the read, else the zero Cursor.
 func (f *viewedFeed) read(ctx context.Context, after Cursor, limit int, fn func(*Change) error) (cut Cursor, err error) {
+	f.scratch = f.collection.store.takeScratch()
+	defer func() {
+		f.collection.store.scratch.Put(f.scratch)
+		f.scratch = nil
+	}()
 	left, page := limit, firstPage
 	var change Change
 	for p, more := placeAfter(after), true; more; {
@@ -128,12 +134,13 @@ func (f *viewedFeed) read(ctx context.Context, after Cursor, limit int, fn func(
 }
 
 // page gathers the rows after p, up to an event or to size rows, and returns where to go
-// on. more is false at the end of the feed.
+// on. more is false at the end of the feed. The rows are good until the next page.
 func (f *viewedFeed) page(p place, size int) (rows []viewedRow, next place, more bool, err error) {
 	if p.in == 0 {
 		return f.changesPage(p, size)
 	}
-	gathered := &channelRows{collection: f.collection, reader: f.reader, limit: size, shared: true, seq: f.seq}
+	gathered := f.gathering(size)
+	gathered.shared = true
 	if err := f.givenQueue(p.in).gather(gathered, p.seq+1, math.MaxUint64, nil); err != nil {
 		return nil, p, false, err
 	}
@@ -142,8 +149,22 @@ func (f *viewedFeed) page(p place, size int) (rows []viewedRow, next place, more
 		next = p
 		next.seq = gathered.last()
 	}
-	rows, err = f.eventRows(p.in, gathered.rows)
+	rows, err = f.eventRows(p.in, f.gathered(gathered))
 	return rows, next, true, err
+}
+
+// gathering returns what gathers so many rows, where the last page was gathered.
+func (f *viewedFeed) gathering(size int) *channelRows {
+	return &channelRows{
+		collection: f.collection, reader: f.reader, limit: size, seq: f.seq,
+		rows: f.scratch.gathered[:0], given: f.scratch.given[:0],
+	}
+}
+
+// gathered returns the rows, and keeps where they are for the next page.
+func (f *viewedFeed) gathered(c *channelRows) []channelRow {
+	f.scratch.gathered, f.scratch.given = c.rows, c.given
+	return c.rows
 }
 
 // givenQueue are the channels that were given at an event, and those that were lost there if
@@ -184,7 +205,7 @@ func (f *viewedFeed) changesPage(p place, size int) (rows []viewedRow, next plac
 	if event == 0 {
 		to = math.MaxUint64
 	}
-	gathered := &channelRows{collection: f.collection, reader: f.reader, limit: size}
+	gathered := f.gathering(size)
 	if err := f.heldQueue(p.next).gather(gathered, p.next, to, f.known); err != nil {
 		return nil, p, false, err
 	}
@@ -195,7 +216,7 @@ func (f *viewedFeed) changesPage(p place, size int) (rows []viewedRow, next plac
 	case event != 0:
 		next, more = place{next: event, done: event, in: event}, true
 	}
-	rows, err = f.changeRows(gathered.rows)
+	rows, err = f.changeRows(f.gathered(gathered))
 	return rows, next, more, err
 }
 
@@ -212,7 +233,7 @@ func (f *viewedFeed) heads(rows []*viewedRow) error {
 	}
 	keys := make([][]byte, len(unknown))
 	for i, row := range unknown {
-		keys[i] = row.key
+		keys[i] = f.collection.scope.head(string(row.id))
 	}
 	records, err := f.reader.GetMany(keys)
 	if err != nil {

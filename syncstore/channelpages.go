@@ -92,9 +92,10 @@ func (p *channelPages) reset() {
 
 // addShared is add for what other feeds read too.
 func (c *channelRows) addShared(channel string, from, to uint64) (next uint64, gave []uint64, err error) {
+	begin := len(c.given)
 	for from < to {
 		if c.fullBefore(from) {
-			return from, gave, nil
+			return from, c.given[begin:], nil
 		}
 		page, err := c.sharedPage(channel, from)
 		if err != nil {
@@ -103,14 +104,14 @@ func (c *channelRows) addShared(channel string, from, to uint64) (next uint64, g
 		for i := range page.rows {
 			row := &page.rows[i]
 			if row.seq >= to || c.fullBefore(row.seq) {
-				return row.seq, gave, nil
+				return row.seq, c.given[begin:], nil
 			}
 			c.insertRow(*row)
-			gave = append(gave, row.seq)
+			c.given = append(c.given, row.seq)
 		}
 		from = page.next
 	}
-	return from, gave, nil
+	return from, c.given[begin:], nil
 }
 
 // sharedPage returns as many rows of a channel as the read has room for.

@@ -34,6 +34,7 @@ type channelRows struct {
 	reader     engine.Reader
 	limit      int
 	rows       []channelRow
+	given      []uint64 // what add returns, of one channel after the other
 	// shared says that other feeds are likely to read the same, seq is the database's sequence in
 	// the snapshot.
 	shared bool
@@ -57,6 +58,7 @@ func (c *channelRows) add(channel string, from, to uint64) (next uint64, gave []
 	if channel == AllChannel {
 		start = c.collection.scope.seq(from)
 	}
+	begin := len(c.given)
 	pairs, failed := c.reader.Scan(engine.Range{Start: start, End: engine.PrefixEnd(start[:len(start)-8]), Limit: c.limit})
 	for key, record := range pairs {
 		if len(key) != len(start) {
@@ -64,15 +66,15 @@ func (c *channelRows) add(channel string, from, to uint64) (next uint64, gave []
 		}
 		seq := binary.BigEndian.Uint64(key[len(key)-8:])
 		if seq >= to || c.fullBefore(seq) {
-			return seq, gave, nil
+			return seq, c.given[begin:], nil
 		}
 		c.insertRow(newChannelRow(seq, append([]byte(nil), record...)))
-		gave = append(gave, seq)
+		c.given = append(c.given, seq)
 	}
 	if err := failed(); err != nil {
 		return 0, nil, fmt.Errorf("reading channel %q: %w", channel, err)
 	}
-	return math.MaxUint64, gave, nil
+	return math.MaxUint64, c.given[begin:], nil
 }
 
 func (c *channelRows) full() bool { return len(c.rows) >= c.limit }

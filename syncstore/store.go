@@ -82,6 +82,7 @@ type Store struct {
 	cache     *cache
 	absent    absent
 	viewers   turnstiles // of reads of viewers' feeds
+	scratch   sync.Pool  // of *viewedScratch
 	locks     *keyLocks
 	touched   *touches
 	hot       hotRows

@@ -4,8 +4,8 @@ package syncstore
 type viewedRow struct {
 	channelRow
 	event   uint64
-	key     []byte // of head
-	head    *head  // where the row alone does not say enough
+	id      []byte
+	head    *head // where the row alone does not say enough
 	removed []string
 	revoked bool
 	// leaves are what the viewer may see of a document with conflicts.
@@ -90,8 +90,7 @@ func (f *viewedFeed) decideEventRow(row *viewedRow, event uint64, losses bool) {
 func (f *viewedFeed) decide(
 	gathered []channelRow, first func(*viewedRow, *Change) bool, then func(*viewedRow),
 ) ([]viewedRow, error) {
-	rows := make([]viewedRow, len(gathered))
-	var open []*viewedRow
+	rows, open := f.scratch.judged(len(gathered)), f.scratch.open[:0]
 	var change Change
 	for i := range gathered {
 		row := &rows[i]
@@ -100,10 +99,11 @@ func (f *viewedFeed) decide(
 			return nil, err
 		}
 		if first(row, &change) && !row.drop {
-			row.key = f.collection.scope.head(string(change.ID))
+			row.id = change.ID
 			open = append(open, row)
 		}
 	}
+	f.scratch.open = open
 	if len(open) > 0 {
 		if err := f.heads(open); err != nil {
 			return nil, err

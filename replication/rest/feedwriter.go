@@ -58,22 +58,24 @@ func (w *feedWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// send sends what is gathered, the headers first.
+// send sends what is gathered, the headers first. It gives the buffer back: the feed may have to
+// wait for its turn to read the next piece, with ten thousand others.
 func (w *feedWriter) send() error {
 	w.lease.beginWrite()
 	defer w.lease.endWrite()
 	w.rq.answered = true
 	if w.socket != nil {
 		rows, err := w.socket.send(w.held())
-		w.keep(rows[:0])
+		w.keep(rows)
+		w.restBuffer()
 		return err
 	}
 	if b := w.held(); len(b) > 0 {
 		if _, err := w.rq.w.Write(b); err != nil {
 			return fmt.Errorf("sending changes: %w", err)
 		}
-		w.keep(b[:0])
 	}
+	w.restBuffer()
 	if !w.live {
 		return nil
 	}
@@ -129,6 +131,10 @@ func (w *feedWriter) caughtUp() error {
 // rest gives back what sending needs until there is something to send again.
 func (w *feedWriter) rest() {
 	w.lease.rest()
+	w.restBuffer()
+}
+
+func (w *feedWriter) restBuffer() {
 	if w.buf == nil {
 		return
 	}
