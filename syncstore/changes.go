@@ -100,11 +100,12 @@ func (c *Collection) showsAll(o FeedOptions) bool { return c.seesAll(o.Viewer) &
 // inTurn reads from a snapshot; feeds of viewers a few at a time.
 func (c *Collection) inTurn(ctx context.Context, o FeedOptions, t turn, view func(engine.Reader) error) error {
 	if !c.showsAll(o) {
-		if err := t.enter(ctx); err != nil {
+		in, err := t.enter(ctx)
+		if err != nil {
 			return err
 		}
 		began := time.Now()
-		defer func() { t.leave(time.Since(began)) }()
+		defer func() { in.leave(time.Since(began)) }()
 	}
 	return c.store.engine.View(ctx, view)
 }

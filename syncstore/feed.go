@@ -100,10 +100,22 @@ func (f *Feed) Ready() <-chan struct{} {
 	return f.at.ready
 }
 
+// Turn is Ready for who has other things to wait for as well, the end of a session say: where feeds
+// of viewers that are behind read one after the other, its channel has a value, or is closed, when
+// it is this one's turn. A Read after that does not wait, and one before that gives nothing. Like
+// Ready, it may be for nothing, and is to be called each time before waiting.
+func (f *Feed) Turn() <-chan struct{} {
+	f.obey()
+	if f.viewed != nil {
+		return f.viewed.turn()
+	}
+	return f.Ready()
+}
+
 // Read calls fn with the changes that are there now, up to limit (<= 0: all, though a viewer's
 // feed that is far behind may give some only, and is Ready again), without
-// waiting for more, and returns how many. An error of fn ends it and is returned; the
-// change that fn failed on is given again.
+// waiting for more, and returns how many. Unless Turn was called, it may wait until others have
+// read. An error of fn ends it and is returned; the change that fn failed on is given again.
 func (f *Feed) Read(ctx context.Context, limit int, fn func(*Change) error) (int, error) {
 	f.obey()
 	if f.viewed != nil {

@@ -29,6 +29,8 @@ type viewedLive struct {
 	access *access
 	shown  *channelSet
 	closed chan struct{}
+	// ticket is the turn to read the index that the feed waits for, if its reader waits by turn.
+	ticket *ticket
 }
 
 func newViewedLive(f *Feed, from Cursor, o FeedOptions) *viewedLive {
@@ -47,6 +49,34 @@ func (v *viewedLive) ready() <-chan struct{} {
 		return v.closed
 	}
 	return v.subscription.wake
+}
+
+// turn returns a channel by which the feed is woken when it may read without waiting for others.
+func (v *viewedLive) turn() <-chan struct{} {
+	v.obey()
+	if !v.behind {
+		return v.subscription.wake
+	}
+	if v.ticket == nil {
+		v.ticket = v.nextAt().ask(v.subscription.wake)
+	}
+	if v.ticket.inside() {
+		return v.closed
+	}
+	return v.subscription.wake
+}
+
+// come reports whether the turn has come that the feed waits for, true if it waits for none. Where
+// its viewer's access changed meanwhile, it waits with those who want their first rows.
+func (v *viewedLive) come() bool {
+	if v.ticket == nil {
+		return true
+	}
+	if at := v.nextAt(); at != v.ticket.at && !v.ticket.inside() {
+		v.ticket.giveUp()
+		v.ticket = at.ask(v.subscription.wake)
+	}
+	return v.ticket.inside()
 }
 
 // obeys reports whether what the feed shows was found under a policy of the kind that the
@@ -68,6 +98,9 @@ func (v *viewedLive) read(ctx context.Context, limit int, fn func(*Change) error
 	for limit <= 0 || n < limit {
 		v.obey()
 		if v.behind {
+			if !v.come() {
+				return n, nil
+			}
 			read, err := v.readIndex(ctx, limit-n, fn)
 			n += read
 			if err != nil || n > 0 && v.behind {
@@ -214,24 +247,38 @@ func (v *viewedLive) readIndex(ctx context.Context, limit int, fn func(*Change) 
 	return n, err
 }
 
-// nextPiece sets how many rows are read next, and says where the feed has to wait for its turn:
-// with its first rows, and where its viewer's access changed, before those that go on.
-func (v *viewedLive) nextPiece() turn {
+// nextAt says where the feed has to wait for its turn to read the next piece: with its first rows,
+// and where its viewer's access changed, before those that go on.
+func (v *viewedLive) nextAt() *turnstile {
 	select {
 	case <-v.subscription.moved:
 		v.piece = 0
 	default:
 	}
-	c := v.feed.collection
+	viewers := &v.feed.collection.store.viewers
+	if v.piece == 0 {
+		return &viewers.first
+	}
+	return &viewers.more
+}
+
+// nextPiece sets how many rows are read next, and returns the turn to read them.
+func (v *viewedLive) nextPiece() turn {
+	t := turn{at: v.nextAt(), held: v.ticket}
+	v.ticket = nil
 	if v.piece = min(2*v.piece, livePiece); v.piece == 0 {
 		v.piece = firstPiece
-		return turn{at: &c.store.viewers.first}
+	} else {
+		t.sooner = v.subscription.moved
 	}
-	return turn{at: &c.store.viewers.more, sooner: v.subscription.moved}
+	return t
 }
 
 func (v *viewedLive) readPiece(ctx context.Context, t turn, limit int, fn func(*Change) error) (n int, err error) {
 	c := v.feed.collection
+	if t.held != nil {
+		defer t.held.giveUp() // where there was nothing to read
+	}
 	if limit <= 0 || limit > v.piece {
 		limit = v.piece
 	}
@@ -296,6 +343,10 @@ func (c *Collection) sightOf(ctx context.Context, o FeedOptions) (seen *viewedFe
 
 // close gives up the subscription. A feed that is read after it begins anew.
 func (v *viewedLive) close() {
+	if v.ticket != nil {
+		v.ticket.giveUp()
+		v.ticket = nil
+	}
 	v.feed.collection.db.broadcast.subscribe(v.subscription, nil, v.interests(v.access, v.shown, nil, nil))
 	v.access, v.shown = nil, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -24,7 +25,9 @@ var errSooner = errors.New("the feed is to read sooner")
 // thousand feeds have a hundred thousand rows to read, because a role was given a channel,
 // they must not stand in the scheduler's queue before the writers.
 type turnstile struct {
-	slots chan struct{}
+	mu    sync.Mutex
+	free  int       // how many may be let in at once
+	queue []*ticket // those who wait, in order, and those who gave up
 	// waiting is how many wait to be let in.
 	waiting atomic.Int32
 	// rest is how long nobody is let in after somebody who took so long; nil: not at all.
@@ -44,8 +47,8 @@ type turnstiles struct {
 
 func (t *turnstiles) init(writing func() bool) {
 	cores := runtime.GOMAXPROCS(0)
-	t.first.slots = make(chan struct{}, 8*cores)
-	t.more.slots = make(chan struct{}, max(1, cores/2))
+	t.first.free = 8 * cores
+	t.more.free = max(1, cores/2)
 	t.more.rest = func(took time.Duration) time.Duration {
 		switch {
 		case t.first.waiting.Load() > 0:
@@ -58,40 +61,123 @@ func (t *turnstiles) init(writing func() bool) {
 	}
 }
 
-// turn is one reader's at a turnstile. sooner, if not nil, receives a value when the reader must
-// not wait any longer: enter returns errSooner.
+// ticket is a place in the queue of a turnstile, and then the turn.
+type ticket struct {
+	at    *turnstile
+	told  chan<- struct{} // receives a value when the ticket is let in
+	state ticketState     // under at.mu
+}
+
+type ticketState int
+
+const (
+	ticketWaits ticketState = iota
+	ticketInside
+	ticketOver
+)
+
+// ask queues up. told receives a value when the ticket is let in, unless it is at once.
+func (t *turnstile) ask(told chan<- struct{}) *ticket {
+	k := &ticket{at: t, told: told}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.free > 0 {
+		t.free--
+		k.state = ticketInside
+		return k
+	}
+	t.queue = append(t.queue, k)
+	t.waiting.Add(1)
+	return k
+}
+
+func (k *ticket) inside() bool {
+	k.at.mu.Lock()
+	defer k.at.mu.Unlock()
+	return k.state == ticketInside
+}
+
+// leave ends a turn, and lets the next one in, now or after a rest, by how long the turn took. The
+// reader itself does not wait.
+func (k *ticket) leave(took time.Duration) {
+	t := k.at
+	var rest time.Duration
+	if t.rest != nil {
+		rest = t.rest(took)
+	}
+	if rest <= 0 {
+		k.giveUp()
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	k.state = ticketOver
+	time.AfterFunc(rest, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.letIn()
+	})
+}
+
+// giveUp ends a turn that was not used, or the waiting for it. It does nothing to one that is over.
+func (k *ticket) giveUp() {
+	t := k.at
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch k.state {
+	case ticketWaits:
+		t.waiting.Add(-1)
+	case ticketInside:
+		t.letIn()
+	case ticketOver:
+	}
+	k.state = ticketOver
+}
+
+// letIn lets in who waits first. t.mu is held.
+func (t *turnstile) letIn() {
+	for n, k := range t.queue {
+		if k.state == ticketWaits {
+			k.state = ticketInside
+			t.waiting.Add(-1)
+			t.queue[n] = nil
+			t.queue = t.queue[n+1:]
+			wake(k.told)
+			return
+		}
+		t.queue[n] = nil
+	}
+	t.queue = nil
+	t.free++
+}
+
+// turn is one reader's at a turnstile.
 type turn struct {
-	at     *turnstile
+	at *turnstile
+	// held, if not nil, is the turn itself: the reader has waited for it.
+	held *ticket
+	// sooner, if not nil, receives a value when the reader must not wait any longer: enter returns
+	// errSooner.
 	sooner <-chan struct{}
 }
 
-func (t turn) enter(ctx context.Context) error {
-	select {
-	case t.at.slots <- struct{}{}:
-		return nil
-	default:
+func (t turn) enter(ctx context.Context) (*ticket, error) {
+	if t.held != nil {
+		return t.held, nil
 	}
-	t.at.waiting.Add(1)
-	defer t.at.waiting.Add(-1)
+	told := make(chan struct{}, 1)
+	k := t.at.ask(told)
+	if k.inside() {
+		return k, nil
+	}
 	select {
-	case t.at.slots <- struct{}{}:
-		return nil
+	case <-told:
+		return k, nil
 	case <-t.sooner:
-		return errSooner
+		k.giveUp()
+		return nil, errSooner
 	case <-ctx.Done():
-		return ctx.Err()
+		k.giveUp()
+		return nil, ctx.Err()
 	}
-}
-
-// leave lets the next one in, now or after a rest, by how long the turn took. The reader itself
-// does not wait.
-func (t turn) leave(took time.Duration) {
-	leave := func() { <-t.at.slots }
-	if t.at.rest != nil {
-		if rest := t.at.rest(took); rest > 0 {
-			time.AfterFunc(rest, leave)
-			return
-		}
-	}
-	leave()
 }

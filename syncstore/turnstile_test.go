@@ -2,6 +2,7 @@ package syncstore
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -39,8 +40,8 @@ func TestALossIsReadBeforeTheRestOfAGain(t *testing.T) {
 	}
 	require.Len(t, first, firstPiece)
 	more := &f.store.viewers.more
-	for range cap(more.slots) {
-		more.slots <- struct{}{} // others are reading, and go on for long
+	for more.free > 0 {
+		more.ask(nil) // others are reading, and go on for long
 	}
 	revoked := make(chan string)
 	go func() {
@@ -59,6 +60,70 @@ func TestALossIsReadBeforeTheRestOfAGain(t *testing.T) {
 	require.Contains(t, <-revoked, "d000 true")
 }
 
+// Who waits for a turn by Turn is not held up by a Read before it, and gives the turn back at its end.
+func TestAFeedReadsWhenItsTurnHasCome(t *testing.T) {
+	t.Parallel()
+	f := newAccessFixture(t)
+	for n := range 100 {
+		f.in(fmt.Sprintf("d%03d", n), Rev{}, "big")
+	}
+	f.give("alice", "big")
+	feed := f.Follow(Cursor{}, FeedOptions{Viewer: &Viewer{Name: "alice"}, Revocations: true})
+	read := func() (rows []string) {
+		_, err := feed.Read(t.Context(), 0, func(c *Change) error {
+			rows = append(rows, fmt.Sprint(string(c.ID), " ", c.Revoked))
+			return nil
+		})
+		require.NoError(t, err)
+		return rows
+	}
+	<-feed.Turn()
+	require.Len(t, read(), firstPiece)
+	first, more := &f.store.viewers.first, &f.store.viewers.more
+	more.rest = nil
+	var others []*ticket
+	for more.free > 0 {
+		others = append(others, more.ask(nil))
+	}
+	waits := func() bool {
+		select {
+		case <-feed.Turn():
+			return false
+		default:
+			return true
+		}
+	}
+	for !waits() { // now and then a feed is told for nothing, and what it sees after its first rows
+		read()
+	}
+	require.Empty(t, read(), "it is not its turn")
+	others[0].giveUp()
+	<-feed.Turn()
+	require.NotEmpty(t, read())
+
+	// Its viewer loses the channel: it goes before those that read on.
+	others[0] = more.ask(nil)
+	for !waits() {
+		read()
+	}
+	f.give("alice")
+	for revoked := false; !revoked; {
+		<-feed.Turn()
+		for _, row := range read() {
+			revoked = revoked || strings.HasSuffix(row, " true")
+		}
+	}
+	_ = waits()
+	feed.Close()
+	for _, other := range others {
+		other.giveUp()
+		other.giveUp()
+	}
+	require.Zero(t, more.waiting.Load())
+	require.Equal(t, max(1, runtime.GOMAXPROCS(0)/2), more.free)
+	require.Equal(t, 8*runtime.GOMAXPROCS(0), first.free)
+}
+
 func TestFeedsThatGoOnRestWhileOthersWaitForFirstRows(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -66,14 +131,18 @@ func TestFeedsThatGoOnRestWhileOthersWaitForFirstRows(t *testing.T) {
 		all.init(func() bool { return false })
 		require.Zero(t, all.more.rest(time.Millisecond))
 		first := turn{at: &all.first}
-		for range cap(all.first.slots) {
-			require.NoError(t, first.enter(t.Context()))
+		var last *ticket
+		for all.first.free > 0 {
+			last = all.first.ask(nil)
 		}
 		entered := make(chan error)
-		go func() { entered <- first.enter(t.Context()) }()
+		go func() {
+			_, err := first.enter(t.Context())
+			entered <- err
+		}()
 		synctest.Wait()
 		require.Equal(t, moreLongest, all.more.rest(time.Millisecond))
-		first.leave(0)
+		last.leave(0)
 		require.NoError(t, <-entered)
 		synctest.Wait()
 		require.Zero(t, all.more.rest(time.Millisecond))

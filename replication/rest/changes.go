@@ -92,7 +92,7 @@ type changeSource interface {
 type liveChanges interface {
 	Read(ctx context.Context, limit int, fn func(*syncstore.Change) error) (int, error)
 	Cursor() syncstore.Cursor
-	Ready() <-chan struct{}
+	Turn() <-chan struct{}
 	Close()
 }
 

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -124,6 +125,69 @@ func TestDecision38_FeedsHoldNoBufferWhileTheyWait(t *testing.T) {
 		open.closeConn()
 		<-open.over
 	})
+}
+
+// Where thousands of feeds have much to read, each waits for its turn, for minutes: it lives and ends
+// as one that waits for changes.
+func TestDecision38_AFeedThatWaitsForItsTurnBeatsAndEndsWithItsLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, give := accessOf(t)
+		edits := make([]syncstore.Edit, 50)
+		for i, id := range numbered("d", len(edits)) {
+			edits[i] = syncstore.Edit{ID: id, Body: []byte(`{"channels":["big"]}`)}
+		}
+		writeEdits(t, g.db, edits...)
+		give("x")
+		open := startFeed(t, g.db, "feed=continuous&since=now&heartbeat=10000")
+		synctest.Wait()
+		free := holdUpReaders(t, g.db)
+		give("big")
+		synctest.Wait()
+		rows := strings.Count(open.seen(), `"id":"d`)
+		require.True(t, 0 < rows && rows < len(edits), "the first rows: %d", rows)
+		time.Sleep(25 * time.Second)
+		synctest.Wait()
+		require.True(t, strings.HasSuffix(open.seen(), "]}\n\n\n"), "two heartbeats: %q", open.seen())
+		close(open.lease.ended)
+		<-open.over
+		require.NoError(t, open.err)
+		require.Contains(t, lines(open.all())[len(lines(open.all()))-1], `{"last_seq":`)
+
+		open = startFeed(t, g.db, "feed=continuous&since=now&heartbeat=10000")
+		give("x")
+		give("x", "big")
+		synctest.Wait()
+		close(free)
+		time.Sleep(5 * time.Second) // who reads on rests while somebody writes
+		synctest.Wait()
+		require.Equal(t, len(edits), strings.Count(open.seen(), `"id":"d`), "those who ended gave their turns back")
+		open.closeConn()
+		<-open.over
+	})
+}
+
+// holdUpReaders takes all turns in which feeds read on after their first rows, until free is closed.
+func holdUpReaders(t *testing.T, db *syncstore.Database) (free chan struct{}) {
+	t.Helper()
+	free = make(chan struct{})
+	for range max(1, runtime.GOMAXPROCS(0)/2) {
+		feed := db.Default().Follow(syncstore.Cursor{}, syncstore.FeedOptions{Channels: []string{syncstore.AllChannel}})
+		read := func(take func(*syncstore.Change) error) {
+			_, err := feed.Read(t.Context(), 0, take)
+			require.NoError(t, err)
+		}
+		read(func(*syncstore.Change) error { return nil }) // its first rows
+		go func() {
+			defer feed.Close()
+			read(func(*syncstore.Change) error {
+				<-free
+				return nil
+			})
+		}()
+	}
+	synctest.Wait()
+	return free
 }
 
 func TestDecision38_LiveFeedsAreNotTransformed(t *testing.T) {

@@ -67,26 +67,19 @@ func (f *changeFeed) follow(ctx context.Context) error {
 	timer := time.NewTimer(interval)
 	defer timer.Stop()
 	for {
-		before := f.sent
-		if err := f.readLive(ctx, live); err != nil {
-			return err
-		}
-		if f.sent > before {
-			if err := f.out.send(); err != nil {
-				return err
-			}
-			f.out.rq.doing.sentUpTo(f.sent)
-			if f.o.feed == feedLongpoll || f.left == 0 {
-				return nil
-			}
-			timer.Reset(interval)
-		}
 		f.out.rest()
-		beat, err := f.wait(ctx, live.Ready(), timer.C)
+		beat, err := f.wait(ctx, live.Turn(), timer.C)
 		if err != nil {
 			return err
 		}
 		if !beat {
+			sent, err := f.advance(ctx, live)
+			if err != nil || sent && (f.o.feed == feedLongpoll || f.left == 0) {
+				return err
+			}
+			if sent {
+				timer.Reset(interval)
+			}
 			continue
 		}
 		if f.o.heartbeat == 0 {
@@ -103,8 +96,21 @@ func (f *changeFeed) follow(ctx context.Context) error {
 	}
 }
 
-// wait waits for changes (false) or for the time of a heartbeat (true). It returns
-// errFeedEnded when the feed has to end.
+// advance sends the changes that have come, and reports whether there were any.
+func (f *changeFeed) advance(ctx context.Context, live liveChanges) (sent bool, err error) {
+	before := f.sent
+	if err := f.readLive(ctx, live); err != nil || f.sent == before {
+		return false, err
+	}
+	if err := f.out.send(); err != nil {
+		return false, err
+	}
+	f.out.rq.doing.sentUpTo(f.sent)
+	return true, nil
+}
+
+// wait waits for changes, and for the turn to read them (false), or for the time of a heartbeat
+// (true). It returns errFeedEnded when the feed has to end.
 func (f *changeFeed) wait(ctx context.Context, ready <-chan struct{}, tick <-chan time.Time) (bool, error) {
 	select {
 	case <-ready:
@@ -155,6 +161,11 @@ func (f *changeFeed) readLive(ctx context.Context, live liveChanges) error {
 		f.scanned = 0
 		if err := f.check(); err != nil {
 			return err
+		}
+		select {
+		case <-live.Turn():
+		default:
+			return nil // follow waits for the turn, and for the end of the feed
 		}
 	}
 }
