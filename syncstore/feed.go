@@ -76,6 +76,14 @@ func (f *Feed) obey() {
 // behind reports whether the feed has to read what others were told already.
 func (f *Feed) behind() bool { return f.seq < max(f.at.since, f.target) }
 
+// Behind reports whether there may be more to Read than what the last Read gave.
+func (f *Feed) Behind() bool {
+	if f.viewed != nil {
+		return f.viewed.behind
+	}
+	return f.behind()
+}
+
 // Cursor returns the position that the feed has reached.
 func (f *Feed) Cursor() Cursor {
 	if f.viewed != nil {

@@ -150,7 +150,7 @@ func (f *changeFeed) readLive(ctx context.Context, live liveChanges) error {
 				f.at = at
 			}
 		}
-		f.complete = err == nil && f.left != 0
+		f.complete = err == nil && f.left != 0 && !live.Behind()
 		if drained := f.drain(ctx); drained != nil {
 			f.complete = false
 			return drained
