@@ -179,16 +179,20 @@ func (b *bench) crowdRow(ctx context.Context) error {
 	if err := b.profileHeap(ctx, "crowd"); err != nil {
 		return err
 	}
-	// What was loaded is merged first, as before writes are measured: that alone stops writers for a
-	// quarter of a second at times.
+	if err := b.merged(ctx); err != nil {
+		return err
+	}
 	if err := b.calm(ctx); err != nil {
 		return err
 	}
-	idle, err := b.crowdWrites(ctx, "idle", func() error { return nil })
+	idle, err := b.crowdWrites(ctx, "idle", crowdTime, func() error { return nil })
 	if err != nil {
 		return err
 	}
 	for _, what := range []string{"gains", "loses"} {
+		if err := b.merged(ctx); err != nil {
+			return err
+		}
 		if err := b.calm(ctx); err != nil {
 			return err
 		}
@@ -196,7 +200,7 @@ func (b *bench) crowdRow(ctx context.Context) error {
 		if what == "gains" {
 			channels = append(channels, "big")
 		}
-		busy, err := b.crowdWrites(ctx, what, func() error {
+		busy, err := b.crowdWrites(ctx, what, crowdTime, func() error {
 			crowd.begin()
 			return b.putRole(ctx, channels...)
 		})

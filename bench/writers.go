@@ -56,8 +56,8 @@ func beWriters(ctx context.Context, in io.Reader, out io.Writer) error {
 const writersLead = 300 * time.Millisecond
 
 // crowdWrites writes documents that nobody of the crowd sees, and does what while it is at it.
-func (b *bench) crowdWrites(ctx context.Context, name string, what func() error) (measure, error) {
-	order, err := json.Marshal(writersOrder{b.address(), b.people[0].token, crowdWrite, crowdTime})
+func (b *bench) crowdWrites(ctx context.Context, name string, during time.Duration, what func() error) (measure, error) {
+	order, err := json.Marshal(writersOrder{b.address(), b.people[0].token, crowdWrite, during})
 	if err != nil {
 		return measure{}, fmt.Errorf("telling the writers: %w", err)
 	}
@@ -67,7 +67,7 @@ func (b *bench) crowdWrites(ctx context.Context, name string, what func() error)
 	}
 	writers := exec.CommandContext(ctx, own, writersCommand)
 	writers.Stdin, writers.Stderr = strings.NewReader(string(order)), os.Stderr
-	b.profile(ctx, "crowd-"+name, crowdTime)
+	b.profile(ctx, "crowd-"+name, during)
 	done := make(chan error, 1)
 	go func() {
 		time.Sleep(writersLead)
