@@ -175,14 +175,20 @@ const unlimited = "limits {\nuser_requests off\nuser_feeds off\n}"
 // settings are the Caddyfile: the sync site with the databases, and beside it a site that
 // answers what a document's answer looks like.
 func (b *bench) settings() harness.Settings {
+	replicated := []string{"pulled"}
+	for round := range b.rounds {
+		replicated = append(replicated, pushedInto(round))
+	}
+	var databases strings.Builder
+	for _, name := range replicated {
+		fmt.Fprintf(&databases, "database %s {\noidc bench\naccess shared\nguest\n%s\n}\n", name, unlimited)
+	}
 	return harness.Settings{
-		NoIDP: true,
-		Store: "memory " + b.memory + "\nmin_free 64MiB",
-		Sync: fmt.Sprintf("oidc bench {\nissuer %s\nclient_id %s\nusername_claim sub\nregister\n}\n", b.issuer.url, clientID) +
-			"database pulled {\noidc bench\naccess shared\nguest\n" + unlimited + "\n}\n" +
-			"database pushed {\noidc bench\naccess shared\nguest\n" + unlimited + "\n}\n",
+		NoIDP:     true,
+		Store:     "memory " + b.memory + "\nmin_free 64MiB",
+		Sync:      fmt.Sprintf("oidc bench {\nissuer %s\nclient_id %s\nusername_claim sub\nregister\n}\n", b.issuer.url, clientID) + databases.String(),
 		Database:  "oidc bench\naccess shared\nguest\nsession {\nlifetime 12h\n}\nlimits {\nattachment 2GiB\nuser_requests off\nuser_feeds off\n}",
-		Databases: "notes pulled pushed",
+		Databases: "notes " + strings.Join(replicated, " "),
 		Extra: fmt.Sprintf("http://localhost:%d {\nbind 127.0.0.1\nheader Content-Type application/json\nrespond `%s`\n}\n",
 			b.respondPort, b.respondBody),
 	}
