@@ -111,13 +111,24 @@ func (f *Feed) Ready() <-chan struct{} {
 // Turn is Ready for who has other things to wait for as well, the end of a session say: where feeds
 // of viewers that are behind read one after the other, its channel has a value, or is closed, when
 // it is this one's turn. A Read after that does not wait, and one before that gives nothing. Like
-// Ready, it may be for nothing, and is to be called each time before waiting.
+// Ready, it may be for nothing, and is to be called each time before waiting. What else takes long
+// before the Read is to be done Aside: others wait for the turn.
 func (f *Feed) Turn() <-chan struct{} {
 	f.obey()
 	if f.viewed != nil {
 		return f.viewed.turn()
 	}
 	return f.Ready()
+}
+
+// Aside calls fn, which may take long: to write to a client, say, who does not read. Others do not
+// wait meanwhile for a turn of this feed's, which does not lose its place.
+func (f *Feed) Aside(fn func() error) error {
+	if f.viewed != nil && f.viewed.ticket != nil {
+		f.viewed.ticket.stepAside()
+		defer f.viewed.ticket.comeBack()
+	}
+	return fn()
 }
 
 // Read calls fn with the changes that are there now, up to limit (<= 0: all, though a viewer's

@@ -1,6 +1,7 @@
 package syncstore
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"runtime"
@@ -27,7 +28,7 @@ var errSooner = errors.New("the feed is to read sooner")
 type turnstile struct {
 	mu    sync.Mutex
 	free  int       // how many may be let in at once
-	queue []*ticket // those who wait, in order, and those who gave up
+	queue list.List // of tickets that wait or stepped aside, in order
 	// waiting is how many wait to be let in.
 	waiting atomic.Int32
 	// rest is how long nobody is let in after somebody who took so long; nil: not at all.
@@ -61,17 +62,19 @@ func (t *turnstiles) init(writing func() bool) {
 	}
 }
 
-// ticket is a place in the queue of a turnstile, and then the turn.
+// ticket is a place in the queue of a turnstile, and then the turn. All but at and told is under at.mu.
 type ticket struct {
 	at    *turnstile
 	told  chan<- struct{} // receives a value when the ticket is let in
-	state ticketState     // under at.mu
+	state ticketState
+	place *list.Element // while it waits
 }
 
 type ticketState int
 
 const (
 	ticketWaits ticketState = iota
+	ticketAside             // it keeps its place, and others are let in before it
 	ticketInside
 	ticketOver
 )
@@ -86,7 +89,7 @@ func (t *turnstile) ask(told chan<- struct{}) *ticket {
 		k.state = ticketInside
 		return k
 	}
-	t.queue = append(t.queue, k)
+	k.place = t.queue.PushBack(k)
 	t.waiting.Add(1)
 	return k
 }
@@ -127,27 +130,60 @@ func (k *ticket) giveUp() {
 	switch k.state {
 	case ticketWaits:
 		t.waiting.Add(-1)
+		t.queue.Remove(k.place)
+	case ticketAside:
+		t.queue.Remove(k.place)
 	case ticketInside:
 		t.letIn()
 	case ticketOver:
 	}
-	k.state = ticketOver
+	k.state, k.place = ticketOver, nil
+}
+
+// stepAside lets others in before the ticket, whose holder has something else to do that may take
+// long, until it comes back.
+func (k *ticket) stepAside() {
+	t := k.at
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch k.state {
+	case ticketWaits:
+		t.waiting.Add(-1)
+	case ticketInside:
+		t.letIn()
+		k.place = t.queue.PushFront(k)
+	case ticketAside, ticketOver:
+		return
+	}
+	k.state = ticketAside
+}
+
+func (k *ticket) comeBack() {
+	t := k.at
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if k.state != ticketAside {
+		return
+	}
+	k.state = ticketWaits
+	t.waiting.Add(1)
+	if t.free > 0 {
+		t.free--
+		t.letIn()
+	}
 }
 
 // letIn lets in who waits first. t.mu is held.
 func (t *turnstile) letIn() {
-	for n, k := range t.queue {
-		if k.state == ticketWaits {
-			k.state = ticketInside
+	for place := t.queue.Front(); place != nil; place = place.Next() {
+		if k := place.Value.(*ticket); k.state == ticketWaits {
+			t.queue.Remove(place)
+			k.state, k.place = ticketInside, nil
 			t.waiting.Add(-1)
-			t.queue[n] = nil
-			t.queue = t.queue[n+1:]
 			wake(k.told)
 			return
 		}
-		t.queue[n] = nil
 	}
-	t.queue = nil
 	t.free++
 }
 

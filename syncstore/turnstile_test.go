@@ -124,6 +124,40 @@ func TestAFeedReadsWhenItsTurnHasCome(t *testing.T) {
 	require.Equal(t, 8*runtime.GOMAXPROCS(0), first.free)
 }
 
+func TestWhoStepsAsideHoldsNobodyUpAndKeepsTheirPlace(t *testing.T) {
+	t.Parallel()
+	at := turnstile{free: 1}
+	in := func(all ...*ticket) (inside []bool) {
+		for _, k := range all {
+			inside = append(inside, k.inside())
+		}
+		return inside
+	}
+	a, b, c, d := at.ask(nil), at.ask(nil), at.ask(nil), at.ask(nil)
+	require.Equal(t, []bool{true, false, false, false}, in(a, b, c, d))
+	b.stepAside()
+	a.giveUp()
+	require.Equal(t, []bool{false, false, true, false}, in(a, b, c, d))
+	b.comeBack()
+	c.giveUp()
+	require.Equal(t, []bool{false, true, false, false}, in(a, b, c, d), "before d, who came later")
+	b.stepAside()
+	require.Equal(t, []bool{false, false, false, true}, in(a, b, c, d), "the turn goes on to the next")
+	e := at.ask(nil)
+	e.stepAside()
+	d.giveUp()
+	require.Equal(t, 1, at.free, "nobody wants it")
+	b.comeBack()
+	require.True(t, b.inside())
+	b.giveUp()
+	e.giveUp()
+	e.comeBack()
+	require.Equal(t, []bool{false, false, false, false, false}, in(a, b, c, d, e))
+	require.Equal(t, 1, at.free)
+	require.Zero(t, at.waiting.Load())
+	require.Zero(t, at.queue.Len())
+}
+
 func TestFeedsThatGoOnRestWhileOthersWaitForFirstRows(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

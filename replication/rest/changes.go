@@ -93,6 +93,7 @@ type liveChanges interface {
 	Read(ctx context.Context, limit int, fn func(*syncstore.Change) error) (int, error)
 	Cursor() syncstore.Cursor
 	Turn() <-chan struct{}
+	Aside(fn func() error) error
 	Behind() bool
 	Close()
 }

@@ -167,6 +167,35 @@ func TestDecision38_AFeedThatWaitsForItsTurnBeatsAndEndsWithItsLease(t *testing.
 	})
 }
 
+func TestAClientThatDoesNotReadHoldsUpNobodysTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, give := accessOf(t)
+		edits := make([]syncstore.Edit, 50)
+		for i, id := range numbered("d", len(edits)) {
+			edits[i] = syncstore.Edit{ID: id, Body: []byte(`{"channels":["big"]}`)}
+		}
+		writeEdits(t, g.db, edits...)
+		give("x")
+		stuck := startFeed(t, g.db, "feed=continuous&since=now&heartbeat=10000")
+		other := startFeed(t, g.db, "feed=continuous&since=now&heartbeat=10000")
+		synctest.Wait()
+		free := holdUpReaders(t, g.db)
+		give("big")
+		synctest.Wait()
+		stuck.stall()
+		time.Sleep(12 * time.Second) // until it is to get a heartbeat
+		close(free)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		require.Equal(t, len(edits), strings.Count(other.seen(), `"id":"d`))
+		close(stuck.lease.ended)
+		<-stuck.over
+		other.closeConn()
+		<-other.over
+	})
+}
+
 // holdUpReaders takes all turns in which feeds read on after their first rows, until free is closed.
 func holdUpReaders(t *testing.T, db *syncstore.Database) (free chan struct{}) {
 	t.Helper()

@@ -89,7 +89,7 @@ func (f *changeFeed) follow(ctx context.Context) error {
 			timer.Reset(interval)
 			continue
 		}
-		if err := f.out.heartbeat(f.o.feed); err != nil {
+		if err := live.Aside(func() error { return f.out.heartbeat(f.o.feed) }); err != nil {
 			return err
 		}
 		timer.Reset(interval)
@@ -160,6 +160,9 @@ func (f *changeFeed) readLive(ctx context.Context, live liveChanges) error {
 		}
 		f.scanned = 0
 		if err := f.check(); err != nil {
+			return err
+		}
+		if err := f.out.send(); err != nil { // before the turn: the client may not read
 			return err
 		}
 		select {
