@@ -95,7 +95,13 @@ func (c *Client) Text(ctx context.Context, path string) (text string, err error)
 func (c *Client) again(ctx context.Context, try func() error) error {
 	for failures := 1; ; failures++ {
 		err := try()
-		if err == nil || ctx.Err() != nil || failures >= clientAttempts {
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			// Which of the two the transport tells of is chance, where the other server failed as well.
+			return context.Cause(ctx)
+		case failures >= clientAttempts:
 			return err
 		}
 		if answer, ok := errors.AsType[*StatusError](err); ok &&
