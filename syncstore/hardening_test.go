@@ -216,14 +216,16 @@ func TestADoubtfulCreationThatStuckIsNotMadeTwice(t *testing.T) {
 }
 
 // gate is a policy that holds its first write until it is let through.
-type gate struct{ in, out chan struct{} }
+type gate struct {
+	in, out chan struct{}
+	held    sync.Once
+}
 
 func (g *gate) Evaluate(context.Context, Evaluation) (Outcome, error) {
-	select {
-	case g.in <- struct{}{}:
+	g.held.Do(func() {
+		g.in <- struct{}{}
 		<-g.out
-	default:
-	}
+	})
 	return Outcome{}, nil
 }
 
