@@ -14,9 +14,9 @@ const (
 )
 
 // merged writes until the store has merged tables. It does so every 160 MiB or so, takes a
-// processor of two for seconds, and makes writes take up to three times as long by itself (p99 7.5 to 20 ms): without this, one
-// of two times that are compared would have it and the other not. After it, what is written in ten
-// seconds is not enough for the next.
+// processor of two for seconds, and makes writes take up to three times as long by itself (p99 20
+// instead of 7.5 ms): without this, one of two times that are compared would have it and the other
+// not. After it, what is written in ten seconds is not enough for the next.
 func (b *bench) merged(ctx context.Context) error {
 	before, err := b.tables()
 	if err != nil {

@@ -63,6 +63,7 @@ func (v *viewedLive) turn() <-chan struct{} {
 	if v.ticket.inside() {
 		return v.closed
 	}
+	v.subscription.queued.Store(true)
 	return v.subscription.wake
 }
 
@@ -264,6 +265,7 @@ func (v *viewedLive) nextAt() *turnstile {
 
 // nextPiece sets how many rows are read next, and returns the turn to read them.
 func (v *viewedLive) nextPiece() turn {
+	v.subscription.queued.Store(false) // before the snapshot: what comes after it is to wake the feed
 	t := turn{at: v.nextAt(), held: v.ticket}
 	v.ticket = nil
 	if v.piece = min(2*v.piece, livePiece); v.piece == 0 {

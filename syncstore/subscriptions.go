@@ -17,6 +17,9 @@ type subscription struct {
 	moved chan struct{} // likewise, when what its viewer has changed
 	// first is the first batch that concerns the feed since it looked last.
 	first atomic.Pointer[batch]
+	// queued: the feed waits for its turn to read the index, where it will find what is committed
+	// meanwhile. It is woken only when what its viewer has changed.
+	queued atomic.Bool
 }
 
 func newSubscription() *subscription {
@@ -58,6 +61,7 @@ func (all subscriptions) tell(filled *batch) {
 			s.mark(filled)
 			if i.principal {
 				wake(s.moved)
+				wake(s.wake)
 			}
 		}
 	}
@@ -83,13 +87,17 @@ func (all subscriptions) tellAll(filled *batch) {
 	for _, waiting := range all {
 		for s := range waiting {
 			s.mark(filled)
+			wake(s.wake)
 		}
 	}
 }
 
+// mark wakes the feed, unless it waits for its turn.
 func (s *subscription) mark(b *batch) {
 	s.first.CompareAndSwap(nil, b)
-	wake(s.wake)
+	if !s.queued.Load() {
+		wake(s.wake)
+	}
 }
 
 func wake(waiting chan<- struct{}) {

@@ -93,10 +93,19 @@ func TestAFeedReadsWhenItsTurnHasCome(t *testing.T) {
 			return true
 		}
 	}
+	told := func() { // of what was committed
+		for f.db.broadcast.end().since < f.db.Info().Seq {
+			runtime.Gosched()
+		}
+	}
+	told()
 	for !waits() { // now and then a feed is told for nothing, and what it sees after its first rows
 		read()
 	}
 	require.Empty(t, read(), "it is not its turn")
+	f.in("e", Rev{}, "big")
+	told()
+	require.True(t, waits(), "it finds the row when its turn has come")
 	others[0].giveUp()
 	<-feed.Turn()
 	require.NotEmpty(t, read())

@@ -132,20 +132,14 @@ func TestDecision38_FeedsHoldNoBufferWhileTheyWait(t *testing.T) {
 func TestDecision38_AFeedThatWaitsForItsTurnBeatsAndEndsWithItsLease(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g, give := accessOf(t)
-		edits := make([]syncstore.Edit, 50)
-		for i, id := range numbered("d", len(edits)) {
-			edits[i] = syncstore.Edit{ID: id, Body: []byte(`{"channels":["big"]}`)}
-		}
-		writeEdits(t, g.db, edits...)
-		give("x")
+		g, give := bigChannel(t)
 		open := startFeed(t, g.db, "feed=continuous&since=now&heartbeat=10000")
 		synctest.Wait()
 		free := holdUpReaders(t, g.db)
 		give("big")
 		synctest.Wait()
 		rows := strings.Count(open.seen(), `"id":"d`)
-		require.True(t, 0 < rows && rows < len(edits), "the first rows: %d", rows)
+		require.True(t, 0 < rows && rows < bigDocuments, "the first rows: %d", rows)
 		time.Sleep(25 * time.Second)
 		synctest.Wait()
 		require.True(t, strings.HasSuffix(open.seen(), "]}\n\n\n"), "two heartbeats: %q", open.seen())
@@ -161,7 +155,7 @@ func TestDecision38_AFeedThatWaitsForItsTurnBeatsAndEndsWithItsLease(t *testing.
 		close(free)
 		time.Sleep(5 * time.Second) // who reads on rests while somebody writes
 		synctest.Wait()
-		require.Equal(t, len(edits), strings.Count(open.seen(), `"id":"d`), "those who ended gave their turns back")
+		require.Equal(t, bigDocuments, strings.Count(open.seen(), `"id":"d`), "those who ended gave their turns back")
 		open.closeConn()
 		<-open.over
 	})
@@ -170,13 +164,7 @@ func TestDecision38_AFeedThatWaitsForItsTurnBeatsAndEndsWithItsLease(t *testing.
 func TestAClientThatDoesNotReadHoldsUpNobodysTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g, give := accessOf(t)
-		edits := make([]syncstore.Edit, 50)
-		for i, id := range numbered("d", len(edits)) {
-			edits[i] = syncstore.Edit{ID: id, Body: []byte(`{"channels":["big"]}`)}
-		}
-		writeEdits(t, g.db, edits...)
-		give("x")
+		g, give := bigChannel(t)
 		stuck := startFeed(t, g.db, "feed=continuous&since=now&heartbeat=10000")
 		other := startFeed(t, g.db, "feed=continuous&since=now&heartbeat=10000")
 		synctest.Wait()
@@ -188,12 +176,27 @@ func TestAClientThatDoesNotReadHoldsUpNobodysTurn(t *testing.T) {
 		close(free)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		require.Equal(t, len(edits), strings.Count(other.seen(), `"id":"d`))
+		require.Equal(t, bigDocuments, strings.Count(other.seen(), `"id":"d`))
 		close(stuck.lease.ended)
 		<-stuck.over
 		other.closeConn()
 		<-other.over
 	})
+}
+
+const bigDocuments = 50
+
+// bigChannel is a database where alice may be given a channel of more than a feed shows at first.
+func bigChannel(t *testing.T) (*gate, func(all ...string)) {
+	t.Helper()
+	g, give := accessOf(t)
+	edits := make([]syncstore.Edit, bigDocuments)
+	for i, id := range numbered("d", bigDocuments) {
+		edits[i] = syncstore.Edit{ID: id, Body: []byte(`{"channels":["big"]}`)}
+	}
+	writeEdits(t, g.db, edits...)
+	give("x")
+	return g, give
 }
 
 // holdUpReaders takes all turns in which feeds read on after their first rows, until free is closed.
