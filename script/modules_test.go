@@ -10,7 +10,8 @@ import (
 // requiring runs a function's body that may require modules.
 func requiring(t *testing.T, modules map[string]string, body string) ([]string, error) {
 	t.Helper()
-	pool := NewPool(Options{Functions: []string{"tell"}})
+	// The bound is on the whole process, where other tests take much on purpose.
+	pool := NewPool(Options{Functions: []string{"tell"}, Memory: 1 << 30})
 	f, err := pool.CompileWith("map", "function (doc) {"+body+"\n}", modules)
 	require.NoError(t, err)
 	host := &recorder{}
