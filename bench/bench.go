@@ -299,7 +299,7 @@ func (b *bench) profileHeap(ctx context.Context, name string) error {
 	if b.profiles == "" {
 		return nil
 	}
-	text, err := b.control(ctx, "/debug/pprof/heap")
+	text, err := b.control(ctx, "/debug/pprof/heap?gc=1")
 	if err != nil {
 		return err
 	}
