@@ -3,7 +3,8 @@ package view
 import (
 	"testing"
 
+	"github.com/caddysync/caddy-sync/test/leaks"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, leaks.RegexpClock()) }

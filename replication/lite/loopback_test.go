@@ -12,12 +12,13 @@ import (
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 	"github.com/caddysync/caddy-sync/syncstore/engine/memory"
+	"github.com/caddysync/caddy-sync/test/leaks"
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, leaks.RegexpClock()) }
 
 // waitFor is how long a test waits for what should come at once.
 const waitFor = 10 * time.Second

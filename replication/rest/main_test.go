@@ -6,6 +6,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/caddysync/caddy-sync/test/leaks"
 	"go.uber.org/goleak"
 )
 
@@ -13,7 +14,7 @@ import (
 // against docs/api.yaml, if all of them ran.
 func TestMain(m *testing.M) {
 	described() // not first in a synctest bubble
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+	goleak.VerifyTestMain(m, leaks.RegexpClock(), goleak.Cleanup(func(code int) {
 		if code == 0 && fullRun() {
 			for _, problem := range described().record.Verdict() {
 				fmt.Println("docs/api.yaml:", problem)
