@@ -100,11 +100,12 @@ func (f *viewedFeed) nextEvent(p place) uint64 {
 func (f *viewedFeed) read(ctx context.Context, after Cursor, limit int, fn func(*Change) error) (cut Cursor, err error) {
 	f.scratch = f.collection.store.takeScratch()
 	defer func() {
+		f.scratch.gathered.reader = nil
 		f.collection.store.scratch.Put(f.scratch)
 		f.scratch = nil
 	}()
 	left, page := limit, firstPage
-	var change Change
+	change := &f.scratch.shown
 	for p, more := placeAfter(after), true; more; {
 		if err := ctx.Err(); err != nil {
 			return Cursor{}, err
@@ -121,10 +122,10 @@ func (f *viewedFeed) read(ctx context.Context, after Cursor, limit int, fn func(
 			if limit > 0 && left == 0 {
 				return change.Cursor(), nil
 			}
-			if err := row.fill(&change); err != nil {
+			if err := row.fill(change); err != nil {
 				return Cursor{}, err
 			}
-			if err := fn(&change); err != nil {
+			if err := fn(change); err != nil {
 				return Cursor{}, err
 			}
 			left--
@@ -149,22 +150,18 @@ func (f *viewedFeed) page(p place, size int) (rows []viewedRow, next place, more
 		next = p
 		next.seq = gathered.last()
 	}
-	rows, err = f.eventRows(p.in, f.gathered(gathered))
+	rows, err = f.eventRows(p.in, gathered.rows)
 	return rows, next, true, err
 }
 
 // gathering returns what gathers so many rows, where the last page was gathered.
 func (f *viewedFeed) gathering(size int) *channelRows {
-	return &channelRows{
+	g := &f.scratch.gathered
+	*g = channelRows{
 		collection: f.collection, reader: f.reader, limit: size, seq: f.seq,
-		rows: f.scratch.gathered[:0], given: f.scratch.given[:0],
+		rows: g.rows[:0], given: g.given[:0], used: g.used,
 	}
-}
-
-// gathered returns the rows, and keeps where they are for the next page.
-func (f *viewedFeed) gathered(c *channelRows) []channelRow {
-	f.scratch.gathered, f.scratch.given = c.rows, c.given
-	return c.rows
+	return g
 }
 
 // givenQueue are the channels that were given at an event, and those that were lost there if
@@ -175,11 +172,11 @@ func (f *viewedFeed) givenQueue(event uint64) *channelQueue {
 	}
 	f.given, f.givenAt = &channelQueue{}, event
 	for _, name := range f.feed.gainedAt(event) {
-		f.given.put(queuedChannel{name: name, to: event, ended: f.known})
+		f.given.put(&queuedChannel{name: name, to: event, ended: f.known})
 	}
 	if f.tellsLosses() && f.had > 0 {
 		for _, name := range f.feed.lostAt(event) {
-			f.given.put(queuedChannel{name: name, to: math.MaxUint64})
+			f.given.put(&queuedChannel{name: name, to: math.MaxUint64})
 		}
 	}
 	return f.given
@@ -191,7 +188,7 @@ func (f *viewedFeed) heldQueue(from uint64) *channelQueue {
 	if f.held == nil {
 		f.held = &channelQueue{}
 		f.collection.db.tops.having(f.collection.scope.collection, f.feed, from, func(name string, since uint64) {
-			*f.held = append(*f.held, queuedChannel{name: name, next: since, to: math.MaxUint64})
+			*f.held = append(*f.held, &queuedChannel{name: name, next: since, to: math.MaxUint64})
 		})
 		heap.Init(f.held)
 	}
@@ -216,7 +213,7 @@ func (f *viewedFeed) changesPage(p place, size int) (rows []viewedRow, next plac
 	case event != 0:
 		next, more = place{next: event, done: event, in: event}, true
 	}
-	rows, err = f.changeRows(f.gathered(gathered))
+	rows, err = f.changeRows(gathered.rows)
 	return rows, next, more, err
 }
 

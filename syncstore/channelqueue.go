@@ -8,7 +8,7 @@ import (
 // channelQueue are channels that a feed reads from page to page, in the order of their next
 // rows: of ten thousand channels, each granted by itself, only those are opened that have
 // something for the page.
-type channelQueue []queuedChannel
+type channelQueue []*queuedChannel
 
 type queuedChannel struct {
 	name string
@@ -24,19 +24,20 @@ func (q *channelQueue) Less(i, j int) bool { return (*q)[i].next < (*q)[j].next 
 func (q *channelQueue) Swap(i, j int)      { (*q)[i], (*q)[j] = (*q)[j], (*q)[i] }
 
 // Push implements heap.Interface.
-func (q *channelQueue) Push(x any) { *q = append(*q, x.(queuedChannel)) }
+func (q *channelQueue) Push(x any) { *q = append(*q, x.(*queuedChannel)) }
 
 // Pop implements heap.Interface.
 func (q *channelQueue) Pop() any {
 	all := *q
 	last := all[len(all)-1]
+	all[len(all)-1] = nil
 	*q = all[:len(all)-1]
 	return last
 }
 
 // put queues a channel unless all that is wanted of it was read. Where that is, is noted in
 // ended, if it is not nil.
-func (q *channelQueue) put(c queuedChannel) {
+func (q *channelQueue) put(c *queuedChannel) {
 	if c.next < c.to {
 		heap.Push(q, c)
 	} else if c.ended != nil {
@@ -48,12 +49,16 @@ func (q *channelQueue) put(c queuedChannel) {
 // page begins there, or after the last row if the page is full. known, if not nil, is where
 // channels of which something was read before have their next row.
 func (q *channelQueue) gather(c *channelRows, from, to uint64, known map[string]uint64) error {
-	var used []usedChannel
+	used := c.used[:0]
+	defer func() {
+		clear(used)
+		c.used = used
+	}()
 	for len(*q) > 0 {
 		if next := (*q)[0].next; next >= to || c.fullBefore(next) {
 			break
 		}
-		channel := heap.Pop(q).(queuedChannel)
+		channel := heap.Pop(q).(*queuedChannel)
 		if next := known[channel.name]; next > channel.next {
 			channel.next = next
 			q.put(channel)
@@ -81,7 +86,7 @@ func (q *channelQueue) gather(c *channelRows, from, to uint64, known map[string]
 
 // usedChannel is a channel that gave rows to a page, with their sequences.
 type usedChannel struct {
-	queuedChannel
+	*queuedChannel
 	gave []uint64
 }
 

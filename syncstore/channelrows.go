@@ -35,6 +35,7 @@ type channelRows struct {
 	limit      int
 	rows       []channelRow
 	given      []uint64 // what add returns, of one channel after the other
+	used       []usedChannel
 	// shared says that other feeds are likely to read the same, seq is the database's sequence in
 	// the snapshot.
 	shared bool

@@ -91,14 +91,14 @@ func (f *viewedFeed) decide(
 	gathered []channelRow, first func(*viewedRow, *Change) bool, then func(*viewedRow),
 ) ([]viewedRow, error) {
 	rows, open := f.scratch.judged(len(gathered)), f.scratch.open[:0]
-	var change Change
+	change := &f.scratch.judging
 	for i := range gathered {
 		row := &rows[i]
 		row.channelRow = gathered[i]
 		if err := change.decode(row.seq, row.record); err != nil {
 			return nil, err
 		}
-		if first(row, &change) && !row.drop {
+		if first(row, change) && !row.drop {
 			row.id = change.ID
 			open = append(open, row)
 		}

@@ -6,10 +6,11 @@ import "slices"
 // thousand feeds that read a channel of a hundred thousand documents made four gigabytes of garbage
 // in half a minute. What the last page pointed to stays until the next.
 type viewedScratch struct {
-	gathered []channelRow
-	given    []uint64
+	gathered channelRows
 	rows     []viewedRow
 	open     []*viewedRow
+	// judging is the row that decide looks at, shown the one that is given to the reader.
+	judging, shown Change
 }
 
 // judged returns zero rows to judge.
