@@ -1,7 +1,9 @@
 package rest
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -228,6 +230,18 @@ func (h *Handler) storeUser(rq *request, name string, u *userBody) error {
 	return h.sendStored(rq, created, "_user", name)
 }
 
+// deleteUser takes the user's local documents away too. If that fails, it is done by asking again,
+// which answers 404 then.
 func (h *Handler) deleteUser(rq *request) error {
-	return h.administer(rq, func(a *auth.Administration) error { return a.DeleteUser(rq.item) })
+	return h.administer(rq, func(a *auth.Administration) error {
+		err := a.DeleteUser(rq.item)
+		var refusal *auth.Error
+		if err != nil && (!errors.As(err, &refusal) || refusal.Status != http.StatusNotFound) {
+			return err
+		}
+		if dropped := rq.db.DropLocals(context.WithoutCancel(rq.r.Context()), rq.item); dropped != nil {
+			return dropped
+		}
+		return err
+	})
 }

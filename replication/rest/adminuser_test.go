@@ -50,6 +50,33 @@ func TestUsers(t *testing.T) {
 	}...)
 }
 
+// A person who is deleted leaves nothing behind that the next of the name could read.
+func TestLocalDocumentsGoWithTheirUser(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.collection("s", "c")
+	o.put("alice", `{}`)
+	o.put("bob", `{}`)
+	local := func(session, path string) {
+		t.Helper()
+		o.at(o.public, scenario{method: http.MethodPut, path: path, body: `{"of":"them"}`, header: cookie(session), status: 201})
+	}
+	alice, bob := o.session("alice"), o.session("bob")
+	for n := range 3 {
+		local(alice, fmt.Sprintf("/notes/_local/x%d", n))
+	}
+	local(alice, "/notes.s.c/_local/x")
+	local(bob, "/notes/_local/x")
+	o.at(o.admin, scenario{method: http.MethodDelete, path: "/notes/_user/alice"})
+	o.put("alice", `{}`)
+	alice = o.session("alice")
+	o.at(o.public, []scenario{
+		{path: "/notes/_local_docs", header: cookie(alice), has: []string{`"rows":[`}, hasNot: []string{"_local/x"}},
+		{path: "/notes.s.c/_local/x", header: cookie(alice), status: 404},
+		{path: "/notes/_local/x", header: cookie(bob), has: []string{"them"}},
+	}...)
+}
+
 func TestUserBodiesAreStrict(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
