@@ -26,8 +26,28 @@ Backs the stores of the sync server up, restores and checks them. docs/operating
 says when to do which.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.AddCommand(backupCommand(), restoreCommand(), checkCommand(), compactCommand(), exportCommand(), importCommand(), userCommand(), sessionCommand())
+			cmd.RunE = ofCommands
 		},
 	}
+}
+
+// ofCommands is what a command does that only has others below it. By itself cobra shows the help for a
+// mistyped one too, and calls it a success: a nightly backup that never was.
+func ofCommands(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	cmd.SilenceUsage = true
+	return usage(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ") + " " + strings.Join(names(cmd.Commands()), "|") + " …")
+}
+
+func names(commands []*cobra.Command) (all []string) {
+	for _, c := range commands {
+		if c.IsAvailableCommand() {
+			all = append(all, c.Name())
+		}
+	}
+	return all
 }
 
 // runCommand runs a subcommand until it is done, or the user ends it.

@@ -41,6 +41,7 @@ func userCommand() *cobra.Command {
 Shows and disables the users of a database, through the administrator's site: the URL is that of
 the database there, such as http://localhost:8081/notes. What else there is to change about users is
 done with that site itself (docs/administration.md).`,
+		RunE: ofCommands,
 	}
 	for _, action := range []adminAction{
 		{"list <url of a database>", "Lists the names of users", 0, listUsers},
@@ -59,6 +60,7 @@ func sessionCommand() *cobra.Command {
 		Long: `
 Shows and ends the sessions of a user, through the administrator's site: the URL is that of the
 database there, such as http://localhost:8081/notes.`,
+		RunE: ofCommands,
 	}
 	for _, action := range []adminAction{
 		{"list <url of a database> <user>", "Lists a user's sessions", 1, listSessions},
