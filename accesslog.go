@@ -13,11 +13,12 @@ import (
 // accessLogger is the name of the logger of access logs without a name of their own.
 const accessLogger = "http.log.access"
 
-// secretParameters are the query parameters that may hold a secret, secretHeaders the
+// secretParameters are the query parameters that may hold a secret, access_token of who follows
+// RFC 6750, section 2.3, though it is refused; secretHeaders are the
 // fields of a log entry that may (DECISIONS 15). Caddy copies the request for its access
 // log before this module sees it, so only a filter keeps them out of the log.
 var (
-	secretParameters = []string{"code", "state", "refresh_token", "id_token_hint"}
+	secretParameters = []string{"code", "state", "refresh_token", "id_token_hint", "id_token", "access_token", "token"}
 	secretHeaders    = []string{"request>headers>Sec-Websocket-Protocol"}
 )
 

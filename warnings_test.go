@@ -50,6 +50,9 @@ const filteredLog = `log {
 			replace state X
 			replace refresh_token X
 			replace id_token_hint X
+			replace id_token X
+			replace access_token X
+			replace token X
 		}
 		request>headers>Sec-Websocket-Protocol delete
 	}
@@ -68,6 +71,7 @@ func TestDecision15_WarnsWhenTheAccessLogLacksTheFilter(t *testing.T) {
 		"without the headers":   {"log {\n format filter {\n request>uri delete\n }\n}\nsync notes", true},
 		"without refresh_token": {strings.Replace(filteredLog, "replace refresh_token X", "", 1) + "sync notes", true},
 		"without id_token_hint": {strings.Replace(filteredLog, "replace id_token_hint X", "", 1) + "sync notes", true},
+		"without access_token":  {strings.Replace(filteredLog, "replace access_token X", "", 1) + "sync notes", true},
 		"the URI is deleted":    {"log {\n format filter {\n request>uri delete\n request>headers delete\n }\n}\nsync notes", false},
 		"a site inside handle":  {"log\nhandle /api/* {\n sync notes {\n path_prefix /api\n }\n}", true},
 		"another site's log":    {"log\nrespond 404", false},
