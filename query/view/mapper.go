@@ -21,6 +21,7 @@ type mapper struct {
 	function  *design.Map
 	options   design.ViewOptions
 	collation *query.Collation
+	patience  *patience
 	logger    *zap.Logger
 }
 
@@ -31,7 +32,8 @@ func (v *Views) mapper(c *syncstore.Collection, d *design.Document, name string)
 	}
 	return &mapper{
 		function: function, options: d.Options, collation: v.collation,
-		logger: v.logger.WithLazy(zap.String("collection", c.Name()), zap.String("view", d.ID+"/"+name)),
+		patience: d.Kept("patience with "+name, func() any { return &patience{most: v.maxTimeouts} }).(*patience), //nolint:forcetypeassert // see above
+		logger:   v.logger.WithLazy(zap.String("collection", c.Name()), zap.String("view", d.ID+"/"+name)),
 	}, nil
 }
 
@@ -39,7 +41,7 @@ func (v *Views) mapper(c *syncstore.Collection, d *design.Document, name string)
 const workerDocs = 50
 
 // Map implements syncstore.Mapper. A document with which the function fails has no rows, and is
-// named in the log.
+// named in the log. A function that runs out of its time again and again ends the building.
 func (m *mapper) Map(ctx context.Context, docs []*syncstore.Document) ([][]syncstore.IndexRow, error) {
 	all := make([][]syncstore.IndexRow, len(docs))
 	workers := min(runtime.GOMAXPROCS(0), (len(docs)+workerDocs-1)/workerDocs)
@@ -47,7 +49,10 @@ func (m *mapper) Map(ctx context.Context, docs []*syncstore.Document) ([][]syncs
 	for w := range workers {
 		group.Go(func() error {
 			for n := w; n < len(docs); n += workers {
-				var err error
+				err := m.patience.over()
+				if err != nil {
+					return err
+				}
 				if all[n], err = m.document(ctx, docs[n]); err != nil {
 					return err
 				}
@@ -67,6 +72,7 @@ func (m *mapper) document(ctx context.Context, doc *syncstore.Document) ([]syncs
 		text = `{"_local_seq":` + strconv.FormatUint(doc.Seq, 10) + "," + text[1:]
 	}
 	emitted, log, err := m.function.Rows(ctx, text)
+	m.patience.tried(err)
 	for _, line := range log {
 		m.logger.Debug("the map function says", zap.String("text", line), zap.String("document", doc.ID))
 	}

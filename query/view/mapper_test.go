@@ -1,10 +1,15 @@
 package view
 
 import (
+	"errors"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/caddysync/caddy-sync/query/design"
+	"github.com/caddysync/caddy-sync/script"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -53,6 +58,57 @@ func TestADocumentWithWhichTheMapFunctionFailsIsLeftOutAndNamedInTheLog(t *testi
 		require.Contains(t, left[id], why, id)
 	}
 	require.NotEmpty(t, left["e"])
+}
+
+// One that loops would take a second of a processor for each document there is.
+func TestAMapFunctionThatRunsOutOfItsTimeAgainAndAgainIsGivenUp(t *testing.T) {
+	t.Parallel()
+	m := newViewModel(t)
+	m.views.maxTimeouts = 2
+	edits := make([]syncstore.Edit, 100)
+	for i := range edits {
+		edits[i] = syncstore.Edit{ID: strings.Repeat("d", i+1), Body: []byte(`{}`)}
+	}
+	for _, result := range m.collection.Write(t.Context(), edits, syncstore.WriteOptions{}) {
+		require.NoError(t, result.Err)
+	}
+	d := parsed(t, `{"views":{"v":{"map":"function (doc) { for (;;) {} }"},"w":{"map":"function (doc) { emit(doc._id) }"}}}`)
+	query := func(name string) error {
+		v, err := m.views.Open(m.collection, d, name)
+		require.NoError(t, err)
+		return v.Query(t.Context(), Options{Limit: 1}, &collected{})
+	}
+	for range 3 { // the function is not run for the others
+		err := query("v")
+		require.ErrorContains(t, err, "ran out of its time with 2 documents one after the other")
+		refusal, ok := errors.AsType[*design.Error](err)
+		require.True(t, ok)
+		require.Equal(t, http.StatusInternalServerError, refusal.Status())
+	}
+	require.NoError(t, query("w"))
+	changed := parsed(t, `{"views":{"v":{"map":"function (doc) { emit(1) }"}}}`)
+	v, err := m.views.Open(m.collection, changed, "v")
+	require.NoError(t, err)
+	require.NoError(t, v.Query(t.Context(), Options{Limit: 1}, &collected{}))
+}
+
+func TestAFunctionThatWasGivenUpIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := patience{most: 2}
+		p.tried(script.ErrTimeout)
+		p.tried(nil)
+		p.tried(script.ErrTimeout)
+		require.NoError(t, p.over(), "not one after the other")
+		p.tried(script.ErrTimeout)
+		require.Error(t, p.over())
+		time.Sleep(timeoutRest)
+		require.Error(t, p.over())
+		time.Sleep(time.Second)
+		require.NoError(t, p.over())
+		p.tried(script.ErrTimeout)
+		require.NoError(t, p.over())
+	})
 }
 
 func TestMapFunctionsRequireModulesOfTheirDesignDocument(t *testing.T) {

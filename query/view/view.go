@@ -25,6 +25,8 @@ type Views struct {
 	logger    *zap.Logger
 	tasks     tasks
 	mango     *mango.Mango
+
+	maxTimeouts int
 }
 
 // New returns a place to open views. A nil logger drops what functions say and do wrong.
@@ -32,7 +34,7 @@ func New(functions *design.Functions, logger *zap.Logger) *Views {
 	if logger == nil {
 		logger = zap.NewNop()
 	}
-	v := &Views{functions: functions, collation: query.NewCollation(), logger: logger, mango: mango.New(logger)}
+	v := &Views{functions: functions, collation: query.NewCollation(), logger: logger, mango: mango.New(logger), maxTimeouts: maxTimeouts}
 	v.mango.Building = v.tasks.note
 	return v
 }
