@@ -138,10 +138,18 @@ func newDatabase(s *Store, entry databaseEntry, counts counters, names map[colle
 	return db
 }
 
+// CheckDatabaseName returns ErrBadDatabaseName of a name that no database may have.
+func CheckDatabaseName(name string) error {
+	if len(name) > maxDatabaseName || !databaseName.MatchString(name) {
+		return ErrBadDatabaseName
+	}
+	return nil
+}
+
 // CreateDatabase makes an empty database. ErrBadDatabaseName, ErrDatabaseExists.
 func (s *Store) CreateDatabase(ctx context.Context, name string) (*Database, error) {
-	if len(name) > maxDatabaseName || !databaseName.MatchString(name) {
-		return nil, ErrBadDatabaseName
+	if err := CheckDatabaseName(name); err != nil {
+		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -86,6 +86,9 @@ func (h *Handler) createDatabase(rq *request) error {
 	if rq.db != nil {
 		return fmt.Errorf("creating database: %w", syncstore.ErrDatabaseExists)
 	}
+	if err := syncstore.CheckDatabaseName(rq.dbName); err != nil {
+		return fmt.Errorf("creating database: %w", err)
+	}
 	if err := h.roomForDatabase(); err != nil {
 		return err
 	}

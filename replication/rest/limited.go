@@ -102,11 +102,12 @@ func (h *Handler) takeCounted(rq *request, k FeedKind) (heldLease, error) {
 
 // roomForDatabase refuses a database over the limit.
 func (h *Handler) roomForDatabase() error {
-	if h.Limits.Databases < 0 || len(h.Store.Databases()) < h.Limits.Databases {
+	there := len(h.Store.Databases())
+	if h.Limits.Databases < 0 || there < h.Limits.Databases {
 		return nil
 	}
 	return limited(LimitDatabases, http.StatusServiceUnavailable, databasesRetry,
-		"There are "+strconv.Itoa(h.Limits.Databases)+" databases, as many as the server may have: delete some, or raise `limits { databases }`.")
+		fmt.Sprintf("There are %d databases, and the server may have %d: delete some, or raise `limits { databases }`.", there, h.Limits.Databases))
 }
 
 // countedLease is a lease that ends the counting of a feed when it is given back.
