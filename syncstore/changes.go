@@ -79,7 +79,12 @@ func (c *Collection) changes(
 		}
 		return err
 	}
-	if err := c.inTurn(ctx, o.FeedOptions, t, view); err != nil || descending == nil {
+	err = c.inTurn(ctx, o.FeedOptions, t, view)
+	if !c.db.live.Load() {
+		// It is cleared kind by kind: what was read may lack any part.
+		return last, seen, ErrNoDatabase
+	}
+	if err != nil || descending == nil {
 		return last, seen, err
 	}
 	for i, change := range slices.Backward(descending) {

@@ -29,6 +29,8 @@ type viewedLive struct {
 	access *access
 	shown  *channelSet
 	closed chan struct{}
+	// byTurn: the reader waits by turn, and no read does.
+	byTurn bool
 	// ticket is the turn to read the index that the feed waits for, if its reader waits by turn.
 	ticket *ticket
 }
@@ -45,6 +47,8 @@ func newViewedLive(f *Feed, from Cursor, o FeedOptions) *viewedLive {
 // ready returns a channel by which the feed is woken.
 func (v *viewedLive) ready() <-chan struct{} {
 	v.obey()
+	v.byTurn = false
+	v.giveUpTurn()
 	if v.behind {
 		return v.closed
 	}
@@ -54,6 +58,7 @@ func (v *viewedLive) ready() <-chan struct{} {
 // turn returns a channel by which the feed is woken when it may read without waiting for others.
 func (v *viewedLive) turn() <-chan struct{} {
 	v.obey()
+	v.byTurn = true
 	if !v.behind {
 		return v.subscription.wake
 	}
@@ -67,11 +72,12 @@ func (v *viewedLive) turn() <-chan struct{} {
 	return v.subscription.wake
 }
 
-// come reports whether the turn has come that the feed waits for, true if it waits for none. Where
-// its viewer's access changed meanwhile, it waits with those who want their first rows.
+// come reports whether the turn has come that the feed waits for; a reader who does not wait by turn
+// waits for it when it reads. Where its viewer's access changed meanwhile, it waits with those who
+// want their first rows.
 func (v *viewedLive) come() bool {
 	if v.ticket == nil {
-		return true
+		return !v.byTurn
 	}
 	if at := v.nextAt(); at != v.ticket.at && !v.ticket.inside() {
 		v.ticket.giveUp()
@@ -345,12 +351,16 @@ func (c *Collection) sightOf(ctx context.Context, o FeedOptions) (seen *viewedFe
 
 // close gives up the subscription. A feed that is read after it begins anew.
 func (v *viewedLive) close() {
+	v.giveUpTurn()
+	v.feed.collection.db.broadcast.subscribe(v.subscription, nil, v.interests(v.access, v.shown, nil, nil))
+	v.access, v.shown = nil, nil
+}
+
+func (v *viewedLive) giveUpTurn() {
 	if v.ticket != nil {
 		v.ticket.giveUp()
 		v.ticket = nil
 	}
-	v.feed.collection.db.broadcast.subscribe(v.subscription, nil, v.interests(v.access, v.shown, nil, nil))
-	v.access, v.shown = nil, nil
 }
 
 // interests are what a feed waits for that shows some channels by some access, and would not

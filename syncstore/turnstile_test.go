@@ -133,6 +133,46 @@ func TestAFeedReadsWhenItsTurnHasCome(t *testing.T) {
 	require.Equal(t, 8*runtime.GOMAXPROCS(0), first.free)
 }
 
+// It was up to date, and finds when it reads that what its viewer has changed.
+func TestAFeedThatWaitsByTurnNeverWaitsWhenItReads(t *testing.T) {
+	t.Parallel()
+	f := newAccessFixture(t)
+	f.in("d", Rev{}, "big")
+	f.give("alice", "x")
+	feed := f.Follow(Cursor{}, FeedOptions{Viewer: &Viewer{Name: "alice"}})
+	read := func() (rows []string) {
+		_, err := feed.Read(t.Context(), 0, func(c *Change) error {
+			rows = append(rows, string(c.ID))
+			return nil
+		})
+		require.NoError(t, err)
+		return rows
+	}
+	for f.db.broadcast.end().since < f.db.Info().Seq || feed.Behind() {
+		<-feed.Turn()
+		require.Empty(t, read())
+	}
+	first := &f.store.viewers.first
+	var others []*ticket
+	for first.free > 0 {
+		others = append(others, first.ask(nil))
+	}
+	f.give("alice", "x", "big")
+	for !feed.Behind() {
+		<-feed.Turn()
+		require.Empty(t, read())
+	}
+	select {
+	case <-feed.Turn():
+		require.Empty(t, read(), "it is not its turn")
+	default:
+	}
+	others[0].giveUp()
+	<-feed.Turn()
+	require.Equal(t, []string{"d"}, read())
+	feed.Close()
+}
+
 func TestWhoStepsAsideHoldsNobodyUpAndKeepsTheirPlace(t *testing.T) {
 	t.Parallel()
 	at := turnstile{free: 1}

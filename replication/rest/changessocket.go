@@ -251,7 +251,6 @@ func (f *changeFeed) onSocket(ctx context.Context) error {
 	if err := f.out.caughtUp(); err != nil {
 		return err
 	}
-	f.o.descending = false // what comes can only go forward
 	// active_only is for the catch-up, as over BLIP (blip.md 3.4): Couchbase Lite 1 for iOS asks for
 	// it with a database that is empty, keeps the feed, and must hear of deletions to come.
 	f.o.access.ActiveOnly = false

@@ -1,7 +1,9 @@
 package rest
 
 import (
+	"fmt"
 	"net/http"
+	"net/url"
 	"runtime"
 	"strings"
 	"testing"
@@ -158,6 +160,67 @@ func TestDecision38_AFeedThatWaitsForItsTurnBeatsAndEndsWithItsLease(t *testing.
 		require.Equal(t, bigDocuments, strings.Count(open.seen(), `"id":"d`), "those who ended gave their turns back")
 		open.closeConn()
 		<-open.over
+	})
+}
+
+func TestDecision38_AFeedThatWaitsForItsFirstRowsBeatsAndEndsWithItsLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, give := bigChannel(t)
+		open := startFeed(t, g.db, "feed=continuous&since=now&heartbeat=10000")
+		synctest.Wait()
+		free := make(chan struct{})
+		for range 8 * runtime.GOMAXPROCS(0) {
+			go func() {
+				options := syncstore.ChangesOptions{FeedOptions: syncstore.FeedOptions{Channels: []string{syncstore.AllChannel}}}
+				_, _ = g.db.Default().Changes(t.Context(), options, func(*syncstore.Change) error { <-free; return nil })
+			}()
+		}
+		defer close(free)
+		synctest.Wait()
+		before := open.seen()
+		give("big")
+		time.Sleep(25 * time.Second)
+		synctest.Wait()
+		require.Equal(t, before+"\n\n", open.seen(), "two heartbeats")
+		close(open.lease.ended)
+		<-open.over
+	})
+}
+
+func TestADescendingLongpollHoldsUpNobodysTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, give := accessOf(t)
+		edits := make([]syncstore.Edit, 400)
+		for n, id := range numbered("d", len(edits)) {
+			body := fmt.Appendf(nil, `{"channels":["big"],"hit":%v,"x":%q}`, n >= 124, strings.Repeat("x", 2000))
+			edits[n] = syncstore.Edit{ID: id, Body: body}
+		}
+		writeEdits(t, g.db, edits...)
+		give("x")
+		other := startFeed(t, g.db, "feed=continuous&since=now&heartbeat=10000")
+		query := url.Values{
+			"feed": {"longpoll"}, "descending": {"true"}, "include_docs": {"true"}, "heartbeat": {"60000"},
+			"filter": {"_selector"}, "selector": {`{"hit":true}`},
+		}
+		var stuck []*openFeed
+		for range max(1, runtime.GOMAXPROCS(0)/2) {
+			s := startFeed(t, g.db, query.Encode())
+			synctest.Wait()
+			s.stall()
+			stuck = append(stuck, s)
+		}
+		give("x", "big")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, len(edits), strings.Count(other.seen(), `"id":"d`))
+		for _, s := range stuck {
+			close(s.lease.ended)
+			<-s.over
+		}
+		other.closeConn()
+		<-other.over
 	})
 }
 

@@ -42,13 +42,13 @@ func (f *changeFeed) continuous(ctx context.Context) error {
 	if err := f.out.send(); err != nil || f.left == 0 {
 		return err
 	}
-	f.o.descending = false // what comes can only go forward
 	return f.follow(ctx)
 }
 
 // follow waits for changes and sends them, until the feed has to end: a longpoll at the
 // first, others at their limit; all when their time is over.
 func (f *changeFeed) follow(ctx context.Context) error {
+	f.o.descending = false // what comes can only go forward
 	// A snapshot may show a commit before the counters do. Follow would take such a
 	// sequence for one from the future and begin anew (DECISIONS 35); readLive leaves
 	// out what has been shown.
