@@ -22,7 +22,7 @@ own included) and writes a line of JSON for each leaf of each document: with its
 its attachments, and whether it is a tombstone. Users, channels and local documents are not
 in it; a backup has everything.
 
-<url of a database> is as http://localhost:8081/notes; a collection is http://localhost:8081/notes.shop.orders.`,
+<url of a database> is as http://localhost:4985/notes; a collection is http://localhost:8081/notes.shop.orders.`,
 		RunE: runCommand(runExport),
 	}
 	addAuthorizationFlag(cmd)

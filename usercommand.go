@@ -39,7 +39,7 @@ func userCommand() *cobra.Command {
 		Use: "user", Short: "Shows and disables users of a database",
 		Long: `
 Shows and disables the users of a database, through the administrator's site: the URL is that of
-the database there, such as http://localhost:8081/notes. What else there is to change about users is
+the database there, such as http://localhost:4985/notes. What else there is to change about users is
 done with that site itself (docs/administration.md).`,
 		RunE: ofCommands,
 	}
@@ -59,7 +59,7 @@ func sessionCommand() *cobra.Command {
 		Use: "session", Short: "Shows and ends sessions of a user",
 		Long: `
 Shows and ends the sessions of a user, through the administrator's site: the URL is that of the
-database there, such as http://localhost:8081/notes.`,
+database there, such as http://localhost:4985/notes.`,
 		RunE: ofCommands,
 	}
 	for _, action := range []adminAction{

@@ -17,7 +17,7 @@ var ErrRefused = errors.New("refused by the server")
 
 // Database is one at the end of a URL.
 type Database struct {
-	// URL is that of the database (or of a collection of it), as http://localhost:8081/notes.
+	// URL is that of the database (or of a collection of it), as http://localhost:4985/notes.
 	URL string
 	// Authorization is the header of that name. "": none is sent.
 	Authorization string
@@ -29,7 +29,7 @@ type Database struct {
 func NewDatabase(text, authorization string) (*Database, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") == "" {
-		return nil, errors.New("give the URL of a database, as http://localhost:8081/notes")
+		return nil, errors.New("give the URL of a database, as http://localhost:4985/notes")
 	}
 	if u.User != nil && authorization == "" {
 		request := http.Request{Header: http.Header{}}
