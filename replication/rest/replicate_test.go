@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/stretchr/testify/require"
 )
 
@@ -64,6 +65,39 @@ func TestReplicateOnce(t *testing.T) {
 		s.run(scenario{name: "what is there", path: "/notes/_all_docs", has: []string{`"id":"a"`, `"id":"b"`, `"id":"c"`}})
 	}
 	require.Empty(t, here.Replications.List())
+}
+
+// The sequences of a store's second database begin high, and its feed has them as "2-1".
+func TestReplicationsTellOfTheSourceSequencesAsItsFeed(t *testing.T) {
+	t.Parallel()
+	_, url := elsewhere(t)
+	here := replicating(t)
+	second, err := here.Store.CreateDatabase(t.Context(), "second")
+	require.NoError(t, err)
+	writeDocs(t, second, "a", "b")
+	feed := here.run(scenario{path: "/second/_changes"})
+	var changes struct {
+		Last string `json:"last_seq"`
+	}
+	require.NoError(t, json.Unmarshal(feed.Body.Bytes(), &changes))
+	require.Regexp(t, "^2-[0-9]+$", changes.Last)
+	raw := syncstore.At(second.Info().Seq).String()
+	body := `{"source":"second","target":"` + url + `/notes"`
+	once := post("once", "/_replicate", body+`}`, 200, `"source_last_seq":"`+changes.Last+`"`, `"end_last_seq":"`+changes.Last+`"`, `"recorded_seq":"`+changes.Last+`"`)
+	once.hasNot = []string{raw}
+	here.run(once)
+	once.name, once.has = "nothing since", []string{`"no_changes":true`, `"source_last_seq":"` + changes.Last + `"`, `"start_last_seq":"` + changes.Last + `"`}
+	here.run(once)
+	here.run(post("from now on", "/_replicate", body+`,"continuous":true}`, 202))
+	require.Eventually(t, func() bool {
+		return strings.Contains(here.send(scenario{path: "/_active_tasks"}).Body.String(), `"checkpointed_source_seq":"`+changes.Last+`"`)
+	}, 10*time.Second, 5*time.Millisecond)
+	here.runAll([]scenario{
+		{name: "task", path: "/_active_tasks", hasNot: []string{raw}},
+		{name: "job", path: "/_scheduler/jobs", has: []string{`"checkpointed_source_seq":"` + changes.Last + `"`}, hasNot: []string{raw}},
+		{name: "status", path: "/second/_replicationStatus/", has: []string{`"last_seq_push":"` + changes.Last + `"`}, hasNot: []string{raw}},
+		post("end", "/_replicate", body+`,"continuous":true,"cancel":true}`, 200),
+	})
 }
 
 func TestReplicateMakesTheTarget(t *testing.T) {
