@@ -51,6 +51,20 @@ func TestUsers(t *testing.T) {
 	}...)
 }
 
+func TestCollectionAccessOfAnotherTypeIsNamed(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	for _, value := range []string{`5`, `[]`, `{"_default":5}`, `{"_default":{"items":"x"}}`} {
+		for _, path := range []string{"/notes/_user/t1", "/notes/_role/t1"} {
+			o.at(o.admin, scenario{
+				name: value, method: http.MethodPut, path: path, body: `{"collection_access":` + value + `}`, status: 400,
+				has: []string{"collection_access must be {"}, hasNot: []string{"The body must be"},
+			})
+		}
+	}
+	o.at(o.admin, scenario{name: "a body of another type", method: http.MethodPut, path: "/notes/_user/t1", body: `5`, status: 400, has: []string{"The body must be a JSON object."}})
+}
+
 func TestUserBodiesAreStrict(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

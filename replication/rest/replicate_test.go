@@ -152,6 +152,13 @@ func TestReplicateRefuses(t *testing.T) {
 	}{
 		`x`: {400, "The body must be like"},
 		`{"source":"notes","target":` + there + `,"since_seq":3}`: {400, "since_seq"},
+		`[]`: {400, "an array where an object belongs"},
+		`{"source":"notes","target":` + there + `,"query_params":{"a":1}}`:                  {400, "the member query_params has a number where a string belongs"},
+		`{"source":"notes","target":` + there + `,"query_params":{"channels":["board"]}}`:   {400, "the member query_params has an array where a string belongs"},
+		`{"source":"notes","target":` + there + `,"channels":"board"}`:                      {400, "the member channels has a string where an array belongs"},
+		`{"source":"notes","target":5}`:                                                     {400, "source and target are each"},
+		`{"source":"notes","target":{"url":` + there + `,"auth":{"basic":{"username":1}}}}`: {400, "the member target.auth.basic.username has a number where a string belongs"},
+		`{"source":"notes","target":{"url":` + there + `,"more":1}}`:                        {400, `the member \"more\" is not known here`},
 		`{"source":"notes"}`:                                                                                                                           {400, "source and target"},
 		`{"source":"notes","target":"notes2"}`:                                                                                                         {501, "not replicated with one another"},
 		`{"source":` + there + `,"target":` + there + `}`:                                                                                              {501, "must be a database of this server"},
