@@ -364,9 +364,19 @@ func TestCollectionsHaveTheirOwnPolicy(t *testing.T) {
 	require.JSONEq(t, `{"channels":[],"access":{},"roles":{},"status":403,"exception":"sg wrong user","explanation":"bob has to write this, and not alice","log":[]}`, text)
 	_, text = s.do(http.MethodPost, s.admin, "/notes/_sync", `{"doc":{"_id":"a"},"userCtx":{"name":"alice"}}`, nil)
 	require.Contains(t, text, `"access":{"alice":[`, "words are judged too")
-	for _, bad := range []string{`{"doc":1}`, `{`, `{"document":{}}`, `{"doc":{"_rev":"x"}}`} {
+	for bad, says := range map[string]string{
+		`{"doc":1}`:                          "doc: document must be a JSON object",
+		`{`:                                  "unexpected EOF",
+		`{"document":{}}`:                    `the member \"document\" is not known here`,
+		`{"doc":{"_rev":"x"}}`:               "_rev",
+		`{"doc":{},"userCtx":{"name":5}}`:    "the member userCtx.name has a number where a string belongs",
+		`{"doc":{},"userCtx":{"roles":"a"}}`: "the member userCtx.roles has a string where an array belongs",
+		`{"doc":{"_attachments":{"x":{"length":""}}}}`: "_attachments: x: the member length has a string where a whole number belongs",
+	} {
 		answer, text = s.do(http.MethodPost, s.admin, "/notes.shop.orders/_sync", bad, nil)
 		require.Equal(t, http.StatusBadRequest, answer.StatusCode, text)
+		require.Contains(t, text, says)
+		require.NotContains(t, text, "Go struct", bad)
 	}
 	_, text = s.do(http.MethodGet, s.admin, "/notes.shop.orders/_config/sync", "", nil)
 	require.Contains(t, text, "requireUser(doc.by)")

@@ -10,6 +10,7 @@ import (
 	"github.com/caddysync/caddy-sync/access"
 	"github.com/caddysync/caddy-sync/replication/rest"
 	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
 // ofREST is what administrators may ask of how writes to a database's collections are judged.
@@ -38,7 +39,7 @@ func tryWrite(ctx context.Context, evaluator syncstore.Evaluator, body []byte) (
 	read := json.NewDecoder(bytes.NewReader(body))
 	read.DisallowUnknownFields()
 	if err := read.Decode(&attempt); err != nil {
-		return nil, fmt.Errorf(`%w: write {"doc":{…},"oldDoc":{…},"userCtx":{"name":"…","roles":[…],"channels":[…]}}: %w`, rest.ErrBadTry, err)
+		return nil, fmt.Errorf(`%w: write {"doc":{…},"oldDoc":{…},"userCtx":{"name":"…","roles":[…],"channels":[…]}}: %w`, rest.ErrBadTry, jsondoc.Explain(err))
 	}
 	trial, err := access.Try(ctx, evaluator, attempt)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {

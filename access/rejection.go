@@ -15,10 +15,21 @@ type RejectionError struct {
 	Name string
 	// Reason is for the client: the sync function's own words, or a fixed text.
 	Reason string
+	// cause is what failed where the reason is a fixed text. It may quote documents: it is
+	// for administrators.
+	cause error
 }
 
 // Error is the reason behind the words of syncstore.ErrRejected.
 func (r *RejectionError) Error() string { return syncstore.ErrRejected.Error() + ": " + r.Reason }
+
+// Explain is the error with what failed, for administrators.
+func (r *RejectionError) Explain() string {
+	if r.cause == nil {
+		return r.Error()
+	}
+	return r.Error() + ": " + r.cause.Error()
+}
 
 // Unwrap makes errors.Is find syncstore.ErrRejected.
 func (r *RejectionError) Unwrap() error { return syncstore.ErrRejected }

@@ -68,6 +68,7 @@ func (f *SyncFunction) Evaluate(ctx context.Context, write syncstore.Evaluation)
 			return syncstore.Outcome{}, err
 		}
 		if cause != nil {
+			rejection.cause = cause
 			f.logger.Warn("the sync function failed", zap.String("file", f.name), zap.String("document", write.New.ID), zap.Error(cause))
 		}
 		return syncstore.Outcome{}, rejection

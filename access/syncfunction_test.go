@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,6 +43,22 @@ func rejected(t *testing.T, body string) (status int, reason string) {
 	require.ErrorIs(t, err, syncstore.ErrRejected)
 	require.Empty(t, outcome)
 	return rejection.Status, rejection.Reason
+}
+
+// A writer is not told what failed: it may quote documents.
+func TestARefusalIsExplainedToAdministrators(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string][2]string{
+		`throw({forbidden: "no lists"})`: {"rejected: no lists", "rejected: no lists"},
+		`throw new Error("secret")`:      {"rejected: Exception in JS sync function", "rejected: Exception in JS sync function: Error: secret"},
+		`doc.items.length`:               {"rejected: Exception in JS sync function", "rejected: Exception in JS sync function: TypeError: "},
+	} {
+		_, err := evaluate(t, body, `{}`)
+		var rejection *RejectionError
+		require.ErrorAs(t, err, &rejection)
+		require.Equal(t, want[0], rejection.Error())
+		require.True(t, strings.HasPrefix(rejection.Explain(), want[1]), rejection.Explain())
+	}
 }
 
 func TestChannelTakesStringsAndArraysAndLeavesOutTheRest(t *testing.T) {

@@ -220,7 +220,7 @@ func parseAttachments(text []byte) (attachments []syncstore.Attachment, err erro
 			RevPos      uint64 `json:"revpos"`
 		}
 		if err := json.Unmarshal(value, &known); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s: %w", name, jsondoc.Explain(err))
 		}
 		attachments = append(attachments, syncstore.Attachment{
 			Name: name, ContentType: known.ContentType, Digest: known.Digest,

@@ -55,7 +55,8 @@ func (a *Administration) Before(name string) (UserInfo, error) {
 
 func (a *Administration) describe(name string) (UserInfo, error) {
 	if name == GuestName {
-		return a.s.guestInfo(a.db), nil
+		info, err := a.s.guestInfo(a.r.Context(), a.db)
+		return info, administrationError("reading what guests have", err)
 	}
 	u, err := a.state().user(a.r.Context(), a.db.ID, name)
 	if err == nil && u == nil {
@@ -79,8 +80,7 @@ type UserSummary struct {
 // leaves the caches alone: a list has everybody in it.
 func (a *Administration) Summary(name string) (summary UserSummary, ok bool, err error) {
 	if name == GuestName {
-		guest := a.s.guestInfo(a.db)
-		return UserSummary{Name: guest.Name, Disabled: guest.Disabled}, true, nil
+		return UserSummary{Name: GuestName, Disabled: !a.s.guestsComeIn(a.db)}, true, nil
 	}
 	u := new(User)
 	err = a.state().records.View(a.r.Context(), func(r syncstore.RecordReader) error {
@@ -97,7 +97,7 @@ func (a *Administration) UserNames() ([]string, error) {
 	if err != nil {
 		return nil, administrationError("listing users", err)
 	}
-	if !a.s.guestInfo(a.db).Disabled {
+	if a.s.guestsComeIn(a.db) {
 		at, _ := slices.BinarySearch(names, GuestName)
 		names = slices.Insert(names, at, GuestName)
 	}

@@ -171,8 +171,36 @@ func roleInfo(r *Role) RoleInfo {
 	}
 }
 
-// guestInfo describes the guest, whom the configuration alone lets in or not.
-func (s *Service) guestInfo(db Database) UserInfo {
+// guestsComeIn reports whether the configuration lets guests in.
+func (s *Service) guestsComeIn(db Database) bool {
 	pol := s.policy(db.Name)
-	return UserInfo{Name: GuestName, Disabled: pol == nil || !pol.Guest, AllChannels: []string{everybodysChannel}}
+	return pol != nil && pol.Guest
 }
+
+// guestInfo describes the guest, whom the configuration alone lets in or not, and gives channels.
+func (s *Service) guestInfo(ctx context.Context, db Database) (UserInfo, error) {
+	pol := s.policy(db.Name)
+	if pol == nil || !pol.Guest {
+		info := newUserInfo(GuestName)
+		info.Disabled = true
+		return info, nil
+	}
+	// Guests are the principal without a name (GrantGuests).
+	info, err := s.userInfo(ctx, db, &User{AdminChannels: sortedCopy(pol.GuestChannels), Collections: sortedGrants(pol.GuestCollections)})
+	info.Name = GuestName
+	return info, err
+}
+
+// sortedGrants are grants without repetitions, as those of users are stored.
+func sortedGrants(grants CollectionGrants) CollectionGrants {
+	sorted := CollectionGrants{}
+	for scope, collections := range grants {
+		sorted[scope] = map[string][]string{}
+		for name, channels := range collections {
+			sorted[scope][name] = sortedCopy(channels)
+		}
+	}
+	return sorted
+}
+
+func sortedCopy(list []string) []string { return sortedSet(slices.Clone(list)) }

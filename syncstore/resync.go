@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -17,6 +18,8 @@ const (
 	resyncPage = 100
 	// resyncAgain is how long a resync pauses after a failure of the store.
 	resyncAgain = time.Second
+	// resyncLogged is how many refused documents of one resync are entries of the log.
+	resyncLogged = 100
 )
 
 // StartResync begins to judge all documents of the collection by its policy of now, in the
@@ -281,9 +284,7 @@ func (c *Collection) rejudge(ctx context.Context, ids []string, state *resyncSta
 			return nil, err
 		}
 		if refused != nil {
-			state.Errors++
-			c.store.stats.resyncRefused.Add(1)
-			state.LastError = refused.Error()
+			c.noteRefused(ids[i], refused, state)
 		}
 		if set != nil {
 			sets, owners = append(sets, set), append(owners, ids[i])
@@ -302,6 +303,35 @@ func (c *Collection) rejudge(ctx context.Context, ids []string, state *resyncSta
 		}
 	}
 	return stale, nil
+}
+
+// noteRefused counts a document that the policy refuses and says which one it is.
+func (c *Collection) noteRefused(id string, refused error, state *resyncState) {
+	state.Errors++
+	c.store.stats.resyncRefused.Add(1)
+	why := explain(refused)
+	state.LastError = "document " + strconv.Quote(id) + ": " + why
+	if state.Errors > resyncLogged {
+		return
+	}
+	c.store.logger.Warn("a resync put a document into no channel, since the policy refuses it", zap.String("database", c.db.name),
+		zap.Stringer("collection", c.id), zap.String("document", id), zap.String("reason", why))
+	if state.Errors == resyncLogged {
+		c.store.logger.Warn("further documents that the resync finds refused are only counted, in docs_errored",
+			zap.String("database", c.db.name), zap.Stringer("collection", c.id))
+	}
+}
+
+// explain is what an administrator is told of a refusal: all of it, if the policy says less to
+// writers.
+func explain(refused error) string {
+	if e, ok := errors.AsType[interface {
+		error
+		Explain() string
+	}](refused); ok {
+		return e.Explain()
+	}
+	return refused.Error()
 }
 
 // rejudge returns the change set that puts the document where the policy says it belongs, nil

@@ -9,6 +9,8 @@ import (
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // switching is a policy whose function changes.
@@ -131,6 +133,32 @@ func TestResyncPutsWhatThePolicyRefusesIntoNoChannel(t *testing.T) {
 	require.Contains(t, status.LastError, "no")
 	f.give("bob", "ch")
 	require.ErrorIs(t, f.read1("bob", "a"), ErrNotFound)
+}
+
+func TestAResyncNamesWhatThePolicyRefuses(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.WarnLevel)
+	f := newFixture(t, func(o *Options) { o.Logger = zap.New(core) })
+	for n := range resyncLogged + 50 {
+		f.put(fmt.Sprintf("d%03d", n), `{"refused":1}`, Rev{})
+	}
+	f.put("taken", `{}`, Rev{})
+	f.Collection.SetPolicy(Policy{Evaluator: switching{"x"}, Version: "2"})
+	require.NoError(t, f.StartResync(t.Context()))
+	status := f.resynced()
+	require.EqualValues(t, resyncLogged+50, status.Errors)
+	require.Equal(t, `document "d149": rejected: no`, status.LastError)
+	entries := logs.FilterMessageSnippet("the policy refuses it").All()
+	require.Len(t, entries, resyncLogged, "more would be a flood")
+	for n, entry := range entries {
+		require.Equal(t, map[string]any{
+			"database": "db", "collection": "_default._default", "document": fmt.Sprintf("d%03d", n), "reason": "rejected: no",
+		}, entry.ContextMap())
+	}
+	require.Equal(t, 1, logs.FilterMessageSnippet("only counted").Len())
+	require.NoError(t, f.StartResync(t.Context()))
+	f.resynced()
+	require.Len(t, logs.FilterMessageSnippet("the policy refuses it").All(), 2*resyncLogged, "another one says it again")
 }
 
 // blocking is a policy that waits.

@@ -53,7 +53,13 @@ func viewModelOn(tb testing.TB, eng engine.Engine, block int) *viewModel {
 	store, err := syncstore.Open(tb.Context(), eng, syncstore.Options{IndexBlock: block})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = store.Close() })
-	db, err := store.CreateDatabase(tb.Context(), "db")
+	return viewModelIn(tb, store, "db")
+}
+
+// viewModelIn makes its database in a store.
+func viewModelIn(tb testing.TB, store *syncstore.Store, name string) *viewModel {
+	tb.Helper()
+	db, err := store.CreateDatabase(tb.Context(), name)
 	require.NoError(tb, err)
 	m := &viewModel{
 		collection: db.Default(), views: New(testFunctions, nil), collation: query.NewCollation(),

@@ -52,7 +52,8 @@ func (t *tasks) note(ctx context.Context, c *syncstore.Collection, index *syncst
 	if t.all == nil {
 		t.all = make(map[*syncstore.Index]task)
 	}
-	t.all[index] = task{c, design, time.Now(), from}
+	// Sequences begin where the database's do: what is below was never a change.
+	t.all[index] = task{c, design, time.Now(), max(from, c.Info().FirstSeq)}
 	t.sweep()
 }
 

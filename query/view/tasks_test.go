@@ -7,6 +7,7 @@ import (
 	"github.com/caddysync/caddy-sync/query/design"
 	"github.com/caddysync/caddy-sync/query/mango"
 	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/engine/memory"
 	"github.com/stretchr/testify/require"
 )
 
@@ -32,6 +33,24 @@ func TestIndexesThatAreBuiltAreTasks(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, v.Query(t.Context(), Options{Limit: -1}, &collected{}))
 	require.Empty(t, m.views.Tasks(t.Context()), "it is done")
+}
+
+// The sequences of a store's second database begin high; what there is to do does not.
+func TestTasksCountFromTheBeginningOfTheirDatabase(t *testing.T) {
+	t.Parallel()
+	store, err := syncstore.Open(t.Context(), memory.New(), syncstore.Options{IndexBlock: 3})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = store.Close() })
+	for _, name := range []string{"first", "second"} {
+		m := viewModelIn(t, store, name)
+		m.slowly(t, 30)
+		m.views.keepUp(t.Context(), m.collection, upkept{})
+		tasks := m.views.Tasks(t.Context())
+		require.Len(t, tasks, 1)
+		require.EqualValues(t, 31, tasks[0].TotalChanges, name)
+		require.Less(t, tasks[0].ChangesDone, tasks[0].TotalChanges, name)
+		require.Equal(t, int(100*tasks[0].ChangesDone/31), tasks[0].Progress, name)
+	}
 }
 
 // Indexes of fields are tasks too, whether a query waits for them or the upkeep builds them.

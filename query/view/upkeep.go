@@ -40,7 +40,13 @@ func (v *Views) Info(ctx context.Context, c *syncstore.Collection, d *design.Doc
 	if d.Language != design.JavaScript {
 		return info, nil
 	}
-	current := c.Info().Seq
+	about := c.Info()
+	current := about.Seq - about.FirstSeq
+	purges, err := c.Purges(ctx)
+	if err != nil {
+		return info, err
+	}
+	info.PurgeSeq = purges
 	first := true
 	for _, id := range indexesOf(d) {
 		index := c.Index(id)
@@ -48,6 +54,7 @@ func (v *Views) Info(ctx context.Context, c *syncstore.Collection, d *design.Doc
 		if err != nil {
 			return info, err
 		}
+		seq -= min(about.FirstSeq, seq) // sequences are told from the database's beginning
 		if first || seq < info.UpdateSeq {
 			info.UpdateSeq = seq
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddysync/caddy-sync/access"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/stretchr/testify/require"
 )
@@ -101,6 +102,32 @@ func TestChannelsOfATokenShowDocuments(t *testing.T) {
 	sees(later, map[string]int{"a": 404, "b": 200, "team": 404})
 	o.at(o.public, scenario{name: "what was lost", path: fmt.Sprintf("/notes/_changes?revocations=true&since=%d", before), header: later,
 		has: []string{`"id":"a"`, `"revoked":true`, `"id":"team"`, `"id":"b"`}})
+}
+
+func TestResyncSaysWhichDocumentTheFunctionRefusesAndWhy(t *testing.T) {
+	t.Parallel()
+	for words, want := range map[string]string{
+		`throw({forbidden: "no list"})`: `"last_error":"document \"old\": rejected: no list"`,
+		`throw new Error("broken")`:     `"last_error":"document \"old\": rejected: Exception in JS sync function: Error: broken at`,
+	} {
+		o := newOffice(t)
+		db, err := o.store.Database("notes")
+		require.NoError(t, err)
+		o.at(o.admin, scenario{method: http.MethodPut, path: "/notes/old", body: `{}`, status: 201})
+		function, err := access.NewSyncFunction("f.js", "function (doc) { "+words+" }", access.Options{})
+		require.NoError(t, err)
+		db.Default().SetPolicy(syncstore.Policy{Evaluator: function, Version: "2"})
+		o.at(o.admin, scenario{name: "resync", method: http.MethodPost, path: "/notes/_resync"})
+		require.Eventually(t, func() bool {
+			status, err := db.Default().ResyncStatus(t.Context())
+			return err == nil && status.State == syncstore.ResyncCompleted
+		}, 10*time.Second, time.Millisecond)
+		o.at(o.admin,
+			scenario{name: "says why", path: "/notes/_resync", has: []string{`"docs_errored":1`, want}},
+			scenario{name: "a writer is not told", method: http.MethodPut, path: "/notes/new", body: `{}`, status: map[bool]int{true: 403, false: 500}[strings.Contains(words, "forbidden")],
+				hasNot: []string{"broken"}},
+		)
+	}
 }
 
 func TestResyncPutsDocumentsWhereThePolicySaysNow(t *testing.T) {

@@ -28,7 +28,7 @@ func (h *Handler) accessHistory(rq *request) error {
 	if _, err := h.userInfo(rq); err != nil {
 		return err
 	}
-	lost, err := rq.db.AccessHistory(rq.r.Context(), rq.item)
+	lost, err := rq.db.AccessHistory(rq.r.Context(), principalOf(rq.item))
 	if err != nil {
 		return fmt.Errorf("reading the history of a user's channels: %w", err)
 	}
@@ -65,7 +65,7 @@ func (h *Handler) compactAccessHistory(rq *request) error {
 			return err
 		}
 	}
-	gone, err := rq.db.CompactAccessHistory(rq.r.Context(), rq.item, named)
+	gone, err := rq.db.CompactAccessHistory(rq.r.Context(), principalOf(rq.item), named)
 	if err != nil {
 		return fmt.Errorf("forgetting the history of a user's channels: %w", err)
 	}
@@ -106,13 +106,17 @@ type heldGrant struct {
 	Role string `json:"role,omitempty"`
 }
 
-// grants are those of a user. A guest is the principal without a name.
-func (rq *request) grants(info *auth.UserInfo) ([]syncstore.HeldGrant, error) {
-	principal := info.Name
-	if principal == auth.GuestName {
-		principal = ""
+// principalOf is the store's name of a user. A guest is the principal without a name.
+func principalOf(user string) string {
+	if user == auth.GuestName {
+		return ""
 	}
-	grants, err := rq.db.Grants(rq.r.Context(), principal, info.JWTIssuer != "")
+	return user
+}
+
+// grants are those of a user.
+func (rq *request) grants(info *auth.UserInfo) ([]syncstore.HeldGrant, error) {
+	grants, err := rq.db.Grants(rq.r.Context(), principalOf(info.Name), info.JWTIssuer != "")
 	if err != nil {
 		return nil, fmt.Errorf("reading a user's grants: %w", err)
 	}

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -33,7 +34,10 @@ func (h *Handler) readAdminBody(rq *request, what string, known ...string) (admi
 func parseAdminBody(text []byte, what string, known []string) (adminBody, error) {
 	body := adminBody{members: map[string]json.RawMessage{}, what: what}
 	err := jsondoc.Members(text, func(name string, value []byte) error {
-		if !slices.Contains(known, name) {
+		switch {
+		case len(known) == 0:
+			return badRequest("A " + what + " has no members: leave " + strconv.Quote(name) + " out.")
+		case !slices.Contains(known, name):
 			return badRequest("A " + what + " has no member " + strconv.Quote(name) + ": write " + strings.Join(known, ", ") + ".")
 		}
 		if string(value) != "null" {
@@ -170,8 +174,13 @@ func (b adminBody) takeCollections(channels **[]string) (auth.CollectionGrants, 
 			return nil
 		})
 	})
+	if errors.Is(err, jsondoc.ErrNotObject) {
+		return nil, errCollectionAccess
+	}
 	return grants, err
 }
+
+var errCollectionAccess = badRequest(`collection_access must be {"scope":{"collection":{"admin_channels":["channel"]}}}.`)
 
 // takeCollection reads what is said of a collection: nil channels if nothing.
 func (b adminBody) takeCollection(scope, name string, value []byte) ([]string, error) {
@@ -216,7 +225,7 @@ func (b adminBody) unchangedCollections(now map[string]any) error {
 	}
 	var given map[string]map[string]map[string]any
 	if err := json.Unmarshal(value, &given); err != nil {
-		return badRequest("collection_access must be {scope: {collection: {\"admin_channels\": […]}}}.")
+		return errCollectionAccess
 	}
 	for scope, collections := range given {
 		for name, members := range collections {

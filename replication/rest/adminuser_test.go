@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddysync/caddy-sync/auth"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 )
 
 func TestUsers(t *testing.T) {
@@ -75,6 +76,20 @@ func TestLocalDocumentsGoWithTheirUser(t *testing.T) {
 		{path: "/notes.s.c/_local/x", header: cookie(alice), status: 404},
 		{path: "/notes/_local/x", header: cookie(bob), has: []string{"them"}},
 	}...)
+}
+
+func TestCollectionAccessOfAnotherTypeIsNamed(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	for _, value := range []string{`5`, `[]`, `{"_default":5}`, `{"_default":{"items":"x"}}`} {
+		for _, path := range []string{"/notes/_user/t1", "/notes/_role/t1"} {
+			o.at(o.admin, scenario{
+				name: value, method: http.MethodPut, path: path, body: `{"collection_access":` + value + `}`, status: 400,
+				has: []string{"collection_access must be {"}, hasNot: []string{"The body must be"},
+			})
+		}
+	}
+	o.at(o.admin, scenario{name: "a body of another type", method: http.MethodPut, path: "/notes/_user/t1", body: `5`, status: 400, has: []string{"The body must be a JSON object."}})
 }
 
 func TestUserBodiesAreStrict(t *testing.T) {
@@ -260,6 +275,38 @@ func TestF92_TheGuestIsConfigured(t *testing.T) {
 		{name: "listed in order", path: "/notes/_user/", has: []string{`["Aaron","GUEST","alice"]`}},
 		{path: "/notes/_user/?name_only=false", has: []string{`{"name":"GUEST","email":"","disabled":false}`}},
 	}...)
+}
+
+func TestTheGuestHasTheChannelsOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	given := func(channels ...string) func(*auth.Config) {
+		return func(c *auth.Config) {
+			c.Databases[0].Guest, c.Databases[0].GuestChannels = true, channels
+			c.Databases[0].GuestCollections = auth.CollectionGrants{"_default": {"items": {"open"}}}
+		}
+	}
+	o := newOffice(t, given("public", "news", "public"))
+	o.collection("_default", "items")
+	db, err := o.store.Database("notes")
+	require.NoError(t, err)
+	notes := auth.Database{Name: "notes", ID: db.ID()}
+	require.NoError(t, o.service.GrantGuests(t.Context(), o.state, notes))
+	const guest = "/notes/_user/GUEST"
+	shown := o.at(o.admin, []scenario{
+		{name: "given", path: guest + "/_all_channels", has: []string{`"news":[{`, `"public":[{`, `"open":[{`, `"by":"admin"`}},
+		{name: "and described", path: guest, has: []string{
+			`{"name":"GUEST",`, `"disabled":false,"admin_channels":["news","public"],"all_channels":["!","news","public"]`,
+			`"collection_access":{"_default":{"items":{"admin_channels":["open"],"all_channels":["!","open"]}}}`,
+		}},
+	}...)
+	o.at(o.admin, []scenario{
+		{name: "what is may be said", method: http.MethodPut, path: guest, body: shown.Body.String()},
+		{name: "and not changed", method: http.MethodPut, path: guest, body: `{"admin_channels":["public"]}`, status: 400, has: []string{"Caddyfile"}},
+	}...)
+	closed, err := auth.New(auth.Config{Databases: []auth.Policy{{Name: "notes", AccessStated: true, GuestChannels: []string{"public"}}}, Logger: zap.NewNop(), Audit: zap.NewNop()})
+	require.NoError(t, err)
+	require.NoError(t, closed.GrantGuests(t.Context(), o.state, notes))
+	o.at(o.admin, scenario{name: "what guests lost", path: guest + "/_access_history", has: []string{`"news"`, `"public"`, `"open"`}})
 }
 
 func TestF95_UsersMadeAtTheSameTime(t *testing.T) {

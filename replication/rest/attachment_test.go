@@ -5,7 +5,9 @@ import (
 	"crypto/md5"
 	"crypto/sha1"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -217,17 +219,77 @@ func TestBase64SourceReadsInAnyPieces(t *testing.T) {
 	t.Parallel()
 	for size := range 50 {
 		content := randomText(size)
-		source := &base64Source{raw: []byte(base64.StdEncoding.EncodeToString([]byte(content)))}
-		var got bytes.Buffer
-		piece := make([]byte, 7)
-		for {
-			n, err := source.Read(piece)
-			got.Write(piece[:n])
-			if err != nil {
-				break
+		for length := 1; length <= 8; length++ {
+			source := &base64Source{raw: []byte(base64.StdEncoding.EncodeToString([]byte(content)))}
+			var got bytes.Buffer
+			_, err := io.CopyBuffer(onlyWriter{&got}, onlyReader{source}, make([]byte, length))
+			require.NoError(t, err)
+			require.Equal(t, content, got.String(), length)
+		}
+	}
+}
+
+// The raw PUT of an attachment says what each door must: as much as the limit is taken.
+func TestInlineAttachmentsAreHeldToTheLimitAtEachDoor(t *testing.T) {
+	t.Parallel()
+	const limit = 100
+	doors := map[string]func(id, data string) scenario{
+		"raw PUT": func(id, data string) scenario {
+			content, _ := base64.StdEncoding.DecodeString(data)
+			return scenario{method: http.MethodPut, path: "/notes/" + id + "/x", body: string(content)}
+		},
+		"PUT": func(id, data string) scenario {
+			return scenario{method: http.MethodPut, path: "/notes/" + id, body: `{"_attachments":{"x":{"data":"` + data + `"}}}`}
+		},
+		"POST": func(id, data string) scenario {
+			return scenario{method: http.MethodPost, path: "/notes", body: `{"_id":"` + id + `","_attachments":{"x":{"data":"` + data + `"}}}`}
+		},
+		"new_edits=false": func(id, data string) scenario {
+			return scenario{method: http.MethodPut, path: "/notes/" + id + "?new_edits=false", body: `{"_rev":"1-a","_attachments":{"x":{"data":"` + data + `"}}}`}
+		},
+	}
+	for name, option := range map[string]siteOption{"public": allDatabases, "admin": adminSite} {
+		s := newSite(t, option, withLimits(Limits{Attachment: limit}))
+		for door, send := range doors {
+			for size, status := range map[int]int{limit - 1: 201, limit: 201, limit + 1: 413, limit + 2: 413, limit + 3: 413} {
+				content := randomText(size)
+				id := fmt.Sprintf("%x-%d", door, size)
+				c := send(id, base64.StdEncoding.EncodeToString([]byte(content)))
+				c.name, c.status = fmt.Sprint(name, " site, ", door, ", ", size), status
+				if status == 413 {
+					c.has = []string{`"error":"too_large"`, "The attachment is over 100 bytes."}
+					s.run(c)
+					s.run(scenario{name: c.name, path: "/notes/" + id, status: 404})
+					continue
+				}
+				s.run(c)
+				require.Equal(t, content, s.run(scenario{name: c.name, path: "/notes/" + id + "/x"}).Body.String())
 			}
 		}
-		require.Equal(t, content, got.String())
+		s.runInlineBulk(limit)
+	}
+}
+
+// runInlineBulk has each size about the limit in a row of its own.
+func (s *site) runInlineBulk(limit int) {
+	s.t.Helper()
+	rows := []string{}
+	for size := limit - 1; size <= limit+3; size++ {
+		data := base64.StdEncoding.EncodeToString([]byte(randomText(size)))
+		rows = append(rows, fmt.Sprintf(`{"_id":"b%d","_attachments":{"x":{"data":"%s"}}}`, size, data))
+	}
+	w := s.run(scenario{method: http.MethodPost, path: "/notes/_bulk_docs", status: 201, body: `{"docs":[` + strings.Join(rows, ",") + `]}`})
+	var answers []struct{ ID, Error, Reason string }
+	require.NoError(s.t, json.Unmarshal(w.Body.Bytes(), &answers))
+	require.Len(s.t, answers, len(rows))
+	for i, answer := range answers {
+		if i < 2 {
+			require.Empty(s.t, answer.Error, "%s: %s", answer.ID, answer.Reason)
+			s.run(scenario{path: "/notes/" + answer.ID + "/x", has: []string{randomText(limit - 1 + i)}})
+			continue
+		}
+		require.Equal(s.t, "too_large", answer.Error, answer.ID)
+		require.Equal(s.t, "The attachment is over 100 bytes.", answer.Reason)
 	}
 }
 

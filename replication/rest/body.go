@@ -99,11 +99,20 @@ func (e *bodyTooLongError) Error() string {
 	return "more than " + strconv.FormatInt(e.limit, 10) + " bytes"
 }
 
-// isTooLong reports whether a body was over its limit, as it came or unpacked.
+// bodyLimit is the limit that a body was over, as it came or unpacked.
+func bodyLimit(err error) (limit int64, over bool) {
+	if sent, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return sent.Limit, true
+	}
+	if unpacked, ok := errors.AsType[*bodyTooLongError](err); ok {
+		return unpacked.limit, true
+	}
+	return 0, false
+}
+
 func isTooLong(err error) bool {
-	_, sent := errors.AsType[*http.MaxBytesError](err)
-	_, unpacked := errors.AsType[*bodyTooLongError](err)
-	return sent || unpacked
+	_, over := bodyLimit(err)
+	return over
 }
 
 // cappedReader fails when its source gives more than it may, where io.LimitReader

@@ -45,6 +45,9 @@ func parseBulk(text []byte, limit int) (bulk, error) {
 				if len(b.docs) == limit {
 					return tooLarge(LimitBulkDocs, "too_large", "There are more than "+strconv.Itoa(limit)+" documents in the body.")
 				}
+				if doc[0] != '{' {
+					return badRequest("docs[" + strconv.Itoa(len(b.docs)) + "] must be a document, which is a JSON object.")
+				}
 				b.docs = append(b.docs, doc)
 				return nil
 			})

@@ -195,3 +195,24 @@ func FuzzBulkDocsBody(f *testing.F) {
 		}
 	})
 }
+
+func TestBulkBodiesAreToldWhichEntryIsWrong(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for _, c := range []struct{ path, body, want string }{
+		{"_bulk_docs", `{"docs":[{"_id":"a"},null]}`, "docs[1] must be a document, which is a JSON object."},
+		{"_bulk_docs", `{"docs":[[]]}`, "docs[0] must be a document, which is a JSON object."},
+		{"_bulk_docs", `[]`, "The body must be a JSON object."},
+		{"_bulk_get", `{"docs":[{"id":"a"},{"id":5}]}`, "docs[1].id must be a string."},
+		{"_bulk_get", `{"docs":[{"id":"a","rev":5}]}`, "docs[0].rev must be a string."},
+		{"_bulk_get", `{"docs":[null]}`, "docs[0] must be a JSON object."},
+		{"_bulk_get", `{"docs":[{"id":"a","atts_since":5}]}`, "atts_since must be a JSON array of revisions."},
+		{"_bulk_get", `5`, "The body must be a JSON object."},
+	} {
+		s.run(scenario{
+			name: c.body, method: http.MethodPost, path: "/notes/" + c.path, body: c.body, status: 400,
+			has: []string{`"error":"bad_request","reason":"` + c.want + `"`}, hasNot: []string{"at byte"},
+		})
+	}
+	s.run(scenario{name: "nothing was stored", path: "/notes/a", status: 404})
+}

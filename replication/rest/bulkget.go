@@ -63,7 +63,7 @@ func parseBulkGet(text []byte, limit int) ([]wanted, error) {
 			if len(list) == limit {
 				return tooLarge(LimitBulkDocs, "too_large", "There are more than "+strconv.Itoa(limit)+" entries in the body.")
 			}
-			entry, err := parseWanted(value)
+			entry, err := parseWanted(value, "docs["+strconv.Itoa(len(list))+"]")
 			list = append(list, entry)
 			return err
 		})
@@ -74,20 +74,22 @@ func parseBulkGet(text []byte, limit int) ([]wanted, error) {
 	return list, err
 }
 
-func parseWanted(text []byte) (wanted, error) {
+// parseWanted reads an entry; name is what errors call it.
+func parseWanted(text []byte, name string) (wanted, error) {
 	var entry wanted
 	hasID := false
-	err := jsondoc.Members(text, func(name string, value []byte) (err error) {
-		switch name {
+	err := jsondoc.Members(text, func(member string, value []byte) (err error) {
+		switch member {
 		case "id":
 			hasID = true
 			entry.id, err = jsondoc.String(value)
+			err = typeOf(name+".id", err)
 		case "rev":
 			if string(value) == "null" {
 				return nil
 			}
 			if entry.revText, err = jsondoc.String(value); err != nil {
-				return err
+				return typeOf(name+".rev", err)
 			}
 			if entry.rev, err = syncstore.ParseRev(entry.revText); err != nil {
 				entry.err = errBadRev
@@ -97,12 +99,12 @@ func parseWanted(text []byte) (wanted, error) {
 			if string(value) == "null" {
 				return nil
 			}
-			entry.attsSince, err = parseRevList(string(value), name)
+			entry.attsSince, err = parseRevList(string(value), member)
 			if errors.Is(err, errBadRev) {
 				entry.err, err = errBadRev, nil
 			}
 		case "revs_limit", "revs_from":
-			if err = entry.parseMember(name, value); errors.Is(err, errBadRev) {
+			if err = entry.parseMember(member, value); errors.Is(err, errBadRev) {
 				entry.err, err = errBadRev, nil
 			}
 		default:
@@ -113,7 +115,7 @@ func parseWanted(text []byte) (wanted, error) {
 	if err == nil && !hasID {
 		entry.err = badRequest("The entry has no id.")
 	}
-	return entry, err
+	return entry, typeOf(name, err)
 }
 
 // bulkGetter answers a _bulk_get.

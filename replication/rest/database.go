@@ -22,7 +22,11 @@ func (h *Handler) databaseInfo(rq *request) error {
 		return fmt.Errorf("describing a database: %w", err)
 	}
 	info := rq.coll.Info()
-	b := appendDatabaseInfo(make([]byte, 0, 512), rq.keyspace, rq.db, &info, all)
+	purges, err := rq.coll.Purges(rq.r.Context())
+	if err != nil {
+		return fmt.Errorf("describing a database: %w", err)
+	}
+	b := appendDatabaseInfo(make([]byte, 0, 512), rq.keyspace, rq.db, &info, purges, all)
 	if rq.principal.Admin {
 		b = h.appendOperation(rq.r.Context(), b[:len(b)-1], rq.db)
 	}
@@ -52,7 +56,7 @@ func (h *Handler) appendOperation(ctx context.Context, b []byte, db *syncstore.D
 	return append(b, '}')
 }
 
-func appendDatabaseInfo(b []byte, name string, db *syncstore.Database, info *syncstore.Info, counts bool) []byte {
+func appendDatabaseInfo(b []byte, name string, db *syncstore.Database, info *syncstore.Info, purges uint64, counts bool) []byte {
 	b = append(b, `{"db_name":`...)
 	b = jsondoc.AppendString(b, name)
 	if counts {
@@ -64,7 +68,9 @@ func appendDatabaseInfo(b []byte, name string, db *syncstore.Database, info *syn
 	b = append(b, `,"update_seq":"`...)
 	seqs := sequencesOf(info)
 	b = seqs.append(b, syncstore.At(info.Seq))
-	b = append(b, `","purge_seq":"0","compact_running":`...)
+	b = append(b, `","purge_seq":"`...)
+	b = strconv.AppendUint(b, purges, 10)
+	b = append(b, `","compact_running":`...)
 	b = strconv.AppendBool(b, db.Compacting())
 	b = append(b, `,"uuid":`...)
 	b = jsondoc.AppendString(b, info.UUID)

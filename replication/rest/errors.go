@@ -190,6 +190,21 @@ func badJSON(err error) *answerError {
 	return badRequest("Invalid JSON: " + err.Error())
 }
 
+// typeOf names what a value of the wrong type stands for, in place of where in it that is seen.
+func typeOf(name string, err error) error {
+	for _, kind := range []struct {
+		is   error
+		want string
+	}{
+		{jsondoc.ErrNotString, "a string"}, {jsondoc.ErrNotArray, "an array"}, {jsondoc.ErrNotObject, "a JSON object"},
+	} {
+		if errors.Is(err, kind.is) {
+			return badRequest(name + " must be " + kind.want + ".")
+		}
+	}
+	return err
+}
+
 // storeFull is the answer to a write for which there is no room. The store logs when that begins
 // and when it ends, so not each of them is an entry of the log.
 func storeFull(err error) *answerError {
@@ -217,8 +232,8 @@ func asAnswer(err error) *answerError {
 			challenges: refused.Challenges, retryAfter: refused.RetryAfter,
 		}
 	}
-	if isTooLong(err) {
-		return tooLarge(LimitRequest, "too_large", "The request entity is too large.")
+	if limit, over := bodyLimit(err); over {
+		return tooLarge(LimitRequest, "too_large", "The body of the request is over "+strconv.FormatInt(limit, 10)+" bytes.")
 	}
 	if _, damaged := errors.AsType[flate.CorruptInputError](err); damaged {
 		return badGzip(err)

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -167,7 +168,13 @@ func TestSizesThatAreRefusedAreCounted(t *testing.T) {
 	put(http.MethodPut, "/notes/a/att", long, 413)
 	put(http.MethodPost, "/notes/_bulk_docs", `{"docs":[{"_id":"x"},{"_id":"y"}]}`, 201)
 	put(http.MethodPost, "/notes/_find", `{"selector":{"n":1}}`, 400)
-	for limit, want := range map[Limit]uint64{LimitDocument: 2, LimitRequest: 1, LimitBulkDocs: 1, LimitAttachment: 1, LimitFind: 1} {
+	const says = `"reason":"The body of the request is over 200 bytes."`
+	packed := gzipped(t, `{"x":"`+strings.Repeat("x", 300)+`"}`)
+	s.runAll([]scenario{
+		{name: "named", method: http.MethodPut, path: "/notes/a", body: `{"x":"` + strings.Repeat("x", 300) + `"}`, status: 413, has: []string{says}},
+		{name: "unpacked", method: http.MethodPut, path: "/notes/a", body: packed, header: map[string]string{"Content-Encoding": "gzip"}, status: 413, has: []string{says}},
+	})
+	for limit, want := range map[Limit]uint64{LimitDocument: 2, LimitRequest: 3, LimitBulkDocs: 1, LimitAttachment: 1, LimitFind: 1} {
 		require.Equal(t, want, s.Usage.Refused(limit), limit)
 	}
 }

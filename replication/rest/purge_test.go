@@ -21,7 +21,10 @@ func TestPurgeAndCompactAreForAdministrators(t *testing.T) {
 		scenario{path: "/notes/a", has: []string{`"_rev":"1-aa"`}},
 		post("all, as Sync Gateway has it", "/notes/_purge", `{"b":["*"]}`, 201, `"purged":{"b":["*"]}`),
 		scenario{name: "gone", path: "/notes/b", status: 404, has: []string{`"reason":"missing"`}},
-		scenario{name: "counted", path: "/notes", has: []string{`"doc_count":1,"doc_del_count":0,`}},
+		scenario{name: "counted", path: "/notes", has: []string{`"doc_count":1,"doc_del_count":0,`, `"purge_seq":"2"`}},
+		scenario{name: "counted in the list", path: "/_dbs_info", has: []string{`"purge_seq":"2"`}},
+		scenario{method: http.MethodPut, path: "/notes/c", body: `{}`, status: 201},
+		scenario{name: "writes are no purges", path: "/notes", has: []string{`"purge_seq":"2"`}},
 		scenario{name: "no tombstone", path: "/notes/_changes", has: []string{`"id":"a"`}, hasNot: []string{`"id":"b"`}},
 		post("no list", "/notes/_purge", `{"a":"1-aa"}`, 400, "array"),
 		post("star and more", "/notes/_purge", `{"a":["*","1-aa"]}`, 400, "alone"),
@@ -39,6 +42,7 @@ func TestPurgeAndCompactAreForAdministrators(t *testing.T) {
 	s := newSite(t)
 	s.put("a", `{}`)
 	s.runAll([]scenario{
+		{name: "none yet", path: "/notes", has: []string{`"purge_seq":"0"`}},
 		post("purge by a user", "/notes/_purge", `{"a":["*"]}`, 404),
 		post("compaction by a user", "/notes/_compact", `{}`, 404),
 		{name: "still there", path: "/notes/a"},

@@ -51,7 +51,9 @@ func (h *Handler) replicate(rq *request) error {
 		return replicateError(err)
 	}
 	return rq.sendValue(replicateAnswer{
-		OK: true, NoChanges: result.NoChanges, SessionID: result.SessionID, LastSeq: result.LastSeq, Version: 4, Sessions: result.Sessions,
+		OK: true, NoChanges: result.NoChanges, SessionID: result.SessionID, Version: 4,
+		LastSeq:  h.sourceSeq(o.Keyspace, o.Direction, result.LastSeq),
+		Sessions: h.sourceSeqs(o.Keyspace, o.Direction, result.Sessions),
 	})
 }
 

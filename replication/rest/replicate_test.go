@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/stretchr/testify/require"
 )
 
@@ -66,6 +67,39 @@ func TestReplicateOnce(t *testing.T) {
 	require.Empty(t, here.Replications.List())
 }
 
+// The sequences of a store's second database begin high, and its feed has them as "2-1".
+func TestReplicationsTellOfTheSourceSequencesAsItsFeed(t *testing.T) {
+	t.Parallel()
+	_, url := elsewhere(t)
+	here := replicating(t)
+	second, err := here.Store.CreateDatabase(t.Context(), "second")
+	require.NoError(t, err)
+	writeDocs(t, second, "a", "b")
+	feed := here.run(scenario{path: "/second/_changes"})
+	var changes struct {
+		Last string `json:"last_seq"`
+	}
+	require.NoError(t, json.Unmarshal(feed.Body.Bytes(), &changes))
+	require.Regexp(t, "^2-[0-9]+$", changes.Last)
+	raw := syncstore.At(second.Info().Seq).String()
+	body := `{"source":"second","target":"` + url + `/notes"`
+	once := post("once", "/_replicate", body+`}`, 200, `"source_last_seq":"`+changes.Last+`"`, `"end_last_seq":"`+changes.Last+`"`, `"recorded_seq":"`+changes.Last+`"`)
+	once.hasNot = []string{raw}
+	here.run(once)
+	once.name, once.has = "nothing since", []string{`"no_changes":true`, `"source_last_seq":"` + changes.Last + `"`, `"start_last_seq":"` + changes.Last + `"`}
+	here.run(once)
+	here.run(post("from now on", "/_replicate", body+`,"continuous":true}`, 202))
+	require.Eventually(t, func() bool {
+		return strings.Contains(here.send(scenario{path: "/_active_tasks"}).Body.String(), `"checkpointed_source_seq":"`+changes.Last+`"`)
+	}, 10*time.Second, 5*time.Millisecond)
+	here.runAll([]scenario{
+		{name: "task", path: "/_active_tasks", hasNot: []string{raw}},
+		{name: "job", path: "/_scheduler/jobs", has: []string{`"checkpointed_source_seq":"` + changes.Last + `"`}, hasNot: []string{raw}},
+		{name: "status", path: "/second/_replicationStatus/", has: []string{`"last_seq_push":"` + changes.Last + `"`}, hasNot: []string{raw}},
+		post("end", "/_replicate", body+`,"continuous":true,"cancel":true}`, 200),
+	})
+}
+
 func TestReplicateMakesTheTarget(t *testing.T) {
 	t.Parallel()
 	there, url := elsewhere(t)
@@ -118,6 +152,13 @@ func TestReplicateRefuses(t *testing.T) {
 	}{
 		`x`: {400, "The body must be like"},
 		`{"source":"notes","target":` + there + `,"since_seq":3}`: {400, "since_seq"},
+		`[]`: {400, "an array where an object belongs"},
+		`{"source":"notes","target":` + there + `,"query_params":{"a":1}}`:                  {400, "the member query_params has a number where a string belongs"},
+		`{"source":"notes","target":` + there + `,"query_params":{"channels":["board"]}}`:   {400, "the member query_params has an array where a string belongs"},
+		`{"source":"notes","target":` + there + `,"channels":"board"}`:                      {400, "the member channels has a string where an array belongs"},
+		`{"source":"notes","target":5}`:                                                     {400, "source and target are each"},
+		`{"source":"notes","target":{"url":` + there + `,"auth":{"basic":{"username":1}}}}`: {400, "the member target.auth.basic.username has a number where a string belongs"},
+		`{"source":"notes","target":{"url":` + there + `,"more":1}}`:                        {400, `the member \"more\" is not known here`},
 		`{"source":"notes"}`:                                                                                                                           {400, "source and target"},
 		`{"source":"notes","target":"notes2"}`:                                                                                                         {501, "not replicated with one another"},
 		`{"source":` + there + `,"target":` + there + `}`:                                                                                              {501, "must be a database of this server"},

@@ -14,6 +14,7 @@ import (
 	"github.com/caddysync/caddy-sync/auth"
 	"github.com/caddysync/caddy-sync/replication/peer"
 	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
 // replicateBody is the body of _replicate, with CouchDB's members.
@@ -68,8 +69,11 @@ type side struct {
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (s *side) UnmarshalJSON(text []byte) error {
-	if len(text) > 0 && text[0] == '"' {
+	switch {
+	case text[0] == '"':
 		return json.Unmarshal(text, &s.url)
+	case text[0] != '{' && string(text) != "null":
+		return jsondoc.MemberError(`source and target are each the name or the URL of a database, or {"url":"…"}`)
 	}
 	var object struct {
 		URL     *string            `json:"url"`
@@ -97,8 +101,8 @@ func (h *Handler) readReplicate(rq *request) (*replicateBody, error) {
 	decoder.DisallowUnknownFields()
 	wish := new(replicateBody)
 	if err := decoder.Decode(wish); err != nil {
-		if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-			return nil, badRequest("The member " + name + " is not known here.")
+		if wrong, ok := errors.AsType[jsondoc.MemberError](jsondoc.Explain(err)); ok {
+			return nil, badRequest("The body is not as it must be: " + string(wrong) + ".")
 		}
 		return nil, badRequest(`The body must be like {"source":"notes","target":"https://example.com/notes"}.`)
 	}

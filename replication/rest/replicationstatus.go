@@ -2,9 +2,12 @@ package rest
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddysync/caddy-sync/replication/peer"
+	"github.com/caddysync/caddy-sync/syncstore"
 )
 
 // replications are those of the site's databases.
@@ -12,10 +15,45 @@ func (h *Handler) replications() []peer.Status {
 	list := []peer.Status{}
 	for _, s := range h.Replications.List() {
 		if _, ours := h.mountedKeyspace(s.Keyspace); ours {
+			s.Seq = h.sourceSeq(s.Keyspace, s.Direction, s.Seq)
 			list = append(list, s)
 		}
 	}
 	return list
+}
+
+// sourceSeq is a sequence of a replication's source as the source's own feed has it. What is
+// pushed is read in the store, which counts otherwise than clients do.
+func (h *Handler) sourceSeq(keyspace string, d peer.Direction, seq json.RawMessage) json.RawMessage {
+	if d != peer.Push {
+		return seq
+	}
+	db, err := h.Store.Database(databaseOf(keyspace))
+	if err != nil {
+		return seq
+	}
+	at, err := syncstore.ParseCursor(strings.Trim(string(seq), `"`))
+	if err != nil {
+		return seq
+	}
+	info := db.Info()
+	if info.FirstSeq == 0 {
+		return seq
+	}
+	seqs := sequencesOf(&info)
+	return seqs.appendJSON(nil, at)
+}
+
+// sourceSeqs are sessions with such sequences.
+func (h *Handler) sourceSeqs(keyspace string, d peer.Direction, sessions []peer.SessionRecord) []peer.SessionRecord {
+	shown := slices.Clone(sessions)
+	for i := range shown {
+		s := &shown[i]
+		for _, seq := range []*json.RawMessage{&s.StartLastSeq, &s.EndLastSeq, &s.RecordedSeq} {
+			*seq = h.sourceSeq(keyspace, d, *seq)
+		}
+	}
+	return shown
 }
 
 // running reports whether a replication has not ended.

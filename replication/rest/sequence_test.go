@@ -89,3 +89,19 @@ func TestADatabaseMadeAnewIsReadFromTheBeginning(t *testing.T) {
 	ids, _ = read("since=" + last)
 	require.Equal(t, []string{"d", "e", "f", "g"}, ids, "3 of the old one is not 3 of this one")
 }
+
+func TestIndexesTellSequencesFromTheDatabasesBeginning(t *testing.T) {
+	t.Parallel()
+	s := replicating(t)
+	const app = "/other/_design/app"
+	s.runAll([]scenario{
+		{method: http.MethodPut, path: "/other", status: 201},
+		{method: http.MethodPut, path: "/other/a", body: `{}`, status: 201},
+		{method: http.MethodPut, path: app, body: `{"views":{"v":{"map":"function (doc) { emit(1) }"}}}`, status: 201},
+		{name: "not built", path: app + "/_info", has: []string{`"update_seq":0,"purge_seq":0,`, `"updates_pending":{"minimum":2,`}},
+		{name: "queried", path: app + "/_view/v?update_seq=true", has: []string{`"update_seq":"2-2"`}},
+		{name: "built", path: app + "/_info", has: []string{`"update_seq":2,`, `"updates_pending":{"minimum":0,`}},
+		post("purged", "/other/_purge", `{"a":["*"]}`, 201, `"purge_seq":1,`),
+		{name: "purged", path: app + "/_info", has: []string{`"purge_seq":1,`}},
+	})
+}

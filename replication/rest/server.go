@@ -64,7 +64,11 @@ func (h *Handler) databaseInfos(rq *request) error {
 			continue
 		}
 		info := db.Default().Info()
-		b = appendDatabaseInfo(append(b, `,"info":`...), name, db, &info, true)
+		purges, err := db.Default().Purges(rq.r.Context())
+		if err != nil {
+			return fmt.Errorf("describing a database: %w", err)
+		}
+		b = appendDatabaseInfo(append(b, `,"info":`...), name, db, &info, purges, true)
 		b = append(b, '}')
 	}
 	return rq.sendJSON(http.StatusOK, append(b, ']', '\n'))

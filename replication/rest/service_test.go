@@ -23,7 +23,7 @@ func TestAnOfflineDatabaseServesAdministratorsOnly(t *testing.T) {
 		scenario{name: "administrators go on", path: "/notes/a"},
 		scenario{name: "status", path: "/_status", has: []string{`"state":"Offline"`, `"seq":1`, `"state":"running"`}},
 		scenario{name: "names", path: "/_all_dbs?verbose=true", has: []string{`[{"db_name":"notes","state":"Offline"}]`}},
-		scenario{name: "no delay", method: http.MethodPost, path: "/notes/_online", body: `{"delay":3}`, status: 400, has: []string{"delay"}},
+		scenario{name: "no delay", method: http.MethodPost, path: "/notes/_online", body: `{"delay":3}`, status: 400, has: []string{`A state of a database has no members: leave \"delay\" out.`}},
 	)
 	o.at(o.reader, scenario{method: http.MethodPost, path: "/notes/_online", status: 403})
 	away := scenario{status: http.StatusServiceUnavailable, has: []string{"offline"}, headers: map[string]string{"Retry-After": "30"}}

@@ -149,16 +149,37 @@ func base64Reader(text []byte) (io.Reader, error) {
 
 // base64Source gives a format error in place of base64's own, which names an offset in
 // a piece of the text.
-type base64Source struct{ raw []byte }
+type base64Source struct {
+	raw  []byte
+	held [3]byte // what is decoded of four characters when the reader wants less
+	rest []byte  // of held
+}
 
 func (s *base64Source) Read(p []byte) (int, error) {
+	switch {
+	case len(p) == 0:
+		return 0, nil
+	case len(s.rest) == 0 && len(p) < len(s.held):
+		// A limit leaves room for a byte or two at its end.
+		n, err := s.decode(s.held[:])
+		if err != nil {
+			return 0, err
+		}
+		s.rest = s.held[:n]
+	case len(s.rest) == 0:
+		return s.decode(p)
+	}
+	n := copy(p, s.rest)
+	s.rest = s.rest[n:]
+	return n, nil
+}
+
+// decode decodes as much as fits into p, which has room for three bytes at least.
+func (s *base64Source) decode(p []byte) (int, error) {
 	if len(s.raw) == 0 {
 		return 0, io.EOF
 	}
 	n := min(len(p)/3*4, len(s.raw))
-	if n == 0 {
-		return 0, io.ErrShortBuffer
-	}
 	decoded, err := base64.StdEncoding.Decode(p, s.raw[:n])
 	last := n == len(s.raw)
 	if err != nil || (!last && s.raw[n-1] == '=') {

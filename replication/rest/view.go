@@ -178,7 +178,9 @@ func (a *viewAnswer) Begin(head view.Head) error {
 		b = append(b, ',')
 	}
 	if a.o.updateSeq {
-		b = append(strconv.AppendUint(append(b, `"update_seq":`...), head.Seq, 10), ',')
+		info := a.rq.coll.Info()
+		seqs := sequencesOf(&info)
+		b = append(seqs.appendJSON(append(b, `"update_seq":`...), syncstore.At(head.Seq)), ',')
 	}
 	a.out.keep(append(b, `"rows":[`...))
 	return nil
