@@ -1,7 +1,6 @@
 package syncstore
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 
@@ -64,46 +63,16 @@ func (c *Collection) Locals(ctx context.Context, owner string, o LocalsOptions) 
 	return docs, nil
 }
 
-// DropLocals removes the local documents of owner in all collections, some at a time: of a user who is
-// deleted. An administrator's, whose owner is "", stay.
-func (d *Database) DropLocals(ctx context.Context, owner string) error {
+// DropLocals removes all local documents of owner, in all collections: of a user who is deleted. An
+// administrator's, whose owner is "", stay.
+func (d *Database) DropLocals(owner string) error {
 	if owner == "" {
 		return nil
 	}
 	for _, c := range d.Collections() {
-		if err := c.dropLocals(ctx, owner); err != nil {
+		if err := d.store.clearRange(d, engine.PrefixRange(c.scope.local(owner, ""))); err != nil {
 			return fmt.Errorf("removing local documents: %w", err)
 		}
 	}
 	return nil
-}
-
-func (c *Collection) dropLocals(ctx context.Context, owner string) error {
-	scan := engine.PrefixRange(c.scope.local(owner, ""))
-	scan.Limit, scan.KeysOnly = maxBackgroundKeys, true
-	for {
-		keys := make([][]byte, 0, 1)
-		err := c.store.engine.View(ctx, func(r engine.Reader) error {
-			pairs, failed := r.Scan(scan)
-			for key := range pairs {
-				if keys = append(keys, bytes.Clone(key)); len(keys) == scan.Limit {
-					break
-				}
-			}
-			return failed()
-		})
-		if err != nil || len(keys) == 0 {
-			return err
-		}
-		set := &changeSet{db: c.db, apply: func(tx *overlay) error {
-			for _, key := range keys {
-				tx.delete(key)
-			}
-			return nil
-		}}
-		c.store.committer.commit(set)
-		if set.err != nil {
-			return set.err
-		}
-	}
 }

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -239,7 +238,7 @@ func (h *Handler) deleteUser(rq *request) error {
 		if err != nil && (!errors.As(err, &refusal) || refusal.Status != http.StatusNotFound) {
 			return err
 		}
-		if dropped := rq.db.DropLocals(context.WithoutCancel(rq.r.Context()), rq.item); dropped != nil {
+		if dropped := rq.db.DropLocals(rq.item); dropped != nil {
 			return dropped
 		}
 		return err
