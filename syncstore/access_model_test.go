@@ -45,6 +45,8 @@ type accessModel struct {
 	seen    map[string]map[string]bool
 	clients []*modelClient
 	log     []string
+	// idle is how many rows a turn looks at for nothing; 0: as in production.
+	idle int
 }
 
 // accessDoc is a document: its winner, and its other leaves.
@@ -101,7 +103,10 @@ func newAccessModel(t *testing.T, seed uint64) *accessModel {
 		fixture: newFixture(t), rng: rand.New(rand.NewPCG(seed, 1)), docs: map[string]*accessDoc{},
 		given: map[string]map[string]bool{}, seen: map[string]map[string]bool{},
 	}
-	m.Collection.SetPolicy(Policy{Evaluator: namedPolicy{}})
+	if seed%3 == 1 {
+		m.idle = pageCost + 1
+	}
+	m.serve()
 	for _, u := range modelUsers {
 		m.seen[u] = map[string]bool{}
 		for n := range 4 {
@@ -123,6 +128,14 @@ func (m *accessModel) open(c *modelClient) {
 	m.t.Cleanup(c.live.Close)
 }
 
+// serve gives a store that was opened what its model says of it.
+func (m *accessModel) serve() {
+	m.Collection.SetPolicy(Policy{Evaluator: namedPolicy{}})
+	if m.idle > 0 {
+		m.store.viewers.idle = m.idle
+	}
+}
+
 // restart opens the store again, and the feeds where they were.
 func (m *accessModel) restart() {
 	for _, c := range m.clients {
@@ -132,7 +145,7 @@ func (m *accessModel) restart() {
 		}
 	}
 	m.reopen()
-	m.Collection.SetPolicy(Policy{Evaluator: namedPolicy{}})
+	m.serve()
 	for _, c := range m.clients {
 		if c.live != nil {
 			m.open(c)

@@ -37,41 +37,50 @@ type ChangesOptions struct {
 	Descending bool
 }
 
-// Changes calls fn with the changes of one snapshot, in order. It returns the position
+// Changes calls fn with the changes of one snapshot, in order; where a viewer is shown little of
+// much that there is, of several snapshots, one after the other. It returns the position
 // to go on from: that of the last change if Limit cut the read, else the database's in
 // the snapshot. An error of fn ends the read and is returned.
 func (c *Collection) Changes(ctx context.Context, o ChangesOptions, fn func(*Change) error) (last Cursor, err error) {
-	last, _, err = c.changes(ctx, o, turn{at: &c.store.viewers.first}, fn)
-	return last, err
+	if o.Descending && !c.showsAll(o.FeedOptions) {
+		return c.changesBackwards(ctx, o, fn)
+	}
+	had, limit, n := o.Since, o.Limit, 0
+	for {
+		last, seen, err := c.changes(ctx, o, had, turn{at: &c.store.viewers.first}, func(change *Change) error {
+			n++
+			return fn(change)
+		})
+		if err != nil || seen == nil || !seen.early || limit > 0 && n == limit {
+			return last, err
+		}
+		o.Since, o.Limit = last, limit-n
+	}
 }
 
-// changes is Changes in a turn. It also returns what the viewer had in the snapshot, nil if
-// that was not looked at.
+// changes is Changes in one turn, at the end of which there may be more for a viewer, from last on
+// (early). It also returns what the viewer had in the snapshot, nil if that was not looked at. had is
+// the position of the client.
 func (c *Collection) changes(
-	ctx context.Context, o ChangesOptions, t turn, fn func(*Change) error,
+	ctx context.Context, o ChangesOptions, had Cursor, t turn, fn func(*Change) error,
 ) (last Cursor, seen *viewedFeed, err error) {
 	if counts := c.db.counters.Load(); At(counts.Seq) == o.Since && !o.Descending && c.db.live.Load() {
 		// A client that has everything costs no snapshot.
 		return o.Since, nil, ctx.Err()
 	}
-	var descending []*Change
 	view := func(r engine.Reader) error {
 		counts, err := readCounters(r, c.scope)
 		if err != nil {
 			return err
 		}
 		if o.Since.major() > counts.Seq {
-			o.Since = Cursor{}
+			o.Since, had = Cursor{}, Cursor{}
 		}
 		last = At(counts.Seq)
 		var cut Cursor
 		if c.showsAll(o.FeedOptions) {
 			cut, err = c.scanChanges(ctx, r, o, fn)
-		} else if seen, err = c.newViewedFeed(r, &counts, o.FeedOptions, o.Since); err == nil {
-			if o.Descending {
-				descending, err = seen.collect(ctx, o.Since, o.Limit)
-				return err
-			}
+		} else if seen, err = c.newViewedFeed(r, &counts, o.FeedOptions, had); err == nil {
 			cut, err = seen.read(ctx, o.Since, o.Limit, fn)
 		}
 		if cut != (Cursor{}) {
@@ -84,18 +93,33 @@ func (c *Collection) changes(
 		// It is cleared kind by kind: what was read may lack any part.
 		return last, seen, ErrNoDatabase
 	}
-	if err != nil || descending == nil {
-		return last, seen, err
+	return last, seen, err
+}
+
+// changesBackwards is Changes with the newest first. The feed of a viewer is read backwards by reading
+// it: its order is not that of an index.
+func (c *Collection) changesBackwards(ctx context.Context, o ChangesOptions, fn func(*Change) error) (last Cursor, err error) {
+	limit := o.Limit
+	o.Descending, o.Limit = false, 0
+	var all []*Change // of more than limit (> 0) the last ones and at least one before them
+	last, err = c.Changes(ctx, o, func(change *Change) error {
+		if all = append(all, change.clone()); limit > 0 && limit < (len(all)-viewedPage)/2 {
+			all = append(all[:0], all[len(all)-limit-1:]...)
+		}
+		return nil
+	})
+	if err != nil {
+		return last, err
 	}
-	for i, change := range slices.Backward(descending) {
+	for i, change := range slices.Backward(all) {
 		if err := fn(change); err != nil {
-			return last, seen, err
+			return last, err
 		}
-		if o.Limit > 0 && len(descending)-i == o.Limit && i > 0 {
-			return change.Cursor(), seen, nil
+		if limit > 0 && len(all)-i == limit && i > 0 {
+			return change.Cursor(), nil
 		}
 	}
-	return last, seen, nil
+	return last, nil
 }
 
 // showsAll reports whether a feed shows all documents of the collection, so that it needs
@@ -113,20 +137,6 @@ func (c *Collection) inTurn(ctx context.Context, o FeedOptions, t turn, view fun
 		defer func() { in.leave(time.Since(began)) }()
 	}
 	return c.store.engine.View(ctx, view)
-}
-
-// collect returns the changes after a position, of more than limit (> 0) the last ones and at
-// least one before them. The feed of a viewer is read backwards by
-// reading it: its order is not that of an index.
-func (f *viewedFeed) collect(ctx context.Context, since Cursor, limit int) ([]*Change, error) {
-	all := []*Change{}
-	_, err := f.read(ctx, since, 0, func(c *Change) error {
-		if all = append(all, c.clone()); limit > 0 && limit < (len(all)-viewedPage)/2 {
-			all = append(all[:0], all[len(all)-limit-1:]...)
-		}
-		return nil
-	})
-	return all, err
 }
 
 // scanChanges returns the position of the change at which Limit cut the read, the zero

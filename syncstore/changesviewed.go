@@ -12,7 +12,10 @@ import (
 // viewedPage is how many rows of a viewer's feed are gathered at once, firstPage how many at
 // first: where thousands of feeds have something to read at once, each gets something soon.
 // It is not less for a feed that is limited: many of the rows may be none for the viewer.
-const viewedPage, firstPage = 512, firstPiece + 1
+//
+// pageCost is what gathering a page costs, in rows that are looked at. So many as lookedForOne may be
+// looked at in a turn for each that is shown.
+const viewedPage, firstPage, pageCost, lookedForOne = 512, firstPiece + 1, 8, 16
 
 // viewedFeed reads the feed of a viewer from one snapshot. Each document that the viewer
 // sees has one place in it, and so has each that the viewer could see and lost
@@ -42,6 +45,8 @@ type viewedFeed struct {
 	givenAt     uint64
 	known       map[string]uint64 // next rows of channels whose backfill was read
 	scratch     *viewedScratch    // while it reads
+	// early: a read ended before its limit and before the end, for it had looked at much for little.
+	early bool
 }
 
 // newViewedFeed prepares a read for a viewer. had is the position of the client when it
@@ -72,8 +77,11 @@ type place struct {
 	in, seq uint64
 }
 
-func placeAfter(c Cursor) place {
+func (f *viewedFeed) placeAfter(c Cursor) place {
 	if c.Event != 0 {
+		if c.Seq >= f.seq {
+			return place{next: c.Event, done: c.Event}
+		}
 		return place{next: c.Event, done: c.Event, in: c.Event, seq: c.Seq}
 	}
 	next := c.Seq + 1
@@ -81,6 +89,19 @@ func placeAfter(c Cursor) place {
 		next = c.Seq
 	}
 	return place{next: next, done: c.Seq}
+}
+
+// cursor is a position at which a feed that was read in a snapshot of sequence seq goes on at p.
+func (p place) cursor(seq uint64) Cursor {
+	switch {
+	case p.in != 0:
+		return Cursor{Event: p.in, Seq: p.seq}
+	case p.next == p.done:
+		// After all rows of an event. What comes to have a later one is looked at again.
+		return Cursor{Event: p.done, Seq: seq}
+	default:
+		return At(p.next - 1)
+	}
 }
 
 // tellsLosses reports whether the feed shows what its viewer lost.
@@ -96,7 +117,8 @@ func (f *viewedFeed) nextEvent(p place) uint64 {
 }
 
 // read calls fn with the rows after a position, at most limit of them (<= 0: all). It
-// returns the position of the last if limit ended the read, else the zero Cursor.
+// returns the position to go on from if limit or the store's bound of what a turn looks at
+// (early) ended the read, else the zero Cursor.
 func (f *viewedFeed) read(ctx context.Context, after Cursor, limit int, fn func(*Change) error) (cut Cursor, err error) {
 	f.scratch = f.collection.store.takeScratch()
 	defer func() {
@@ -104,20 +126,26 @@ func (f *viewedFeed) read(ctx context.Context, after Cursor, limit int, fn func(
 		f.collection.store.scratch.Put(f.scratch)
 		f.scratch = nil
 	}()
-	left, page := limit, firstPage
+	left, page, looked, may := limit, firstPage, 0, f.collection.store.viewers.idle
 	change := &f.scratch.shown
-	for p, more := placeAfter(after), true; more; {
+	for p, more, fruitless := f.placeAfter(after), true, false; more; {
 		if err := ctx.Err(); err != nil {
 			return Cursor{}, err
 		}
+		if f.early = looked >= may; f.early {
+			return p.cursor(f.seq), nil
+		}
 		size := page
-		if page = min(2*page, viewedPage); limit > 0 {
+		if page = min(2*page, viewedPage); limit > 0 && !fruitless {
 			size = min(size, max(left+1, firstPage))
 		}
 		var rows []viewedRow
 		if rows, p, more, err = f.page(p, size); err != nil {
 			return Cursor{}, err
 		}
+		gathered := len(f.scratch.gathered.rows)
+		looked, may = looked+pageCost+gathered, may+lookedForOne*len(rows)
+		fruitless = gathered > 0 && len(rows) == 0
 		for _, row := range rows {
 			if limit > 0 && left == 0 {
 				return change.Cursor(), nil

@@ -18,11 +18,15 @@ const firstPiece, livePiece = 4, 1024
 // enough: when the viewer's access changed, when a document left a channel or has
 // conflicts, and when the feed is behind.
 type viewedLive struct {
-	feed         *Feed
-	o            FeedOptions
-	cursor       Cursor // the position reached
-	behind       bool   // the index has to be read
-	piece        int    // how many rows of the index are read next, at most
+	feed   *Feed
+	o      FeedOptions
+	cursor Cursor // the position reached
+	behind bool   // the index has to be read
+	piece  int    // how many rows of the index are read next, at most
+	// idled: the last piece had nothing to show, and ended for that before the end. What the client may
+	// have is still what it had at had.
+	idled        bool
+	had          Cursor
 	subscription *subscription
 	// access and shown are what the viewer had when the index was read last, and what the feed
 	// shows of it. The subscription is to just that. shown is nil before the first read.
@@ -293,7 +297,10 @@ func (v *viewedLive) readPiece(ctx context.Context, t turn, limit int, fn func(*
 	// From now on commits are marked: what is not in the snapshot is told by them.
 	c.db.broadcast.concerning(v.subscription)
 	options := ChangesOptions{FeedOptions: v.o, Since: v.cursor, Limit: limit}
-	last, seen, err := c.changes(ctx, options, t, func(change *Change) error {
+	if !v.idled {
+		v.had = v.cursor
+	}
+	last, seen, err := c.changes(ctx, options, v.had, t, func(change *Change) error {
 		if err := fn(change); err != nil {
 			return err
 		}
@@ -302,11 +309,19 @@ func (v *viewedLive) readPiece(ctx context.Context, t turn, limit int, fn func(*
 		return nil
 	})
 	if err != nil {
+		v.idled = v.idled && n == 0
+		if seen != nil {
+			_, _ = v.follow(ctx, seen) // it goes on, and what the viewer loses meanwhile is not to wait
+		}
 		return n, err
 	}
-	cut := n >= limit
+	early, cut := seen != nil && seen.early, n >= limit
+	v.idled = early && n == 0
 	if !cut {
-		v.cursor, v.piece = last, 0
+		v.cursor = last
+	}
+	if cut = cut || early; !cut {
+		v.piece = 0
 	}
 	resubscribed, err := v.follow(ctx, seen)
 	v.behind = cut || resubscribed || err != nil

@@ -16,6 +16,8 @@ const (
 	// work again. moreLongest is how long that is at most, and while somebody waits for first rows.
 	moreRest    = 4
 	moreLongest = 50 * time.Millisecond
+
+	maxIdle = 4096
 )
 
 // errSooner says that a feed which was waiting for its turn has something to read that is not to
@@ -44,10 +46,14 @@ type turnstiles struct {
 	first turnstile
 	// more is for feeds that are behind and go on. It leaves the processors to the others.
 	more turnstile
+	// idle is how many rows a turn looks at, more or less, before it shows one: of a channel that was
+	// given and taken often, each time has all its rows looked at.
+	idle int
 }
 
 func (t *turnstiles) init(writing func() bool) {
 	cores := runtime.GOMAXPROCS(0)
+	t.idle = maxIdle
 	t.first.free = 8 * cores
 	t.more.free = max(1, cores/2)
 	t.more.rest = func(took time.Duration) time.Duration {

@@ -231,3 +231,47 @@ func TestFeedsThatGoOnRestWhileOthersWaitForFirstRows(t *testing.T) {
 		require.Zero(t, all.more.rest(time.Millisecond))
 	})
 }
+
+// A channel that was given and taken many times has all its rows looked at for each time. One turn does
+// not last for that long: others read in between, and the feed goes on where it was.
+func TestATurnEndsWhereMuchIsLookedAtForLittle(t *testing.T) {
+	t.Parallel()
+	f := newAccessFixture(t)
+	f.store.viewers.idle = 50
+	const docs, times = 20, 10
+	for n := range docs {
+		f.in(fmt.Sprintf("d%03d", n), Rev{}, "big")
+	}
+	since := At(f.db.Info().Seq)
+	for range times {
+		f.give("alice", "big")
+		f.give("alice")
+	}
+	f.give("alice", "x")
+	f.in("last", Rev{}, "x")
+	o := FeedOptions{Viewer: &Viewer{Name: "alice"}, Revocations: true}
+	feed := f.Follow(since, o)
+	defer feed.Close()
+	var rows []string
+	show := func(c *Change) error {
+		rows = append(rows, c.Cursor().String()+" "+string(c.ID))
+		return nil
+	}
+	turns := 0
+	for at := since; len(rows) == 0; turns++ {
+		<-feed.Turn()
+		_, err := feed.Read(t.Context(), 0, show)
+		require.NoError(t, err)
+		require.Positive(t, feed.Cursor().Compare(at), "it has come further")
+		at = feed.Cursor()
+	}
+	require.Greater(t, turns, docs*times/60)
+	want := rows
+	for _, descending := range []bool{false, true} {
+		rows = nil
+		last, err := f.Changes(t.Context(), ChangesOptions{FeedOptions: o, Since: since, Limit: 4, Descending: descending}, show)
+		require.NoError(t, err)
+		require.Equal(t, want, rows, "who asks for a page gets all of it")
+		require.Equal(t, At(f.db.Info().Seq), last)
+	}
+}
