@@ -48,12 +48,13 @@ func runCheck(ctx context.Context, fl caddycmd.Flags, t *terminal) error {
 		return checkHere(ctx, fl, t.out)
 	}
 	var damage error
+	checked := map[string]string{} // by what goes on from it: a backup
 	for _, path := range fl.Args() {
 		info, err := os.Stat(path)
 		if err == nil && info.IsDir() {
 			err = checkFolder(ctx, fl, path, t)
 		} else if err == nil {
-			err = checkBackup(path, t)
+			err = checkBackup(path, checked, t)
 		}
 		if err != nil {
 			damage = errors.Join(damage, fmt.Errorf("%s: %w", path, err))
@@ -62,17 +63,25 @@ func runCheck(ctx context.Context, fl caddycmd.Flags, t *terminal) error {
 	return damage
 }
 
-func checkBackup(path string, t *terminal) error {
+// checkBackup reads a backup, and says whether the one that it goes on from was checked before it.
+func checkBackup(path string, checked map[string]string, t *terminal) error {
 	header, end, err := verifyFile(path)
 	if err != nil {
 		return err
 	}
-	kind := "a whole backup"
+	kind, chain := "a whole backup", ""
 	if header.Since != "" {
 		kind = "a backup that goes on from another one"
+		chain = " That one was not checked before it; to restore it, all from the whole one on are needed."
+		if before, ok := checked[header.Since]; ok {
+			chain = " That one is " + before + "."
+		}
 	}
-	t.say("%s is %s of %s, as it was written: %d keys, %d with values. Restore it to check what is in it.", path, kind,
-		header.Created.Format("2006-01-02 15:04:05 MST"), end.Keys, end.Values)
+	if header.Next != "" {
+		checked[header.Next] = path
+	}
+	t.say("%s is %s of %s, as it was written: %d keys, %d with values.%s Restore it to check what is in it.", path, kind,
+		header.Created.Format("2006-01-02 15:04:05 MST"), end.Keys, end.Values, chain)
 	return nil
 }
 

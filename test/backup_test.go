@@ -112,6 +112,9 @@ func TestAStoreIsBackedUpWhileItIsWrittenAndServesTheSame(t *testing.T) {
 	require.NoError(t, server.Stop())
 
 	server.command("restore", file("one.backup"), file("two.backup"), file("three.backup"), "--to", file("restored"))
+	checked := server.command("check", file("one.backup"), file("three.backup"), file("two.backup"))
+	require.Contains(t, checked, "That one was not checked before it", "two comes after three")
+	require.Contains(t, checked, "That one is "+file("one.backup")+".")
 	require.Contains(t, server.command("check", file("restored")), "is sound")
 	require.Contains(t, server.command("check", server.Store), "is sound", "and so is what was backed up")
 	require.NoError(t, os.Rename(server.Store, file("before")))
