@@ -73,6 +73,9 @@ func (o *tryOptions) run(ctx context.Context, args []string, out io.Writer) erro
 	if o.admin && (o.user != "" || len(o.roles) > 0 || len(o.channels) > 0) {
 		return errors.New("--admin stands without --user, --role and --channel: an administrator needs none of them")
 	}
+	if o.user == "" && !o.admin && len(o.roles) > 0 {
+		return errors.New("--role stands with --user: a guest has no roles")
+	}
 	source, err := filewatch.Read(args[0])
 	if err != nil {
 		return err

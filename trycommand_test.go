@@ -64,6 +64,7 @@ func TestTryCommandShowsWhatAFunctionDoes(t *testing.T) {
 		"no JSON":             {tryOptions{}, []string{function, file("text", "text")}, "doc: "},
 		"no old":              {tryOptions{old: filepath.Join(folder, "none.json")}, []string{function, doc}, "no such file"},
 		"one argument":        {tryOptions{}, []string{function}, "write `try-sync-function"},
+		"a guest with a role": {tryOptions{roles: repeated{"night"}}, []string{function, doc}, "--role stands with --user"},
 		"a user and an admin": {tryOptions{admin: true, user: "alice"}, []string{function, doc}, "--admin stands without"},
 	} {
 		_, err := run(c.options, c.args...)
