@@ -16,6 +16,8 @@ const (
 	Compacted              AdminEvent = "compacted"
 	Purged                 AdminEvent = "purged"
 	Replicated             AdminEvent = "replicated"
+	DatabaseCreated        AdminEvent = "database_created"
+	DatabaseDeleted        AdminEvent = "database_deleted"
 	DatabaseOffline        AdminEvent = "database_offline"
 	DatabaseOnline         AdminEvent = "database_online"
 	ConfigRead             AdminEvent = "database_config_read"

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/caddysync/caddy-sync/auth"
 	"github.com/caddysync/caddy-sync/syncstore"
 
 	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
@@ -101,6 +102,7 @@ func (h *Handler) createDatabase(rq *request) error {
 	if err := h.CreateDatabase(rq.r.Context(), rq.dbName); err != nil {
 		return fmt.Errorf("creating database: %w", err)
 	}
+	h.auth.Administer(rq.r, rq.principal, auth.Database{Name: rq.dbName}).Note(auth.DatabaseCreated, rq.dbName)
 	rq.set("Location", h.PathPrefix+"/"+url.PathEscape(rq.dbName))
 	return rq.sendJSON(http.StatusCreated, []byte(`{"ok":true}`+"\n"))
 }
@@ -116,6 +118,7 @@ func (h *Handler) deleteDatabase(rq *request) error {
 	if err := h.Store.DeleteDatabase(rq.r.Context(), rq.dbName); err != nil {
 		return fmt.Errorf("deleting database: %w", err)
 	}
+	h.auth.Administer(rq.r, rq.principal, auth.Database{Name: rq.dbName}).Note(auth.DatabaseDeleted, rq.dbName)
 	return rq.sendJSON(http.StatusOK, []byte(`{"ok":true}`+"\n"))
 }
 

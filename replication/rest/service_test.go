@@ -37,6 +37,18 @@ func TestAnOfflineDatabaseServesAdministratorsOnly(t *testing.T) {
 	require.Equal(t, []string{"database_offline", "database_offline", "database_online"}, o.events("keyspace", "notes"))
 }
 
+func TestWhoMakesAndDeletesADatabaseIsAudited(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.at(o.admin,
+		scenario{method: http.MethodPut, path: "/more", status: http.StatusCreated},
+		scenario{name: "twice", method: http.MethodPut, path: "/more", status: http.StatusPreconditionFailed},
+		scenario{method: http.MethodDelete, path: "/more"},
+		scenario{name: "twice", method: http.MethodDelete, path: "/more", status: http.StatusNotFound},
+	)
+	require.Equal(t, []string{"database_created", "database_deleted"}, o.events("database", "more"))
+}
+
 func TestFeedsEndWhenTheDatabaseGoesOffline(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
