@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 	"github.com/stretchr/testify/require"
@@ -246,6 +247,45 @@ func TestIndexBuildingThatFails(t *testing.T) {
 }
 
 var errUnplugged = errors.New("unplugged")
+
+// lastMapper has its second page mapped until it is told to be over, though the building has failed.
+type lastMapper struct {
+	wordMapper
+	fail            func()
+	pages           int
+	ended, released chan struct{}
+}
+
+func (m *lastMapper) Map(ctx context.Context, docs []*Document) ([][]IndexRow, error) {
+	if m.pages++; m.pages == 1 {
+		m.fail()
+		return m.wordMapper.Map(ctx, docs)
+	}
+	<-ctx.Done()
+	close(m.ended)
+	<-m.released
+	return nil, ctx.Err()
+}
+
+// A mapper is for one goroutine at a time: a building that failed is over when nothing is mapped for it
+// any more, and not before.
+func TestABuildingThatFailedIsOverWhenNothingIsMapped(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		for n := range indexPageBusy + 5 {
+			f.words(fmt.Sprint(n), "x", Rev{})
+		}
+		m := &lastMapper{fail: func() { f.engine.FailNext(errUnplugged) }, ended: make(chan struct{}), released: make(chan struct{})}
+		over := make(chan error, 1)
+		go func() { over <- f.Index(testIndex).Update(t.Context(), m, f.Info().Seq) }()
+		<-m.ended
+		synctest.Wait()
+		require.Empty(t, over)
+		close(m.released)
+		require.ErrorIs(t, <-over, errUnplugged)
+	})
+}
 
 // Whatever happens to the commits of an index, and wherever a stop interrupts it, it is in the
 // end what it would be if it were computed anew.

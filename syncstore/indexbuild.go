@@ -91,8 +91,12 @@ func (i *Index) prepareBuild() (state indexState, err error) {
 // follow builds until the run has ended.
 func (i *Index) follow(run *indexRun, m Mapper, state indexState) (indexState, error) {
 	ctx, cancel := context.WithCancel(i.collection.store.ctx)
-	defer cancel()
 	pages := make(chan indexedPage)
+	defer func() {
+		cancel()
+		for range pages { // until m is not used any more: it is for one at a time
+		}
+	}()
 	go func() {
 		defer close(pages)
 		pace := indexPace{committer: i.collection.store.committer}
