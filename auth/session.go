@@ -344,19 +344,30 @@ func (s *State) EndSession(ctx context.Context, db uint32, name, handle string) 
 // refuses in this database all tokens issued to them so far, and everywhere those that
 // the sessions were made from (DECISIONS 4): ErrNoUser.
 func (s *State) EndAllSessions(ctx context.Context, db uint32, name string) error {
+	return s.endAllSessions(ctx, []userRef{{db, name}})
+}
+
+// endAllSessions is EndAllSessions for somebody who is a user of several databases: the
+// tokens are refused in all of them, or nothing is ended.
+func (s *State) endAllSessions(ctx context.Context, accounts []userRef) error {
 	return s.update(ctx, func(tx *transaction) error {
-		u, err := tx.user(db, name)
-		if err != nil {
-			return err
+		for _, ref := range accounts {
+			u, err := tx.user(ref.db, ref.name)
+			if err != nil {
+				return err
+			}
+			if err := tx.revokeIdentities(ref.db, u); err != nil {
+				return err
+			}
+			u.NotBefore = max(u.NotBefore, time.Now().UnixMicro())
+			if err := tx.endSessionsOf(ref.db, u, true); err != nil {
+				return err
+			}
+			if err := tx.putUser(ref.db, u); err != nil {
+				return err
+			}
 		}
-		if err := tx.revokeIdentities(db, u); err != nil {
-			return err
-		}
-		u.NotBefore = max(u.NotBefore, time.Now().UnixMicro())
-		if err := tx.endSessionsOf(db, u, true); err != nil {
-			return err
-		}
-		return tx.putUser(db, u)
+		return nil
 	})
 }
 

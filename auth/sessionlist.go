@@ -105,8 +105,11 @@ func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // endAll signs the caller out everywhere.
 func (c *sessionCall) endAll(p *Principal) {
-	// A client that hangs up has signed out all the same.
-	err := c.s.state.Load().EndAllSessions(context.WithoutCancel(c.r.Context()), p.db.ID, p.Name)
+	accounts, err := c.accounts(p)
+	if err == nil {
+		// A client that hangs up has signed out all the same.
+		err = c.s.state.Load().endAllSessions(context.WithoutCancel(c.r.Context()), accounts)
+	}
 	if err != nil {
 		c.refuse(errInternal("ending sessions", err))
 		return
@@ -114,6 +117,26 @@ func (c *sessionCall) endAll(p *Principal) {
 	c.s.audit.event(c.r.Context(), auditSessionsEnded, auditActor(p), auditDB(p.db), auditUser(p.Name))
 	c.clearCookies()
 	c.write(map[string]any{"ok": true})
+}
+
+// accounts are the users that the caller is in the call's databases: without a database in
+// the path, a token that was used in any of them must not go on.
+func (c *sessionCall) accounts(p *Principal) ([]userRef, error) {
+	list := []userRef{{p.db.ID, p.Name}}
+	for _, db := range c.databases {
+		if db.ID == p.db.ID {
+			continue
+		}
+		// Whoever has a password has no identity, and is a user of one database.
+		rec, err := c.s.state.Load().identity(c.r.Context(), identityRef{db.ID, p.identity})
+		if err != nil {
+			return nil, err
+		}
+		if rec != nil && rec.User != "" {
+			list = append(list, userRef{db.ID, rec.User})
+		}
+	}
+	return list, nil
 }
 
 // endOne ends one of the caller's sessions. Ending the one that the call came with is

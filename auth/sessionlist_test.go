@@ -96,3 +96,35 @@ func TestDecision4_AUserEndsAllTheirSessions(t *testing.T) {
 	}
 	w.in(bobs)
 }
+
+// Without a database in the path everywhere is everywhere on the site.
+func TestSigningOutEverywhereRefusesTokensInAllDatabasesOfTheSite(t *testing.T) {
+	t.Parallel()
+	other, away := Database{"other", 8}, Database{"away", 9}
+	w := newWorld(t, func(c *Config) {
+		for _, name := range []string{"other", "away"} {
+			c.Databases = append(c.Databases, Policy{Name: name, Providers: []string{"idp"}, AccessStated: true})
+		}
+	})
+	// Issued before the second of the sign-out, as one that was stolen.
+	token := bearer(w.issuer.token("alice", map[string]any{"iat": time.Now().Unix() - 60}))
+	open := func(db Database) (*Principal, error) { return w.service.Authenticate(get(token), w.site, db) }
+	var leases []*Lease
+	for _, db := range []Database{notes, other} {
+		p, err := open(db)
+		require.NoError(t, err, detail(err))
+		leases = append(leases, w.lease(p))
+	}
+	cookie := w.signIn(w.issuer.token("alice"))
+	rec := httptest.NewRecorder()
+	r := request(http.MethodDelete, "/_session/all", "", cookie)
+	serveSessionHandle(w.service, rec, r, w.site, nil, []Database{away, notes, other}, AllSessions)
+	require.Equal(t, http.StatusOK, rec.Code, rec.Body)
+	for i, db := range []Database{notes, other} {
+		_, err := open(db)
+		require.Equal(t, http.StatusUnauthorized, asError(t, err).Status, db.Name)
+		require.True(t, ended(leases[i]), db.Name)
+	}
+	_, err := w.state.User(t.Context(), away.ID, "idp.example.com_alice")
+	require.ErrorIs(t, err, ErrNoUser, "where they have no account they get none")
+}
