@@ -142,7 +142,8 @@ func (x *session) info() SessionInfo {
 	}
 }
 
-// newSession stores a session and returns it with its ID, which exists nowhere else.
+// newSession stores a session and returns it with its ID, which exists nowhere else:
+// errTokenRefused if the token that it is made from was revoked meanwhile.
 func (s *State) newSession(ctx context.Context, x *session) (id string, err error) {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails
@@ -152,6 +153,12 @@ func (s *State) newSession(ctx context.Context, x *session) (id string, err erro
 	x.setUsed(x.Created / 1000)
 	expires := x.recordExpiry()
 	err = s.update(ctx, func(tx *transaction) error {
+		switch refused, err := tx.refuses(x.Token); {
+		case err != nil:
+			return err
+		case refused:
+			return errTokenRefused
+		}
 		// Without an event: nobody can know a session that is new.
 		for _, owner := range x.owners() {
 			tx.Put(0, sessionOfKey(owner, x.key), []byte{1}, expires)

@@ -3,8 +3,10 @@ package auth
 import (
 	"crypto/elliptic"
 	"encoding/base64"
+	"errors"
 	"math/big"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -357,5 +359,55 @@ func TestDecision3_LastUseGoesWithItsSession(t *testing.T) {
 		synctest.Wait()
 		_, found = lastUse()
 		require.False(t, found)
+	})
+}
+
+// A token that is revoked while it makes a session makes none that outlives that.
+func TestASessionIsNotYoungerThanTheLookAtItsToken(t *testing.T) {
+	t.Parallel()
+	const name = "idp.example.com_alice"
+	signIn := func(w *world, token string, revoke func()) (cookie string, code int) {
+		rec := httptest.NewRecorder()
+		r := request(http.MethodPost, "/notes/_session", "", bearer(token))
+		c, ok := w.service.sessionCall(rec, r, w.site, &notes, nil)
+		require.True(t, ok)
+		p, refusal := c.bearer(token)
+		require.Nil(t, refusal)
+		time.Sleep(time.Millisecond)
+		revoke()
+		time.Sleep(time.Millisecond)
+		c.postSession(p)
+		for _, set := range rec.Result().Cookies() {
+			cookie = set.Name + "=" + set.Value
+		}
+		return cookie, rec.Code
+	}
+	synctest.Test(t, func(t *testing.T) {
+		for how, revoke := range map[string]func(*State) error{
+			"all sessions ended": func(s *State) error { return s.EndAllSessions(t.Context(), notes.ID, name) },
+			"deleted":            func(s *State) error { return s.DeleteUser(t.Context(), notes.ID, name) },
+			"disabled, enabled": func(s *State) error {
+				return errors.Join(s.SetDisabled(t.Context(), notes.ID, name, true), s.SetDisabled(t.Context(), notes.ID, name, false))
+			},
+		} {
+			w := newWorld(t)
+			token := w.issuer.token("alice")
+			time.Sleep(time.Minute + time.Second) // so old that not_before alone refuses it
+			cookie, _ := signIn(w, token, func() { require.NoError(t, revoke(w.state), how) })
+			require.Equal(t, http.StatusUnauthorized, w.out(cookie).Status, how)
+			require.Equal(t, http.StatusUnauthorized, w.out(bearer(token)).Status, how)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		token := w.issuer.token("alice")
+		w.signIn(token)
+		sessions, err := w.state.Sessions(t.Context(), notes.ID, name)
+		require.NoError(t, err)
+		cookie, code := signIn(w, token, func() {
+			require.NoError(t, w.state.EndSession(t.Context(), notes.ID, name, sessions[0].Handle))
+		})
+		require.Equal(t, http.StatusUnauthorized, code, "the token of a session that was ended from elsewhere")
+		require.Empty(t, cookie)
 	})
 }

@@ -17,6 +17,10 @@ type sessionCall struct {
 	databases []Database // in which the caller may have an account; one for /{db}/_session
 
 	administrator *Principal // on an administrator's site
+
+	// began is before the caller's credentials were looked at: a session that they make counts
+	// from then, or one that is made while they are revoked would be younger than that.
+	began time.Time
 }
 
 // ServeSession answers GET, HEAD, POST and DELETE of /{db}/_session, and of /_session
@@ -47,7 +51,7 @@ func (s *Service) sessionCall(w http.ResponseWriter, r *http.Request, site *Site
 	if db != nil {
 		names = []Database{*db}
 	}
-	c := &sessionCall{s: s, w: w, r: r, site: site, databases: names}
+	c := &sessionCall{s: s, w: w, r: r, site: site, databases: names, began: time.Now()}
 	h := w.Header()
 	h.Set("Cache-Control", "no-store") // DECISIONS 13
 	h.Set("X-Content-Type-Options", "nosniff")
