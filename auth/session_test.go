@@ -86,6 +86,24 @@ func TestDecision3_LastUseIsWrittenAtMostOnceAMinute(t *testing.T) {
 }
 
 // A minute more or less of a day does not matter; a write for each session and minute does.
+// Requests that come at once read the session of a server that just started several times, and
+// so does one whose session went out of the cache: one of them is kept, and a feed has another.
+func TestAFeedKeepsASessionInUseThatWasReadAgainSince(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *Config) { c.Databases[0].Session = SessionPolicy{Idle: time.Hour} })
+		cookie := w.signIn(w.issuer.token("alice"))
+		feed := w.in(cookie)
+		w.state.sessions.drop(feed.session.key)
+		require.NotSame(t, feed.session, w.in(cookie).session)
+		l := w.lease(feed)
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		require.False(t, ended(l))
+		w.in(cookie)
+	})
+}
+
 func TestLastUseIsWrittenAsOftenAsTheShortestIdleLimitNeeds(t *testing.T) {
 	t.Parallel()
 	for want, idles := range map[time.Duration][]time.Duration{
