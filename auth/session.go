@@ -228,6 +228,13 @@ func (tx *transaction) endSession(key sessionKey, refuse bool) error {
 	if x == nil {
 		return ErrNoSession
 	}
+	tx.end(x, refuse)
+	return nil
+}
+
+// end is endSession for a session as it is stored.
+func (tx *transaction) end(x *session, refuse bool) {
+	key := x.key
 	tx.Delete(0, sessionRecordKey(key))
 	tx.Delete(0, sessionUsedKey(key))
 	for _, owner := range x.owners() {
@@ -239,7 +246,6 @@ func (tx *transaction) endSession(key sessionKey, refuse bool) error {
 		tx.refuseToken(x.identity, token, time.UnixMilli(x.TokenEnd))
 	}
 	tx.events = append(tx.events, event{Kind: eventSession, Session: key[:]})
-	return nil
 }
 
 // signOut ends the sessions that the caller holds the IDs of. Their tokens stay good:
@@ -376,21 +382,4 @@ func (s *State) endAllSessions(ctx context.Context, accounts []userRef) error {
 		}
 		return nil
 	})
-}
-
-// endSessionsOf ends the sessions of a user and of its identities; refuse also refuses the
-// tokens that they were made from.
-func (tx *transaction) endSessionsOf(db uint32, u *User, refuse bool) error {
-	for _, owner := range u.owners(db) {
-		keys, err := sessionsOf(tx, owner)
-		if err != nil {
-			return err
-		}
-		for _, key := range keys {
-			if err := tx.endSession(key, refuse); err != nil && !errors.Is(err, ErrNoSession) {
-				return err
-			}
-		}
-	}
-	return nil
 }
