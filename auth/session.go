@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -335,21 +336,25 @@ func (u *User) owners(db uint32) []identityKey {
 // EndSession ends one of a user's sessions by its handle, ends its leases, and refuses
 // the token that it was made from (DECISIONS 4): ErrNoUser, ErrNoSession.
 func (s *State) EndSession(ctx context.Context, db uint32, name, handle string) error {
+	// Not by a look at all of the user's, which every write would wait for.
+	key, err := s.keyOfHandle(ctx, handle)
+	if err != nil && !errors.Is(err, ErrNoSession) {
+		return err
+	}
 	return s.update(ctx, func(tx *transaction) error {
-		var found *session
-		err := eachSession(tx, db, name, func(x *session) error {
-			if x.info().Handle == handle {
-				found = x
-			}
-			return nil
-		})
+		u, err := tx.user(db, name)
 		if err != nil {
 			return err
 		}
-		if found == nil {
+		x, err := readSession(tx, key)
+		if err != nil {
+			return err
+		}
+		if x == nil || x.OneTime != nil || !slices.Contains(u.owners(db), x.identity) {
 			return ErrNoSession
 		}
-		return tx.endSession(found.key, true)
+		tx.end(x, true)
+		return nil
 	})
 }
 

@@ -10,17 +10,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// largestUpdate notes how many keys the largest transaction wrote.
+// largestUpdate notes how many keys the largest transaction wrote, and how many it read.
 type largestUpdate struct {
 	records
-	keys int
+	keys, reads int
 }
 
 func (l *largestUpdate) Update(ctx context.Context, fn func(syncstore.RecordTx) error) error {
 	return l.records.Update(ctx, func(tx syncstore.RecordTx) error {
 		counting := &countingTx{RecordTx: tx}
 		err := fn(counting)
-		l.keys = max(l.keys, counting.keys)
+		l.keys, l.reads = max(l.keys, counting.keys), max(l.reads, counting.reads)
 		return err
 	})
 }
@@ -28,7 +28,12 @@ func (l *largestUpdate) Update(ctx context.Context, fn func(syncstore.RecordTx) 
 // countingTx counts what the store writes: what expires, and what is logged, has a second key.
 type countingTx struct {
 	syncstore.RecordTx
-	keys int
+	keys, reads int
+}
+
+func (t *countingTx) Get(db uint32, key []byte) ([]byte, error) {
+	t.reads++
+	return t.RecordTx.Get(db, key)
 }
 
 func (t *countingTx) Put(db uint32, key, value []byte, expires time.Time) {
@@ -103,4 +108,29 @@ func TestThousandsOfSessionsEndInSeveralTransactions(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Every write waits for a transaction.
+func TestEndingOneSessionDoesNotReadAllThatTheUserHas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const name = "idp.example.com_alice"
+	cookies := []string{w.signIn(w.issuer.token("alice"))}
+	for range 20 {
+		cookies = append(cookies, w.signIn(w.issuer.token("alice")))
+	}
+	w.signIn(w.issuer.token("bob"))
+	list, err := w.state.Sessions(t.Context(), notes.ID, name)
+	require.NoError(t, err)
+	require.Len(t, list, len(cookies))
+	counted := &largestUpdate{records: w.records}
+	w.state.records = counted
+	require.ErrorIs(t, w.state.EndSession(t.Context(), notes.ID, "idp.example.com_bob", list[0].Handle), ErrNoSession, "another's")
+	require.NoError(t, w.state.EndSession(t.Context(), notes.ID, name, list[0].Handle))
+	require.ErrorIs(t, w.state.EndSession(t.Context(), notes.ID, name, list[0].Handle), ErrNoSession)
+	require.ErrorIs(t, w.state.EndSession(t.Context(), notes.ID, "nobody", list[1].Handle), ErrNoUser)
+	require.Less(t, counted.reads, 10)
+	left, err := w.state.Sessions(t.Context(), notes.ID, name)
+	require.NoError(t, err)
+	require.Len(t, left, len(list)-1)
 }
