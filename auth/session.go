@@ -275,7 +275,12 @@ func sessionsOf(r syncstore.RecordReader, identity identityKey) ([]sessionKey, e
 	return list, err
 }
 
-// Sessions lists the sessions of a user's identities, in no order: ErrNoUser.
+// maxListed is how many sessions are listed. Whoever signs in often, without ever signing out, has
+// hundreds of thousands.
+const maxListed = 1000
+
+// Sessions lists the sessions of a user's identities, those last used first, of more than maxListed
+// only these: ErrNoUser.
 func (s *State) Sessions(ctx context.Context, db uint32, name string) ([]SessionInfo, error) {
 	var list []SessionInfo
 	err := s.records.View(ctx, func(r syncstore.RecordReader) error {
@@ -284,14 +289,22 @@ func (s *State) Sessions(ctx context.Context, db uint32, name string) ([]Session
 			if kept, ok := s.sessions.get(x.key); ok {
 				x = kept // knows better when it was used last
 			}
-			list = append(list, x.info())
+			if list = append(list, x.info()); len(list) == 2*maxListed {
+				list = lastUsed(list)
+			}
 			return nil
 		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing sessions: %w", err)
 	}
-	return list, nil
+	return lastUsed(list), nil
+}
+
+// lastUsed sorts a list, and returns the part that is told.
+func lastUsed(list []SessionInfo) []SessionInfo {
+	slices.SortFunc(list, func(a, b SessionInfo) int { return b.LastUsed.Compare(a.LastUsed) })
+	return list[:min(len(list), maxListed)]
 }
 
 func eachSession(r syncstore.RecordReader, db uint32, name string, fn func(*session) error) error {

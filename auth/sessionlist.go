@@ -48,27 +48,51 @@ func (s *Service) ServeSessionHandle(w http.ResponseWriter, r *http.Request, sit
 }
 
 func (c *sessionCall) list(p *Principal, handle string) {
+	if handle != AllSessions {
+		c.one(p, handle)
+		return
+	}
 	sessions, err := c.s.state.Load().Sessions(c.r.Context(), p.db.ID, p.Name)
 	if err != nil {
 		c.refuse(errInternal("listing sessions", err))
 		return
 	}
-	slices.SortFunc(sessions, func(a, b SessionInfo) int { return b.LastUsed.Compare(a.LastUsed) })
 	list := make([]map[string]any, 0, len(sessions))
 	for _, info := range sessions {
-		described := info.describe(p)
-		if info.Handle == handle {
-			c.write(described)
-			return
-		}
-		list = append(list, described)
-	}
-	if handle != AllSessions {
-		c.refuse(errNoSuchSession())
-		return
+		list = append(list, info.describe(p))
 	}
 	c.s.audit.event(c.r.Context(), auditSessionsListed, auditActor(p), auditDB(p.db))
 	c.write(map[string]any{"sessions": list})
+}
+
+// one answers for one of the caller's sessions.
+func (c *sessionCall) one(p *Principal, handle string) {
+	x, err := c.s.state.Load().sessionOf(c.r.Context(), userRef{p.db.ID, p.Name}, handle)
+	switch {
+	case errors.Is(err, ErrNoSession):
+		c.refuse(errNoSuchSession())
+	case err != nil:
+		c.refuse(errInternal("reading a session", err))
+	default:
+		c.write(describeSession(x, p))
+	}
+}
+
+// sessionOf finds a user's session by its handle: ErrNoSession.
+func (s *State) sessionOf(ctx context.Context, ref userRef, handle string) (*session, error) {
+	key, err := s.keyOfHandle(ctx, handle)
+	if err != nil {
+		return nil, err
+	}
+	x, err := s.session(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.user(ctx, ref.db, ref.name)
+	if err == nil && (x == nil || x.OneTime != nil || u == nil || !slices.Contains(u.owners(ref.db), x.identity)) {
+		err = ErrNoSession
+	}
+	return x, err
 }
 
 func errNoSuchSession() *Error {

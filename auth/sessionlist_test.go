@@ -128,3 +128,29 @@ func TestSigningOutEverywhereRefusesTokensInAllDatabasesOfTheSite(t *testing.T) 
 	_, err := w.state.User(t.Context(), away.ID, "idp.example.com_alice")
 	require.ErrorIs(t, err, ErrNoUser, "where they have no account they get none")
 }
+
+// What a list takes in memory has a bound, however often somebody signed in.
+func TestOfVeryManySessionsThoseLastUsedAreListed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.signIn(w.issuer.token("alice"))
+	handle := w.in(first).session.handle()
+	for i := range 2*maxListed + 10 {
+		at := time.Now().Add(time.Duration(i+1) * time.Millisecond)
+		_, err := w.state.newSession(t.Context(), &session{
+			Provider: "idp", Identity: Identity{w.issuer.url, "alice"}, Created: at.UnixMicro(), Expires: at.Add(time.Hour).UnixMilli(),
+		})
+		require.NoError(t, err)
+	}
+	_, body, _ := w.handle(http.MethodGet, AllSessions, first)
+	require.Len(t, body["sessions"], maxListed)
+	list, err := w.state.Sessions(t.Context(), notes.ID, "idp.example.com_alice")
+	require.NoError(t, err)
+	for i := range list[1:] {
+		require.False(t, list[i].LastUsed.Before(list[i+1].LastUsed))
+	}
+	require.NotEqual(t, handle, list[maxListed-1].Handle)
+	code, one, _ := w.handle(http.MethodGet, handle, first)
+	require.Equal(t, http.StatusOK, code, "each can be named all the same")
+	require.Equal(t, true, one["current"])
+}
