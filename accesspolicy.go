@@ -182,6 +182,12 @@ func (d *Database) validateAccess() error {
 	if !d.Guest {
 		return errors.New("guest_access without guest: add `\"guest\": true`, or nobody comes in as a guest")
 	}
+	if err := checkLiteral("guest: channels", d.GuestAccess.Channels...); err != nil {
+		return err
+	}
+	if err := checkLiteralClaims("guest: collection", d.GuestAccess.Collections); err != nil {
+		return err
+	}
 	for _, name := range sortedKeys(d.GuestAccess.Collections) {
 		k, err := parseCollection(name)
 		if err != nil {

@@ -43,6 +43,13 @@ func (a *Admin) rule() (*auth.AdminRule, error) {
 	if !a.Loopback && len(a.ClientIPs)+len(a.Roles)+len(a.Claims)+len(a.Scopes) == 0 {
 		return nil, errors.New("admin: there is no allow, so that anybody would be an administrator: write `allow loopback`, client_ip, role, claim or scope")
 	}
+	for _, one := range []error{
+		checkLiteral("allow role", a.Roles...), checkLiteral("allow scope", a.Scopes...), checkLiteralClaims("allow claim", a.Claims),
+	} {
+		if one != nil {
+			return nil, fmt.Errorf("admin: %w", one)
+		}
+	}
 	rule := &auth.AdminRule{
 		Loopback: a.Loopback, Roles: a.Roles, Claims: a.Claims, Scopes: a.Scopes, ReadOnly: a.ReadOnly,
 	}

@@ -250,9 +250,9 @@ func refused(answer http.Header) bool {
 }
 
 // prefixed puts the path prefix back if handle_path took it away: rest wants to see what
-// the browser sees.
+// the browser sees. What is left may begin like the prefix: /api/apis has a database apis.
 func (h *Handler) prefixed(r *http.Request) *http.Request {
-	if h.PathPrefix == "" || strings.HasPrefix(r.URL.Path, h.PathPrefix) {
+	if h.PathPrefix == "" {
 		return r
 	}
 	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)

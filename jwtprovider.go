@@ -43,6 +43,9 @@ type JWTProvider struct {
 // config is the provider as auth takes it, with placeholders expanded.
 func (p *JWTProvider) config(name string, repl *caddy.Replacer) (auth.Provider, error) {
 	out := auth.Provider{Kind: auth.KindJWT, Name: name, Algorithms: p.Algorithms, Keys: p.Keys}
+	if err := p.TokenRules.check(); err != nil {
+		return auth.Provider{}, fmt.Errorf("jwt %s: %w", name, err)
+	}
 	p.setRules(&out)
 	for _, field := range []struct {
 		option, text string

@@ -340,6 +340,49 @@ http://%s {
 	require.Equal(t, "next", text)
 }
 
+func TestDatabasesMayBeNamedLikeThePathPrefixThatHandlePathTakesAway(t *testing.T) {
+	s := newTestSite(t)
+	config := adapt(t, fmt.Sprintf(`{
+	admin off
+	persist_config off
+	log {
+		output discard
+	}
+	sync {
+		store memory likeprefix
+		database api {
+			guest
+		}
+		database apis {
+			guest
+		}
+		database notes {
+			guest
+		}
+	}
+}
+http://%s {
+	bind 127.0.0.1
+	handle_path /api/* {
+		sync * {
+			path_prefix /api
+		}
+		respond "stripped" 404
+	}
+	respond "next" 404
+}
+`, s.addr))
+	require.NoError(t, s.load(config))
+	for _, name := range []string{"api", "apis", "notes"} {
+		status, text := s.request(http.MethodGet, "/api/"+name, "")
+		require.Equal(t, http.StatusOK, status, name+": "+text)
+		require.Contains(t, text, `"db_name":"`+name+`"`)
+	}
+	status, text := s.request(http.MethodPut, "/api/api/notes", `{}`)
+	require.Equal(t, http.StatusCreated, status, text)
+	require.Contains(t, text, `"id":"notes"`, "a document of api, and not the database notes")
+}
+
 func TestRequestsWaitForTheStore(t *testing.T) {
 	t.Parallel()
 	h := &Handler{app: &App{ready: make(chan struct{})}}

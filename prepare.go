@@ -99,18 +99,51 @@ func (o *openStore) regrant(ctx context.Context, db *syncstore.Database) error {
 	return nil
 }
 
-// grantGuests gives guests their channels, if they have or get any.
+// grantGuests gives guests their channels, if they have others. What they have already is not
+// written again: with a disk that is full, that could fail beside other writes, and then no
+// request would be answered after a reload.
 func (a *App) grantGuests(ctx context.Context, o *openStore, db *syncstore.Database) error {
-	if configured, ok := a.database(db.Name()); !ok || configured.GuestAccess == nil {
-		held, err := db.Grants(ctx, "", false)
-		if err != nil {
-			return fmt.Errorf("reading what guests have: %w", err)
-		}
-		if len(held) == 0 {
-			return nil
-		}
+	held, err := db.Grants(ctx, "", false)
+	if err != nil {
+		return fmt.Errorf("reading what guests have: %w", err)
+	}
+	has := make(map[syncstore.ChannelOf]struct{}, len(held))
+	for _, grant := range held {
+		has[syncstore.ChannelOf{Scope: grant.Scope, Collection: grant.Collection, Channel: grant.Channel}] = struct{}{}
+	}
+	if maps.Equal(has, a.guestChannels(db)) {
+		return nil
 	}
 	return a.auth.GrantGuests(ctx, o.state, auth.Database{Name: db.Name(), ID: db.ID()})
+}
+
+// guestChannels are the channels that guests are to have in a database's collections.
+func (a *App) guestChannels(db *syncstore.Database) map[syncstore.ChannelOf]struct{} {
+	all := make(map[syncstore.ChannelOf]struct{})
+	configured, ok := a.database(db.Name())
+	if !ok {
+		return all
+	}
+	var p auth.Policy
+	configured.guest(&p)
+	if !p.Guest {
+		return all
+	}
+	add := func(scope, collection string, channels []string) {
+		if _, there := db.Collection(scope, collection); !there {
+			return
+		}
+		for _, channel := range channels {
+			all[syncstore.ChannelOf{Scope: scope, Collection: collection, Channel: channel}] = struct{}{}
+		}
+	}
+	add(defaultName, defaultName, p.GuestChannels)
+	for scope, collections := range p.GuestCollections {
+		for collection, channels := range collections {
+			add(scope, collection, channels)
+		}
+	}
+	return all
 }
 
 // warnChanged says of which collections of a database the documents were written under

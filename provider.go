@@ -1,6 +1,7 @@
 package caddysync
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -48,6 +49,9 @@ type Provider struct {
 // config is the provider as auth takes it, with placeholders expanded.
 func (p *Provider) config(name string, repl *caddy.Replacer) (auth.Provider, error) {
 	out := auth.Provider{Name: name, Algorithms: p.Algorithms, InsecureSkipVerify: p.InsecureSkipVerify}
+	if err := cmp.Or(p.TokenRules.check(), checkLiteral("scope", p.Scopes...)); err != nil {
+		return auth.Provider{}, fmt.Errorf("oidc %s: %w", name, err)
+	}
 	p.setRules(&out)
 	for _, field := range []struct {
 		option, text string

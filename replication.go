@@ -103,6 +103,12 @@ func (r *Replication) check() error {
 			return err
 		}
 	}
+	if err := checkLiteral("user", r.User); err != nil {
+		return err
+	}
+	if err := checkLiteral("channels", r.Channels...); err != nil {
+		return err
+	}
 	for _, channel := range r.Channels {
 		if channel == "" || strings.Contains(channel, ",") {
 			return fmt.Errorf("channel %q: a name has no comma", channel)

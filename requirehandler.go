@@ -33,6 +33,9 @@ func (*RequireHandler) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the app.
 func (h *RequireHandler) Provision(ctx caddy.Context) error {
+	if err := checkLiteral("sync_auth: require role", h.Roles...); err != nil {
+		return err
+	}
 	var err error
 	h.app, err = appOf(ctx)
 	return err

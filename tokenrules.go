@@ -57,6 +57,18 @@ func (r *TokenRules) setRules(out *auth.Provider) {
 	}
 }
 
+// check refuses placeholders, none of which is replaced in the rules.
+func (r *TokenRules) check() error {
+	for _, one := range []struct{ option, text string }{
+		{"username_claim", r.UsernameClaim}, {"user_prefix", r.UserPrefix}, {"roles_claim", r.RolesClaim}, {"channels_claim", r.ChannelsClaim},
+	} {
+		if err := checkLiteral(one.option, one.text); err != nil {
+			return err
+		}
+	}
+	return checkLiteralClaims("require", r.Require)
+}
+
 func (r *TokenRules) word(word string) parseWord {
 	switch word {
 	case "username_claim":

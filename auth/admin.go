@@ -130,14 +130,17 @@ func (s *Service) administratorIdentity(r *http.Request, rule *AdminRule, db Dat
 		}
 		return nil, errLoginRequired()
 	}
+	cookies := readSessionCookies(r.Header, pol.Session.Cookie)
 	var p *Principal
-	if kind == schemeBasic {
+	switch {
+	case kind != schemeBasic && len(cookies) == 0:
+		return nil, errLoginRequired()
+	case db.ID == 0:
+		// A database that is not there has no users, and must get none by this.
+		return nil, errNotAllowed()
+	case kind == schemeBasic:
 		p, refusal = s.signInBasic(r.Context(), secret, db, pol)
-	} else {
-		cookies := readSessionCookies(r.Header, pol.Session.Cookie)
-		if len(cookies) == 0 {
-			return nil, errLoginRequired()
-		}
+	default:
 		p, refusal = s.signInCookies(r.Context(), cookies, db)
 	}
 	if refusal != nil {

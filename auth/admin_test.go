@@ -134,6 +134,32 @@ func TestDecision9_AdminRule(t *testing.T) {
 	}
 }
 
+// A role is a user's, and a database that is not there has none: it can be made with a token
+// that has the role.
+func TestNobodyIsRegisteredInADatabaseThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *Config) {
+		c.Providers[0].RolesClaim = "roles"
+		c.Databases = append(c.Databases, Policy{Name: "*", Providers: []string{"idp"}, PasswordAuth: true, AccessStated: true})
+	})
+	token := w.issuer.token("root", map[string]any{"roles": "boss"})
+	cookie := w.signIn(token)
+	site := &Site{Admin: &AdminRule{Roles: []string{"boss"}}}
+	for credentials, status := range map[string]int{
+		bearer(token): http.StatusOK, cookie: http.StatusForbidden, "Basic YTpi": http.StatusForbidden, "a=b": http.StatusUnauthorized,
+	} {
+		p, err := w.service.Authenticate(request(http.MethodPut, "/new", "", credentials), site, Database{Name: "new"})
+		if status == http.StatusOK {
+			require.NoError(t, err, detail(err))
+			require.True(t, p.Admin)
+			continue
+		}
+		require.Equal(t, status, asError(t, err).Status, credentials)
+	}
+	_, err := w.state.User(t.Context(), 0, "idp.example.com_root")
+	require.ErrorIs(t, err, ErrNoUser)
+}
+
 // No token makes a public site serve an administrator.
 func TestDecision9_NoTokenMakesAPublicSiteAdmin(t *testing.T) {
 	t.Parallel()

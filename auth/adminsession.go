@@ -3,7 +3,6 @@ package auth
 import (
 	"encoding/hex"
 	"encoding/json"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -17,7 +16,6 @@ func (a *Administration) Sessions(name string) ([]SessionInfo, error) {
 	if err != nil {
 		return nil, administrationError("listing sessions", err)
 	}
-	slices.SortFunc(list, func(x, y SessionInfo) int { return y.LastUsed.Compare(x.LastUsed) })
 	a.note(auditSessionsListed, auditUser(name))
 	return list, nil
 }

@@ -350,3 +350,22 @@ func TestAFullDiskStopsOnlyWhatMustBeWritten(t *testing.T) {
 		})
 	}
 }
+
+// Otherwise every sign-in would be refused.
+func TestAPrefixThatNoUserNameCanHaveIsRefusedWithTheConfiguration(t *testing.T) {
+	t.Parallel()
+	oidc := newIssuer(t).provider()
+	jwt := Provider{Kind: KindJWT, Name: "backend", Issuer: "backend", ClientIDs: []string{"app"}, Algorithms: []string{"EdDSA"}, JWKSURL: "https://example.com/keys"}
+	with := func(p Provider, change func(*Provider)) error {
+		change(&p)
+		_, err := newProvider(p)
+		return err
+	}
+	for _, prefix := range []string{"a/b", "corp:", "a,b", "a`", "a\nb", strings.Repeat("x", maxUserName), "\xff"} {
+		require.ErrorContains(t, with(oidc, func(p *Provider) { p.UserPrefix = prefix }), "user_prefix", prefix)
+	}
+	require.ErrorContains(t, with(jwt, func(p *Provider) { p.Name = "my/backend" }), "user_prefix", "the name of a provider whose issuer is no URL")
+	require.NoError(t, with(jwt, func(p *Provider) { p.Name, p.UsernameClaim = "my/backend", "name" }))
+	require.NoError(t, with(jwt, func(p *Provider) { p.Name, p.UserPrefix = "my/backend", "my" }))
+	require.NoError(t, with(oidc, func(p *Provider) { p.UserPrefix = "München & Söhne" }))
+}

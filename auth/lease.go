@@ -47,7 +47,7 @@ func (l *Lease) Close() {
 	}
 	l.hub.mu.Unlock()
 	if x := l.principal.session; x != nil && !already && l.Reason() == "" {
-		l.hub.state.touch(x, time.Now())
+		l.hub.state.keepInUse(x, time.Now())
 	}
 }
 
@@ -269,7 +269,7 @@ func (h *leaseHub) alarm() {
 			h.finishLocked(l, l.principal.expiry())
 			continue
 		}
-		h.state.touch(l.principal.session, now)
+		h.state.keepInUse(l.principal.session, now)
 		h.planLocked(l, now)
 	}
 	h.arm()

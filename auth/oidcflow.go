@@ -243,6 +243,7 @@ type signedIn struct {
 
 // finish signs the token's owner in, makes a session, and answers.
 func (c *oidcCall) finish(p *provider, v *verified, set *tokenSet) {
+	began := time.Now()
 	who, refusal := c.s.tokenPrincipal(c.r.Context(), v, c.db, c.pol)
 	if refusal != nil {
 		c.refuse(refusal)
@@ -252,7 +253,7 @@ func (c *oidcCall) finish(p *provider, v *verified, set *tokenSet) {
 	if p.IncludeAccess {
 		body.AccessToken, body.TokenType, body.ExpiresIn = set.access, set.kind, set.expiresIn
 	}
-	if body.SessionID, refusal = c.makeSession(p, v); refusal != nil {
+	if body.SessionID, refusal = c.makeSession(p, v, began); refusal != nil {
 		c.refuse(refusal)
 		return
 	}
@@ -267,11 +268,11 @@ func (c *oidcCall) finish(p *provider, v *verified, set *tokenSet) {
 
 // makeSession makes a session, with an ID that nobody has seen before, and sets its
 // cookie; "" if sessions are off.
-func (c *oidcCall) makeSession(p *provider, v *verified) (string, *Error) {
+func (c *oidcCall) makeSession(p *provider, v *verified, began time.Time) (string, *Error) {
 	if p.DisableSession {
 		return "", nil
 	}
-	x, limits := c.s.sessionOfToken(c.r, v, []Database{c.db})
+	x, limits := c.s.sessionOfToken(c.r, v, []Database{c.db}, began)
 	if x == nil {
 		return "", nil
 	}

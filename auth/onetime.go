@@ -100,8 +100,9 @@ func (s *Service) signInOnce(ctx context.Context, id string, db Database, pol *p
 	if refusal != nil {
 		return nil, refusal
 	}
-	p.Method = MethodOnce
-	return p, nil
+	once := *p // p may be shared: as a cookie's it goes on
+	once.Method = MethodOnce
+	return &once, nil
 }
 
 func (s *Service) parentPrincipal(ctx context.Context, x *session, db Database) (*Principal, *Error) {

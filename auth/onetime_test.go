@@ -115,6 +115,20 @@ func TestDecision3_AOneTimeTokenCarriesItsParentsLease(t *testing.T) {
 	})
 }
 
+// A session's principal is kept for its next request, whose Origin is looked at as a cookie's is.
+func TestAOneTimeTokenLeavesTheRequestsOfItsSessionAsTheyAre(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cookie := w.signIn(w.issuer.token("alice"))
+	for range 2 { // found anew, and kept
+		p, err := w.connect("SyncGatewaySession_" + w.oneTimeToken(cookie))
+		require.NoError(t, err, detail(err))
+		require.Equal(t, MethodOnce, p.Method)
+		require.Equal(t, MethodCookie, w.in(cookie).Method)
+		require.Equal(t, MethodOnce, p.Method)
+	}
+}
+
 func FuzzWebSocketProtocol(f *testing.F) {
 	for _, seed := range []string{"", "SyncGatewaySession_x", "a, SyncGatewaySession_ , b", "sid_1,SyncGatewaySession_2", "_"} {
 		f.Add(seed)

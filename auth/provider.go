@@ -254,6 +254,19 @@ func (p *Provider) checkTokens() error {
 			return errors.New("require needs a claim and its values: `require <claim> <value…>`")
 		}
 	}
+	return p.checkPrefix()
+}
+
+// checkPrefix refuses what no user name can begin with: every sign-in would be refused, and
+// clients that are answered 401 stop for good.
+func (p *Provider) checkPrefix() error {
+	prefix := p.UserPrefix
+	if prefix == "" && p.UsernameClaim == "" {
+		prefix = defaultUserPrefix(p.issuers()[0], p.Name)
+	}
+	if prefix != "" && checkUserName(prefix+"_0") != nil {
+		return fmt.Errorf("user names cannot begin with %q: write a `user_prefix` without / : , ` and control characters, that leaves room for a name of 239 bytes in all", prefix)
+	}
 	return nil
 }
 

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -29,7 +28,6 @@ func (s *State) LogOut(ctx context.Context, l ProviderLogout) (ended int, err er
 		key, expires = sidKey(l.Issuer, l.SID), time.Now().Add(sidLogoutAge)
 	}
 	err = s.update(ctx, func(tx *transaction) error {
-		ended = 0
 		ref := identityRef{0, key}
 		rec, err := readIdentity(tx, ref)
 		if err != nil {
@@ -49,34 +47,9 @@ func (s *State) LogOut(ctx context.Context, l ProviderLogout) (ended int, err er
 		for _, t := range s.seen.loggedOut(key, l.Issued) {
 			tx.refuseToken(t.identity, t.token, t.end())
 		}
-		ended, err = tx.endLoggedOut(key, l.Issued)
-		return err
+		return tx.endSessions(ending{owner: key, issued: l.Issued.Unix(), refuse: true, count: &ended})
 	})
 	return ended, err
-}
-
-// endLoggedOut ends the sessions of an identity, or of a provider's session, that were
-// made from tokens issued until then.
-func (tx *transaction) endLoggedOut(key identityKey, until time.Time) (int, error) {
-	keys, err := sessionsOf(tx, key)
-	if err != nil {
-		return 0, err
-	}
-	ended := 0
-	for _, k := range keys {
-		x, err := readSession(tx, k)
-		if err != nil {
-			return 0, err
-		}
-		if x == nil || x.TokenIssued > until.Unix() {
-			continue
-		}
-		if err := tx.endSession(k, true); err != nil && !errors.Is(err, ErrNoSession) {
-			return 0, err
-		}
-		ended++
-	}
-	return ended, nil
 }
 
 // checkLogout refuses what a provider logged out. The times that are compared are both

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -38,6 +39,21 @@ func (tx *transaction) refuseToken(identity identityKey, token tokenKey, expires
 	key := append([]byte(refusedPrefix), token[:]...)
 	tx.Put(0, key, binary.BigEndian.AppendUint64(nil, uint64(expires.Unix())), expires)
 	tx.events = append(tx.events, event{Kind: eventToken, Identity: identity[:], Token: token[:], Until: expires.Unix()})
+}
+
+// errTokenRefused: the token was revoked while it was used.
+var errTokenRefused = errors.New("token refused")
+
+// refuses reports whether a token, or none, is refused by itself.
+func (tx *transaction) refuses(token []byte) (bool, error) {
+	if len(token) == 0 {
+		return false, nil
+	}
+	_, err := tx.Get(0, append([]byte(refusedPrefix), token...))
+	if errors.Is(err, syncstore.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (s *State) loadRefused(ctx context.Context) error {

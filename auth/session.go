@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -142,7 +143,8 @@ func (x *session) info() SessionInfo {
 	}
 }
 
-// newSession stores a session and returns it with its ID, which exists nowhere else.
+// newSession stores a session and returns it with its ID, which exists nowhere else:
+// errTokenRefused if the token that it is made from was revoked meanwhile.
 func (s *State) newSession(ctx context.Context, x *session) (id string, err error) {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails
@@ -152,6 +154,12 @@ func (s *State) newSession(ctx context.Context, x *session) (id string, err erro
 	x.setUsed(x.Created / 1000)
 	expires := x.recordExpiry()
 	err = s.update(ctx, func(tx *transaction) error {
+		switch refused, err := tx.refuses(x.Token); {
+		case err != nil:
+			return err
+		case refused:
+			return errTokenRefused
+		}
 		// Without an event: nobody can know a session that is new.
 		for _, owner := range x.owners() {
 			tx.Put(0, sessionOfKey(owner, x.key), []byte{1}, expires)
@@ -221,6 +229,13 @@ func (tx *transaction) endSession(key sessionKey, refuse bool) error {
 	if x == nil {
 		return ErrNoSession
 	}
+	tx.end(x, refuse)
+	return nil
+}
+
+// end is endSession for a session as it is stored.
+func (tx *transaction) end(x *session, refuse bool) {
+	key := x.key
 	tx.Delete(0, sessionRecordKey(key))
 	tx.Delete(0, sessionUsedKey(key))
 	for _, owner := range x.owners() {
@@ -232,7 +247,6 @@ func (tx *transaction) endSession(key sessionKey, refuse bool) error {
 		tx.refuseToken(x.identity, token, time.UnixMilli(x.TokenEnd))
 	}
 	tx.events = append(tx.events, event{Kind: eventSession, Session: key[:]})
-	return nil
 }
 
 // signOut ends the sessions that the caller holds the IDs of. Their tokens stay good:
@@ -261,7 +275,12 @@ func sessionsOf(r syncstore.RecordReader, identity identityKey) ([]sessionKey, e
 	return list, err
 }
 
-// Sessions lists the sessions of a user's identities, in no order: ErrNoUser.
+// maxListed is how many sessions are listed. Whoever signs in often, without ever signing out, has
+// hundreds of thousands.
+const maxListed = 1000
+
+// Sessions lists the sessions of a user's identities, those last used first, of more than maxListed
+// only these: ErrNoUser.
 func (s *State) Sessions(ctx context.Context, db uint32, name string) ([]SessionInfo, error) {
 	var list []SessionInfo
 	err := s.records.View(ctx, func(r syncstore.RecordReader) error {
@@ -270,14 +289,22 @@ func (s *State) Sessions(ctx context.Context, db uint32, name string) ([]Session
 			if kept, ok := s.sessions.get(x.key); ok {
 				x = kept // knows better when it was used last
 			}
-			list = append(list, x.info())
+			if list = append(list, x.info()); len(list) == 2*maxListed {
+				list = lastUsed(list)
+			}
 			return nil
 		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing sessions: %w", err)
 	}
-	return list, nil
+	return lastUsed(list), nil
+}
+
+// lastUsed sorts a list, and returns the part that is told.
+func lastUsed(list []SessionInfo) []SessionInfo {
+	slices.SortFunc(list, func(a, b SessionInfo) int { return b.LastUsed.Compare(a.LastUsed) })
+	return list[:min(len(list), maxListed)]
 }
 
 func eachSession(r syncstore.RecordReader, db uint32, name string, fn func(*session) error) error {
@@ -322,21 +349,25 @@ func (u *User) owners(db uint32) []identityKey {
 // EndSession ends one of a user's sessions by its handle, ends its leases, and refuses
 // the token that it was made from (DECISIONS 4): ErrNoUser, ErrNoSession.
 func (s *State) EndSession(ctx context.Context, db uint32, name, handle string) error {
+	// Not by a look at all of the user's, which every write would wait for.
+	key, err := s.keyOfHandle(ctx, handle)
+	if err != nil && !errors.Is(err, ErrNoSession) {
+		return err
+	}
 	return s.update(ctx, func(tx *transaction) error {
-		var found *session
-		err := eachSession(tx, db, name, func(x *session) error {
-			if x.info().Handle == handle {
-				found = x
-			}
-			return nil
-		})
+		u, err := tx.user(db, name)
 		if err != nil {
 			return err
 		}
-		if found == nil {
+		x, err := readSession(tx, key)
+		if err != nil {
+			return err
+		}
+		if x == nil || x.OneTime != nil || !slices.Contains(u.owners(db), x.identity) {
 			return ErrNoSession
 		}
-		return tx.endSession(found.key, true)
+		tx.end(x, true)
+		return nil
 	})
 }
 
@@ -344,35 +375,29 @@ func (s *State) EndSession(ctx context.Context, db uint32, name, handle string) 
 // refuses in this database all tokens issued to them so far, and everywhere those that
 // the sessions were made from (DECISIONS 4): ErrNoUser.
 func (s *State) EndAllSessions(ctx context.Context, db uint32, name string) error {
-	return s.update(ctx, func(tx *transaction) error {
-		u, err := tx.user(db, name)
-		if err != nil {
-			return err
-		}
-		if err := tx.revokeIdentities(db, u); err != nil {
-			return err
-		}
-		u.NotBefore = max(u.NotBefore, time.Now().UnixMicro())
-		if err := tx.endSessionsOf(db, u, true); err != nil {
-			return err
-		}
-		return tx.putUser(db, u)
-	})
+	return s.endAllSessions(ctx, []userRef{{db, name}})
 }
 
-// endSessionsOf ends the sessions of a user and of its identities; refuse also refuses the
-// tokens that they were made from.
-func (tx *transaction) endSessionsOf(db uint32, u *User, refuse bool) error {
-	for _, owner := range u.owners(db) {
-		keys, err := sessionsOf(tx, owner)
-		if err != nil {
-			return err
-		}
-		for _, key := range keys {
-			if err := tx.endSession(key, refuse); err != nil && !errors.Is(err, ErrNoSession) {
+// endAllSessions is EndAllSessions for somebody who is a user of several databases: the
+// tokens are refused in all of them, or nothing is ended.
+func (s *State) endAllSessions(ctx context.Context, accounts []userRef) error {
+	return s.update(ctx, func(tx *transaction) error {
+		for _, ref := range accounts {
+			u, err := tx.user(ref.db, ref.name)
+			if err != nil {
+				return err
+			}
+			if err := tx.revokeIdentities(ref.db, u); err != nil {
+				return err
+			}
+			u.NotBefore = max(u.NotBefore, time.Now().UnixMicro())
+			if err := tx.endSessionsOf(ref.db, u, true); err != nil {
+				return err
+			}
+			if err := tx.putUser(ref.db, u); err != nil {
 				return err
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }

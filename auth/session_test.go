@@ -3,8 +3,10 @@ package auth
 import (
 	"crypto/elliptic"
 	"encoding/base64"
+	"errors"
 	"math/big"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -84,6 +86,24 @@ func TestDecision3_LastUseIsWrittenAtMostOnceAMinute(t *testing.T) {
 }
 
 // A minute more or less of a day does not matter; a write for each session and minute does.
+// Requests that come at once read the session of a server that just started several times, and
+// so does one whose session went out of the cache: one of them is kept, and a feed has another.
+func TestAFeedKeepsASessionInUseThatWasReadAgainSince(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *Config) { c.Databases[0].Session = SessionPolicy{Idle: time.Hour} })
+		cookie := w.signIn(w.issuer.token("alice"))
+		feed := w.in(cookie)
+		w.state.sessions.drop(feed.session.key)
+		require.NotSame(t, feed.session, w.in(cookie).session)
+		l := w.lease(feed)
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		require.False(t, ended(l))
+		w.in(cookie)
+	})
+}
+
 func TestLastUseIsWrittenAsOftenAsTheShortestIdleLimitNeeds(t *testing.T) {
 	t.Parallel()
 	for want, idles := range map[time.Duration][]time.Duration{
@@ -357,5 +377,55 @@ func TestDecision3_LastUseGoesWithItsSession(t *testing.T) {
 		synctest.Wait()
 		_, found = lastUse()
 		require.False(t, found)
+	})
+}
+
+// A token that is revoked while it makes a session makes none that outlives that.
+func TestASessionIsNotYoungerThanTheLookAtItsToken(t *testing.T) {
+	t.Parallel()
+	const name = "idp.example.com_alice"
+	signIn := func(w *world, token string, revoke func()) (cookie string, code int) {
+		rec := httptest.NewRecorder()
+		r := request(http.MethodPost, "/notes/_session", "", bearer(token))
+		c, ok := w.service.sessionCall(rec, r, w.site, &notes, nil)
+		require.True(t, ok)
+		p, refusal := c.bearer(token)
+		require.Nil(t, refusal)
+		time.Sleep(time.Millisecond)
+		revoke()
+		time.Sleep(time.Millisecond)
+		c.postSession(p)
+		for _, set := range rec.Result().Cookies() {
+			cookie = set.Name + "=" + set.Value
+		}
+		return cookie, rec.Code
+	}
+	synctest.Test(t, func(t *testing.T) {
+		for how, revoke := range map[string]func(*State) error{
+			"all sessions ended": func(s *State) error { return s.EndAllSessions(t.Context(), notes.ID, name) },
+			"deleted":            func(s *State) error { return s.DeleteUser(t.Context(), notes.ID, name) },
+			"disabled, enabled": func(s *State) error {
+				return errors.Join(s.SetDisabled(t.Context(), notes.ID, name, true), s.SetDisabled(t.Context(), notes.ID, name, false))
+			},
+		} {
+			w := newWorld(t)
+			token := w.issuer.token("alice")
+			time.Sleep(time.Minute + time.Second) // so old that not_before alone refuses it
+			cookie, _ := signIn(w, token, func() { require.NoError(t, revoke(w.state), how) })
+			require.Equal(t, http.StatusUnauthorized, w.out(cookie).Status, how)
+			require.Equal(t, http.StatusUnauthorized, w.out(bearer(token)).Status, how)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		token := w.issuer.token("alice")
+		w.signIn(token)
+		sessions, err := w.state.Sessions(t.Context(), notes.ID, name)
+		require.NoError(t, err)
+		cookie, code := signIn(w, token, func() {
+			require.NoError(t, w.state.EndSession(t.Context(), notes.ID, name, sessions[0].Handle))
+		})
+		require.Equal(t, http.StatusUnauthorized, code, "the token of a session that was ended from elsewhere")
+		require.Empty(t, cookie)
 	})
 }

@@ -17,6 +17,10 @@ type sessionCall struct {
 	databases []Database // in which the caller may have an account; one for /{db}/_session
 
 	administrator *Principal // on an administrator's site
+
+	// began is before the caller's credentials were looked at: a session that they make counts
+	// from then, or one that is made while they are revoked would be younger than that.
+	began time.Time
 }
 
 // ServeSession answers GET, HEAD, POST and DELETE of /{db}/_session, and of /_session
@@ -47,7 +51,7 @@ func (s *Service) sessionCall(w http.ResponseWriter, r *http.Request, site *Site
 	if db != nil {
 		names = []Database{*db}
 	}
-	c := &sessionCall{s: s, w: w, r: r, site: site, databases: names}
+	c := &sessionCall{s: s, w: w, r: r, site: site, databases: names, began: time.Now()}
 	h := w.Header()
 	h.Set("Cache-Control", "no-store") // DECISIONS 13
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -345,22 +349,50 @@ func (c *sessionCall) admits(db Database, p *provider) bool {
 	return pol != nil && pol.admits[p]
 }
 
-// cookie finds the session that a cookie names and that one of the databases accepts.
-// Without any cookie it returns nothing at all.
+// cookie finds the session that a cookie names, and who it is in the first of the databases
+// that knows them, else in the first that registers them: asking who one is must not make an
+// account where one has another. Without any cookie it returns nothing at all.
 func (c *sessionCall) cookie() (*Principal, sessionCookie, *Error) {
 	var refusal *Error
-	for _, db := range c.databases {
-		pol := c.s.policy(db.Name)
-		if pol == nil || pol.Session.Off {
-			continue
-		}
-		for _, sent := range readSessionCookies(c.r.Header, pol.Session.Cookie) {
-			p, err := c.s.signInCookies(c.r.Context(), []sessionCookie{sent}, db)
-			if err == nil {
-				return p, sent, nil
+	found := heldSessions{}
+	for _, register := range []bool{false, true} {
+		for _, db := range c.databases {
+			pol := c.s.policy(db.Name)
+			if pol == nil || pol.Session.Off {
+				continue
 			}
-			refusal = err
+			for _, sent := range readSessionCookies(c.r.Header, pol.Session.Cookie) {
+				var p *Principal
+				if p, refusal = c.signInSession(found, sent, db, register); refusal == nil {
+					return p, sent, nil
+				}
+			}
 		}
 	}
 	return nil, sessionCookie{}, refusal
+}
+
+// heldSessions are the sessions of cookies by their values, nil for one that names none: there
+// may be thousands of databases, and the store is asked once.
+type heldSessions map[string]*session
+
+// signInSession is who the session of a cookie is in db.
+func (c *sessionCall) signInSession(found heldSessions, sent sessionCookie, db Database, register bool) (*Principal, *Error) {
+	ctx := c.r.Context()
+	x, looked := found[sent.value]
+	if key, ok := hashSessionID(sent.value); ok && !looked {
+		var err error
+		if x, err = c.s.state.Load().session(ctx, key); err != nil {
+			return nil, errInternal("reading a session", err)
+		}
+		found[sent.value] = x
+	}
+	if x == nil {
+		return nil, errInvalidSession("no such session")
+	}
+	p, refusal := c.s.sessionPrincipal(ctx, x, db, register)
+	if refusal == nil && !register { // known here: follow what a newer token says
+		p, refusal = c.s.sessionPrincipal(ctx, x, db, true)
+	}
+	return p, refusal
 }

@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -247,6 +248,38 @@ func TestDecision2_RootSessionIsTheSame(t *testing.T) {
 	require.Equal(t, 401, resp.StatusCode)
 	resp, _ = w.session(request(http.MethodPost, "/_session", "", bearer(w.issuer.token("alice"))), nil)
 	require.Equal(t, 401, resp.StatusCode, "a site without databases")
+}
+
+// Who is known in one of the databases is not registered in another for asking who they are.
+func TestRootSessionIsWhoTheCookiesOwnerIsWhereTheyAreKnown(t *testing.T) {
+	t.Parallel()
+	first := Database{"first", 8}
+	w := newWorld(t, func(c *Config) {
+		c.Databases = append(c.Databases, Policy{Name: "first", Providers: []string{"idp"}, AccessStated: true})
+	})
+	require.NoError(t, w.state.CreateUser(t.Context(), notes.ID, "boss", false))
+	require.NoError(t, w.state.Link(t.Context(), notes.ID, "boss", Identity{w.issuer.url, "alice"}))
+	cookie := w.signIn(w.issuer.token("alice"))
+	_, body := w.session(request(http.MethodGet, "/_session", "", cookie), nil, first, notes)
+	require.Equal(t, "boss", body["userCtx"].(map[string]any)["name"])
+	_, err := w.state.User(t.Context(), first.ID, "idp.example.com_alice")
+	require.ErrorIs(t, err, ErrNoUser)
+}
+
+func TestCookiesOfNoSessionCostTheSameInManyDatabases(t *testing.T) {
+	t.Parallel()
+	var many []Database
+	w := newWorld(t, func(c *Config) {
+		c.Databases = append(c.Databases, Policy{Name: "*", Providers: []string{"idp"}, AccessStated: true})
+	})
+	for id := range uint32(100) {
+		many = append(many, Database{fmt.Sprint("db", id), 10 + id})
+	}
+	views := &countedViews{records: w.records}
+	w.state.records = views
+	_, body := w.session(request(http.MethodGet, "/_session", "", strings.Repeat("SyncGatewaySession="+strings.Repeat("x", 43)+"; ", 9)), nil, many...)
+	require.Nil(t, body["userCtx"].(map[string]any)["name"])
+	require.EqualValues(t, 1, views.n.Load())
 }
 
 // Several cookies of the name are all tried.

@@ -48,27 +48,51 @@ func (s *Service) ServeSessionHandle(w http.ResponseWriter, r *http.Request, sit
 }
 
 func (c *sessionCall) list(p *Principal, handle string) {
+	if handle != AllSessions {
+		c.one(p, handle)
+		return
+	}
 	sessions, err := c.s.state.Load().Sessions(c.r.Context(), p.db.ID, p.Name)
 	if err != nil {
 		c.refuse(errInternal("listing sessions", err))
 		return
 	}
-	slices.SortFunc(sessions, func(a, b SessionInfo) int { return b.LastUsed.Compare(a.LastUsed) })
 	list := make([]map[string]any, 0, len(sessions))
 	for _, info := range sessions {
-		described := info.describe(p)
-		if info.Handle == handle {
-			c.write(described)
-			return
-		}
-		list = append(list, described)
-	}
-	if handle != AllSessions {
-		c.refuse(errNoSuchSession())
-		return
+		list = append(list, info.describe(p))
 	}
 	c.s.audit.event(c.r.Context(), auditSessionsListed, auditActor(p), auditDB(p.db))
 	c.write(map[string]any{"sessions": list})
+}
+
+// one answers for one of the caller's sessions.
+func (c *sessionCall) one(p *Principal, handle string) {
+	x, err := c.s.state.Load().sessionOf(c.r.Context(), userRef{p.db.ID, p.Name}, handle)
+	switch {
+	case errors.Is(err, ErrNoSession):
+		c.refuse(errNoSuchSession())
+	case err != nil:
+		c.refuse(errInternal("reading a session", err))
+	default:
+		c.write(describeSession(x, p))
+	}
+}
+
+// sessionOf finds a user's session by its handle: ErrNoSession.
+func (s *State) sessionOf(ctx context.Context, ref userRef, handle string) (*session, error) {
+	key, err := s.keyOfHandle(ctx, handle)
+	if err != nil {
+		return nil, err
+	}
+	x, err := s.session(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.user(ctx, ref.db, ref.name)
+	if err == nil && (x == nil || x.OneTime != nil || u == nil || !slices.Contains(u.owners(ref.db), x.identity)) {
+		err = ErrNoSession
+	}
+	return x, err
 }
 
 func errNoSuchSession() *Error {
@@ -105,8 +129,11 @@ func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // endAll signs the caller out everywhere.
 func (c *sessionCall) endAll(p *Principal) {
-	// A client that hangs up has signed out all the same.
-	err := c.s.state.Load().EndAllSessions(context.WithoutCancel(c.r.Context()), p.db.ID, p.Name)
+	accounts, err := c.accounts(p)
+	if err == nil {
+		// A client that hangs up has signed out all the same.
+		err = c.s.state.Load().endAllSessions(context.WithoutCancel(c.r.Context()), accounts)
+	}
 	if err != nil {
 		c.refuse(errInternal("ending sessions", err))
 		return
@@ -114,6 +141,26 @@ func (c *sessionCall) endAll(p *Principal) {
 	c.s.audit.event(c.r.Context(), auditSessionsEnded, auditActor(p), auditDB(p.db), auditUser(p.Name))
 	c.clearCookies()
 	c.write(map[string]any{"ok": true})
+}
+
+// accounts are the users that the caller is in the call's databases: without a database in
+// the path, a token that was used in any of them must not go on.
+func (c *sessionCall) accounts(p *Principal) ([]userRef, error) {
+	list := []userRef{{p.db.ID, p.Name}}
+	for _, db := range c.databases {
+		if db.ID == p.db.ID {
+			continue
+		}
+		// Whoever has a password has no identity, and is a user of one database.
+		rec, err := c.s.state.Load().identity(c.r.Context(), identityRef{db.ID, p.identity})
+		if err != nil {
+			return nil, err
+		}
+		if rec != nil && rec.User != "" {
+			list = append(list, userRef{db.ID, rec.User})
+		}
+	}
+	return list, nil
 }
 
 // endOne ends one of the caller's sessions. Ending the one that the call came with is

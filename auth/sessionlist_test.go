@@ -96,3 +96,61 @@ func TestDecision4_AUserEndsAllTheirSessions(t *testing.T) {
 	}
 	w.in(bobs)
 }
+
+// Without a database in the path everywhere is everywhere on the site.
+func TestSigningOutEverywhereRefusesTokensInAllDatabasesOfTheSite(t *testing.T) {
+	t.Parallel()
+	other, away := Database{"other", 8}, Database{"away", 9}
+	w := newWorld(t, func(c *Config) {
+		for _, name := range []string{"other", "away"} {
+			c.Databases = append(c.Databases, Policy{Name: name, Providers: []string{"idp"}, AccessStated: true})
+		}
+	})
+	// Issued before the second of the sign-out, as one that was stolen.
+	token := bearer(w.issuer.token("alice", map[string]any{"iat": time.Now().Unix() - 60}))
+	open := func(db Database) (*Principal, error) { return w.service.Authenticate(get(token), w.site, db) }
+	var leases []*Lease
+	for _, db := range []Database{notes, other} {
+		p, err := open(db)
+		require.NoError(t, err, detail(err))
+		leases = append(leases, w.lease(p))
+	}
+	cookie := w.signIn(w.issuer.token("alice"))
+	rec := httptest.NewRecorder()
+	r := request(http.MethodDelete, "/_session/all", "", cookie)
+	serveSessionHandle(w.service, rec, r, w.site, nil, []Database{away, notes, other}, AllSessions)
+	require.Equal(t, http.StatusOK, rec.Code, rec.Body)
+	for i, db := range []Database{notes, other} {
+		_, err := open(db)
+		require.Equal(t, http.StatusUnauthorized, asError(t, err).Status, db.Name)
+		require.True(t, ended(leases[i]), db.Name)
+	}
+	_, err := w.state.User(t.Context(), away.ID, "idp.example.com_alice")
+	require.ErrorIs(t, err, ErrNoUser, "where they have no account they get none")
+}
+
+// What a list takes in memory has a bound, however often somebody signed in.
+func TestOfVeryManySessionsThoseLastUsedAreListed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.signIn(w.issuer.token("alice"))
+	handle := w.in(first).session.handle()
+	for i := range 2*maxListed + 10 {
+		at := time.Now().Add(time.Duration(i+1) * time.Millisecond)
+		_, err := w.state.newSession(t.Context(), &session{
+			Provider: "idp", Identity: Identity{w.issuer.url, "alice"}, Created: at.UnixMicro(), Expires: at.Add(time.Hour).UnixMilli(),
+		})
+		require.NoError(t, err)
+	}
+	_, body, _ := w.handle(http.MethodGet, AllSessions, first)
+	require.Len(t, body["sessions"], maxListed)
+	list, err := w.state.Sessions(t.Context(), notes.ID, "idp.example.com_alice")
+	require.NoError(t, err)
+	for i := range list[1:] {
+		require.False(t, list[i].LastUsed.Before(list[i+1].LastUsed))
+	}
+	require.NotEqual(t, handle, list[maxListed-1].Handle)
+	code, one, _ := w.handle(http.MethodGet, handle, first)
+	require.Equal(t, http.StatusOK, code, "each can be named all the same")
+	require.Equal(t, true, one["current"])
+}

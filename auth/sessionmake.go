@@ -2,6 +2,7 @@ package auth
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,7 +13,7 @@ import (
 // it. It ends with the longest of their limits; each database holds it to its own.
 func (c *sessionCall) newSession(p *Principal) (*session, []*SessionPolicy) {
 	if p.verified != nil {
-		return c.s.sessionOfToken(c.r, p.verified, c.databases)
+		return c.s.sessionOfToken(c.r, p.verified, c.databases, c.began)
 	}
 	pol := c.s.policy(p.db.Name)
 	if pol == nil || pol.Session.Off {
@@ -24,8 +25,9 @@ func (c *sessionCall) newSession(p *Principal) (*session, []*SessionPolicy) {
 	return x, []*SessionPolicy{&pol.Session}
 }
 
-// sessionOfToken describes the session that a verified token makes, and for which cookies.
-func (s *Service) sessionOfToken(r *http.Request, v *verified, databases []Database) (*session, []*SessionPolicy) {
+// sessionOfToken describes the session that a verified token makes, and for which cookies. began is
+// before it was asked whether the token was revoked.
+func (s *Service) sessionOfToken(r *http.Request, v *verified, databases []Database, began time.Time) (*session, []*SessionPolicy) {
 	var limits []*SessionPolicy
 	var lifetime time.Duration
 	untilToken := true
@@ -43,14 +45,13 @@ func (s *Service) sessionOfToken(r *http.Request, v *verified, databases []Datab
 	if len(limits) == 0 {
 		return nil, nil
 	}
-	now := time.Now()
-	expires := now.Add(lifetime)
+	expires := began.Add(lifetime)
 	if untilToken && v.expires.Before(expires) {
 		expires = v.expires
 	}
 	x := new(session)
 	x.fill(v)
-	x.stamp(r, now, expires)
+	x.stamp(r, began, expires)
 	return x, limits
 }
 
@@ -84,7 +85,10 @@ func cut(s string, n int) string {
 // openSession stores a session and sets its cookies. It returns the session's ID.
 func (s *Service) openSession(w http.ResponseWriter, r *http.Request, site *Site, x *session, limits []*SessionPolicy) (string, *Error) {
 	id, err := s.state.Load().newSession(r.Context(), x)
-	if err != nil {
+	switch {
+	case errors.Is(err, errTokenRefused):
+		return "", errInvalidToken("token revoked")
+	case err != nil:
 		return "", errInternal("making a session", err)
 	}
 	for _, l := range limits {

@@ -80,6 +80,15 @@ func (s *State) touch(x *session, now time.Time) {
 	}
 }
 
+// keepInUse is touch for a session that something holds which is open for long. Meanwhile it may
+// have been read from the store again, and it is that one whose idle limit is looked at.
+func (s *State) keepInUse(x *session, now time.Time) {
+	if kept, ok := s.sessions.get(x.key); ok {
+		x = kept
+	}
+	s.touch(x, now)
+}
+
 // touchEvery is how often a session's last use is written under these policies.
 func touchEvery(policies map[string]*policy) time.Duration {
 	every := maxTouchInterval

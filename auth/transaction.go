@@ -38,14 +38,20 @@ type transaction struct {
 	syncstore.RecordTx
 	state  *State
 	events []event
+
+	// ended are sessions, rest those that were too many.
+	ended   int
+	rest    []ending
+	counted []counted
 }
 
 // update runs fn in a transaction and applies its events when it is durable.
 func (s *State) update(ctx context.Context, fn func(*transaction) error) error {
 	var events []event
+	var tx *transaction
 	err := s.records.Update(ctx, func(rtx syncstore.RecordTx) error {
 		events = nil
-		tx := &transaction{RecordTx: rtx, state: s}
+		tx = &transaction{RecordTx: rtx, state: s}
 		if err := fn(tx); err != nil {
 			return err
 		}
@@ -65,7 +71,15 @@ func (s *State) update(ctx context.Context, fn func(*transaction) error) error {
 		events = slices.DeleteFunc(events, func(e event) bool { return e.Kind == eventToken })
 	}
 	s.apply(events)
-	return err
+	if err != nil {
+		return err
+	}
+	for _, c := range tx.counted {
+		if c.to != nil {
+			*c.to += c.n
+		}
+	}
+	return s.endRest(ctx, tx.rest)
 }
 
 // Apply takes up an event of the auth log that another node wrote (DECISIONS 36). Own

@@ -375,17 +375,8 @@ func (s *State) DeleteUser(ctx context.Context, db uint32, name string) error {
 				return err
 			}
 		}
-		own, err := sessionsOf(tx, ownerOfUser(userRef{db, name}))
-		if err != nil {
-			return err
-		}
-		for _, key := range own {
-			if err := tx.endSession(key, false); err != nil && !errors.Is(err, ErrNoSession) {
-				return err
-			}
-		}
 		tx.deleteUser(db, u)
-		return nil
+		return tx.endSessions(ending{owner: ownerOfUser(userRef{db, name})})
 	})
 }
 

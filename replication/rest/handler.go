@@ -303,6 +303,11 @@ func (h *Handler) signIn(rq *request, to target, act action) error {
 	if to.collection() {
 		return h.signInCollection(rq, to, act)
 	}
+	if to.kind == kindOIDCBackchannelLogout && h.Site.Admin == nil {
+		// Also while the database is offline: it ends sessions of all databases, and a provider
+		// tells of it once.
+		return nil
+	}
 	if to.kind == kindSession || to.kind == kindSessionHandle || to.kind.oidc() && h.Site.Admin == nil {
 		return h.serving(rq) // auth judges by itself
 	}

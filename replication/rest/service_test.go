@@ -49,6 +49,16 @@ func TestWhoMakesAndDeletesADatabaseIsAudited(t *testing.T) {
 	require.Equal(t, []string{"database_created", "database_deleted"}, o.events("database", "more"))
 }
 
+// The others' sessions end too, and the provider has one address to tell it.
+func TestALogoutOfTheProviderIsTakenWhileTheDatabaseIsOffline(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	require.NoError(t, s.db.SetOffline(t.Context(), true))
+	nobody := map[string]string{"Authorization": ""}
+	s.run(scenario{method: http.MethodPost, path: "/notes/_oidc_backchannel_logout", header: nobody, has: []string{"POST _oidc_backchannel_logout of notes"}})
+	s.run(scenario{name: "nobody signs in", path: "/notes/_oidc", header: nobody, status: http.StatusServiceUnavailable})
+}
+
 func TestFeedsEndWhenTheDatabaseGoesOffline(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
