@@ -221,3 +221,26 @@ func TestALostDocumentThatChangesOnIsPurged_row63(t *testing.T) {
 		require.Equal(t, "null", string(q.Body), "%v", q.Properties)
 	}
 }
+
+// A client of a later version asks for a tombstone that left its user's channels. If the document has gone
+// on where its user does not see it, no other row tells it to let go of what it has.
+func TestALostTombstoneOfADocumentThatChangesOnIsSent(t *testing.T) {
+	t.Parallel()
+	for _, version := range []protocol{protocol3, protocol4} {
+		l := newLoopback(t, nil)
+		l.share("ann", "a")
+		first := l.edit("doc", `{"channels":["a"]}`, "")
+		since := l.coll().Info().Seq
+		gone := l.write(syncstore.Edit{ID: "doc", Parent: mustRev(t, first), Deleted: true, Body: []byte(`{"channels":["b"]}`)})[0].String()
+		c := l.connect(version)
+		q, row := c.followed("since", fmt.Sprint(since), "revocations", "true", "sendReplacementRevs", "1")
+		require.Equal(t, "5", row.flags)
+		l.edit("doc", `{"channels":["b"],"secret":1}`, gone)
+		answer(q, "[[]]")
+		rev := c.brought()
+		require.Equal(t, "rev", rev.Profile(), version)
+		require.Equal(t, row.rev, rev.Properties.Value("rev"))
+		require.Equal(t, "1", rev.Properties.Value("deleted"))
+		require.Equal(t, "{}", string(rev.Body))
+	}
+}
