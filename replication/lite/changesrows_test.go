@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/engine/memory"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -243,4 +244,29 @@ func TestALostTombstoneOfADocumentThatChangesOnIsSent(t *testing.T) {
 		require.Equal(t, "1", rev.Properties.Value("deleted"))
 		require.Equal(t, "{}", string(rev.Body))
 	}
+}
+
+// A document that is damaged does not stop the feeds of those in whose channels it is, or was.
+func TestADamagedDocumentDoesNotStopTheFeedOfAUser(t *testing.T) { // row 52
+	t.Parallel()
+	eng := &failing{Engine: memory.New()}
+	l := newLoopbackOn(t, eng, nil)
+	l.share("ann", "a")
+	gone := l.edit("bad1", `{"channels":["a"]}`, "")
+	first := l.edit("bad2", `{"channels":["a"]}`, "")
+	since := l.coll().Info().Seq
+	l.edit("bad1", `{"channels":["b"]}`, gone)
+	second := l.edit("bad2", `{"channels":["a"],"n":2}`, first)
+	l.write(syncstore.Edit{ID: "bad2", History: []syncstore.Rev{mustRev(t, "1-"+strings.Repeat("0", 32))}, Body: []byte(`{"channels":["b"]}`)})
+	l.edit("good", `{"channels":["a"]}`, "")
+	damage := func(_, value []byte) ([]byte, error) { return value[:len(value)-1], nil }
+	eng.get.Store(&damage)
+	p := l.connect(protocol3).pull(nil, "", "since", fmt.Sprint(since), "revocations", "true")
+	require.Equal(t, []string{"bad2", "good"}, p.ids())
+	require.Equal(t, second, p.rows()[0].rev)
+	require.Equal(t, "500", p.norevs["bad2"].Properties.Value("error"))
+	require.Contains(t, p.revs, "good")
+	c := l.connect(protocol3)
+	l.give("ann", "a", "b")
+	require.Equal(t, []string{"bad2", "good", "bad1"}, c.pull(nil, "", "since", fmt.Sprint(since), "revocations", "true").ids())
 }
