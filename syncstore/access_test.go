@@ -130,6 +130,28 @@ func TestADocumentThatLeavesAChannelIsRemoved(t *testing.T) {
 		"it left the channels of the filter")
 }
 
+// A document whose winner left the viewer's channels is lost to them, whatever other leaves it has: the
+// feed says so, and who asks for what it tells gets a stub.
+func TestALostWinnerIsAStubThoughAnotherLeafCanBeSeen(t *testing.T) {
+	t.Parallel()
+	f := newAccessFixture(t)
+	f.give("alice", "a")
+	f.pushed("d", `{"channels":["a"]}`, "1-0")
+	f.pushed("d", `{"channels":["a"]}`, "2-a", "1-0")
+	seq := f.db.Info().Seq
+	f.pushed("d", `{"channels":["b"]}`, "2-b", "1-0")
+	require.Equal(t, []string{fmt.Sprint(seq+1, " d removed [a]")}, f.feedOf("alice", At(seq), FeedOptions{}))
+	winner := GetOptions{Rev: revs(t, "2-b")[0], Viewer: &Viewer{Name: "alice"}, History: true}
+	doc, err := f.Get(t.Context(), "d", winner)
+	require.NoError(t, err)
+	require.True(t, doc.Removed)
+	require.Equal(t, "{}", string(doc.Body))
+	require.Len(t, doc.History, 2)
+	f.pushed("d", `{"channels":["b"]}`, "2-c", "1-0")
+	_, err = f.Get(t.Context(), "d", winner)
+	require.ErrorIs(t, err, ErrNotFound, "it is only another leaf")
+}
+
 func TestDecision34_RolesGiveWhatTheyHaveWhileTheyAre(t *testing.T) {
 	t.Parallel()
 	f := newAccessFixture(t)

@@ -47,12 +47,16 @@ func (c *Collection) Changes(ctx context.Context, o ChangesOptions, fn func(*Cha
 	}
 	had, limit, n := o.Since, o.Limit, 0
 	for {
+		before := n
 		last, seen, err := c.changes(ctx, o, had, turn{at: &c.store.viewers.first}, func(change *Change) error {
 			n++
 			return fn(change)
 		})
 		if err != nil || seen == nil || !seen.early || limit > 0 && n == limit {
 			return last, err
+		}
+		if n > before {
+			had = last // what was shown may be lost before the next turn
 		}
 		o.Since, o.Limit = last, limit-n
 	}

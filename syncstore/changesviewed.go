@@ -3,10 +3,12 @@ package syncstore
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
+	"go.uber.org/zap"
 )
 
 // viewedPage is how many rows of a viewer's feed are gathered at once, firstPage how many at
@@ -245,7 +247,7 @@ func (f *viewedFeed) changesPage(p place, size int) (rows []viewedRow, next plac
 	return rows, next, more, err
 }
 
-// heads reads the documents of rows.
+// heads reads the documents of rows. The row of one that is damaged has none.
 func (f *viewedFeed) heads(rows []*viewedRow) error {
 	unknown := rows[:0:0]
 	for _, row := range rows {
@@ -268,7 +270,11 @@ func (f *viewedFeed) heads(rows []*viewedRow) error {
 		if records[i] == nil {
 			return fmt.Errorf("%w: row %d of a document that is not there", ErrDamaged, row.seq)
 		}
-		if row.head, err = decodeHead(records[i]); err != nil {
+		switch row.head, err = decodeHead(records[i]); {
+		case errors.Is(err, ErrDamagedDocument):
+			f.collection.store.logger.Error("a document cannot be judged by a feed", zap.Uint64("sequence", row.seq), zap.Error(err))
+			continue
+		case err != nil:
 			return err
 		}
 		if row.shared != nil {

@@ -230,6 +230,10 @@ func (v *viewedLive) readable(change *Change) (bool, error) {
 	}
 	c := v.feed.collection
 	h, err := c.readHead(context.Background(), c.scope.head(string(change.ID)))
+	if errors.Is(err, ErrDamagedDocument) {
+		change.Leaves = change.Leaves[:1] // as viewedRow.unread
+		return true, nil
+	}
 	if err != nil {
 		return false, err
 	}

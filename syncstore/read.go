@@ -297,13 +297,14 @@ func (v *view) descendants(rev Rev) ([]Rev, error) {
 
 // document returns a revision that the view's snapshot has a body of. A leaf of a document
 // that the viewer has lost is returned without its body, so that a client that was told of
-// it has something to put in the place of what it has.
+// it has something to put in the place of what it has; the winner also where another leaf can be
+// seen, as the feed tells that it is lost then too.
 func (v *view) document(rev Rev) (*Document, error) {
 	h := v.head
 	doc := &Document{ID: v.id, Rev: rev, Creator: h.Creator, Seq: h.Seq, Version: h.Vector.Current}
 	l := h.leaf(rev)
 	if l != nil && !v.sight.leaf(l) {
-		if v.sight.document(h) || !v.sight.lost(h) {
+		if rev != h.winner().Rev && v.sight.document(h) || !v.sight.lost(h) {
 			return nil, ErrNotFound
 		}
 		doc.Removed, doc.Deleted, doc.Body = true, l.Deleted, []byte("{}")

@@ -258,11 +258,14 @@ func TestATurnEndsWhereMuchIsLookedAtForLittle(t *testing.T) {
 		return nil
 	}
 	turns := 0
-	for at := since; len(rows) == 0; turns++ {
-		<-feed.Turn()
+	for at := since; len(rows) == 0; {
+		<-feed.Turn() // now and then for nothing
 		_, err := feed.Read(t.Context(), 0, show)
 		require.NoError(t, err)
-		require.Positive(t, feed.Cursor().Compare(at), "it has come further")
+		require.GreaterOrEqual(t, feed.Cursor().Compare(at), 0, "it does not go back")
+		if feed.Cursor() != at {
+			turns++
+		}
 		at = feed.Cursor()
 	}
 	require.Greater(t, turns, docs*times/60)

@@ -1,5 +1,7 @@
 package syncstore
 
+import "bytes"
+
 // viewedRow is a row of a viewer's feed.
 type viewedRow struct {
 	channelRow
@@ -109,7 +111,11 @@ func (f *viewedFeed) decide(
 			return nil, err
 		}
 		for _, row := range open {
-			then(row)
+			if row.head != nil {
+				then(row)
+			} else if err := row.unread(change); err != nil {
+				return nil, err
+			}
 		}
 	}
 	kept := rows[:0]
@@ -119,6 +125,21 @@ func (f *viewedFeed) decide(
 		}
 	}
 	return kept, nil
+}
+
+// unread decides about a row whose document is damaged. It will not heal: if the feed stopped at it, its
+// readers would get nothing any more. That the document is in its channel the row itself says, which is
+// true of the winner alone; all else is passed over.
+func (r *viewedRow) unread(change *Change) error {
+	if r.drop = r.left || r.event != 0; r.drop {
+		return nil
+	}
+	if err := change.decode(r.seq, r.record); err != nil {
+		return err
+	}
+	winner := change.Leaves[0]
+	r.leaves = []ChangeLeaf{{Rev: bytes.Clone(winner.Rev), Deleted: winner.Deleted}}
+	return nil
 }
 
 // seenBefore reports whether the viewer sees the document of a row by another channel, since

@@ -67,9 +67,17 @@ func (s *sight) lost(h *head) bool {
 
 // SeesAll reports whether a viewer sees every document of the collection.
 func (c *Collection) SeesAll(ctx context.Context, v *Viewer) (bool, error) {
+	_, all, err := c.SeesAllSince(ctx, v)
+	return all, err
+}
+
+// SeesAllSince reports whether a viewer sees every document of the collection, and since which
+// sequence: 0 if it is ever since. What was there before is shown in the feed where that was given.
+func (c *Collection) SeesAllSince(ctx context.Context, v *Viewer) (since uint64, all bool, err error) {
 	s, err := c.sightNow(ctx, v)
 	if err != nil || s == nil {
-		return err == nil, err
+		return 0, err == nil, err
 	}
-	return s.channels.everything(), nil
+	since, all = s.channels.heldSince(AllChannel)
+	return since, all, nil
 }

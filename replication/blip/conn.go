@@ -31,7 +31,10 @@ type Options struct {
 type Limits struct {
 	Properties int                      // bytes of a message's encoded properties; default 100 KiB
 	Message    func(profile string) int // bytes of a request's body, inflated; default 20 MiB for all
-	Response   int                      // bytes of an answer's body that goes to memory; default 20 MiB
+	// Skip, if not nil, tells of which profiles a longer body is thrown away instead, as it comes: the
+	// request has no body then, and TooLarge.
+	Skip     func(profile string) bool
+	Response int // bytes of an answer's body that goes to memory; default 20 MiB
 	// Open is how many requests may be incomplete, or without an answer that was sent
 	// completely; default 20000. Couchbase Lite bounds revisions that wait for an answer by
 	// their bytes, 2 MiB, so that an honest client has thousands of small ones open.

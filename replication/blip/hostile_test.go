@@ -207,6 +207,37 @@ func TestABodyIsAsLongAsItsProfileMayBe(t *testing.T) {
 	p.requireEnd(ErrLimit, websocket.StatusMessageTooBig)
 }
 
+// The body of a request that is too large is thrown away where its profile says so, and what comes after it
+// is taken as ever.
+func TestABodyThatIsTooLargeIsSkipped(t *testing.T) {
+	t.Parallel()
+	large := make(chan bool, 2)
+	p := newPeer(t, Options{
+		Handle: func(r *Request) {
+			large <- r.TooLarge
+			r.Reply(&Message{Body: r.Body})
+		},
+		Limits: Limits{
+			Message: func(string) int { return 100_000 }, Skip: func(profile string) bool { return profile == "skip" }, Buffered: 1 << 20,
+		},
+	})
+	p.send(1, flagCompressed|flagMore, message("", Property{"Profile", "skip"}))
+	for range 30 {
+		p.send(1, flagCompressed|flagMore, make([]byte, 1<<20))
+	}
+	p.send(1, flagCompressed, []byte("end"))
+	_, _, body := p.nextMessage()
+	require.Empty(t, body)
+	require.True(t, <-large)
+	p.send(2, 0, message("fits", Property{"Profile", "skip"}))
+	_, _, body = p.nextMessage()
+	require.Equal(t, "fits", body)
+	require.False(t, <-large)
+	p.send(3, flagMore, message(strings.Repeat("x", 60_000), Property{"Profile", "other"}))
+	p.send(3, 0, bytes.Repeat([]byte("x"), 60_000))
+	p.requireEnd(ErrLimit, websocket.StatusMessageTooBig)
+}
+
 func TestAMillionTinyFramesEndTheConnection(t *testing.T) {
 	t.Parallel()
 	for name, content := range map[string]string{"empty": "", "one byte": "x"} {

@@ -13,6 +13,8 @@ const (
 	// bytes: a flood of empty frames ends.
 	freeFrames = 1024
 	frameYield = 64
+	// maxSkipped bounds a message whose body is thrown away.
+	maxSkipped = 256 << 20
 )
 
 // incoming is a message of which not all has come. Only the goroutine that reads uses it.
@@ -31,6 +33,7 @@ type incoming struct {
 	properties Properties
 	body       []byte
 	limit      int // of the body
+	skipped    bool
 	charged    int // what it counts in Conn.buffered
 }
 
@@ -121,12 +124,23 @@ func (m *incoming) takeBody(content []byte) error {
 			return m.call.to.push(content)
 		}
 	}
-	if len(content) > m.limit-len(m.body) {
-		return fmt.Errorf("%w: a body of more than %d bytes", ErrLimit, m.limit)
+	if m.skipped || len(content) > m.limit-len(m.body) {
+		return m.skip()
 	}
 	before := cap(m.body)
 	m.body = append(m.body, content...)
 	return m.charge(cap(m.body) - before)
+}
+
+// skip throws away the body of a message that is too large, if its profile allows it.
+func (m *incoming) skip() error {
+	if m.total > maxSkipped || m.answer() || !m.conn.limits.Skip(m.properties.Value("Profile")) {
+		return fmt.Errorf("%w: a body of more than %d bytes", ErrLimit, m.limit)
+	}
+	m.skipped = true
+	before := cap(m.body)
+	m.body = nil
+	return m.charge(-before)
 }
 
 // charge counts memory that the message takes.

@@ -21,6 +21,9 @@ func (l Limits) withDefaults() Limits {
 	if l.Message == nil {
 		l.Message = func(string) int { return 20 << 20 }
 	}
+	if l.Skip == nil {
+		l.Skip = func(string) bool { return false }
+	}
 	return l
 }
 

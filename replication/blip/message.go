@@ -48,6 +48,8 @@ type Request struct {
 	Properties                  Properties
 	Body                        []byte
 	Compressed, Urgent, NoReply bool
+	// TooLarge: the body was longer than Limits.Message takes, and was thrown away.
+	TooLarge bool
 
 	conn     *Conn
 	number   uint64

@@ -175,6 +175,7 @@ func (c *Conn) complete(m *incoming) error {
 		Compressed: m.flags&flagCompressed != 0,
 		Urgent:     m.flags&flagUrgent != 0,
 		NoReply:    m.flags&flagNoReply != 0,
+		TooLarge:   m.skipped,
 		conn:       c,
 		number:     m.number,
 		charged:    m.charged,

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/engine/memory"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -220,4 +221,52 @@ func TestALostDocumentThatChangesOnIsPurged_row63(t *testing.T) {
 	for q := c.request(); q.Profile() != "rev"; q = c.request() { // before it: the feed has caught up
 		require.Equal(t, "null", string(q.Body), "%v", q.Properties)
 	}
+}
+
+// A client of a later version asks for a tombstone that left its user's channels. If the document has gone
+// on where its user does not see it, no other row tells it to let go of what it has.
+func TestALostTombstoneOfADocumentThatChangesOnIsSent(t *testing.T) {
+	t.Parallel()
+	for _, version := range []protocol{protocol3, protocol4} {
+		l := newLoopback(t, nil)
+		l.share("ann", "a")
+		first := l.edit("doc", `{"channels":["a"]}`, "")
+		since := l.coll().Info().Seq
+		gone := l.write(syncstore.Edit{ID: "doc", Parent: mustRev(t, first), Deleted: true, Body: []byte(`{"channels":["b"]}`)})[0].String()
+		c := l.connect(version)
+		q, row := c.followed("since", fmt.Sprint(since), "revocations", "true", "sendReplacementRevs", "1")
+		require.Equal(t, "5", row.flags)
+		l.edit("doc", `{"channels":["b"],"secret":1}`, gone)
+		answer(q, "[[]]")
+		rev := c.brought()
+		require.Equal(t, "rev", rev.Profile(), version)
+		require.Equal(t, row.rev, rev.Properties.Value("rev"))
+		require.Equal(t, "1", rev.Properties.Value("deleted"))
+		require.Equal(t, "{}", string(rev.Body))
+	}
+}
+
+// A document that is damaged does not stop the feeds of those in whose channels it is, or was.
+func TestADamagedDocumentDoesNotStopTheFeedOfAUser(t *testing.T) { // row 52
+	t.Parallel()
+	eng := &failing{Engine: memory.New()}
+	l := newLoopbackOn(t, eng, nil)
+	l.share("ann", "a")
+	gone := l.edit("bad1", `{"channels":["a"]}`, "")
+	first := l.edit("bad2", `{"channels":["a"]}`, "")
+	since := l.coll().Info().Seq
+	l.edit("bad1", `{"channels":["b"]}`, gone)
+	second := l.edit("bad2", `{"channels":["a"],"n":2}`, first)
+	l.write(syncstore.Edit{ID: "bad2", History: []syncstore.Rev{mustRev(t, "1-"+strings.Repeat("0", 32))}, Body: []byte(`{"channels":["b"]}`)})
+	l.edit("good", `{"channels":["a"]}`, "")
+	damage := func(_, value []byte) ([]byte, error) { return value[:len(value)-1], nil }
+	eng.get.Store(&damage)
+	p := l.connect(protocol3).pull(nil, "", "since", fmt.Sprint(since), "revocations", "true")
+	require.Equal(t, []string{"bad2", "good"}, p.ids())
+	require.Equal(t, second, p.rows()[0].rev)
+	require.Equal(t, "500", p.norevs["bad2"].Properties.Value("error"))
+	require.Contains(t, p.revs, "good")
+	c := l.connect(protocol3)
+	l.give("ann", "a", "b")
+	require.Equal(t, []string{"bad2", "good", "bad1"}, c.pull(nil, "", "since", fmt.Sprint(since), "revocations", "true").ids())
 }

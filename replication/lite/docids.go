@@ -18,18 +18,18 @@ const (
 
 // lookUp finds the changes of a feed of few documents without reading all those that there
 // were: a client of such a feed comes back with a sequence from long ago. It is for users who
-// see everything; to others a document may come, and go, by what they are given. It returns
+// saw everything by then; to others a document may come, and go, by what they are given. It returns
 // where to go on reading.
 func (f *feed) lookUp(ctx context.Context) (from syncstore.Cursor, err error) {
-	coll, viewer := f.ks.coll, f.ks.r.peer.Viewer
+	coll := f.ks.coll
 	if len(f.o.ids) == 0 || len(f.o.ids) > maxLookups || f.o.channels != nil || f.o.now {
 		return f.o.since, nil
 	}
-	if all, err := coll.SeesAll(ctx, viewer); err != nil || !all {
-		return f.o.since, err
-	}
 	for range lookupTries {
-		last := coll.Info().Seq
+		last := coll.Info().Seq // before what is lost later, which the feed then tells
+		if all, err := f.sawAll(ctx); err != nil || !all {
+			return f.o.since, err
+		}
 		changes, err := f.lookUpOnce(ctx)
 		if errors.Is(err, syncstore.ErrDamagedDocument) {
 			return f.o.since, nil // the changes name it, and send says what is the matter
@@ -47,6 +47,14 @@ func (f *feed) lookUp(ctx context.Context) (from syncstore.Cursor, err error) {
 		return syncstore.At(last), nil
 	}
 	return f.o.since, nil
+}
+
+// sawAll reports whether the client's user sees everything, and did where the client stands: what was
+// there before all of it was given comes at the sequence of that.
+func (f *feed) sawAll(ctx context.Context) (bool, error) {
+	given, all, err := f.ks.coll.SeesAllSince(ctx, f.ks.r.peer.Viewer)
+	fresh := f.o.since == syncstore.Cursor{}
+	return all && (fresh || f.o.since.Compare(syncstore.At(given)) >= 0), err
 }
 
 // lookUpOnce returns the last changes of the documents, in order.

@@ -210,6 +210,30 @@ func TestLookedUpDocumentsComeAsThoseThatAreRead(t *testing.T) { // row 20
 	require.Empty(t, c.pull(nil, body, "future", "true").ids())
 }
 
+// Who is given everything has documents by that which are older than where their client stands: it
+// hears of those that it asks for, wherever it was in hearing of them.
+func TestDocumentsByIDComeToWhoIsGivenEverything(t *testing.T) {
+	t.Parallel()
+	l := newLoopback(t, nil)
+	l.share("alice", "a")
+	for _, id := range []string{"d1", "d2", "d3"} {
+		l.edit(id, `{"channels":["b"]}`, "")
+	}
+	const body = `{"docIDs":["d1","d2","d3"]}`
+	pull := func(since string) []told { return l.connect(protocol3).pull(nil, body, "since", since).rows() }
+	since := fmt.Sprint(l.coll().Info().Seq)
+	require.Empty(t, pull(since))
+	l.give("alice", "a", "*")
+	given := l.coll().Info().Seq
+	rows := pull(since)
+	require.Len(t, rows, 3)
+	require.Len(t, pull(rows[0].seq), 2)
+	l.edit("d2", `{}`, rows[1].rev)
+	rows = pull(fmt.Sprint(given))
+	require.Len(t, rows, 1)
+	require.Equal(t, "d2", rows[0].id)
+}
+
 func TestActiveOnlyIsForTheCatchUpAlone(t *testing.T) { // row 25
 	t.Parallel()
 	l := newLoopback(t, nil)

@@ -48,7 +48,7 @@ type pushQueue struct {
 	fetchable []*push
 	fetching  int
 	// behind has a member for each document that a push is under way of: those that came
-	// after it.
+	// after it. nil if there is none: a map does not give back what it grew to.
 	behind map[pushKey][]*push
 	// unwanted and unwantedBytes are of those that want no answer.
 	unwanted, unwantedBytes int
@@ -73,9 +73,7 @@ type pushKey struct {
 
 func (p *push) key() pushKey { return pushKey{p.ks, p.id} }
 
-func (u *pushQueue) init(r *replication) {
-	u.r, u.behind = r, make(map[pushKey][]*push)
-}
+func (u *pushQueue) init(r *replication) { u.r = r }
 
 // close drops what waits and waits for what runs. The connection has ended before.
 func (u *pushQueue) close() {
@@ -105,6 +103,9 @@ func (u *pushQueue) take(p *push) {
 	if underWay {
 		u.behind[p.key()] = append(waiting, p)
 		return
+	}
+	if u.behind == nil {
+		u.behind = make(map[pushKey][]*push)
 	}
 	u.behind[p.key()] = nil
 	u.write(p)
@@ -336,7 +337,9 @@ func (u *pushQueue) finish(p *push, err error) {
 	u.grown -= p.grown
 	waiting := u.behind[p.key()]
 	if len(waiting) == 0 {
-		delete(u.behind, p.key())
+		if delete(u.behind, p.key()); len(u.behind) == 0 {
+			u.behind = nil
+		}
 		return
 	}
 	u.behind[p.key()] = waiting[1:]

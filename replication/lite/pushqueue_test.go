@@ -12,6 +12,7 @@ import (
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/engine/memory"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 )
 
 // Many revisions that come at once are all written, those of one document in their order.
@@ -96,6 +97,24 @@ func TestRevsThatWantNoAnswerAreBounded(t *testing.T) {
 		require.Fail(t, "the connection goes on")
 	}
 	close(release)
+}
+
+// A device that has pushed thousands of documents may be connected for days after that: nothing is kept
+// for them.
+func TestAnIdlePushQueueKeepsNothing(t *testing.T) {
+	t.Parallel()
+	r := &replication{server: New(Config{}), logger: zap.NewNop(), ctx: t.Context(), version: protocol3}
+	r.peer.setDefaults()
+	r.push.init(r)
+	ks := newKeyspace(r, nil, -1)
+	for i := range 100 {
+		id := blip.Property{Name: "id", Value: fmt.Sprint(i)}
+		r.push.take(&push{ks: ks, id: id.Value, q: &blip.Request{NoReply: true, Properties: blip.Properties{id, {Name: "rev", Value: "bad"}}}})
+	}
+	r.push.all.Wait()
+	require.Nil(t, r.push.behind)
+	require.Nil(t, r.push.ready)
+	require.Zero(t, r.push.unwanted)
 }
 
 func TestADamagedDocumentDoesNotHoldUpThePushOfOthers(t *testing.T) {

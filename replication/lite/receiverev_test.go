@@ -164,6 +164,17 @@ func TestRevRefusesWhatIsNoDocument_row38(t *testing.T) {
 	require.EqualValues(t, 9, l.counters.Refusals()[400])
 }
 
+// One document that is far too large is given up, and no more than that: by a connection that ends because
+// of a message, a client stops for good.
+func TestARevThatIsFarTooLargeIsRefusedAlone(t *testing.T) {
+	t.Parallel()
+	l := newLoopback(t, func(p *Peer) { p.MaxDocument = 100 })
+	c := l.connect(protocol3)
+	require.Equal(t, "too large", c.refused(413, "rev", `{"a":"`+strings.Repeat("x", 10<<20)+`"}`, "id", "large", "rev", treeRev(1, "a")))
+	c.push("small", treeRev(1, "a"), `{}`)
+	require.Equal(t, `{}`, string(l.get("small").Body))
+}
+
 func TestRevReservedMembers_row42(t *testing.T) {
 	t.Parallel()
 	l := newLoopback(t, nil)

@@ -35,11 +35,17 @@ func (f *feed) send(ctx context.Context, w *wanted) error {
 			return f.sendRev(ctx, w, doc, f.ks.r.revOf(doc))
 		}
 	}
+	if errors.Is(err, syncstore.ErrNotFound) && w.flags&rowLost != 0 {
+		switch _, now := f.ks.coll.Get(ctx, w.id, syncstore.GetOptions{Viewer: f.ks.r.peer.Viewer}); {
+		case errors.Is(now, syncstore.ErrNotFound):
+			// It has changed since, where the client's user does not see it: no other row will tell
+			// the client to let go of what it has. From version 3 on, it asks for tombstones only.
+			return f.sendRev(ctx, w, &syncstore.Document{ID: w.id, Removed: true, Deleted: w.flags&rowDeleted != 0}, w.rev)
+		case now != nil && !errors.Is(now, syncstore.ErrDeleted):
+			err = now
+		}
+	}
 	switch {
-	case errors.Is(err, syncstore.ErrNotFound) && w.flags&rowLost != 0 && f.ks.r.version < protocol3:
-		// It has changed since, where the client's user does not see it: no other row will tell
-		// the client to purge what it has.
-		return f.sendRev(ctx, w, &syncstore.Document{ID: w.id, Removed: true, Deleted: w.flags&rowDeleted != 0}, w.rev)
 	case errors.Is(err, syncstore.ErrNotFound):
 		return f.sendNoRev(ctx, w, http.StatusNotFound, "missing")
 	case errors.Is(err, syncstore.ErrDamagedDocument):
