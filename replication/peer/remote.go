@@ -160,6 +160,10 @@ func (r *remote) send(ctx context.Context, a *ask, watch *silence) (*http.Respon
 	if body != nil {
 		request.Header.Set("Content-Type", contentType)
 	}
+	if a.json != nil && a.stream == nil {
+		// Put around what the request has by now, so that its length stays known.
+		request.Body = io.NopCloser(watchedReader{request.Body, watch})
+	}
 	request.Header.Set("User-Agent", "caddy-sync")
 	accept := a.accept
 	if accept == "" {
