@@ -1,6 +1,7 @@
 package peer_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -138,6 +139,57 @@ func TestABadDocumentDoesNotStopTheRest(t *testing.T) {
 		_, status := run(t, here.to(peer.Pull, there.admin))
 		require.EqualValues(t, 1, status.Failures)
 		require.EqualValues(t, 37, status.Written)
+	})
+	t.Run("one of many that fail in a page", func(t *testing.T) {
+		t.Parallel()
+		here, there := newServer(t), newServer(t)
+		for i := range 6 {
+			there.bulk(fmt.Sprintf(`{"_id":"bad%d","_rev":"1-a","_attachments":{"a":{"data":"eA=="}}}`, i))
+		}
+		there.bulk(`{"_id":"good","_rev":"1-a"}`, `{"_id":"none","_rev":"1-a","_attachments":{"gone":{"data":"eA=="}}}`)
+		there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+			switch {
+			case strings.HasSuffix(r.URL.Path, "/a"):
+				w.WriteHeader(http.StatusInternalServerError)
+			case strings.HasSuffix(r.URL.Path, "/gone"):
+				http.Error(w, `{"error":"not_found"}`, http.StatusNotFound)
+			default:
+				return false
+			}
+			return true
+		})
+		o := here.to(peer.Pull, there.admin)
+		told := make(map[string]int)
+		o.OnFailure = func(id, _ string, _ error) { told[id]++ }
+		result, status := run(t, o)
+		require.EqualValues(t, 7, status.Failures)
+		require.EqualValues(t, 7, result.Sessions[0].DocWriteFailures)
+		require.Len(t, told, 7)
+		for id, times := range told {
+			require.Equal(t, 1, times, id)
+		}
+		require.Contains(t, here.content(), "good 1-a")
+	})
+	t.Run("that alone is not understood", func(t *testing.T) {
+		t.Parallel()
+		for _, bad := range []string{`{"_id":"bad0","_rev":"1-a"}`, `{"_id":"bad0","_rev":"1-a"},{"_id":"bad1","_rev":"1-a"}`} {
+			here, there := newServer(t), newServer(t)
+			here.bulk(bad)
+			there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+				text, _ := io.ReadAll(r.Body)
+				r.Body = io.NopCloser(bytes.NewReader(text))
+				if !strings.HasSuffix(r.URL.Path, "/_bulk_docs") || !bytes.Contains(text, []byte("bad")) {
+					return false
+				}
+				http.Error(w, `{"error":"illegal_docid","reason":"Document id is too long"}`, http.StatusBadRequest)
+				return true
+			})
+			r, _ := start(t, here.to(peer.Push, there.admin))
+			eventually(t, func() bool { return r.Status().State == peer.Idle })
+			require.EqualValues(t, strings.Count(bad, "_id"), r.Status().Failures)
+			here.bulk(`{"_id":"good","_rev":"1-a"}`)
+			eventually(t, func() bool { return strings.Contains(there.content(), "good 1-a") })
+		}
 	})
 	t.Run("that cannot be parsed", func(t *testing.T) {
 		t.Parallel()

@@ -137,6 +137,8 @@ func (g *giving) bulk(ctx context.Context, docs []given) error {
 		return nil
 	case isStatus(err, http.StatusBadRequest) && len(docs) > 1:
 		return g.apart(ctx, docs)
+	case isStatus(err, http.StatusBadRequest):
+		return g.refused(docs[0].id, docs[0].rev, err)
 	case err != nil:
 		return err
 	}
@@ -163,7 +165,7 @@ func (g *giving) bulk(ctx context.Context, docs []given) error {
 }
 
 // apart sends documents one by one of which one is not understood: it would keep the others
-// back. If none is, it is the request that is not.
+// back. If none is, it may be the request that is not, and they are tried again before they are given up.
 func (g *giving) apart(ctx context.Context, docs []given) error {
 	var bad []given
 	var last error
