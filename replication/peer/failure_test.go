@@ -140,6 +140,26 @@ func TestABadDocumentDoesNotStopTheRest(t *testing.T) {
 		require.EqualValues(t, 1, status.Failures)
 		require.EqualValues(t, 37, status.Written)
 	})
+	t.Run("that is left out of the answer", func(t *testing.T) {
+		t.Parallel()
+		for _, text := range []string{`{"results":[]}`, `{"results":[{"id":"a","docs":[]}]}`} {
+			for _, left := range []int{1, 100} {
+				here, there := newServer(t), newServer(t)
+				there.bulk(`{"_id":"a","_rev":"1-a"}`)
+				there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+					if !strings.HasSuffix(r.URL.Path, "/_bulk_get") || there.times("POST /_bulk_get") > left {
+						return false
+					}
+					w.Header().Set("Content-Type", "application/json")
+					_, _ = w.Write([]byte(text))
+					return true
+				})
+				_, status := run(t, here.to(peer.Pull, there.admin))
+				require.Equal(t, left == 1, strings.Contains(here.content(), "a 1-a"))
+				require.Equal(t, left != 1, status.Failures == 1)
+			}
+		}
+	})
 	t.Run("one of many that fail in a page", func(t *testing.T) {
 		t.Parallel()
 		here, there := newServer(t), newServer(t)

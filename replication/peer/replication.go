@@ -163,6 +163,8 @@ type session struct {
 	lost func(id, rev string, reason error)
 	// oneByOne: the other server has no _bulk_get. inParts: it has one that answers in parts only.
 	oneByOne, inParts bool
+	// answered are the documents that the answers to what was asked for last say something of.
+	answered map[string]bool
 
 	record SessionRecord
 	seq    json.RawMessage
