@@ -80,6 +80,13 @@ func permanent(err error) bool {
 		errors.Is(err, ErrBadURL)
 }
 
+// ofDatabase reports whether an answer that refuses is one of a database, which names its errors: what
+// stands before it, and has no place to send a request to for a moment, does not.
+func ofDatabase(err error) bool {
+	answer, ok := errors.AsType[*StatusError](err)
+	return ok && answer.Name != ""
+}
+
 // passing reports whether a status that refuses one document says that it may be taken
 // later: such a document is not given up.
 func passing(status int, name string) bool {

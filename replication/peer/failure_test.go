@@ -3,11 +3,13 @@ package peer_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -234,6 +236,36 @@ func TestABadDocumentDoesNotStopTheRest(t *testing.T) {
 		require.EqualValues(t, 2, status.Failures)
 		require.Equal(t, `[3,"x"]`, string(result.LastSeq))
 	})
+}
+
+// A proxy that has no server to send requests to for a moment answers for none of the documents.
+func TestWhatAProxyRefusesIsNotGivenUpAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, direction := range []peer.Direction{peer.Pull, peer.Push} {
+		for _, refusal := range []int{http.StatusNotFound, http.StatusForbidden} {
+			t.Run(fmt.Sprint(direction, " ", refusal), func(t *testing.T) {
+				t.Parallel()
+				here, there := newServer(t), newServer(t)
+				from, to := there, here
+				if direction == peer.Push {
+					from, to = here, there
+				}
+				large := base64.StdEncoding.EncodeToString(make([]byte, 100<<10))
+				from.bulk(`{"_id":"doc","_rev":"1-a","_attachments":{"a":{"content_type":"text/plain","data":"`+large+`"}}}`, `{"_id":"other","_rev":"1-a"}`)
+				var refused atomic.Int64
+				there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+					if !strings.Contains(r.URL.Path, "/doc") || refused.Add(1) > 2 {
+						return false
+					}
+					http.Error(w, "<html>no server</html>", refusal)
+					return true
+				})
+				_, status := run(t, here.to(direction, there.admin))
+				require.Zero(t, status.Failures)
+				require.Equal(t, from.content(), to.content())
+			})
+		}
+	}
 }
 
 // CouchDB 1 has no _bulk_get, and proxies in between know neither form.

@@ -207,8 +207,7 @@ func (g *giving) answered(id, rev string, err error) error {
 	case refused && answer.Status >= http.StatusInternalServerError:
 		return g.refused(id, rev, err)
 	case refused:
-		g.failed(id, rev, err)
-		return nil
+		return g.declined(id, rev, err)
 	}
 	return err
 }

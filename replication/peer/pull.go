@@ -201,8 +201,7 @@ func (w *taking) notWritten(ctx context.Context, id, rev string, err error) erro
 		errors.Is(err, syncstore.ErrNoDatabase), errors.Is(err, syncstore.ErrClockAhead):
 		return fmt.Errorf("writing: %w", err)
 	case isStatus(err, http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusGone):
-		w.failed(id, rev, err)
-		return nil
+		return w.declined(id, rev, err)
 	case errors.Is(err, errContent), errors.Is(err, syncstore.ErrMissingStub), errors.Is(err, syncstore.ErrUploadExpired),
 		isStatus(err, http.StatusInternalServerError):
 		return w.refused(id, rev, err)

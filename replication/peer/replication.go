@@ -370,6 +370,16 @@ func (s *session) failed(id, rev string, reason error) {
 	s.log().Warn("a document is not replicated", zap.String("id", short(id)), zap.String("rev", short(rev)), zap.String("reason", short(reason.Error())))
 }
 
+// declined says what becomes of a document that an answer refuses: it is given up, unless it was no database
+// that answered.
+func (s *session) declined(id, rev string, answer error) error {
+	if !ofDatabase(answer) {
+		return s.refused(id, rev, answer)
+	}
+	s.failed(id, rev, answer)
+	return nil
+}
+
 // refused says what becomes of a document that failed for a reason that might pass: an error
 // lets the replication try again.
 func (s *session) refused(id, rev string, reason error) error {
