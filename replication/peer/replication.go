@@ -38,6 +38,8 @@ type Replication struct {
 	blamed  map[string]int
 	told    map[string]bool
 	givenUp int
+	// paused is how long it waited after the last failure.
+	paused time.Duration
 }
 
 // Result is what a replication did that has come to its end.
@@ -82,7 +84,7 @@ func (r *Replication) Run(ctx context.Context) (*Result, error) {
 	defer r.client.CloseIdleConnections()
 	var result Result
 	for failures := 0; ; {
-		before, givenUp := r.Status(), r.givenUp
+		before, givenUp, began := r.Status(), r.givenUp, time.Now()
 		err := r.session(ctx, &result)
 		after := r.Status()
 		switch {
@@ -98,6 +100,9 @@ func (r *Replication) Run(ctx context.Context) (*Result, error) {
 		}
 		if !r.o.Continuous && r.givenUp > givenUp {
 			failures = 0 // it comes to its end, however many documents are like that
+		}
+		if after.State == Idle && time.Since(began) > r.paused {
+			failures = 0 // what stands between ends connections on which nothing happens
 		}
 		failures++
 		if !r.o.Continuous && (permanent(err) || failures >= r.o.Attempts) {
@@ -122,6 +127,7 @@ func (r *Replication) pause(ctx context.Context, failures int, failure error) er
 	if answer, ok := errors.AsType[*StatusError](failure); ok {
 		delay = max(delay, answer.RetryAfter)
 	}
+	r.paused = delay
 	r.progress.change(func(s *Status) {
 		s.State, s.Error, s.Attempts, s.Next = Retrying, failure.Error(), failures, time.Now().Add(delay)
 	})

@@ -89,3 +89,39 @@ func TestAFeedThatDoesNotGetOnIsAFailure(t *testing.T) {
 		require.Less(t, asked, 20)
 	})
 }
+
+// A proxy that ends each request after a minute does not make a quiet replication one that fails: it would look
+// only every five minutes for what is new.
+func TestARequestThatIsEndedWhileNothingHappensIsSoonMadeAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		r := pullFrom(t, answering(func(r *http.Request) (string, error) {
+			if r.URL.Query().Get("feed") == "longpoll" {
+				asked++
+				time.Sleep(time.Minute)
+				return "", io.EOF
+			}
+			return `{"results":[],"last_seq":"7"}`, nil
+		}), true)
+		require.ErrorIs(t, runFor(t, r, time.Hour), context.DeadlineExceeded)
+		require.Greater(t, asked, 50)
+	})
+}
+
+// One whose longpoll fails at once is waited for longer and longer.
+func TestAFeedThatFailsAtOnceIsAskedMoreAndMoreRarely(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		r := pullFrom(t, answering(func(r *http.Request) (string, error) {
+			if r.URL.Query().Get("feed") == "longpoll" {
+				asked++
+				return "", io.EOF
+			}
+			return `{"results":[],"last_seq":"7"}`, nil
+		}), true)
+		require.ErrorIs(t, runFor(t, r, time.Hour), context.DeadlineExceeded)
+		require.Less(t, asked, 40)
+	})
+}
