@@ -231,7 +231,7 @@ func (g *giving) put(ctx context.Context, doc *syncstore.Document, known func(*s
 func (g *giving) putParts(ctx context.Context, id, boundary string, parts []part) error {
 	parts = append(parts, part{text: fmt.Appendf(nil, "\r\n--%s--", boundary)})
 	a := ask{method: http.MethodPut, path: segment(id), query: url.Values{"new_edits": {"false"}}}
-	a.stream = func() (io.Reader, string) {
+	a.stream = func() (io.ReadCloser, string) {
 		return &partReader{parts: slices.Clone(parts)}, `multipart/related; boundary="` + boundary + `"`
 	}
 	return g.at.get(ctx, a, maxCheckpoint, new(json.RawMessage))

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 
 	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
@@ -134,7 +135,7 @@ func (r *relaying) putStreams(ctx context.Context, doc *received, compressed boo
 		return appendFollowing(b, a, compressed && a.gzipped)
 	})
 	parts := []part{{text: text}}
-	var fault error
+	var fault sourceFault
 	for i := range doc.attachments {
 		a := &doc.attachments[i]
 		if a.data != nil {
@@ -148,29 +149,48 @@ func (r *relaying) putStreams(ctx context.Context, doc *received, compressed boo
 		parts = append(parts, part{text: partHead(boundary, a.name, a.contentType, length)}, part{open: func() (io.ReadCloser, error) {
 			source, err := r.open(ctx, doc, a, gzipped)
 			if err != nil {
-				fault = err
+				fault.note(err)
 				return nil, err
 			}
 			return faultyBody{source, &fault}, nil
 		}})
 	}
 	err := r.putParts(ctx, doc.id, boundary, parts)
-	if fault != nil {
-		return fault
+	if own := fault.noted(); own != nil {
+		return own
 	}
 	return err
+}
+
+// sourceFault is what went wrong at the source. A target that answers early is through with a request of which
+// the rest is still being read.
+type sourceFault struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (f *sourceFault) note(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
+
+func (f *sourceFault) noted() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
 }
 
 // faultyBody notes what goes wrong while it is read.
 type faultyBody struct {
 	io.ReadCloser
-	fault *error
+	fault *sourceFault
 }
 
 func (f faultyBody) Read(p []byte) (int, error) {
 	n, err := f.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
-		*f.fault = contentError(err)
+		f.fault.note(contentError(err))
 	}
 	return n, err
 }
