@@ -142,6 +142,18 @@ func TestABadDocumentDoesNotStopTheRest(t *testing.T) {
 		require.EqualValues(t, 1, status.Failures)
 		require.EqualValues(t, 37, status.Written)
 	})
+	t.Run("whose attachment cannot be read here", func(t *testing.T) {
+		t.Parallel()
+		for _, size := range []int{100, 100 << 10} {
+			here, there := newServer(t), newServer(t)
+			here.bulk(fmt.Sprintf(`{"_id":"bad","_rev":"1-a","_attachments":{"a":{"data":%q}}}`, base64.StdEncoding.EncodeToString(make([]byte, size))))
+			here.loseContent()
+			here.bulk(`{"_id":"good","_rev":"1-a"}`)
+			_, status := run(t, here.to(peer.Push, there.admin))
+			require.EqualValues(t, 1, status.Failures)
+			require.Equal(t, "good 1-a {} 1-a", there.content())
+		}
+	})
 	t.Run("that is left out of the answer", func(t *testing.T) {
 		t.Parallel()
 		for _, text := range []string{`{"results":[]}`, `{"results":[{"id":"a","docs":[]}]}`} {

@@ -54,7 +54,7 @@ func (g *giving) add(ctx context.Context, doc *syncstore.Document, ancestors []s
 	}
 	data, err := g.content(ctx, doc)
 	if err != nil {
-		return err
+		return g.unreadable(ctx, doc, err)
 	}
 	text := appendSent(nil, doc, known, inline, data)
 	g.docs = append(g.docs, given{doc.ID, doc.Rev.String(), text})
@@ -85,15 +85,26 @@ func (g *giving) content(ctx context.Context, doc *syncstore.Document) ([][]byte
 	for i := range doc.Attachments {
 		reader, err := g.local.Database.OpenContent(ctx, doc.Attachments[i].Content)
 		if err != nil {
-			return nil, fmt.Errorf("reading an attachment: %w", err)
+			return nil, readingError(err)
 		}
 		text, err := io.ReadAll(reader)
 		if err = errors.Join(err, reader.Close()); err != nil {
-			return nil, fmt.Errorf("reading an attachment: %w", err)
+			return nil, readingError(err)
 		}
 		data = append(data, text)
 	}
 	return data, nil
+}
+
+func readingError(err error) error { return fmt.Errorf("reading an attachment: %w", err) }
+
+// unreadable says what becomes of a document of which an attachment cannot be read here: it must not stop the
+// others, unless it is the store that cannot be read.
+func (g *giving) unreadable(ctx context.Context, doc *syncstore.Document, err error) error {
+	if ctx.Err() != nil || errors.Is(err, syncstore.ErrUnavailable) || errors.Is(err, syncstore.ErrNoDatabase) {
+		return err
+	}
+	return g.refused(doc.ID, doc.Rev.String(), err)
 }
 
 // flush sends what was gathered.
@@ -188,9 +199,13 @@ func (g *giving) apart(ctx context.Context, docs []given) error {
 
 // alone sends a document with its attachments in parts behind it.
 func (g *giving) alone(ctx context.Context, doc *syncstore.Document, known func(*syncstore.Attachment) bool) error {
-	err := g.put(ctx, doc, known)
+	var fault sourceFault
+	err := g.put(ctx, doc, known, &fault)
 	if isStatus(err, http.StatusPreconditionFailed, http.StatusNotFound) {
-		err = g.put(ctx, doc, nothingHeld) // it has not what its ancestor should have
+		err = g.put(ctx, doc, nothingHeld, &fault) // it has not what its ancestor should have
+	}
+	if own := fault.noted(); own != nil {
+		return g.unreadable(ctx, doc, own)
 	}
 	return g.answered(doc.ID, doc.Rev.String(), err)
 }
@@ -212,7 +227,7 @@ func (g *giving) answered(id, rev string, err error) error {
 	return err
 }
 
-func (g *giving) put(ctx context.Context, doc *syncstore.Document, known func(*syncstore.Attachment) bool) error {
+func (g *giving) put(ctx context.Context, doc *syncstore.Document, known func(*syncstore.Attachment) bool, fault *sourceFault) error {
 	boundary := newBoundary()
 	parts := []part{{text: appendSent(firstHead(boundary), doc, known, follow, nil)}}
 	for i := range doc.Attachments {
@@ -221,7 +236,12 @@ func (g *giving) put(ctx context.Context, doc *syncstore.Document, known func(*s
 			continue
 		}
 		parts = append(parts, part{text: partHead(boundary, a.Name, a.ContentType, a.Content.Length)}, part{open: func() (io.ReadCloser, error) {
-			return g.local.Database.OpenContent(ctx, a.Content)
+			content, err := g.local.Database.OpenContent(ctx, a.Content)
+			if err != nil {
+				fault.note(readingError(err))
+				return nil, err
+			}
+			return faultyBody{content, fault, readingError}, nil
 		}})
 	}
 	return g.putParts(ctx, doc.ID, boundary, parts)

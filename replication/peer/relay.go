@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync"
 
 	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
@@ -152,7 +151,7 @@ func (r *relaying) putStreams(ctx context.Context, doc *received, compressed boo
 				fault.note(err)
 				return nil, err
 			}
-			return faultyBody{source, &fault}, nil
+			return faultyBody{source, &fault, contentError}, nil
 		}})
 	}
 	err := r.putParts(ctx, doc.id, boundary, parts)
@@ -160,39 +159,6 @@ func (r *relaying) putStreams(ctx context.Context, doc *received, compressed boo
 		return own
 	}
 	return err
-}
-
-// sourceFault is what went wrong at the source. A target that answers early is through with a request of which
-// the rest is still being read.
-type sourceFault struct {
-	mu  sync.Mutex
-	err error
-}
-
-func (f *sourceFault) note(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.err = err
-}
-
-func (f *sourceFault) noted() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.err
-}
-
-// faultyBody notes what goes wrong while it is read.
-type faultyBody struct {
-	io.ReadCloser
-	fault *sourceFault
-}
-
-func (f faultyBody) Read(p []byte) (int, error) {
-	n, err := f.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
-		f.fault.note(contentError(err))
-	}
-	return n, err
 }
 
 // appendRelayed appends a document as it came, each attachment as told.
