@@ -90,6 +90,11 @@ func (c *Collection) attempt(
 	ctx context.Context, edits []Edit, indexes []int, o WriteOptions, results []WriteResult, locked bool,
 ) (stale []int) {
 	states, err := c.loadStates(ctx, edits, indexes, locked)
+	if errors.Is(err, ErrDamagedDocument) && len(indexes) > 1 { // the others are not to blame
+		half := len(indexes) / 2
+		stale = c.attempt(ctx, edits, indexes[:half:half], o, results, locked)
+		return append(stale, c.attempt(ctx, edits, indexes[half:], o, results, locked)...)
+	}
 	if err != nil {
 		for _, i := range indexes {
 			results[i].Err = err
