@@ -35,7 +35,7 @@ func (c *Collection) RevsDiff(ctx context.Context, viewer *Viewer, offered []Rev
 			return err
 		}
 		done := 0
-		for some := range slices.Chunk(offered, diffReads) {
+		for some := range slices.Chunk(offered, readsAtOnce) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -52,8 +52,8 @@ func (c *Collection) RevsDiff(ctx context.Context, viewer *Viewer, offered []Rev
 	return answers, nil
 }
 
-// diffReads is how many documents are read at once: their bodies come along.
-const diffReads = 20
+// readsAtOnce is how many documents are read at once: their bodies come along.
+const readsAtOnce = 20
 
 // diff answers some offers. A document that is damaged is missing in whole: a write of it says what is the
 // matter, and the others are not to blame.

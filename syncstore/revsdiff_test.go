@@ -3,25 +3,28 @@ package syncstore
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 	"github.com/stretchr/testify/require"
 )
 
-// readMeter notes how many bytes were read at once.
+// readMeter notes how many bytes were read at once, and in one view.
 type readMeter struct {
 	engine.Engine
-	most int
+	mu         sync.Mutex
+	most, view int
 }
 
 type meteredReader struct {
 	engine.Reader
 	meter *readMeter
+	view  *int
 }
 
 func (e *readMeter) View(ctx context.Context, fn func(engine.Reader) error) error {
-	return e.Engine.View(ctx, func(r engine.Reader) error { return fn(meteredReader{r, e}) })
+	return e.Engine.View(ctx, func(r engine.Reader) error { return fn(meteredReader{r, e, new(int)}) })
 }
 
 func (r meteredReader) GetMany(keys [][]byte) ([][]byte, error) {
@@ -30,7 +33,10 @@ func (r meteredReader) GetMany(keys [][]byte) ([][]byte, error) {
 	for _, record := range records {
 		size += len(record)
 	}
-	r.meter.most = max(r.meter.most, size)
+	*r.view += size
+	r.meter.mu.Lock()
+	defer r.meter.mu.Unlock()
+	r.meter.most, r.meter.view = max(r.meter.most, size), max(r.meter.view, *r.view)
 	return records, err
 }
 
@@ -54,6 +60,29 @@ func TestRevsDiffDoesNotHoldAllDocumentsAtOnce(t *testing.T) {
 		require.Equal(t, revs(t, "1-a"), answer.PossibleAncestors)
 	}
 	require.Less(t, meter.most, n*size/10)
+}
+
+// Many documents are deleted with few bytes.
+func TestAWriteDoesNotHoldAllDocumentsAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	const n, size = 300, 100_000
+	edits := make([]Edit, n)
+	for i := range edits {
+		edits[i] = Edit{ID: fmt.Sprint("doc", i), History: revs(t, "2-b", "1-a"), Deleted: true}
+		f.pushed(edits[i].ID, fmt.Sprintf(`{"text":"%0*d"}`, size, 0), "1-a")
+	}
+	f.reopen()
+	meter := &readMeter{Engine: f.store.engine}
+	f.store.engine = meter
+	for _, result := range f.Write(t.Context(), edits, WriteOptions{}) {
+		require.NoError(t, result.Err)
+	}
+	require.Less(t, meter.most, n*size/10)
+	require.Less(t, meter.view, n*size/2)
+	for _, edit := range edits {
+		require.True(t, f.get(edit.ID, GetOptions{Rev: edit.History[0]}).Deleted)
+	}
 }
 
 // damage cuts what is stored of a document short.
