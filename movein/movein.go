@@ -92,9 +92,7 @@ func (m *move) greet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if json.Unmarshal([]byte(text), &welcome) != nil {
-		return nil // a site has its own pages there
-	}
+	_ = json.Unmarshal([]byte(text), &welcome) // a site may have its own page there, which says nothing
 	m.admin = welcome.Admin
 	gateway := strings.Contains(welcome.Vendor.Name, "Sync Gateway")
 	switch {
