@@ -85,13 +85,14 @@ func (m *move) greet(ctx context.Context) error {
 		Admin   bool            `json:"ADMIN"`
 		Express json.RawMessage `json:"express-pouchdb"`
 	}
-	err := m.source.At(above(m.Source.URL)).JSON(ctx, http.MethodGet, "", nil, nil, &welcome)
+	text, err := m.source.At(above(m.Source.URL)).Text(ctx, "")
 	if _, ok := errors.AsType[*peer.StatusError](err); ok {
 		return nil // a proxy that passes on only the database
 	}
 	if err != nil {
 		return err
 	}
+	_ = json.Unmarshal([]byte(text), &welcome) // a site may have its own page there, which says nothing
 	m.admin = welcome.Admin
 	gateway := strings.Contains(welcome.Vendor.Name, "Sync Gateway")
 	switch {

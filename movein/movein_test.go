@@ -67,6 +67,23 @@ func TestAMoveGoesOnWhereItWasEnded(t *testing.T) {
 	require.Equal(t, "[\"alice\"]\n", to.get("/_user/"))
 }
 
+// A database may stand below a site that has pages of its own.
+func TestAPageBesideTheDatabaseIsNoServer(t *testing.T) {
+	t.Parallel()
+	from, to := newServer(t), newServer(t)
+	from.fill("", 1)
+	from.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/" {
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprint(w, "<!doctype html><title>notes</title>")
+		}
+		return r.URL.Path == "/"
+	})
+	o, _ := to.from(movein.CouchDB, from.url)
+	require.NoError(t, movein.Run(t.Context(), o))
+	require.Equal(t, from.content("_default", "_default"), to.content("_default", "_default"))
+}
+
 func TestUsersRolesAndCollectionsAreMovedIn(t *testing.T) {
 	t.Parallel()
 	from, to := newServer(t, "orders", "stock"), newServer(t, "orders", "stock")

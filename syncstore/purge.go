@@ -96,7 +96,7 @@ type purger struct {
 func (p *purger) prepare(ctx context.Context) (*changeSet, error) {
 	c := p.collection
 	edits := []Edit{{ID: p.what.ID}}
-	states, err := c.loadStates(ctx, edits, []int{0}, true)
+	states, err := c.loadStates(ctx, edits, []int{0}, true, 0)
 	if err != nil || states[0].head == nil {
 		return nil, err
 	}

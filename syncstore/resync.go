@@ -262,7 +262,7 @@ func (c *Collection) rejudge(ctx context.Context, ids []string, state *resyncSta
 	for i, id := range ids {
 		edits[i].ID, indexes[i] = id, i
 	}
-	docs, err := c.loadStates(ctx, edits, indexes, false)
+	docs, err := c.loadStates(ctx, edits, indexes, false, 0)
 	if err != nil {
 		return nil, err
 	}

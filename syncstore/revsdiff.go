@@ -2,7 +2,9 @@ package syncstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
@@ -27,24 +29,20 @@ type RevsMissing struct {
 // viewer may not see; nil sees everything.
 func (c *Collection) RevsDiff(ctx context.Context, viewer *Viewer, offered []RevsOffer) ([]RevsMissing, error) {
 	answers := make([]RevsMissing, len(offered))
-	keys := make([][]byte, 2*len(offered))
-	for i := range offered {
-		answers[i].ID = offered[i].ID
-		keys[2*i], keys[2*i+1] = c.scope.head(offered[i].ID), c.scope.tree(offered[i].ID)
-	}
 	err := c.store.engine.View(ctx, func(r engine.Reader) error {
-		records, err := r.GetMany(keys)
-		if err != nil {
-			return fmt.Errorf("reading ancestries: %w", err)
-		}
 		sight, err := c.sightIn(r, viewer)
 		if err != nil {
 			return err
 		}
-		for i := range offered {
-			if err := answers[i].diff(sight, offered[i].Revs, records[2*i], records[2*i+1]); err != nil {
+		done := 0
+		for some := range slices.Chunk(offered, readsAtOnce) {
+			if err := ctx.Err(); err != nil {
 				return err
 			}
+			if err := c.diff(r, sight, some, answers[done:]); err != nil {
+				return err
+			}
+			done += len(some)
 		}
 		return nil
 	})
@@ -52,6 +50,33 @@ func (c *Collection) RevsDiff(ctx context.Context, viewer *Viewer, offered []Rev
 		return nil, err
 	}
 	return answers, nil
+}
+
+// readsAtOnce is how many documents are read at once: their bodies come along.
+const readsAtOnce = 20
+
+// diff answers some offers. A document that is damaged is missing in whole: a write of it says what is the
+// matter, and the others are not to blame.
+func (c *Collection) diff(r engine.Reader, sight *sight, offered []RevsOffer, answers []RevsMissing) error {
+	keys := make([][]byte, 2*len(offered))
+	for i := range offered {
+		keys[2*i], keys[2*i+1] = c.scope.head(offered[i].ID), c.scope.tree(offered[i].ID)
+	}
+	records, err := r.GetMany(keys)
+	if err != nil {
+		return fmt.Errorf("reading ancestries: %w", err)
+	}
+	for i := range offered {
+		answers[i].ID = offered[i].ID
+		err := answers[i].diff(sight, offered[i].Revs, records[2*i], records[2*i+1])
+		if errors.Is(err, ErrDamagedDocument) {
+			answers[i], err = RevsMissing{ID: offered[i].ID, Missing: offered[i].Revs}, nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (m *RevsMissing) diff(sight *sight, revs []Rev, headRecord, treeRecord []byte) error {

@@ -84,32 +84,65 @@ func (c *Collection) writeLocked(ctx context.Context, edit *Edit, o WriteOptions
 	*result = results[0]
 }
 
-// attempt prepares edits from one state of the store, has them committed, and returns
-// the indexes of those that were stale.
+// attempt prepares edits, has them committed, and returns the indexes of those that were stale.
 func (c *Collection) attempt(
 	ctx context.Context, edits []Edit, indexes []int, o WriteOptions, results []WriteResult, locked bool,
 ) (stale []int) {
-	states, err := c.loadStates(ctx, edits, indexes, locked)
+	a := attempt{collection: c, edits: edits, o: &o, results: results, locked: locked}
+	for len(indexes) > 0 {
+		indexes = indexes[a.some(ctx, indexes):]
+	}
+	if a.gave {
+		// They were judged before: a device that was offline sends a list and its items together.
+		a.stale = append(a.stale, a.refused...)
+		slices.Sort(a.stale)
+	}
+	return a.stale
+}
+
+// attempt is one try to write edits of different documents.
+type attempt struct {
+	collection *Collection
+	edits      []Edit
+	o          *WriteOptions
+	results    []WriteResult
+	locked     bool
+	// stale were overtaken by another write, refused were not by the policy; gave: one of the edits gave
+	// somebody something.
+	stale, refused []int
+	gave           bool
+}
+
+// stateBytes is about how much of documents is read at once to write them: a request may delete thousands.
+const stateBytes = 8 << 20
+
+// some writes the first of the edits that are left, from one state of the store, and returns how many.
+func (a *attempt) some(ctx context.Context, indexes []int) int {
+	c, edits, results := a.collection, a.edits, a.results
+	states, err := c.loadStates(ctx, edits, indexes, a.locked, stateBytes)
+	if errors.Is(err, ErrDamagedDocument) && len(indexes) > 1 { // the others are not to blame
+		return a.some(ctx, indexes[:len(indexes)/2])
+	}
 	if err != nil {
 		for _, i := range indexes {
 			results[i].Err = err
 		}
-		return nil
+		return len(indexes)
 	}
+	indexes = indexes[:len(states)]
 	sets := make([]*changeSet, 0, len(indexes))
 	owners := make([]int, 0, len(indexes))
-	var refused []int
 	for n, i := range indexes {
-		p := preparation{ctx: ctx, collection: c, edit: &edits[i], options: &o, state: states[n]}
+		p := preparation{ctx: ctx, collection: c, edit: &edits[i], options: a.o, state: states[n]}
 		set, rev, err := p.prepare()
 		results[i].Rev, results[i].Err = rev, err
 		switch {
 		case errors.Is(err, errStale), err != nil && states[n].guessed:
 			// What the committer does not see it cannot find stale.
-			stale = append(stale, i)
+			a.stale = append(a.stale, i)
 			continue
 		case errors.Is(err, ErrRejected):
-			refused = append(refused, i)
+			a.refused = append(a.refused, i)
 			continue
 		case err != nil:
 			continue
@@ -121,22 +154,16 @@ func (c *Collection) attempt(
 		owners = append(owners, i)
 	}
 	c.store.committer.commit(sets...)
-	gave := false
 	for n, set := range sets {
 		i := owners[n]
-		gave = gave || set.err == nil && len(set.principals)+len(set.given) > 0
+		a.gave = a.gave || set.err == nil && len(set.principals)+len(set.given) > 0
 		if errors.Is(set.err, errStale) {
-			stale = append(stale, i)
+			a.stale = append(a.stale, i)
 			continue
 		}
 		results[i].Seq, results[i].Err = set.seq, set.err
 	}
-	if gave {
-		// They were judged before: a device that was offline sends a list and its items together.
-		stale = append(stale, refused...)
-		slices.Sort(stale)
-	}
-	return stale
+	return len(indexes)
 }
 
 // docState is a document as a write found it.
@@ -153,8 +180,9 @@ type docState struct {
 	tree []byte
 }
 
-// loadStates reads the documents of edits, from the cache where it has them.
-func (c *Collection) loadStates(ctx context.Context, edits []Edit, indexes []int, locked bool) ([]docState, error) {
+// loadStates reads the documents of edits, from the cache where it has them: those of the first edits, if all are
+// more than about most bytes, of all if most is 0.
+func (c *Collection) loadStates(ctx context.Context, edits []Edit, indexes []int, locked bool, most int) ([]docState, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -181,13 +209,15 @@ func (c *Collection) loadStates(ctx context.Context, edits []Edit, indexes []int
 	if !c.needsRead(states, missing) {
 		return states, nil
 	}
+	n := len(states)
 	err := c.store.engine.View(ctx, func(r engine.Reader) error {
-		if err := c.readHeads(r, states, missing, epochs); err != nil {
+		var err error
+		if n, err = c.readHeads(r, states, missing, epochs, most); err != nil {
 			return err
 		}
-		return c.readTrees(r, edits, indexes, states)
+		return c.readTrees(r, edits, indexes[:n], states[:n])
 	})
-	return states, err
+	return states[:n], err
 }
 
 // needsRead reports whether something of the states is in storage only.
@@ -207,30 +237,36 @@ func (c *Collection) needsRead(states []docState, missing []int) bool {
 // none.
 func (h *head) hasTree() bool { return len(h.Leaves) > 1 || h.winner().Rev.Gen > 1 }
 
-func (c *Collection) readHeads(r engine.Reader, states []docState, missing []int, epochs []uint64) error {
-	if len(missing) == 0 {
-		return nil
-	}
-	keys := make([][]byte, len(missing))
-	for k, n := range missing {
-		keys[k] = states[n].key
-	}
-	records, err := r.GetMany(keys)
-	if err != nil {
-		return fmt.Errorf("reading documents: %w", err)
-	}
-	for k, n := range missing {
-		if records[k] == nil {
-			continue
+// readHeads reads what is missing, and returns how many of the states are whole then.
+func (c *Collection) readHeads(r engine.Reader, states []docState, missing []int, epochs []uint64, most int) (n int, err error) {
+	size := 0
+	for at := 0; at < len(missing); at += readsAtOnce {
+		if most > 0 && size >= most {
+			return missing[at], nil
 		}
-		h, err := decodeHead(records[k])
+		page := missing[at:min(at+readsAtOnce, len(missing))]
+		keys := make([][]byte, len(page))
+		for k, n := range page {
+			keys[k] = states[n].key
+		}
+		records, err := r.GetMany(keys)
 		if err != nil {
-			return err
+			return 0, fmt.Errorf("reading documents: %w", err)
 		}
-		states[n].head = h
-		c.store.cache.offer(states[n].key, h, epochs[n])
+		for k, n := range page {
+			if records[k] == nil {
+				continue
+			}
+			size += len(records[k])
+			h, err := decodeHead(records[k])
+			if err != nil {
+				return 0, err
+			}
+			states[n].head = h
+			c.store.cache.offer(states[n].key, h, epochs[n])
+		}
 	}
-	return nil
+	return len(states), nil
 }
 
 func (c *Collection) readTrees(r engine.Reader, edits []Edit, indexes []int, states []docState) error {

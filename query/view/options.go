@@ -79,16 +79,14 @@ func (o *Options) check(v *View) error {
 	return nil
 }
 
-// ranges are the rows that are meant, in order.
-func (v *View) ranges(o *Options) []syncstore.IndexRange {
-	if o.Keys != nil {
-		all := make([]syncstore.IndexRange, len(o.Keys))
-		for i, key := range o.Keys {
-			only := syncstore.IndexBound{Sort: v.sort(key)}
-			all[i] = syncstore.IndexRange{Low: only, High: only, Reverse: o.Descending}
-		}
-		return all
-	}
+// only are the rows of a key.
+func (v *View) only(o *Options, key []byte) syncstore.IndexRange {
+	at := syncstore.IndexBound{Sort: v.sort(key)}
+	return syncstore.IndexRange{Low: at, High: at, Reverse: o.Descending}
+}
+
+// span are the rows that are meant where no keys are named.
+func (v *View) span(o *Options) syncstore.IndexRange {
 	start := syncstore.IndexBound{Sort: v.sort(o.Start)}
 	end := syncstore.IndexBound{Sort: v.sort(o.End), Exclude: o.ExcludeEnd}
 	if start.Sort != nil {
@@ -100,7 +98,7 @@ func (v *View) ranges(o *Options) []syncstore.IndexRange {
 	if o.Descending {
 		start, end = end, start
 	}
-	return []syncstore.IndexRange{{Low: start, High: end, Reverse: o.Descending}}
+	return syncstore.IndexRange{Low: start, High: end, Reverse: o.Descending}
 }
 
 func (v *View) sort(key []byte) []byte {

@@ -61,7 +61,10 @@ func (v *View) Query(ctx context.Context, o Options, sink Sink) error {
 			return err
 		}
 	}
-	q := &viewQuery{View: v, ctx: ctx, o: &o, ranges: v.ranges(&o), skip: o.Skip, left: o.Limit, sink: sink, reducing: reduces}
+	q := &viewQuery{View: v, ctx: ctx, o: &o, keys: o.Keys, skip: o.Skip, left: o.Limit, sink: sink, reducing: reduces}
+	if o.Keys == nil {
+		q.ranges = []syncstore.IndexRange{v.span(&o)}
+	}
 	if err := q.run(); err != nil {
 		return err
 	}
@@ -79,7 +82,8 @@ type viewQuery struct {
 	o        *Options
 	sink     Sink
 	reducing bool
-	ranges   []syncstore.IndexRange // those that are left; the first one may be begun
+	keys     [][]byte               // those whose ranges are not made yet: there may be millions
+	ranges   []syncstore.IndexRange // the one that is read, which may be begun; none: it is read
 	skip     int
 	left     int // rows that may still be answered, -1 for any number
 	begun    bool
@@ -167,9 +171,12 @@ func (q *viewQuery) head(index *syncstore.IndexView) (*Head, error) {
 
 // read reads a piece.
 func (q *viewQuery) read(index *syncstore.IndexView) error {
-	for len(q.ranges) > 0 && q.left != 0 {
+	for q.next() && q.left != 0 {
 		in := &q.ranges[0]
-		var err error
+		err := q.ctx.Err()
+		if err != nil {
+			return err
+		}
 		if q.reducing {
 			err = q.reduceRange(index, in)
 		} else {
@@ -181,9 +188,17 @@ func (q *viewQuery) read(index *syncstore.IndexView) error {
 		if err != nil {
 			return err
 		}
-		q.ranges = q.ranges[1:]
+		q.ranges = q.ranges[:0]
 	}
 	return nil
+}
+
+// next makes the range of the next key, if none is being read, and reports whether there is one.
+func (q *viewQuery) next() bool {
+	if len(q.ranges) == 0 && len(q.keys) > 0 {
+		q.ranges, q.keys = append(q.ranges, q.only(q.o, q.keys[0])), q.keys[1:]
+	}
+	return len(q.ranges) > 0
 }
 
 // readRange reads the rows of a range.

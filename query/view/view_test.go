@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -189,4 +190,44 @@ func TestIndexesAreSharedAndCleanedUp(t *testing.T) {
 	require.Equal(t, 2, stored())
 	now := m.views.keepUp(t.Context(), m.collection, upkept{})
 	require.Equal(t, now, m.views.keepUp(t.Context(), m.collection, now))
+}
+
+// heapAtBegin is a Sink that looks what is held when the first rows are there.
+type heapAtBegin struct {
+	held uint64
+	rows int
+}
+
+func (s *heapAtBegin) Begin(Head) error {
+	s.held = heap()
+	return nil
+}
+
+func (s *heapAtBegin) Row(*Row) error { s.rows++; return nil }
+
+func heap() uint64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
+}
+
+// A body has room for millions of keys, and the rows of each are a range of the index. It is not parallel: it
+// measures memory.
+func TestKeysAreNotHeldAsRanges(t *testing.T) { //nolint:paralleltest // see above
+	m := newViewModel(t)
+	m.design.Views["v"] = design.View{Map: `function (doc) { emit(1) }`}
+	edit := syncstore.Edit{ID: "a", Body: []byte(`{}`)}
+	require.NoError(t, m.collection.Write(t.Context(), []syncstore.Edit{edit}, syncstore.WriteOptions{})[0].Err)
+	v, err := m.views.Open(m.collection, m.design, "v")
+	require.NoError(t, err)
+	o := Options{Limit: 2000, Keys: make([][]byte, 300_000)}
+	for i := range o.Keys {
+		o.Keys[i] = []byte("1")
+	}
+	before := heap()
+	var sink heapAtBegin
+	require.NoError(t, v.Query(t.Context(), o, &sink))
+	require.Equal(t, 2000, sink.rows)
+	require.Less(t, int64(sink.held)-int64(before), int64(20<<20))
 }

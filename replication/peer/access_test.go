@@ -82,3 +82,37 @@ func TestReplicationAsAUser(t *testing.T) {
 	require.Contains(t, here.content(), "mine 1-a")
 	require.NotContains(t, here.content(), "locked 1-a")
 }
+
+// What a document becomes outside of the channels is not for who is given these.
+func TestADocumentThatLeavesTheChannelsIsNotReplicatedAndADeletionIs(t *testing.T) {
+	t.Parallel()
+	for _, direction := range []peer.Direction{peer.Pull, peer.Push} {
+		t.Run(string(direction), func(t *testing.T) {
+			t.Parallel()
+			here, there := newServer(t), newServer(t)
+			from, to := there, here
+			if direction == peer.Push {
+				from, to = here, there
+			}
+			from.db.Default().SetPolicy(syncstore.Policy{Evaluator: byBody{}, Version: "1"})
+			from.bulk(
+				`{"_id":"left","_rev":"1-a","channels":["b"]}`, `{"_id":"stays","_rev":"1-a","channels":["b"]}`,
+				`{"_id":"deleted","_rev":"1-a","channels":["b"]}`,
+			)
+			o := here.to(direction, there.admin)
+			o.Channels = []string{"b"}
+			run(t, o)
+			from.bulk(
+				`{"_id":"left","_rev":"2-b","_revisions":{"start":2,"ids":["b","a"]},"channels":["hidden"],"secret":true}`,
+				`{"_id":"stays","_rev":"2-b","_revisions":{"start":2,"ids":["b","a"]},"channels":["b","hidden"]}`,
+				`{"_id":"deleted","_rev":"2-b","_revisions":{"start":2,"ids":["b","a"]},"_deleted":true}`,
+			)
+			_, status := run(t, o)
+			require.EqualValues(t, 2, status.Written)
+			require.Equal(t, "1-a", to.rev("left"))
+			require.NotContains(t, to.content(), "secret")
+			require.Equal(t, "2-b", to.rev("stays"))
+			require.Contains(t, to.content(), "deleted 2-b {} deleted")
+		})
+	}
+}

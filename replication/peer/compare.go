@@ -81,6 +81,7 @@ func (r *Replication) Compare(ctx context.Context, ids []string, progress func(*
 // Retake takes over what the target misses of some documents, whatever the checkpoint says: OnFailure
 // is told why it does not take them.
 func (r *Replication) Retake(ctx context.Context, ids []string) error {
+	clear(r.told)
 	for some := range slices.Chunk(ids, r.o.Batch) {
 		s := &session{Replication: r, seq: beginning(), onlyIDs: some}
 		if err := s.open(ctx, nil); err != nil {

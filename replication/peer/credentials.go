@@ -143,15 +143,20 @@ func (c *Credentials) signIn(ctx context.Context, r *remote) error {
 
 // session posts to an endpoint for sessions and returns the cookies that it sets.
 func (r *remote) session(ctx context.Context, endpoint string, body []byte) ([]*http.Cookie, error) {
+	ctx, watch := watchSilence(ctx, r.patience)
+	defer watch.end()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(body))
 	if err != nil {
 		return nil, ErrBadURL
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json")
+	for name, value := range r.to.Header { // what lets a request in may stand before the server
+		request.Header.Set(name, value)
+	}
 	answer, err := r.client.Do(request)
 	if err != nil {
-		return nil, r.transportError("POST _session", err)
+		return nil, watch.cause(r.transportError("POST _session", err))
 	}
 	defer answer.Body.Close()
 	defer drain(answer.Body)

@@ -62,12 +62,29 @@ func isStatus(err error, statuses ...int) bool {
 	return ok && slices.Contains(statuses, answer.Status)
 }
 
+// documentError ends a session for the sake of one document, which is given up when it has done so again
+// and again.
+type documentError struct{ error }
+
+// Unwrap returns what is the matter with the document.
+func (e documentError) Unwrap() error { return e.error }
+
 // permanent reports whether trying again is of no use until somebody has changed something.
 func permanent(err error) bool {
+	if _, passes := errors.AsType[documentError](err); passes {
+		return false
+	}
 	return isStatus(err, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
 		http.StatusMethodNotAllowed, http.StatusNotImplemented, http.StatusMovedPermanently, http.StatusFound,
 		http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect) ||
 		errors.Is(err, ErrBadURL)
+}
+
+// ofDatabase reports whether an answer that refuses is one of a database, which names its errors: what
+// stands before it, and has no place to send a request to for a moment, does not.
+func ofDatabase(err error) bool {
+	answer, ok := errors.AsType[*StatusError](err)
+	return ok && answer.Name != ""
 }
 
 // passing reports whether a status that refuses one document says that it may be taken

@@ -1,12 +1,15 @@
 package peer_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -139,6 +142,89 @@ func TestABadDocumentDoesNotStopTheRest(t *testing.T) {
 		require.EqualValues(t, 1, status.Failures)
 		require.EqualValues(t, 37, status.Written)
 	})
+	t.Run("whose attachment cannot be read here", func(t *testing.T) {
+		t.Parallel()
+		for _, size := range []int{100, 100 << 10} {
+			here, there := newServer(t), newServer(t)
+			here.bulk(fmt.Sprintf(`{"_id":"bad","_rev":"1-a","_attachments":{"a":{"data":%q}}}`, base64.StdEncoding.EncodeToString(make([]byte, size))))
+			here.loseContent()
+			here.bulk(`{"_id":"good","_rev":"1-a"}`)
+			_, status := run(t, here.to(peer.Push, there.admin))
+			require.EqualValues(t, 1, status.Failures)
+			require.Equal(t, "good 1-a {} 1-a", there.content())
+		}
+	})
+	t.Run("that is left out of the answer", func(t *testing.T) {
+		t.Parallel()
+		for _, text := range []string{`{"results":[]}`, `{"results":[{"id":"a","docs":[]}]}`} {
+			for _, left := range []int{1, 100} {
+				here, there := newServer(t), newServer(t)
+				there.bulk(`{"_id":"a","_rev":"1-a"}`)
+				there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+					if !strings.HasSuffix(r.URL.Path, "/_bulk_get") || there.times("POST /_bulk_get") > left {
+						return false
+					}
+					w.Header().Set("Content-Type", "application/json")
+					_, _ = w.Write([]byte(text))
+					return true
+				})
+				_, status := run(t, here.to(peer.Pull, there.admin))
+				require.Equal(t, left == 1, strings.Contains(here.content(), "a 1-a"))
+				require.Equal(t, left != 1, status.Failures == 1)
+			}
+		}
+	})
+	t.Run("one of many that fail in a page", func(t *testing.T) {
+		t.Parallel()
+		here, there := newServer(t), newServer(t)
+		for i := range 6 {
+			there.bulk(fmt.Sprintf(`{"_id":"bad%d","_rev":"1-a","_attachments":{"a":{"data":"eA=="}}}`, i))
+		}
+		there.bulk(`{"_id":"good","_rev":"1-a"}`, `{"_id":"none","_rev":"1-a","_attachments":{"gone":{"data":"eA=="}}}`)
+		there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+			switch {
+			case strings.HasSuffix(r.URL.Path, "/a"):
+				w.WriteHeader(http.StatusInternalServerError)
+			case strings.HasSuffix(r.URL.Path, "/gone"):
+				http.Error(w, `{"error":"not_found"}`, http.StatusNotFound)
+			default:
+				return false
+			}
+			return true
+		})
+		o := here.to(peer.Pull, there.admin)
+		told := make(map[string]int)
+		o.OnFailure = func(id, _ string, _ error) { told[id]++ }
+		result, status := run(t, o)
+		require.EqualValues(t, 7, status.Failures)
+		require.EqualValues(t, 7, result.Sessions[0].DocWriteFailures)
+		require.Len(t, told, 7)
+		for id, times := range told {
+			require.Equal(t, 1, times, id)
+		}
+		require.Contains(t, here.content(), "good 1-a")
+	})
+	t.Run("that alone is not understood", func(t *testing.T) {
+		t.Parallel()
+		for _, bad := range []string{`{"_id":"bad0","_rev":"1-a"}`, `{"_id":"bad0","_rev":"1-a"},{"_id":"bad1","_rev":"1-a"}`} {
+			here, there := newServer(t), newServer(t)
+			here.bulk(bad)
+			there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+				text, _ := io.ReadAll(r.Body)
+				r.Body = io.NopCloser(bytes.NewReader(text))
+				if !strings.HasSuffix(r.URL.Path, "/_bulk_docs") || !bytes.Contains(text, []byte("bad")) {
+					return false
+				}
+				http.Error(w, `{"error":"illegal_docid","reason":"Document id is too long"}`, http.StatusBadRequest)
+				return true
+			})
+			r, _ := start(t, here.to(peer.Push, there.admin))
+			eventually(t, func() bool { return r.Status().State == peer.Idle })
+			require.EqualValues(t, strings.Count(bad, "_id"), r.Status().Failures)
+			here.bulk(`{"_id":"good","_rev":"1-a"}`)
+			eventually(t, func() bool { return strings.Contains(there.content(), "good 1-a") })
+		}
+	})
 	t.Run("that cannot be parsed", func(t *testing.T) {
 		t.Parallel()
 		here := newServer(t)
@@ -162,6 +248,36 @@ func TestABadDocumentDoesNotStopTheRest(t *testing.T) {
 		require.EqualValues(t, 2, status.Failures)
 		require.Equal(t, `[3,"x"]`, string(result.LastSeq))
 	})
+}
+
+// A proxy that has no server to send requests to for a moment answers for none of the documents.
+func TestWhatAProxyRefusesIsNotGivenUpAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, direction := range []peer.Direction{peer.Pull, peer.Push} {
+		for _, refusal := range []int{http.StatusNotFound, http.StatusForbidden} {
+			t.Run(fmt.Sprint(direction, " ", refusal), func(t *testing.T) {
+				t.Parallel()
+				here, there := newServer(t), newServer(t)
+				from, to := there, here
+				if direction == peer.Push {
+					from, to = here, there
+				}
+				large := base64.StdEncoding.EncodeToString(make([]byte, 100<<10))
+				from.bulk(`{"_id":"doc","_rev":"1-a","_attachments":{"a":{"content_type":"text/plain","data":"`+large+`"}}}`, `{"_id":"other","_rev":"1-a"}`)
+				var refused atomic.Int64
+				there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+					if !strings.Contains(r.URL.Path, "/doc") || refused.Add(1) > 2 {
+						return false
+					}
+					http.Error(w, "<html>no server</html>", refusal)
+					return true
+				})
+				_, status := run(t, here.to(direction, there.admin))
+				require.Zero(t, status.Failures)
+				require.Equal(t, from.content(), to.content())
+			})
+		}
+	}
 }
 
 // CouchDB 1 has no _bulk_get, and proxies in between know neither form.

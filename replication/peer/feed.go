@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,9 +19,14 @@ const maxPage = 64 << 20
 type change struct {
 	id   string
 	revs []syncstore.Rev
-	// removed: the user who asks does not see the document any more.
-	removed bool
+	// removed: the user who asks does not see the document any more, or not in the channels that were
+	// asked for. A deleted document is told of so too, if its tombstone is in none of them.
+	removed, deleted bool
 }
+
+// left reports whether the document goes on outside of the channels that a replication is limited to: what
+// it has become there is not for the target.
+func (c *change) left() bool { return c.removed && !c.deleted }
 
 // page is some rows of a feed, and where it goes on.
 type page struct {
@@ -44,7 +50,11 @@ func (s *session) changes(ctx context.Context, wait bool) (page, error) {
 	if err := s.filter(&a); err != nil {
 		return page{}, err
 	}
-	return s.readPage(ctx, s.to, a)
+	p, err := s.readPage(ctx, s.to, a)
+	if len(s.o.Channels) > 0 {
+		p.changes = slices.DeleteFunc(p.changes, func(c change) bool { return c.left() })
+	}
+	return p, err
 }
 
 // readPage reads a page of a feed.
@@ -56,6 +66,7 @@ func (s *session) readPage(ctx context.Context, from *remote, a ask) (page, erro
 			Changes []struct {
 				Rev string `json:"rev"`
 			} `json:"changes"`
+			Deleted bool            `json:"deleted"`
 			Removed json.RawMessage `json:"removed"`
 			Revoked bool            `json:"revoked"`
 		} `json:"results"`
@@ -80,7 +91,7 @@ func (s *session) readPage(ctx context.Context, from *remote, a ask) (page, erro
 		if len(row.Changes) == 0 || strings.HasPrefix(row.ID, "_") && !strings.HasPrefix(row.ID, "_design/") {
 			continue // Sync Gateway tells of users and roles
 		}
-		c := change{id: row.ID, removed: len(row.Removed) > 0 || row.Revoked}
+		c := change{id: row.ID, removed: len(row.Removed) > 0 || row.Revoked, deleted: row.Deleted}
 		for _, leaf := range row.Changes {
 			rev, err := syncstore.ParseRev(leaf.Rev)
 			if err != nil {

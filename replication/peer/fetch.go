@@ -16,8 +16,28 @@ import (
 // revsAtOnce is how many revisions of a document one GET names: they stand in its URL.
 const revsAtOnce = 20
 
-// fetch gets revisions without the content of their attachments and hands them to w.
+// fetch gets revisions without the content of their attachments and hands them to w. A document of which the
+// answers do not say anything is not taken for one that is done.
 func (s *session) fetch(ctx context.Context, want []wanted, w taker) error {
+	s.answered = make(map[string]bool, len(want))
+	if err := s.fetchAll(ctx, want, w); err != nil {
+		return err
+	}
+	for _, one := range want {
+		if s.answered[one.id] {
+			continue
+		}
+		if err := s.refused(one.id, one.rev.String(), errUnanswered); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errUnanswered: an answer has neither a revision that was asked for nor why it has not.
+var errUnanswered = fmt.Errorf("%w did not answer for it", ErrRemote)
+
+func (s *session) fetchAll(ctx context.Context, want []wanted, w taker) error {
 	if !s.oneByOne {
 		err := s.fetchTogether(ctx, want, w)
 		if own, ok := errors.AsType[handled](err); ok {
@@ -63,6 +83,7 @@ func (s *session) fetchApart(ctx context.Context, want []wanted, w taker) error 
 	if errors.Is(err, errTooLong) {
 		for _, one := range want {
 			if err = s.fetchRevision(ctx, one, w); errors.Is(err, errTooLong) {
+				s.answered[one.id] = true
 				s.failed(one.id, one.rev.String(), err)
 				err = nil
 			}
@@ -86,8 +107,8 @@ func (s *session) fetchRevision(ctx context.Context, want wanted, w taker) error
 	err := s.to.get(ctx, ask{method: http.MethodGet, path: segment(want.id), query: query}, s.maxText(), &text)
 	switch {
 	case isStatus(err, http.StatusNotFound, http.StatusForbidden):
-		s.failed(want.id, want.rev.String(), err)
-		return nil
+		s.answered[want.id] = true
+		return s.declined(want.id, want.rev.String(), err)
 	case err != nil:
 		return err
 	}
@@ -176,9 +197,11 @@ func (s *session) fetchDocument(ctx context.Context, want []wanted, w taker) err
 	query.Set("open_revs", string(text))
 	a := ask{method: http.MethodGet, path: segment(want[0].id), query: query}
 	answer, err := s.to.do(ctx, a)
+	if isStatus(err, http.StatusNotFound, http.StatusForbidden, http.StatusBadRequest, http.StatusInternalServerError) {
+		s.answered[want[0].id] = true
+	}
 	if isStatus(err, http.StatusNotFound, http.StatusForbidden) {
-		s.failed(want[0].id, revs[0], err) // gone, or taken away, since the changes were read
-		return nil
+		return s.declined(want[0].id, revs[0], err) // gone, or taken away, since the changes were read
 	}
 	if isStatus(err, http.StatusBadRequest, http.StatusInternalServerError) {
 		return s.refused(want[0].id, revs[0], err)
@@ -205,12 +228,14 @@ func (s *session) maxText() int64 { return s.o.MaxDocument + 4<<20 }
 
 // receive takes one revision of an answer, or says that there is none.
 func (s *session) receive(ctx context.Context, id string, one revision, w taker) error {
+	s.answered[id] = true
 	if len(one.OK) > 0 {
 		doc, err := parseReceived(one.OK)
 		if err != nil {
 			s.failed(id, "", err)
 			return nil
 		}
+		s.answered[doc.id] = true
 		return w.add(ctx, doc)
 	}
 	var why struct {

@@ -54,7 +54,7 @@ func (g *giving) add(ctx context.Context, doc *syncstore.Document, ancestors []s
 	}
 	data, err := g.content(ctx, doc)
 	if err != nil {
-		return err
+		return g.unreadable(ctx, doc, err)
 	}
 	text := appendSent(nil, doc, known, inline, data)
 	g.docs = append(g.docs, given{doc.ID, doc.Rev.String(), text})
@@ -85,15 +85,26 @@ func (g *giving) content(ctx context.Context, doc *syncstore.Document) ([][]byte
 	for i := range doc.Attachments {
 		reader, err := g.local.Database.OpenContent(ctx, doc.Attachments[i].Content)
 		if err != nil {
-			return nil, fmt.Errorf("reading an attachment: %w", err)
+			return nil, readingError(err)
 		}
 		text, err := io.ReadAll(reader)
 		if err = errors.Join(err, reader.Close()); err != nil {
-			return nil, fmt.Errorf("reading an attachment: %w", err)
+			return nil, readingError(err)
 		}
 		data = append(data, text)
 	}
 	return data, nil
+}
+
+func readingError(err error) error { return fmt.Errorf("reading an attachment: %w", err) }
+
+// unreadable says what becomes of a document of which an attachment cannot be read here: it must not stop the
+// others, unless it is the store that cannot be read.
+func (g *giving) unreadable(ctx context.Context, doc *syncstore.Document, err error) error {
+	if ctx.Err() != nil || errors.Is(err, syncstore.ErrUnavailable) || errors.Is(err, syncstore.ErrNoDatabase) {
+		return err
+	}
+	return g.refused(doc.ID, doc.Rev.String(), err)
 }
 
 // flush sends what was gathered.
@@ -137,6 +148,8 @@ func (g *giving) bulk(ctx context.Context, docs []given) error {
 		return nil
 	case isStatus(err, http.StatusBadRequest) && len(docs) > 1:
 		return g.apart(ctx, docs)
+	case isStatus(err, http.StatusBadRequest):
+		return g.refused(docs[0].id, docs[0].rev, err)
 	case err != nil:
 		return err
 	}
@@ -163,7 +176,7 @@ func (g *giving) bulk(ctx context.Context, docs []given) error {
 }
 
 // apart sends documents one by one of which one is not understood: it would keep the others
-// back. If none is, it is the request that is not.
+// back. If none is, it may be the request that is not, and they are tried again before they are given up.
 func (g *giving) apart(ctx context.Context, docs []given) error {
 	var bad []given
 	var last error
@@ -186,9 +199,13 @@ func (g *giving) apart(ctx context.Context, docs []given) error {
 
 // alone sends a document with its attachments in parts behind it.
 func (g *giving) alone(ctx context.Context, doc *syncstore.Document, known func(*syncstore.Attachment) bool) error {
-	err := g.put(ctx, doc, known)
+	var fault sourceFault
+	err := g.put(ctx, doc, known, &fault)
 	if isStatus(err, http.StatusPreconditionFailed, http.StatusNotFound) {
-		err = g.put(ctx, doc, nothingHeld) // it has not what its ancestor should have
+		err = g.put(ctx, doc, nothingHeld, &fault) // it has not what its ancestor should have
+	}
+	if own := fault.noted(); own != nil {
+		return g.unreadable(ctx, doc, own)
 	}
 	return g.answered(doc.ID, doc.Rev.String(), err)
 }
@@ -205,13 +222,12 @@ func (g *giving) answered(id, rev string, err error) error {
 	case refused && answer.Status >= http.StatusInternalServerError:
 		return g.refused(id, rev, err)
 	case refused:
-		g.failed(id, rev, err)
-		return nil
+		return g.declined(id, rev, err)
 	}
 	return err
 }
 
-func (g *giving) put(ctx context.Context, doc *syncstore.Document, known func(*syncstore.Attachment) bool) error {
+func (g *giving) put(ctx context.Context, doc *syncstore.Document, known func(*syncstore.Attachment) bool, fault *sourceFault) error {
 	boundary := newBoundary()
 	parts := []part{{text: appendSent(firstHead(boundary), doc, known, follow, nil)}}
 	for i := range doc.Attachments {
@@ -220,7 +236,12 @@ func (g *giving) put(ctx context.Context, doc *syncstore.Document, known func(*s
 			continue
 		}
 		parts = append(parts, part{text: partHead(boundary, a.Name, a.ContentType, a.Content.Length)}, part{open: func() (io.ReadCloser, error) {
-			return g.local.Database.OpenContent(ctx, a.Content)
+			content, err := g.local.Database.OpenContent(ctx, a.Content)
+			if err != nil {
+				fault.note(readingError(err))
+				return nil, err
+			}
+			return faultyBody{content, fault, readingError}, nil
 		}})
 	}
 	return g.putParts(ctx, doc.ID, boundary, parts)
@@ -230,7 +251,7 @@ func (g *giving) put(ctx context.Context, doc *syncstore.Document, known func(*s
 func (g *giving) putParts(ctx context.Context, id, boundary string, parts []part) error {
 	parts = append(parts, part{text: fmt.Appendf(nil, "\r\n--%s--", boundary)})
 	a := ask{method: http.MethodPut, path: segment(id), query: url.Values{"new_edits": {"false"}}}
-	a.stream = func() (io.Reader, string) {
+	a.stream = func() (io.ReadCloser, string) {
 		return &partReader{parts: slices.Clone(parts)}, `multipart/related; boundary="` + boundary + `"`
 	}
 	return g.at.get(ctx, a, maxCheckpoint, new(json.RawMessage))

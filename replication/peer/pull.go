@@ -18,12 +18,22 @@ const (
 	writeBytes  = 4 << 20
 )
 
+// errStays: pages of changes that lead nowhere.
+var errStays = fmt.Errorf("%w gives the same changes again and again", ErrRemote)
+
 // pull takes over what the other server has, page by page.
 func (s *session) pull(ctx context.Context) error {
-	for wait := false; ; {
-		p, err := s.changes(ctx, wait)
+	for follow := false; ; {
+		p, err := s.changes(ctx, follow)
 		if err != nil {
 			return err
+		}
+		if stays := string(p.last) == string(s.seq); stays && p.rows >= s.o.Batch {
+			return errStays
+		} else if follow && (stays || p.rows == 0) {
+			if err := wait(ctx, s.o.MinDelay, nil); err != nil { // it knows no longpoll
+				return err
+			}
 		}
 		if err := s.take(ctx, p.changes); err != nil {
 			return err
@@ -32,7 +42,7 @@ func (s *session) pull(ctx context.Context) error {
 		if err := s.reached(ctx, p.last); err != nil {
 			return err
 		}
-		if wait = p.rows < s.o.Batch; !wait {
+		if follow = p.rows < s.o.Batch; !follow {
 			continue
 		}
 		if !s.o.Continuous {
@@ -201,8 +211,7 @@ func (w *taking) notWritten(ctx context.Context, id, rev string, err error) erro
 		errors.Is(err, syncstore.ErrNoDatabase), errors.Is(err, syncstore.ErrClockAhead):
 		return fmt.Errorf("writing: %w", err)
 	case isStatus(err, http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusGone):
-		w.failed(id, rev, err)
-		return nil
+		return w.declined(id, rev, err)
 	case errors.Is(err, errContent), errors.Is(err, syncstore.ErrMissingStub), errors.Is(err, syncstore.ErrUploadExpired),
 		isStatus(err, http.StatusInternalServerError):
 		return w.refused(id, rev, err)

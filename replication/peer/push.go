@@ -52,7 +52,10 @@ func (s *session) ownChanges(ctx context.Context, since syncstore.Cursor, o sync
 		if len(s.o.DocIDs) > 0 && !slices.Contains(s.o.DocIDs, string(c.ID)) {
 			return nil
 		}
-		one := change{id: string(c.ID)}
+		one := change{id: string(c.ID), removed: len(c.Removed) > 0 || c.Revoked, deleted: c.Deleted}
+		if one.left() {
+			return nil
+		}
 		for _, leaf := range c.Leaves {
 			rev, err := syncstore.ParseRev(string(leaf.Rev))
 			if err != nil {
@@ -153,7 +156,10 @@ func (s *session) missingThere(ctx context.Context, at *remote, changes []change
 
 // giveDocument reads the revisions and hands them on.
 func (s *session) giveDocument(ctx context.Context, g *giving, one absent) error {
-	results, err := s.local.Collection.GetRevs(ctx, one.id, one.revs, syncstore.GetOptions{Latest: true, History: true, Viewer: s.o.Viewer})
+	results, err := s.local.Collection.GetRevs(ctx, one.id, one.revs, syncstore.GetOptions{
+		// What came since the feed was read may be outside of the channels: the feed tells of it if it is not.
+		Latest: len(s.o.Channels) == 0, History: true, Viewer: s.o.Viewer,
+	})
 	switch {
 	case errors.Is(err, syncstore.ErrNotFound):
 		return nil // purged, or out of sight, since the changes were read

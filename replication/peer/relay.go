@@ -134,7 +134,7 @@ func (r *relaying) putStreams(ctx context.Context, doc *received, compressed boo
 		return appendFollowing(b, a, compressed && a.gzipped)
 	})
 	parts := []part{{text: text}}
-	var fault error
+	var fault sourceFault
 	for i := range doc.attachments {
 		a := &doc.attachments[i]
 		if a.data != nil {
@@ -148,31 +148,17 @@ func (r *relaying) putStreams(ctx context.Context, doc *received, compressed boo
 		parts = append(parts, part{text: partHead(boundary, a.name, a.contentType, length)}, part{open: func() (io.ReadCloser, error) {
 			source, err := r.open(ctx, doc, a, gzipped)
 			if err != nil {
-				fault = err
+				fault.note(err)
 				return nil, err
 			}
-			return faultyBody{source, &fault}, nil
+			return faultyBody{source, &fault, contentError}, nil
 		}})
 	}
 	err := r.putParts(ctx, doc.id, boundary, parts)
-	if fault != nil {
-		return fault
+	if own := fault.noted(); own != nil {
+		return own
 	}
 	return err
-}
-
-// faultyBody notes what goes wrong while it is read.
-type faultyBody struct {
-	io.ReadCloser
-	fault *error
-}
-
-func (f faultyBody) Read(p []byte) (int, error) {
-	n, err := f.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
-		*f.fault = contentError(err)
-	}
-	return n, err
 }
 
 // appendRelayed appends a document as it came, each attachment as told.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/caddysync/caddy-sync/replication/peer"
 	"github.com/caddysync/caddy-sync/syncstore"
@@ -236,4 +237,51 @@ func TestAServerThatAnswersInPartsIsAskedForManyAtOnce(t *testing.T) {
 	require.Zero(t, from.times("GET /doc01"))
 	_, differ := compare(t, o)
 	require.Empty(t, differ)
+}
+
+// TestATargetThatRefusesEarlyLeavesNothingOpenAtTheSource: of a large attachment that the target does not want, the
+// source has given but the beginning.
+func TestATargetThatRefusesEarlyLeavesNothingOpenAtTheSource(t *testing.T) {
+	t.Parallel()
+	from, to := newServer(t), newServer(t)
+	content := make([]byte, 100<<10)
+	sum := md5.Sum(content)
+	from.put("/doc", `{"_attachments":{"a":{"content_type":"text/plain","data":"`+base64.StdEncoding.EncodeToString(content)+`"}}}`)
+	rev := from.rev("doc")
+	ended := make(chan struct{})
+	from.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/_bulk_get"):
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprintf(w, `{"results":[{"id":"doc","docs":[{"ok":{"_id":"doc","_rev":%q,"_attachments":{"a":{"content_type":"text/plain","revpos":1,"digest":"md5-%s",`+
+				`"length":%d,"stub":true}}}}]}]}`, rev, base64.StdEncoding.EncodeToString(sum[:]), 1<<30)
+		case strings.HasSuffix(r.URL.Path, "/doc/a"):
+			defer close(ended)
+			for r.Context().Err() == nil {
+				if _, err := w.Write(content); err != nil {
+					break
+				}
+			}
+		default:
+			return false
+		}
+		return true
+	})
+	to.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/doc"):
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = w.Write([]byte(`{"error":"forbidden"}`))
+			return true
+		case r.Method == http.MethodPut:
+			select { // the replication goes on
+			case <-ended:
+			case <-time.After(10 * time.Second):
+				t.Error("the source is still read from")
+			}
+		}
+		return false
+	})
+	_, status := run(t, between(t, from, to))
+	require.EqualValues(t, 1, status.Failures)
 }

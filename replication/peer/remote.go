@@ -51,7 +51,7 @@ type ask struct {
 	// compressed takes the body as the server has it, with its Content-Encoding, if that is gzip.
 	compressed bool
 	// stream, if not nil, gives the body in place of json, anew for each try, and its type.
-	stream func() (body io.Reader, contentType string)
+	stream func() (body io.ReadCloser, contentType string)
 }
 
 // what names the request in errors and logs: neither host nor query nor a document's ID.
@@ -148,8 +148,9 @@ func (r *remote) send(ctx context.Context, a *ask, watch *silence) (*http.Respon
 	contentType := "application/json"
 	switch {
 	case a.stream != nil:
-		body, contentType = a.stream()
-		body = watchedReader{body, watch}
+		var stream io.ReadCloser
+		stream, contentType = a.stream()
+		body = watchedStream{watchedReader{stream, watch}, stream}
 	case a.json != nil:
 		body = bytes.NewReader(a.json)
 	}
@@ -159,6 +160,10 @@ func (r *remote) send(ctx context.Context, a *ask, watch *silence) (*http.Respon
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", contentType)
+	}
+	if a.json != nil && a.stream == nil {
+		// Put around what the request has by now, so that its length stays known.
+		request.Body = io.NopCloser(watchedReader{request.Body, watch})
 	}
 	request.Header.Set("User-Agent", "caddy-sync")
 	accept := a.accept

@@ -32,8 +32,14 @@ type Replication struct {
 	progress progress
 	cancel   context.CancelFunc
 	done     chan struct{}
-	// blamed counts for which revisions sessions ended since the replication last got on.
-	blamed map[string]int
+	// blamed counts for which revisions sessions ended since the replication last got on, told has those
+	// that were given up since then: the next session comes by them again. givenUp counts those that
+	// had ended sessions.
+	blamed  map[string]int
+	told    map[string]bool
+	givenUp int
+	// paused is how long it waited after the last failure.
+	paused time.Duration
 }
 
 // Result is what a replication did that has come to its end.
@@ -56,7 +62,8 @@ func New(o Options) (*Replication, error) {
 			return nil, err
 		}
 	}
-	r := &Replication{o: o, id: o.id(local), client: newClient(o.Transport), done: make(chan struct{}), blamed: make(map[string]int)}
+	r := &Replication{o: o, id: o.id(local), client: newClient(o.Transport), done: make(chan struct{})}
+	r.blamed, r.told = make(map[string]int), make(map[string]bool)
 	source, target := o.sides()
 	r.progress.s = Status{
 		ID: r.id, Name: o.Name, Keyspace: o.Keyspace, Direction: o.Direction, Source: source, Target: target,
@@ -77,7 +84,7 @@ func (r *Replication) Run(ctx context.Context) (*Result, error) {
 	defer r.client.CloseIdleConnections()
 	var result Result
 	for failures := 0; ; {
-		before := r.Status()
+		before, givenUp, began := r.Status(), r.givenUp, time.Now()
 		err := r.session(ctx, &result)
 		after := r.Status()
 		switch {
@@ -90,6 +97,12 @@ func (r *Replication) Run(ctx context.Context) (*Result, error) {
 		}
 		if after.Written > before.Written || string(after.Seq) != string(before.Seq) {
 			failures = 0
+		}
+		if !r.o.Continuous && r.givenUp > givenUp {
+			failures = 0 // it comes to its end, however many documents are like that
+		}
+		if after.State == Idle && time.Since(began) > r.paused {
+			failures = 0 // what stands between ends connections on which nothing happens
 		}
 		failures++
 		if !r.o.Continuous && (permanent(err) || failures >= r.o.Attempts) {
@@ -114,6 +127,7 @@ func (r *Replication) pause(ctx context.Context, failures int, failure error) er
 	if answer, ok := errors.AsType[*StatusError](failure); ok {
 		delay = max(delay, answer.RetryAfter)
 	}
+	r.paused = delay
 	r.progress.change(func(s *Status) {
 		s.State, s.Error, s.Attempts, s.Next = Retrying, failure.Error(), failures, time.Now().Add(delay)
 	})
@@ -155,6 +169,8 @@ type session struct {
 	lost func(id, rev string, reason error)
 	// oneByOne: the other server has no _bulk_get. inParts: it has one that answers in parts only.
 	oneByOne, inParts bool
+	// answered are the documents that the answers to what was asked for last say something of.
+	answered map[string]bool
 
 	record SessionRecord
 	seq    json.RawMessage
@@ -295,6 +311,7 @@ func (s *session) reached(ctx context.Context, seq json.RawMessage) error {
 	if string(seq) != string(s.seq) {
 		s.seq, s.dirty = seq, true
 		clear(s.blamed)
+		clear(s.told)
 	}
 	s.progress.change(func(p *Status) { p.State, p.Seq, p.Error, p.Attempts = Running, s.seq, "", 0 })
 	return s.save(ctx, false)
@@ -346,21 +363,39 @@ func (s *session) failed(id, rev string, reason error) {
 		s.lost(id, rev, reason)
 		return
 	}
+	s.record.DocWriteFailures++
+	key := id + "\x00" + rev
+	if s.told[key] {
+		return // by a session before this one
+	}
+	s.told[key] = true
 	if s.o.OnFailure != nil {
 		s.o.OnFailure(id, rev, reason)
 	}
-	s.record.DocWriteFailures++
 	s.progress.change(func(p *Status) { p.Failures++ })
 	s.log().Warn("a document is not replicated", zap.String("id", short(id)), zap.String("rev", short(rev)), zap.String("reason", short(reason.Error())))
+}
+
+// declined says what becomes of a document that an answer refuses: it is given up, unless it was no database
+// that answered.
+func (s *session) declined(id, rev string, answer error) error {
+	if !ofDatabase(answer) {
+		return s.refused(id, rev, answer)
+	}
+	s.failed(id, rev, answer)
+	return nil
 }
 
 // refused says what becomes of a document that failed for a reason that might pass: an error
 // lets the replication try again.
 func (s *session) refused(id, rev string, reason error) error {
 	key := id + "\x00" + rev
-	if s.blamed[key]++; s.blamed[key] >= giveUpAfter {
-		s.failed(id, rev, reason)
-		return nil
+	if s.blamed[key]++; s.blamed[key] < giveUpAfter {
+		return documentError{fmt.Errorf("a document failed: %w", reason)}
 	}
-	return fmt.Errorf("a document failed: %w", reason)
+	if s.blamed[key] == giveUpAfter {
+		s.givenUp++
+	}
+	s.failed(id, rev, reason)
+	return nil
 }

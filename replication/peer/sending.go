@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
@@ -104,16 +106,34 @@ type part struct {
 	open func() (io.ReadCloser, error)
 }
 
-// partReader reads parts one after the other.
+// partReader reads parts one after the other. Whoever sends it may close it while it is read.
 type partReader struct {
+	mu      sync.Mutex
+	closed  bool
 	parts   []part
 	text    []byte
 	current io.ReadCloser
 }
 
+// Close gives up what is open. An answer that comes before the end leaves the rest unread.
+func (p *partReader) Close() (err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	if p.current != nil {
+		err = p.current.Close()
+		p.current = nil
+	}
+	return err
+}
+
 func (p *partReader) Read(to []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for {
 		switch {
+		case p.closed:
+			return 0, os.ErrClosed
 		case len(p.text) > 0:
 			n := copy(to, p.text)
 			p.text = p.text[n:]

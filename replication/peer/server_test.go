@@ -17,6 +17,7 @@ import (
 	"github.com/caddysync/caddy-sync/replication/peer"
 	"github.com/caddysync/caddy-sync/replication/rest"
 	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/engine"
 	"github.com/caddysync/caddy-sync/syncstore/engine/memory"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -26,6 +27,7 @@ import (
 // and a public one.
 type server struct {
 	t      *testing.T
+	engine engine.Engine
 	store  *syncstore.Store
 	db     *syncstore.Database
 	admin  string // the URL of the database there
@@ -48,7 +50,7 @@ func newServer(t *testing.T) *server {
 	state, err := auth.OpenState(t.Context(), store.Records(), zap.NewNop())
 	require.NoError(t, err)
 	require.NoError(t, service.Start(t.Context(), state))
-	s := &server{t: t, store: store, db: db}
+	s := &server{t: t, engine: e, store: store, db: db}
 	streams := make(chan struct{})
 	site := func(names []string, of auth.Site) string {
 		h, err := rest.New(rest.Config{Store: store, Auth: service, Site: of, Databases: names, TempDir: t.TempDir(), Streams: streams})
@@ -215,4 +217,26 @@ func (s *server) rev(id string) string {
 	doc, err := s.db.Default().Get(s.t.Context(), id, syncstore.GetOptions{})
 	require.NoError(s.t, err)
 	return doc.Rev.String()
+}
+
+// loseContent takes away what attachments hold, as a damaged disk does. Documents name it still.
+func (s *server) loseContent() {
+	s.t.Helper()
+	const chunk = 0x19 // the kind of keys in syncstore/keys.go
+	lost := 0
+	require.NoError(s.t, s.engine.Update(s.t.Context(), func(txn engine.Txn) error {
+		var keys [][]byte
+		pairs, failed := txn.Scan(engine.Range{Start: []byte{chunk}, End: []byte{chunk + 1}})
+		for key := range pairs {
+			keys = append(keys, bytes.Clone(key))
+		}
+		for _, key := range keys {
+			if err := txn.Delete(key); err != nil {
+				return err
+			}
+		}
+		lost = len(keys)
+		return failed()
+	}))
+	require.NotZero(s.t, lost)
 }

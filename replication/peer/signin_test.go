@@ -1,9 +1,11 @@
 package peer_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddysync/caddy-sync/replication/peer"
 	"github.com/stretchr/testify/require"
@@ -116,4 +118,26 @@ func TestManagerRunsAReplicationOnce(t *testing.T) {
 	m.Close()
 	_, err = m.Start(o)
 	require.ErrorIs(t, err, peer.ErrClosed)
+}
+
+// A server that takes the connection and says nothing is given up at its sign-in as anywhere.
+func TestASignInThatIsNotAnsweredIsGivenUp(t *testing.T) {
+	t.Parallel()
+	here, there := newServer(t), newServer(t)
+	there.put("/_user/alice", `{"password":"correct horse"}`)
+	there.bulk(`{"_id":"a","_rev":"1-a"}`)
+	there.meddleWith(func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/_session") && there.times("POST /_session") == 1 {
+			_, _ = io.Copy(io.Discard, r.Body) // only then the server sees that the client is gone
+			<-r.Context().Done()
+			return true
+		}
+		return false
+	})
+	o := here.to(peer.Pull, there.public)
+	o.Remote.Credentials = &peer.Credentials{Kind: peer.Session, Name: "alice", Secret: "correct horse"}
+	o.Patience = 200 * time.Millisecond
+	o.Attempts = 50
+	run(t, o)
+	require.Contains(t, here.content(), "a 1-a")
 }

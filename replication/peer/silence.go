@@ -57,6 +57,12 @@ func (b watchedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// watchedStream is the body of a request that has to be closed.
+type watchedStream struct {
+	watchedReader
+	io.Closer
+}
+
 // watchedBody is the body of an answer, the last of a request: closing it ends the watch.
 type watchedBody struct {
 	watchedReader

@@ -299,3 +299,20 @@ func TestInlineDataHasNoLengthBesideIt(t *testing.T) {
 	s.putAttachment("/notes/d/a", "text/plain", "one")
 	s.run(scenario{path: "/notes/d?attachments=true", has: []string{`"data":"b25l"`}, hasNot: []string{`"length"`, `"stub"`}})
 }
+
+// What is kept of an attachment while a document is written is many times as long as the text of a stub.
+func TestADocumentHasNotAnyNumberOfAttachments(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	stubs := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `,"%d":{"stub":true}`, i)
+		}
+		return `{"_attachments":{` + b.String()[1:] + `}}`
+	}
+	s.runAll([]scenario{
+		{name: "too many", method: http.MethodPut, path: "/notes/many", body: stubs(maxAttachments + 1), status: 413, has: []string{"document_too_large"}},
+		{name: "many", method: http.MethodPut, path: "/notes/many", body: stubs(maxAttachments), status: 412},
+	})
+}

@@ -155,10 +155,17 @@ func checkID(id string) error {
 	return errReservedID
 }
 
+// maxAttachments is how many attachments a document may have. What is kept of one while a document is written
+// is many times as long as its text can be.
+const maxAttachments = 50_000
+
 // parseAttachments reads the value of _attachments.
 func parseAttachments(text []byte) ([]incomingAttachment, error) {
 	var list []incomingAttachment
 	err := jsondoc.Members(text, func(name string, value []byte) error {
+		if len(list) == maxAttachments {
+			return tooLarge(LimitDocument, "document_too_large", "The document has more than "+strconv.Itoa(maxAttachments)+" attachments.")
+		}
 		if err := checkAttachmentName(name); err != nil {
 			return err
 		}

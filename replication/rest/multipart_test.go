@@ -319,3 +319,20 @@ func FuzzMultipartRelated(f *testing.F) {
 		}
 	})
 }
+
+// A part belongs to the attachment of its whole name, and not to another with the end of it.
+func TestMultipartPartsOfNamesWithASlash(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.runAll([]scenario{
+		{
+			method: http.MethodPut, path: "/notes/m", status: 201, header: map[string]string{"Content-Type": relatedType},
+			body: related(`{"_attachments":{"dir/x.txt":{"follows":true},"x.txt":{"follows":true},"..":{"follows":true}}}`,
+				"Content-Disposition: attachment; filename=\"dir/x.txt\"\r\n\r\nin the folder", "Content-Disposition: attachment; filename=\"x.txt\"\r\n\r\nbeside it",
+				"Content-Disposition: attachment; filename=\"..\"\r\n\r\nabove"),
+		},
+		{path: "/notes/m/dir%2Fx.txt", has: []string{"in the folder"}},
+		{path: "/notes/m/dir/x.txt", has: []string{"in the folder"}},
+		{path: "/notes/m/x.txt", has: []string{"beside it"}},
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"mime/multipart"
 	"strconv"
 	"strings"
@@ -106,12 +107,14 @@ func (h *Handler) readParts(
 	return sent, nil
 }
 
-// fileName is the file name of a part. Couchbase Lite 1 neither quotes nor encodes it.
+// fileName is the file name of a part, whole: part.FileName leaves out what is before a slash. Couchbase Lite 1
+// neither quotes nor encodes it.
 func fileName(part *multipart.Part) string {
-	if name := part.FileName(); name != "" {
-		return name
+	header := part.Header.Get("Content-Disposition")
+	if _, params, err := mime.ParseMediaType(header); err == nil && params["filename"] != "" {
+		return params["filename"]
 	}
-	_, name, _ := strings.Cut(part.Header.Get("Content-Disposition"), "filename=")
+	_, name, _ := strings.Cut(header, "filename=")
 	return strings.Trim(name, `" `)
 }
 

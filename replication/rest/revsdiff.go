@@ -64,7 +64,8 @@ func (h *Handler) missingRevs(rq *request) error {
 
 // offeredRevs reads the revisions that a peer offers and says which are not here.
 func (h *Handler) offeredRevs(rq *request) ([]syncstore.RevsMissing, error) {
-	read, err := h.readBody(rq, h.policy(rq).Limits.Request)
+	// What is read of it takes several times as much memory as the text. It is room for some 200 000 documents.
+	read, err := h.readBody(rq, min(h.policy(rq).Limits.Request, maxOptionsBody))
 	if err != nil {
 		return nil, err
 	}
