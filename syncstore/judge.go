@@ -44,18 +44,6 @@ func (p *preparation) evaluate(written *leaf, parent *leaf) error {
 	return nil
 }
 
-// writer is who writes as a policy may ask; nil is an administrator.
-func (p *preparation) writer() (Writer, error) {
-	if p.options.Viewer == nil {
-		return nil, nil
-	}
-	a, err := p.access()
-	if err != nil {
-		return nil, err
-	}
-	return accessWriter{access: a, channels: a.in(p.collection.scope.collection)}, nil
-}
-
 // sight is what the writer may see.
 func (p *preparation) sight() (*sight, error) {
 	if p.collection.seesAll(p.options.Viewer) {
@@ -150,11 +138,7 @@ func (p *preparation) judgeTakeover(next *head, rev Rev, parent *leaf) error {
 }
 
 func (p *preparation) judge(written, before *leaf) (Outcome, error) {
-	writer, err := p.writer()
-	if err != nil {
-		return Outcome{}, err
-	}
-	evaluation := Evaluation{Writer: writer, New: p.document(written, p.edit.Body), Replicated: len(p.edit.History) > 0}
+	evaluation := Evaluation{New: p.document(written, p.edit.Body), Replicated: len(p.edit.History) > 0}
 	if before != nil {
 		body, err := p.leafBody(before)
 		if err != nil {
@@ -162,7 +146,21 @@ func (p *preparation) judge(written, before *leaf) (Outcome, error) {
 		}
 		evaluation.Old = p.document(before, body)
 	}
-	var outcome Outcome
+	if p.options.Viewer == nil {
+		return p.ask(evaluation)
+	}
+	writer := &accessWriter{p: p}
+	evaluation.Writer = writer
+	outcome, err := p.ask(evaluation)
+	if writer.err != nil {
+		// What was answered to the policy is not what the writer has.
+		return Outcome{}, writer.err
+	}
+	return outcome, err
+}
+
+// ask asks the policy, and then the validator.
+func (p *preparation) ask(evaluation Evaluation) (outcome Outcome, err error) {
 	if policy := p.policy(); policy != nil {
 		if outcome, err = policy.Evaluate(p.ctx, evaluation); err != nil {
 			return Outcome{}, err
