@@ -59,46 +59,64 @@ func rounds(edits []Edit) [][]int {
 }
 
 // writeRound writes edits of different documents. What was overtaken by another write
-// is prepared again; after staleRounds under its key's lock.
+// is prepared again; after staleRounds under its key's lock. What was refused is judged again when one
+// beside it gave something, however often that one was overtaken before.
 func (c *Collection) writeRound(ctx context.Context, edits []Edit, round []int, o WriteOptions, results []WriteResult) {
+	var refused []int
 	for n := 0; len(round) > 0; n++ {
-		if n == staleRounds {
+		var tried attempted
+		if n < staleRounds {
+			tried = c.attempt(ctx, edits, round, o, results, false)
+		} else {
 			for _, i := range round {
-				c.writeLocked(ctx, &edits[i], o, &results[i])
+				tried.add(c.writeLocked(ctx, edits, i, o, results))
 			}
-			return
 		}
-		round = c.attempt(ctx, edits, round, o, results, false)
+		round, refused = tried.stale, append(refused, tried.refused...)
+		if tried.gave {
+			// They were judged before: a device that was offline sends a list and its items together.
+			round, refused = append(round, refused...), nil
+			slices.Sort(round)
+		}
 		c.store.stats.retries.Add(uint64(len(round)))
 	}
 }
 
-func (c *Collection) writeLocked(ctx context.Context, edit *Edit, o WriteOptions, result *WriteResult) {
-	unlock := c.store.locks.lock(string(c.scope.head(edit.ID)))
+func (c *Collection) writeLocked(ctx context.Context, edits []Edit, i int, o WriteOptions, results []WriteResult) attempted {
+	unlock := c.store.locks.lock(string(c.scope.head(edits[i].ID)))
 	defer unlock()
-	results := []WriteResult{{ID: edit.ID}}
-	// Writes that were prepared before the lock was taken can still come first, each once.
-	for stale := []int{0}; len(stale) > 0; {
-		stale = c.attempt(ctx, []Edit{*edit}, stale, o, results, true)
+	for {
+		// Writes that were prepared before the lock was taken can still come first, each once.
+		if tried := c.attempt(ctx, edits, []int{i}, o, results, true); len(tried.stale) == 0 {
+			return tried
+		}
 	}
-	*result = results[0]
 }
 
-// attempt prepares edits from one state of the store, has them committed, and returns
-// the indexes of those that were stale.
+// attempted is what became of edits of which not all were written.
+type attempted struct {
+	stale, refused []int
+	// gave: one that was written changed what somebody has.
+	gave bool
+}
+
+func (a *attempted) add(o attempted) {
+	a.stale, a.refused, a.gave = append(a.stale, o.stale...), append(a.refused, o.refused...), a.gave || o.gave
+}
+
+// attempt prepares edits from one state of the store, and has them committed.
 func (c *Collection) attempt(
 	ctx context.Context, edits []Edit, indexes []int, o WriteOptions, results []WriteResult, locked bool,
-) (stale []int) {
+) (tried attempted) {
 	states, err := c.loadStates(ctx, edits, indexes, locked)
 	if err != nil {
 		for _, i := range indexes {
 			results[i].Err = err
 		}
-		return nil
+		return tried
 	}
 	sets := make([]*changeSet, 0, len(indexes))
 	owners := make([]int, 0, len(indexes))
-	var refused []int
 	for n, i := range indexes {
 		p := preparation{ctx: ctx, collection: c, edit: &edits[i], options: &o, state: states[n]}
 		set, rev, err := p.prepare()
@@ -106,10 +124,10 @@ func (c *Collection) attempt(
 		switch {
 		case errors.Is(err, errStale), err != nil && states[n].guessed:
 			// What the committer does not see it cannot find stale.
-			stale = append(stale, i)
+			tried.stale = append(tried.stale, i)
 			continue
 		case errors.Is(err, ErrRejected):
-			refused = append(refused, i)
+			tried.refused = append(tried.refused, i)
 			continue
 		case err != nil:
 			continue
@@ -121,22 +139,16 @@ func (c *Collection) attempt(
 		owners = append(owners, i)
 	}
 	c.store.committer.commit(sets...)
-	gave := false
 	for n, set := range sets {
 		i := owners[n]
-		gave = gave || set.err == nil && len(set.principals)+len(set.given) > 0
+		tried.gave = tried.gave || set.err == nil && len(set.principals)+len(set.given) > 0
 		if errors.Is(set.err, errStale) {
-			stale = append(stale, i)
+			tried.stale = append(tried.stale, i)
 			continue
 		}
 		results[i].Seq, results[i].Err = set.seq, set.err
 	}
-	if gave {
-		// They were judged before: a device that was offline sends a list and its items together.
-		stale = append(stale, refused...)
-		slices.Sort(stale)
-	}
-	return stale
+	return tried
 }
 
 // docState is a document as a write found it.
