@@ -258,12 +258,14 @@ func TestATurnEndsWhereMuchIsLookedAtForLittle(t *testing.T) {
 		return nil
 	}
 	turns := 0
-	for at := since; len(rows) == 0; turns++ {
-		<-feed.Turn()
+	for at := since; len(rows) == 0; at = feed.Cursor() {
+		<-feed.Turn() // now and then for nothing: it tells of commits too
 		_, err := feed.Read(t.Context(), 0, show)
 		require.NoError(t, err)
-		require.Positive(t, feed.Cursor().Compare(at), "it has come further")
-		at = feed.Cursor()
+		require.GreaterOrEqual(t, feed.Cursor().Compare(at), 0)
+		if feed.Cursor() != at {
+			turns++
+		}
 	}
 	require.Greater(t, turns, docs*times/60)
 	want := rows
