@@ -123,18 +123,31 @@ func (o *Outcome) grants() (all []heldGrant) {
 
 // judgeTakeover lets the policy judge again a write that makes its leaf the winner in
 // place of a leaf it does not extend: otherwise a revision pushed without ancestors
-// could take over anybody's document (DECISIONS 25).
-func (p *preparation) judgeTakeover(next *head, rev Rev, parent *leaf) error {
+// could take over anybody's document (DECISIONS 25). So it does a write that ends a live leaf
+// beside the one it extends, because its history goes on where nothing was known before.
+func (p *preparation) judgeTakeover(next *head, rev Rev, parent *leaf, ended []Rev) error {
 	old := p.state.head
-	if old == nil || parent == nil || next.winner().Rev != rev || parent.Rev == old.winner().Rev {
+	if old == nil || p.options.expires {
 		return nil
 	}
-	validates, err := p.validates()
-	if err != nil || p.policy() == nil && !validates {
-		return err
+	if parent == nil {
+		parent = old.winner() // it was judged over that
 	}
-	_, err = p.judge(next.winner(), old.winner())
-	return err
+	for i := range old.Leaves {
+		l := &old.Leaves[i]
+		takes := i == 0 && next.winner().Rev == rev || !l.Deleted && slices.Contains(ended, l.Rev)
+		if !takes || l.Rev == parent.Rev {
+			continue
+		}
+		validates, err := p.validates()
+		if err != nil || p.policy() == nil && !validates {
+			return err
+		}
+		if _, err = p.judge(next.leaf(rev), l); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *preparation) judge(written, before *leaf) (Outcome, error) {
