@@ -211,7 +211,9 @@ func (p *preparation) finish(rev Rev, history []Rev, parent *leaf, attachments [
 	}
 	p.advance(next, rev)
 	p.writeChannels(next)
-	p.writeGrants(next)
+	if err := p.writeGrants(next); err != nil {
+		return nil, err
+	}
 	p.writeRow(next)
 	p.writeReferences(&written)
 	p.writeExpiry(next.winner())
