@@ -209,22 +209,3 @@ func (a *access) openRoles() (roles []string) {
 	}
 	return roles
 }
-
-// accessWriter is a user as an Evaluator sees it.
-type accessWriter struct {
-	access   *access
-	channels *channelSet
-}
-
-func (w accessWriter) Name() string { return w.access.viewer.Name }
-
-func (w accessWriter) Roles() []string { return w.access.openRoles() }
-
-func (w accessWriter) HasRole(role string) bool {
-	return slices.ContainsFunc(w.access.roles, func(r roleTimes) bool { return r.role == role && r.times.open() })
-}
-
-func (w accessWriter) HasChannel(channel string) bool {
-	_, ok := w.channels.since(channel)
-	return ok
-}

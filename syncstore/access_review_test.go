@@ -387,6 +387,7 @@ func TestGrantsThatNoTransactionTakesAreRefusedAlone(t *testing.T) {
 	}
 	require.ErrorIs(t, give("many", maxGivenKeys+1, 8), ErrTooLarge)
 	require.ErrorIs(t, give("long", 1, engine.MaxKeySize), ErrTooLarge)
+	require.ErrorIs(t, give("wide", 3100, 1000), ErrTooLarge)
 	require.Zero(t, f.keys(kindRecord), "all or nothing")
 	var all sync.WaitGroup
 	for n := range 8 {

@@ -121,12 +121,30 @@ func (c *changeSet) weight() (bytes, keys int) {
 	return bytes, keys
 }
 
-// checkSizes refuses what no engine has to take: one such key would fail the whole group.
+// What a set may write at most: every engine takes it, beside what else its group has.
+const (
+	maxSetKeys  = maxGroupKeys + maxGivenKeys
+	maxSetBytes = 3584 << 10
+	// apart are values that do not count: engines keep them apart.
+	apart = 64 << 10
+)
+
+// checkSizes refuses what no engine has to take: it would fail the whole group, and be told as a failure of the
+// store.
 func (c *changeSet) checkSizes() error {
+	size := 0
 	for i := range c.ops {
-		if o := &c.ops[i]; len(o.key) > engine.MaxKeySize || len(o.value) > engine.MaxValueSize {
+		o := &c.ops[i]
+		if len(o.key) > engine.MaxKeySize || len(o.value) > engine.MaxValueSize {
 			return fmt.Errorf("record: %w", ErrTooLarge)
 		}
+		if size += len(o.key); len(o.value) < apart {
+			size += len(o.value)
+		}
+	}
+	if len(c.ops) > maxSetKeys || size > maxSetBytes {
+		return fmt.Errorf("channels and grants: %w: they take %d records of %d bytes in all, and a change may have %d of %d",
+			ErrTooLarge, len(c.ops), size, maxSetKeys, maxSetBytes)
 	}
 	return nil
 }

@@ -87,14 +87,14 @@ func lastLeft(spans []span, name string) uint64 {
 // writeGrants keeps the index of what the document's winner grants, and a record of
 // what it no longer does. A tombstone grants what the policy says of it: otherwise who has
 // the document's channel by the document alone would not see that it was deleted.
-func (p *preparation) writeGrants(next *head) {
+func (p *preparation) writeGrants(next *head) error {
 	s, winner := p.collection.scope, next.winner()
 	var old []heldGrant
 	if p.state.head != nil {
 		old = p.state.head.winner().Grants
 	}
 	if len(old)+len(winner.Grants) == 0 {
-		return // as a rule
+		return nil // as a rule
 	}
 	before := make(map[Grant]uint64, len(old))
 	for _, held := range old {
@@ -102,17 +102,19 @@ func (p *preparation) writeGrants(next *head) {
 	}
 	changes := newGrantChanges(p.set, p.collection.store.options.Now().Unix())
 	winner.Grants = slices.Clone(winner.Grants)
+	var begun []granted
 	for i := range winner.Grants {
 		held := &winner.Grants[i]
 		held.From = before[held.Grant]
 		if held.From == 0 {
-			changes.begin(s, s.madeBy(p.edit.ID, held.Grant))
+			begun = append(begun, s.madeBy(p.edit.ID, held.Grant))
 		}
 		delete(before, held.Grant)
 	}
 	for grant, from := range before {
 		changes.end(s, s.madeBy(p.edit.ID, grant), from)
 	}
+	return p.beginGrants(changes, begun)
 }
 
 // madeBy is a grant that a document makes, as the index has it.

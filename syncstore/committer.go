@@ -17,9 +17,10 @@ const (
 	// A group is what one transaction commits (DECISIONS 31).
 	maxGroupBytes = 512 << 10
 	maxGroupKeys  = 2000
-	// maxGivenKeys is how many keys one change of what principals were given may write: with a
-	// full group it is still what every engine takes.
-	maxGivenKeys = 5000
+	// maxGivenKeys is how many keys one change of what principals were given may write, and maxGivenBytes
+	// how much: with a full group it is still what every engine takes.
+	maxGivenKeys  = 5000
+	maxGivenBytes = 3 << 20
 	// recentKeys is how many written keys the committer remembers to judge freshness: some
 	// seconds at full speed. What was prepared before that is prepared again.
 	recentKeys = 32_768
@@ -276,7 +277,7 @@ func (c *committer) commitGroup(g *group) {
 	err := c.store.engine.Update(context.Background(), func(tx engine.Txn) error {
 		clear(changed)
 		clear(g.moved)
-		g.given = 0
+		g.given, g.giving = 0, 0
 		return g.write(tx, changed)
 	})
 	for key := range g.moved {

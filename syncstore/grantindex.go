@@ -98,8 +98,13 @@ func newGrantChanges(set *changeSet, now int64) *grantChanges {
 }
 
 func (c *grantChanges) begin(s scope, g granted) {
-	c.set.add(op{key: s.grant(g), value: make([]byte, 8), keySeq: noSeq})
+	c.add(s, g)
 	c.touch(s, g.principal)
+}
+
+// add is begin for what gives its principal nothing new.
+func (c *grantChanges) add(s scope, g granted) {
+	c.set.add(op{key: s.grant(g), value: make([]byte, 8), keySeq: noSeq})
 }
 
 // end turns a grant into the record that there was one, which is kept for as long as

@@ -14,6 +14,7 @@ type group struct {
 	bytes   int
 	keys    int
 	given   int // keys that sets turn out to write for what was given
+	giving  int // bytes of these
 	// moved are the principals, by key, whose access the group's sets are found to change
 	// only while it is written.
 	moved map[string]struct{}
@@ -107,20 +108,23 @@ func (g *group) applySet(tx engine.Txn, set *changeSet, changed map[*Database]*c
 // admit counts what a set turned out to write for what was given to principals. What no
 // transaction may take is ErrTooLarge, what this one has no room for is errStale.
 func (g *group) admit(given []*changeSet) error {
-	keys := 0
+	keys, size := 0, 0
 	for _, one := range given {
 		if err := one.checkSizes(); err != nil {
 			return err
 		}
 		keys += len(one.ops)
+		size += one.size
 	}
 	switch {
-	case keys > maxGivenKeys:
-		return fmt.Errorf("grants: %w: they change %d keys, and at most %d at once", ErrTooLarge, keys, maxGivenKeys)
-	case g.given > 0 && g.given+keys > maxGroupKeys:
+	case keys > maxGivenKeys || size > maxGivenBytes:
+		return fmt.Errorf("grants: %w: they change %d keys of %d bytes in all, and at most %d of %d at once",
+			ErrTooLarge, keys, size, maxGivenKeys, maxGivenBytes)
+	case g.given > 0 && (g.given+keys > maxGroupKeys || g.giving+size > maxGroupBytes):
 		return errStale
 	}
 	g.given += keys
+	g.giving += size
 	return nil
 }
 

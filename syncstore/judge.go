@@ -44,18 +44,6 @@ func (p *preparation) evaluate(written *leaf, parent *leaf) error {
 	return nil
 }
 
-// writer is who writes as a policy may ask; nil is an administrator.
-func (p *preparation) writer() (Writer, error) {
-	if p.options.Viewer == nil {
-		return nil, nil
-	}
-	a, err := p.access()
-	if err != nil {
-		return nil, err
-	}
-	return accessWriter{access: a, channels: a.in(p.collection.scope.collection)}, nil
-}
-
 // sight is what the writer may see.
 func (p *preparation) sight() (*sight, error) {
 	if p.collection.seesAll(p.options.Viewer) {
@@ -135,26 +123,35 @@ func (o *Outcome) grants() (all []heldGrant) {
 
 // judgeTakeover lets the policy judge again a write that makes its leaf the winner in
 // place of a leaf it does not extend: otherwise a revision pushed without ancestors
-// could take over anybody's document (DECISIONS 25).
-func (p *preparation) judgeTakeover(next *head, rev Rev, parent *leaf) error {
+// could take over anybody's document (DECISIONS 25). So it does a write that ends a live leaf
+// beside the one it extends, because its history goes on where nothing was known before.
+func (p *preparation) judgeTakeover(next *head, rev Rev, parent *leaf, ended []Rev) error {
 	old := p.state.head
-	if old == nil || parent == nil || next.winner().Rev != rev || parent.Rev == old.winner().Rev {
+	if old == nil || p.options.expires {
 		return nil
 	}
-	validates, err := p.validates()
-	if err != nil || p.policy() == nil && !validates {
-		return err
+	if parent == nil {
+		parent = old.winner() // it was judged over that
 	}
-	_, err = p.judge(next.winner(), old.winner())
-	return err
+	for i := range old.Leaves {
+		l := &old.Leaves[i]
+		takes := i == 0 && next.winner().Rev == rev || !l.Deleted && slices.Contains(ended, l.Rev)
+		if !takes || l.Rev == parent.Rev {
+			continue
+		}
+		validates, err := p.validates()
+		if err != nil || p.policy() == nil && !validates {
+			return err
+		}
+		if _, err = p.judge(next.leaf(rev), l); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *preparation) judge(written, before *leaf) (Outcome, error) {
-	writer, err := p.writer()
-	if err != nil {
-		return Outcome{}, err
-	}
-	evaluation := Evaluation{Writer: writer, New: p.document(written, p.edit.Body), Replicated: len(p.edit.History) > 0}
+	evaluation := Evaluation{New: p.document(written, p.edit.Body), Replicated: len(p.edit.History) > 0}
 	if before != nil {
 		body, err := p.leafBody(before)
 		if err != nil {
@@ -162,7 +159,21 @@ func (p *preparation) judge(written, before *leaf) (Outcome, error) {
 		}
 		evaluation.Old = p.document(before, body)
 	}
-	var outcome Outcome
+	if p.options.Viewer == nil {
+		return p.ask(evaluation)
+	}
+	writer := &accessWriter{p: p}
+	evaluation.Writer = writer
+	outcome, err := p.ask(evaluation)
+	if writer.err != nil {
+		// What was answered to the policy is not what the writer has.
+		return Outcome{}, writer.err
+	}
+	return outcome, err
+}
+
+// ask asks the policy, and then the validator.
+func (p *preparation) ask(evaluation Evaluation) (outcome Outcome, err error) {
 	if policy := p.policy(); policy != nil {
 		if outcome, err = policy.Evaluate(p.ctx, evaluation); err != nil {
 			return Outcome{}, err

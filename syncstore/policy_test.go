@@ -89,6 +89,29 @@ func TestDecision25APushedRevisionWithoutAncestorsCannotTakeOverADocument(t *tes
 	require.ErrorIs(t, err, owners)
 }
 
+// A history that goes on behind a tombstone of which no past was known cannot end what wins as if that were its past.
+func TestDecision25AHistoryCannotEndALeafThatThePolicyKeeps(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	policy := &recorder{refuse: func(e Evaluation) error {
+		if e.Old != nil && string(e.Old.Body) == `{"owner":"bob"}` && e.Writer.Name() != "bob" {
+			return ErrRejected
+		}
+		return nil
+	}}
+	require.NoError(t, f.write(Edit{ID: "a", Deleted: true, History: revs(t, "20-t")}).Err)
+	require.NoError(t, f.write(Edit{ID: "a", Deleted: true, History: revs(t, "4-w")}).Err)
+	require.NoError(t, f.write(Edit{ID: "a", Body: []byte(`{"owner":"bob"}`), History: revs(t, "3-l")}).Err)
+	require.ErrorIs(t, f.judged(policy, Edit{ID: "a", Deleted: true, History: revs(t, "5-x", "4-w", "3-l")}), ErrRejected)
+	require.Equal(t, []string{"3-l", "20-t!", "4-w!"}, f.leaves("a"))
+
+	// Nor what loses.
+	require.NoError(t, f.write(Edit{ID: "a", Body: []byte(`{}`), History: revs(t, "6-y")}).Err)
+	require.ErrorIs(t, f.judged(policy, Edit{ID: "a", Body: []byte(`{}`), History: revs(t, "7-z", "6-y", "5-y", "4-y", "3-l")}), ErrRejected)
+	require.NoError(t, f.judged(policy, Edit{ID: "a", Body: []byte(`{}`), History: revs(t, "7-z", "6-y")}))
+	require.Equal(t, []string{"7-z", "3-l", "20-t!", "4-w!"}, f.leaves("a"))
+}
+
 func (f *fixture) channelRows(name string) (rows []string) {
 	f.t.Helper()
 	require.NoError(f.t, f.engine.View(f.t.Context(), func(r engine.Reader) error {

@@ -203,7 +203,7 @@ func (p *preparation) finish(rev Rev, history []Rev, parent *leaf, attachments [
 	}
 	next.Leaves = append(next.Leaves, written)
 	sortLeaves(next.Leaves)
-	if err := p.judgeTakeover(next, rev, parent); err != nil {
+	if err := p.judgeTakeover(next, rev, parent, ended); err != nil {
 		return nil, err
 	}
 	if err := p.placeBodies(next, rev, ended); err != nil {
@@ -211,7 +211,9 @@ func (p *preparation) finish(rev Rev, history []Rev, parent *leaf, attachments [
 	}
 	p.advance(next, rev)
 	p.writeChannels(next)
-	p.writeGrants(next)
+	if err := p.writeGrants(next); err != nil {
+		return nil, err
+	}
 	p.writeRow(next)
 	p.writeReferences(&written)
 	p.writeExpiry(next.winner())

@@ -205,7 +205,9 @@ func (p *purger) keepLeft(work *preparation) error {
 	}
 	work.advance(next, Rev{})
 	work.writeChannels(next)
-	work.writeGrants(next)
+	if err := work.writeGrants(next); err != nil {
+		return err
+	}
 	work.writeRow(next)
 	work.writeExpiry(next.winner())
 	p.set.add(op{key: p.state.key, value: next.encode(), keySeq: noSeq, valueSeq: headSeqAt})

@@ -358,7 +358,9 @@ func (p *preparation) rejudge() (set *changeSet, refused, err error) {
 		return nil, refused, nil
 	}
 	p.writeChannels(&next)
-	p.writeGrants(&next)
+	if err := p.writeGrants(&next); err != nil {
+		return nil, nil, err
+	}
 	p.writeRow(&next)
 	p.set.add(op{key: p.state.key, value: next.encode(), keySeq: noSeq, valueSeq: headSeqAt})
 	p.set.cached = &next

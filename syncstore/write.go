@@ -59,45 +59,27 @@ func rounds(edits []Edit) [][]int {
 }
 
 // writeRound writes edits of different documents. What was overtaken by another write
-// is prepared again; after staleRounds under its key's lock.
+// is prepared again; after staleRounds under its key's lock. What was refused is judged again when one
+// beside it gave something, however often that one was overtaken before.
 func (c *Collection) writeRound(ctx context.Context, edits []Edit, round []int, o WriteOptions, results []WriteResult) {
+	var refused []int
 	for n := 0; len(round) > 0; n++ {
-		if n == staleRounds {
+		a := attempt{collection: c, edits: edits, o: &o, results: results}
+		if n < staleRounds {
+			a.all(ctx, round)
+		} else {
 			for _, i := range round {
-				c.writeLocked(ctx, &edits[i], o, &results[i])
+				a.locked(ctx, i)
 			}
-			return
 		}
-		round = c.attempt(ctx, edits, round, o, results, false)
+		round, refused = a.stale, append(refused, a.refused...)
+		if a.gave {
+			// They were judged before: a device that was offline sends a list and its items together.
+			round, refused = append(round, refused...), nil
+			slices.Sort(round)
+		}
 		c.store.stats.retries.Add(uint64(len(round)))
 	}
-}
-
-func (c *Collection) writeLocked(ctx context.Context, edit *Edit, o WriteOptions, result *WriteResult) {
-	unlock := c.store.locks.lock(string(c.scope.head(edit.ID)))
-	defer unlock()
-	results := []WriteResult{{ID: edit.ID}}
-	// Writes that were prepared before the lock was taken can still come first, each once.
-	for stale := []int{0}; len(stale) > 0; {
-		stale = c.attempt(ctx, []Edit{*edit}, stale, o, results, true)
-	}
-	*result = results[0]
-}
-
-// attempt prepares edits, has them committed, and returns the indexes of those that were stale.
-func (c *Collection) attempt(
-	ctx context.Context, edits []Edit, indexes []int, o WriteOptions, results []WriteResult, locked bool,
-) (stale []int) {
-	a := attempt{collection: c, edits: edits, o: &o, results: results, locked: locked}
-	for len(indexes) > 0 {
-		indexes = indexes[a.some(ctx, indexes):]
-	}
-	if a.gave {
-		// They were judged before: a device that was offline sends a list and its items together.
-		a.stale = append(a.stale, a.refused...)
-		slices.Sort(a.stale)
-	}
-	return a.stale
 }
 
 // attempt is one try to write edits of different documents.
@@ -106,11 +88,33 @@ type attempt struct {
 	edits      []Edit
 	o          *WriteOptions
 	results    []WriteResult
-	locked     bool
-	// stale were overtaken by another write, refused were not by the policy; gave: one of the edits gave
-	// somebody something.
+	// keyLocked: the lock of the document's key is held.
+	keyLocked bool
+	// stale were overtaken by another write, refused were not let by the policy; gave: one of the edits that were
+	// written changed what somebody has.
 	stale, refused []int
 	gave           bool
+}
+
+// all tries some edits.
+func (a *attempt) all(ctx context.Context, indexes []int) {
+	for len(indexes) > 0 {
+		indexes = indexes[a.some(ctx, indexes):]
+	}
+}
+
+// locked tries one edit under its key's lock until no other is before it.
+func (a *attempt) locked(ctx context.Context, i int) {
+	unlock := a.collection.store.locks.lock(string(a.collection.scope.head(a.edits[i].ID)))
+	defer unlock()
+	a.keyLocked = true
+	defer func() { a.keyLocked = false }()
+	for before := len(a.stale); ; a.stale = a.stale[:before] {
+		// Writes that were prepared before the lock was taken can still come first, each once.
+		if a.some(ctx, []int{i}); len(a.stale) == before {
+			return
+		}
+	}
 }
 
 // stateBytes is about how much of documents is read at once to write them: a request may delete thousands.
@@ -119,7 +123,7 @@ const stateBytes = 8 << 20
 // some writes the first of the edits that are left, from one state of the store, and returns how many.
 func (a *attempt) some(ctx context.Context, indexes []int) int {
 	c, edits, results := a.collection, a.edits, a.results
-	states, err := c.loadStates(ctx, edits, indexes, a.locked, stateBytes)
+	states, err := c.loadStates(ctx, edits, indexes, a.keyLocked, stateBytes)
 	if errors.Is(err, ErrDamagedDocument) && len(indexes) > 1 { // the others are not to blame
 		return a.some(ctx, indexes[:len(indexes)/2])
 	}
