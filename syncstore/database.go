@@ -169,13 +169,7 @@ func (s *Store) CreateDatabase(ctx context.Context, name string) (*Database, err
 		tx.put(scope{db: entry.id}.counters(), counts.encode())
 		db = newDatabase(s, entry, counts, nil)
 		return nil
-	}, after: func() {
-		s.policies.publish(func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.databases[name] = db
-		}, &db.main)
-	}}
+	}, after: func() { s.publish(db) }}
 	s.committer.commit(set)
 	if set.err != nil {
 		return nil, set.err
