@@ -84,6 +84,7 @@ func (i *Index) prepareBuild() (state indexState, err error) {
 		return state, err
 	}
 	i.blocks.forget()
+	c.indexBegins(i.id) // before anything is mapped, so that a purge knows of it
 	prefix := slices.Concat(c.scope.prefix(kindIndex, 0), i.id[:])
 	return indexState{}, c.store.clearRange(c.db, engine.PrefixRange(prefix))
 }

@@ -30,10 +30,14 @@ func (c *Collection) unindex(tx *overlay, id string) error {
 
 func (i *Index) unindex(tx *overlay, id string) error {
 	state, err := i.readState(tx.get)
-	if err != nil || state.seq == 0 {
-		return err // it is about to be built, or dropped
+	if err != nil {
+		return err
 	}
 	state.changes++
+	if state.seq == 0 { // it is about to be built, perhaps of what was mapped before, or dropped
+		tx.put(i.key(indexStateKey), state.encode())
+		return nil
+	}
 	key := i.documentKey(id)
 	record, err := tx.get(key)
 	if errors.Is(err, engine.ErrNotFound) {

@@ -164,9 +164,6 @@ func (w *indexWriter) commit() error {
 		return nil
 	}
 	i := w.index
-	if w.state.changes == 0 {
-		i.collection.indexBegins(i.id)
-	}
 	i.blocks.begin(w.state, w.next, i.blockSize(), w.places())
 	i.collection.store.committer.commitBackground(w.sealed...)
 	var err error
