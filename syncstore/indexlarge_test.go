@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/caddysync/caddy-sync/syncstore/engine/badger"
 	"github.com/stretchr/testify/require"
 )
 
@@ -23,18 +22,20 @@ func (m wholeMapper) Map(_ context.Context, docs []*Document) ([][]IndexRow, err
 	return all, nil
 }
 
-// A document whose rows are more than a transaction of Badger may have stops no index.
-func TestIndexTakesDocumentsOfLargeRows(t *testing.T) {
-	t.Parallel()
-	eng, err := badger.Open(t.TempDir(), badger.Options{Memory: badger.MinMemory, MinFree: 1})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, eng.Close()) })
-	store, err := Open(t.Context(), eng, Options{})
+func openOnBadger(t *testing.T) *Collection {
+	t.Helper()
+	store, err := Open(t.Context(), openBadger(t, t.TempDir()), Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	db, err := store.CreateDatabase(t.Context(), "db")
 	require.NoError(t, err)
-	c := db.Default()
+	return db.Default()
+}
+
+// A document whose rows are more than a transaction of Badger may have stops no index.
+func TestIndexTakesDocumentsOfLargeRows(t *testing.T) {
+	t.Parallel()
+	c := openOnBadger(t)
 	require.NoError(t, c.Write(t.Context(), []Edit{{ID: "a"}}, WriteOptions{})[0].Err)
 	m := wholeMapper{rows: 100, size: 60 << 10}
 	require.NoError(t, c.Index(testIndex).Update(t.Context(), m, c.Info().Seq))
@@ -48,4 +49,38 @@ func TestIndexTakesDocumentsOfLargeRows(t *testing.T) {
 	_, rows, err = c.Index(testIndex).Covers(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, rows)
+}
+
+// longMapper makes rows whose keys are long.
+type longMapper struct{ rows, size int }
+
+func (m longMapper) Map(_ context.Context, docs []*Document) ([][]IndexRow, error) {
+	all := make([][]IndexRow, len(docs))
+	for i := range docs {
+		for n := range m.rows {
+			all[i] = append(all[i], IndexRow{Sort: append(fmt.Appendf(nil, "%06d", n), append(bytes.Repeat([]byte("x"), m.size), 0)...)})
+		}
+	}
+	return all, nil
+}
+
+// A document that has more in all indexes together than a transaction of Badger may delete can be purged.
+func TestADocumentOfManyRowsInManyIndexesCanBePurged(t *testing.T) {
+	t.Parallel()
+	c := openOnBadger(t)
+	require.NoError(t, c.Write(t.Context(), []Edit{{ID: "a"}}, WriteOptions{})[0].Err)
+	m := longMapper{rows: maxUnindexed, size: 1 << 10}
+	for n := range byte(10) {
+		require.NoError(t, c.Index(IndexID{n}).Update(t.Context(), m, c.Info().Seq))
+	}
+	purged, err := c.Purge(t.Context(), []Purging{{ID: "a"}})
+	require.NoError(t, err)
+	require.Len(t, purged[0], 1)
+	for n := range byte(10) {
+		i := c.Index(IndexID{n})
+		require.NoError(t, i.Update(t.Context(), m, c.Info().Seq))
+		_, rows, err := i.Covers(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, rows)
+	}
 }
