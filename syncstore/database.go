@@ -60,8 +60,9 @@ type Collection struct {
 	store *Store
 	id    collectionID
 	scope scope
-	// policy is never nil.
-	policy atomic.Pointer[Policy]
+	// policy is never nil. policyMoves counts how often it became one of another version.
+	policy      atomic.Pointer[Policy]
+	policyMoves atomic.Uint64
 
 	// designVersion counts the commits that changed a design document.
 	designVersion atomic.Uint64
