@@ -311,6 +311,24 @@ func TestABackupEndsWhenTheStoreMust(t *testing.T) {
 	}
 }
 
+// TestNoBackupBeginsWhileTheStoreIsRecovered: it would hold up the recovery, which all others wait for.
+func TestNoBackupBeginsWhileTheStoreIsRecovered(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	var out bytes.Buffer
+	f.store.backups.interrupt("the store is being recovered")
+	_, err := f.store.Backup(t.Context(), &out, BackupOptions{})
+	require.ErrorIs(t, err, ErrBackupInterrupted)
+	require.Zero(t, out.Len())
+	f.store.backups.resume()
+	_, err = f.store.Backup(t.Context(), &out, BackupOptions{})
+	require.NoError(t, err)
+	f.engine.FailNext(engine.ErrDoubtful)
+	require.ErrorIs(t, f.write(Edit{ID: "x"}).Err, ErrUnavailable)
+	f.untilWritable()
+	f.backedUp("")
+}
+
 func TestDecision35_ARestoredStoreIsNotTheOneThatWasBackedUp(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -275,6 +275,7 @@ func readDirectory(r engine.Reader) (directory []directoryRow, err error) {
 // that the commit made, which nobody can use before they are published.
 func (s *Store) recover() (made []*Database, err error) {
 	s.backups.interrupt("the store is being recovered")
+	defer s.backups.resume()
 	if err := s.engine.Recover(s.ctx); err != nil {
 		return nil, fmt.Errorf("recovering the engine: %w", err)
 	}
