@@ -260,6 +260,10 @@ func (c *Collection) purgeFresh(ctx context.Context, ids []string, upTo uint64, 
 	for _, id := range ids {
 		p := purger{collection: c, what: Purging{ID: id}}
 		set, err := p.prepare(ctx)
+		if errors.Is(err, errStale) {
+			stale = append(stale, id)
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("purging a tombstone: %w", err)
 		}
