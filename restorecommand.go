@@ -49,27 +49,38 @@ func runRestore(ctx context.Context, fl caddycmd.Flags, t *terminal) error {
 	if err := checkNew(to); err != nil {
 		return err
 	}
-	making, err := os.MkdirTemp(filepath.Dir(to), "."+filepath.Base(to)+"-restoring-")
-	if err != nil {
-		return fmt.Errorf("making a folder: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(making) }() // is gone when all went well
-	damage, err := restoreInto(ctx, making, fl.Args(), o, t)
-	if err != nil {
+	var damage error
+	err = makeFolder(to, func(making string) (err error) {
+		damage, err = restoreInto(ctx, making, fl.Args(), o, t)
 		return err
-	}
-	if err := os.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("replacing the empty folder: %w", err)
-	}
-	if err := os.Rename(making, to); err != nil {
-		return fmt.Errorf("naming the folder: %w", err)
-	}
-	if err := syncFolder(filepath.Dir(to)); err != nil {
+	})
+	if err != nil {
 		return err
 	}
 	t.say("Restored into %s. To use it: stop the server, put this folder in the place of the one that `store badger`\n"+
 		"names (keep the old one until you are sure), give it to the server's user, and start the server.", to)
 	return damage
+}
+
+// makeFolder makes a new folder, or replaces an empty one, when it has been filled under another name
+// beside it. If it cannot be put into its place then, because a disk is mounted there for one, it stays
+// where it is: to fill it may have taken hours.
+func makeFolder(to string, fill func(making string) error) error {
+	making, err := os.MkdirTemp(filepath.Dir(to), "."+filepath.Base(to)+"-restoring-")
+	if err != nil {
+		return fmt.Errorf("making a folder: %w", err)
+	}
+	if err := fill(making); err != nil {
+		return errors.Join(err, os.RemoveAll(making))
+	}
+	err = os.Remove(to)
+	if err == nil || errors.Is(err, os.ErrNotExist) {
+		err = os.Rename(making, to)
+	}
+	if err != nil {
+		return fmt.Errorf("putting what was restored into its place: %w; it is whole, in %s", err, making)
+	}
+	return syncFolder(filepath.Dir(to))
 }
 
 // checkNew refuses a folder that has something in it.

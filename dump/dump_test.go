@@ -3,6 +3,7 @@ package dump
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -81,6 +82,38 @@ func TestWhatAServerDoesNotStoreIsTold(t *testing.T) {
 			require.NoError(t, err, name)
 		} else {
 			require.ErrorContains(t, err, c.want, name)
+		}
+		server.Close()
+	}
+}
+
+// TestWhatAServerDoesNotGiveIsTold exports from a server that has something and cannot give it.
+func TestWhatAServerDoesNotGiveIsTold(t *testing.T) {
+	t.Parallel()
+	for failure, want := range map[string]string{
+		`{"id":"a","rev":"1-a","error":"not_found","reason":"missing"}`:             "",
+		`{"id":"a","rev":"1-a","error":"internal_server_error","reason":"damaged"}`: `document "a": internal_server_error: damaged`,
+	} {
+		asked := 0
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.URL.Path == "/notes/_bulk_get":
+				_, _ = fmt.Fprintf(w, `{"results":[{"id":"a","docs":[{"error":%s}]}]}`, failure)
+			case asked == 0:
+				asked++
+				_, _ = fmt.Fprint(w, `{"results":[{"id":"a","changes":[{"rev":"1-a"}]}],"last_seq":1}`)
+			default:
+				_, _ = fmt.Fprint(w, `{"results":[],"last_seq":1}`)
+			}
+		}))
+		d, err := NewDatabase(server.URL+"/notes", "Bearer x")
+		require.NoError(t, err)
+		sum, err := Export(t.Context(), d, io.Discard, nil)
+		if want == "" {
+			require.NoError(t, err)
+			require.Zero(t, sum.Revisions)
+		} else {
+			require.ErrorContains(t, err, want)
 		}
 		server.Close()
 	}

@@ -72,14 +72,20 @@ func Export(ctx context.Context, d *Database, w io.Writer, progress func(revisio
 	}
 }
 
-// fetch writes revisions. One that is not there any more was changed, and comes again in the feed.
+// fetch writes revisions. One that is not there any more was changed, and comes again in the feed; one
+// that the server does not give for another reason would be missing.
 func (d *writer) fetch(ctx context.Context, db *Database, wanted []revision) error {
 	asked := map[string]any{"docs": wanted}
 	return db.Ask(ctx, http.MethodPost, "/_bulk_get?revs=true&attachments=true", asked, func(r io.Reader) error {
 		return eachElement(r, "results", func(element *json.Decoder) error {
 			var result struct {
+				ID   string `json:"id"`
 				Docs []struct {
-					OK json.RawMessage `json:"ok"`
+					OK    json.RawMessage `json:"ok"`
+					Error struct {
+						Error  string `json:"error"`
+						Reason string `json:"reason"`
+					} `json:"error"`
 				} `json:"docs"`
 			}
 			if err := element.Decode(&result); err != nil {
@@ -87,6 +93,9 @@ func (d *writer) fetch(ctx context.Context, db *Database, wanted []revision) err
 			}
 			for _, doc := range result.Docs {
 				if doc.OK == nil {
+					if name := doc.Error.Error; name != "" && name != "not_found" {
+						return fmt.Errorf("%w: document %q: %s: %s", ErrRefused, result.ID, name, doc.Error.Reason)
+					}
 					continue
 				}
 				if err := d.add(doc.OK); err != nil {

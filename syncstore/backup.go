@@ -255,6 +255,7 @@ func forgetBackups(tx *overlay) error {
 type backups struct {
 	mu      sync.Mutex
 	running map[*runningBackup]struct{}
+	refused error // why none may begin; nil: it may
 }
 
 type runningBackup struct{ end context.CancelCauseFunc }
@@ -269,6 +270,9 @@ func (b *backups) begin(ctx, store context.Context, interrupt func()) (context.C
 		b.running = make(map[*runningBackup]struct{})
 	}
 	b.running[run] = struct{}{}
+	if b.refused != nil {
+		cancel(b.refused)
+	}
 	b.mu.Unlock()
 	release := context.AfterFunc(store, func() { cancel(fmt.Errorf("%w: the store is closed", ErrBackupInterrupted)) })
 	stopInterrupt := func() bool { return true }
@@ -285,11 +289,19 @@ func (b *backups) begin(ctx, store context.Context, interrupt func()) (context.C
 	}
 }
 
-// interrupt ends all: a recovery waits for those who read.
+// interrupt ends all, and has none begin before resume: a recovery waits for those who read, and others
+// wait for it.
 func (b *backups) interrupt(why string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.refused = fmt.Errorf("%w: %s", ErrBackupInterrupted, why)
 	for run := range b.running {
-		run.end(fmt.Errorf("%w: %s", ErrBackupInterrupted, why))
+		run.end(b.refused)
 	}
+}
+
+func (b *backups) resume() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refused = nil
 }

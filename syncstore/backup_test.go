@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 	"testing"
 
@@ -115,6 +116,62 @@ func TestAnyChainOfBackupsIsTheStoreAsItWas(t *testing.T) {
 			require.Equal(rt, contents(rt, e), contents(rt, restored))
 		}
 	})
+}
+
+// keyCountingViews notes how many keys are read in one view at most.
+type keyCountingViews struct {
+	engine.Engine
+	most int
+}
+
+func (c *keyCountingViews) View(ctx context.Context, fn func(engine.Reader) error) error {
+	return c.Engine.View(ctx, func(r engine.Reader) error {
+		counted := &keyCountingReader{Reader: r}
+		defer func() { c.most = max(c.most, counted.keys) }()
+		return fn(counted)
+	})
+}
+
+type keyCountingReader struct {
+	engine.Reader
+	keys int
+}
+
+func (c *keyCountingReader) Scan(in engine.Range) (iter.Seq2[[]byte, []byte], func() error) {
+	pairs, failed := c.Reader.Scan(in)
+	return func(yield func([]byte, []byte) bool) {
+		for key, value := range pairs {
+			if c.keys++; !yield(key, value) {
+				return
+			}
+		}
+	}, failed
+}
+
+// TestWhatWasDeletedBetweenBackupsIsNotRememberedAllAtOnce restores a backup that a database is missing in.
+func TestWhatWasDeletedBetweenBackupsIsNotRememberedAllAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	other, err := f.store.CreateDatabase(t.Context(), "other")
+	require.NoError(t, err)
+	edits := make([]Edit, restoreKeys+restoreKeys/4) // each has a head and a row
+	for n := range edits {
+		edits[n].ID = fmt.Sprint(n)
+	}
+	for _, result := range other.Default().Write(t.Context(), edits, WriteOptions{}) {
+		require.NoError(t, result.Err)
+	}
+	f.put("a", `{}`, Rev{})
+	whole, next := f.backedUp("")
+	require.NoError(t, f.store.DeleteDatabase(t.Context(), "other"))
+	require.Eventually(t, func() bool { return len(contents(t, f.engine)) < 20 }, waitFor, tick)
+	later, _ := f.backedUp(next)
+
+	restored := &keyCountingViews{Engine: memory.New()}
+	_, err = loadBackups(t.Context(), restored, sources(whole, later), RestoreOptions{})
+	require.NoError(t, err)
+	require.Equal(t, contents(t, f.engine), contents(t, restored.Engine))
+	require.LessOrEqual(t, restored.most, restoreKeys+100)
 }
 
 func TestABackupThatIsNotWholeIsRefused(t *testing.T) {
@@ -252,6 +309,24 @@ func TestABackupEndsWhenTheStoreMust(t *testing.T) {
 		}
 		cancel()
 	}
+}
+
+// TestNoBackupBeginsWhileTheStoreIsRecovered: it would hold up the recovery, which all others wait for.
+func TestNoBackupBeginsWhileTheStoreIsRecovered(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	var out bytes.Buffer
+	f.store.backups.interrupt("the store is being recovered")
+	_, err := f.store.Backup(t.Context(), &out, BackupOptions{})
+	require.ErrorIs(t, err, ErrBackupInterrupted)
+	require.Zero(t, out.Len())
+	f.store.backups.resume()
+	_, err = f.store.Backup(t.Context(), &out, BackupOptions{})
+	require.NoError(t, err)
+	f.engine.FailNext(engine.ErrDoubtful)
+	require.ErrorIs(t, f.write(Edit{ID: "x"}).Err, ErrUnavailable)
+	f.untilWritable()
+	f.backedUp("")
 }
 
 func TestDecision35_ARestoredStoreIsNotTheOneThatWasBackedUp(t *testing.T) {

@@ -376,9 +376,10 @@ func (c *committer) refuse(refuse bool) {
 }
 
 func (c *committer) recover() {
+	var made []*Database
 	for wait := recoverWait; ; wait = min(2*wait, maxRecoverWait) {
-		err := c.store.recover()
-		if err == nil {
+		var err error
+		if made, err = c.store.recover(); err == nil {
 			break
 		}
 		c.store.logger.Error("recovering the store failed; trying again", zap.Error(err), zap.Duration("in", wait))
@@ -392,6 +393,9 @@ func (c *committer) recover() {
 	number := c.committed.Add(1)
 	c.recent.reset(number)
 	c.refuse(false)
+	for _, db := range made {
+		c.store.publish(db) // only now, since it has something written
+	}
 	c.store.logger.Info("the store is recovered; accepting writes")
 }
 

@@ -60,8 +60,9 @@ type Collection struct {
 	store *Store
 	id    collectionID
 	scope scope
-	// policy is never nil.
-	policy atomic.Pointer[Policy]
+	// policy is never nil. policyMoves counts how often it became one of another version.
+	policy      atomic.Pointer[Policy]
+	policyMoves atomic.Uint64
 
 	// designVersion counts the commits that changed a design document.
 	designVersion atomic.Uint64
@@ -169,13 +170,7 @@ func (s *Store) CreateDatabase(ctx context.Context, name string) (*Database, err
 		tx.put(scope{db: entry.id}.counters(), counts.encode())
 		db = newDatabase(s, entry, counts, nil)
 		return nil
-	}, after: func() {
-		s.policies.publish(func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.databases[name] = db
-		}, &db.main)
-	}}
+	}, after: func() { s.publish(db) }}
 	s.committer.commit(set)
 	if set.err != nil {
 		return nil, set.err

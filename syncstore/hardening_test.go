@@ -215,6 +215,25 @@ func TestADoubtfulCreationThatStuckIsNotMadeTwice(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestADoubtfulCreationThatStuckHasItsPolicy(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.store.SetPolicies(func(database, _, _ string) Policy {
+		return Policy{Evaluator: namedPolicy{}, Version: "of " + database}
+	})
+	f.engine.FailNext(engine.ErrDoubtful)
+	_, err := f.store.CreateDatabase(t.Context(), "x")
+	require.ErrorIs(t, err, ErrUnavailable)
+	var db *Database
+	require.Eventually(t, func() bool {
+		db, err = f.store.Database("x")
+		return err == nil
+	}, waitFor, tick)
+	require.Equal(t, "of x", db.Default().Policy().Version)
+	_, err = db.Default().Get(t.Context(), "a", GetOptions{Viewer: &Viewer{Name: "eve"}})
+	require.ErrorIs(t, err, ErrNotFound)
+}
+
 // gate is a policy that holds its first write until it is let through.
 type gate struct {
 	in, out chan struct{}

@@ -17,9 +17,10 @@ const (
 	// indexReads is how many documents are read at once.
 	indexReads = 20
 	// indexSetKeys and indexSetBytes bound a change set of an index, but for one document's
-	// rows of more bytes.
+	// rows of up to indexRowBytes: a transaction takes no more than some megabytes.
 	indexSetKeys  = maxBackgroundKeys - 50
 	indexSetBytes = 256 << 10
+	indexRowBytes = 1 << 20
 )
 
 // errRebuilt: the index is not as it was left; it is read again.
@@ -84,6 +85,7 @@ func (i *Index) prepareBuild() (state indexState, err error) {
 		return state, err
 	}
 	i.blocks.forget()
+	c.indexBegins(i.id) // before anything is mapped, so that a purge knows of it
 	prefix := slices.Concat(c.scope.prefix(kindIndex, 0), i.id[:])
 	return indexState{}, c.store.clearRange(c.db, engine.PrefixRange(prefix))
 }

@@ -39,7 +39,7 @@ func (c *Collection) indexIDs(r engine.Reader) ([]IndexID, error) {
 	return slices.SortedFunc(maps.Keys(c.indexNames), func(a, b IndexID) int { return slices.Compare(a[:], b[:]) }), nil
 }
 
-// indexBegins is called before the first of an index is committed.
+// indexBegins is called before the first documents of an index are mapped.
 func (c *Collection) indexBegins(id IndexID) {
 	c.indexing.Lock()
 	defer c.indexing.Unlock()

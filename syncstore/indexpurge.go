@@ -7,9 +7,13 @@ import (
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
 
-// maxUnindexed is how many rows of a purged document are taken out of an index. Of one that has
-// more, the index is built anew.
-const maxUnindexed = 500
+// maxUnindexed is how many rows of a purged document are taken out of an index, and maxUnindexedBytes
+// about how many bytes it may take to do so in all of them: a transaction takes no more than some
+// megabytes. Of a document that has more, the index is built anew.
+const (
+	maxUnindexed      = 500
+	maxUnindexedBytes = 512 << 10
+)
 
 // unindex takes a purged document out of the collection's indexes, in the transaction that
 // purges it: the feed does not tell of a purge. What was mapped before and not committed yet is
@@ -19,21 +23,26 @@ func (c *Collection) unindex(tx *overlay, id string) error {
 	if err != nil {
 		return err
 	}
+	room := maxUnindexedBytes
 	for _, index := range ids {
 		i := &Index{collection: c, id: index}
-		if err := i.unindex(tx, id); err != nil {
+		if err := i.unindex(tx, id, &room); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (i *Index) unindex(tx *overlay, id string) error {
+func (i *Index) unindex(tx *overlay, id string, room *int) error {
 	state, err := i.readState(tx.get)
-	if err != nil || state.seq == 0 {
-		return err // it is about to be built, or dropped
+	if err != nil {
+		return err
 	}
 	state.changes++
+	if state.seq == 0 { // it is about to be built, perhaps of what was mapped before, or dropped
+		tx.put(i.key(indexStateKey), state.encode())
+		return nil
+	}
 	key := i.documentKey(id)
 	record, err := tx.get(key)
 	if errors.Is(err, engine.ErrNotFound) {
@@ -47,10 +56,15 @@ func (i *Index) unindex(tx *overlay, id string) error {
 	if err != nil {
 		return err
 	}
-	if len(doc.rows) > maxUnindexed {
+	size := 0
+	for _, place := range doc.rows {
+		size += prefixSize + len(place.sort) + len(id) + 64
+	}
+	if len(doc.rows) > maxUnindexed || size > *room {
 		tx.delete(i.key(indexStateKey)) // from now on it has no rows, and the next query builds it
 		return nil
 	}
+	*room -= size
 	for _, place := range doc.rows {
 		tx.delete(i.rowKey(place.sort, id, place.n))
 	}

@@ -53,3 +53,21 @@ func TestAPurgeWhileAnIndexIsBuilt(t *testing.T) {
 	require.Equal(t, []string{`"x":b`}, f.indexed(nil, IndexRange{}))
 	require.Equal(t, 3, f.keys(kindIndex))
 }
+
+// What the first build of an index mapped before the purge does not come back either, though there
+// is nothing of the index yet that the purge could change.
+func TestAPurgeWhileAnIndexIsBuiltForTheFirstTime(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.words("b", "x", Rev{})
+	f.words("a", "x y", Rev{})
+	once := false
+	f.updateIndex(&wordMapper{during: func() {
+		if !once {
+			once = true
+			f.purged("a")
+		}
+	}})
+	require.Equal(t, []string{`"x":b`}, f.indexed(nil, IndexRange{}))
+	require.Equal(t, 3, f.keys(kindIndex))
+}

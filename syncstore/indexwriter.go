@@ -74,7 +74,7 @@ func (w *indexWriter) document(e *indexedEntry, old *indexedDocument) error {
 	if old != nil {
 		ended = missingFrom(now.rows, old.rows)
 	}
-	if len(e.rows)+len(ended)+1 > indexSetKeys {
+	if len(e.rows)+len(ended)+1 > indexSetKeys || bytesOfRows(e, ended) > indexRowBytes {
 		return w.large(e, &now, old, ended)
 	}
 	if keys := len(w.set.ops) + len(e.rows) + len(ended) + 1; keys > indexSetKeys || w.set.size > indexSetBytes {
@@ -92,6 +92,17 @@ func (w *indexWriter) document(e *indexedEntry, old *indexedDocument) error {
 	return nil
 }
 
+// bytesOfRows is about how many bytes a set needs for a document's rows, and for those that ended.
+func bytesOfRows(e *indexedEntry, ended []rowPlace) (sum int) {
+	for n := range e.rows {
+		sum += len(e.rows[n].Sort) + len(e.id) + len(e.rows[n].Key) + len(e.rows[n].Value)
+	}
+	for _, place := range ended {
+		sum += len(place.sort) + len(e.id)
+	}
+	return sum
+}
+
 // finish notes what is stored of the document from now on.
 func (w *indexWriter) finish(e *indexedEntry, now, old *indexedDocument) {
 	if len(now.rows) == 0 {
@@ -106,7 +117,7 @@ func (w *indexWriter) finish(e *indexedEntry, now, old *indexedDocument) {
 	}
 }
 
-// large writes a document of more rows than a set may have. What is stored of it names, until
+// large writes a document of more rows, or larger ones, than a set may have. What is stored of it names, until
 // the last of its rows is there, those of before and those to come: after a stop in between,
 // none of them is forgotten.
 func (w *indexWriter) large(e *indexedEntry, now, old *indexedDocument, ended []rowPlace) error {
@@ -164,9 +175,6 @@ func (w *indexWriter) commit() error {
 		return nil
 	}
 	i := w.index
-	if w.state.changes == 0 {
-		i.collection.indexBegins(i.id)
-	}
 	i.blocks.begin(w.state, w.next, i.blockSize(), w.places())
 	i.collection.store.committer.commitBackground(w.sealed...)
 	var err error

@@ -2,6 +2,7 @@ package syncstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/md5" //nolint:gosec // a revision's digest is a name, not a protection (DECISIONS 26)
 	"encoding/hex"
@@ -163,7 +164,7 @@ func (p *preparation) loadTree() error {
 	}
 	if p.state.tree == nil {
 		if len(p.state.head.Leaves) != 1 {
-			return fmt.Errorf("%w: with conflicts, it has no ancestry", ErrDamagedDocument)
+			return p.lacksTree()
 		}
 		p.tree = soleLeafTree(p.state.head.winner().Rev)
 		return nil
@@ -174,6 +175,27 @@ func (p *preparation) loadTree() error {
 	}
 	p.tree = t
 	return nil
+}
+
+// lacksTree is why a document with conflicts has no ancestry: it is damaged, or what the write was prepared
+// from is outdated, since a purge left one revision of it.
+func (p *preparation) lacksTree() error {
+	err := fmt.Errorf("%w: with conflicts, it has no ancestry", ErrDamagedDocument)
+	failed := p.collection.store.engine.View(p.ctx, func(r engine.Reader) error {
+		record, found := r.Get(p.state.key)
+		if errors.Is(found, engine.ErrNotFound) {
+			err = errStale
+			return nil
+		}
+		if found != nil {
+			return fmt.Errorf("reading a document: %w", found)
+		}
+		if current, failed := decodeHead(record); failed == nil && current.Seq != p.state.head.Seq {
+			err = errStale
+		}
+		return nil
+	})
+	return cmp.Or(failed, err)
 }
 
 // finish builds the document as it will be, and what has to be written for it. parent is

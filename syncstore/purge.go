@@ -70,6 +70,9 @@ func (c *Collection) purge(ctx context.Context, what Purging) ([]Rev, error) {
 		}
 		p := purger{collection: c, what: what}
 		set, err := p.prepare(ctx)
+		if errors.Is(err, errStale) {
+			continue
+		}
 		if err != nil || set == nil {
 			return nil, err
 		}

@@ -180,40 +180,56 @@ func (l *loader) merge(pairs []backupPair) error {
 	return nil
 }
 
-// deleteBefore deletes what is there from l.from up to end, but not in pairs.
+// deleteBefore deletes what is there from l.from up to end, but not in pairs: some keys at a time, since
+// between two that a backup has there may have been a database.
 func (l *loader) deleteBefore(pairs []backupPair, end []byte) error {
-	var gone []backupPair
-	at := 0
-	err := l.engine.View(l.ctx, func(r engine.Reader) error {
-		found, failed := r.Scan(engine.Range{Start: l.from, End: end, KeysOnly: true})
-		for key := range found {
-			for ; at < len(pairs) && bytes.Compare(pairs[at].key, key) < 0; at++ {
-				if pairs[at].value == nil {
-					return fmt.Errorf("%w: a key is missing in the one before it", ErrBackupChain)
-				}
-			}
-			if at < len(pairs) && bytes.Equal(pairs[at].key, key) {
-				at++
-				continue
-			}
-			gone = append(gone, backupPair{key: bytes.Clone(key)})
-		}
-		for ; at < len(pairs); at++ {
-			if pairs[at].value == nil {
-				return fmt.Errorf("%w: a key is missing in the one before it", ErrBackupChain)
-			}
-		}
-		return failed()
-	})
-	if err != nil {
-		return err
-	}
-	for _, p := range gone {
-		if err := l.write(p); err != nil {
+	for from := l.from; ; {
+		gone, rest, err := l.goneFrom(from, end, pairs)
+		if err != nil {
 			return err
 		}
+		for _, key := range gone {
+			if err := l.write(backupPair{key: key}); err != nil {
+				return err
+			}
+		}
+		if len(gone) < restoreKeys {
+			return nil
+		}
+		from, pairs = append(bytes.Clone(gone[len(gone)-1]), 0), rest
 	}
-	return nil
+}
+
+// goneFrom returns the next keys that are there but not in pairs, and those of pairs that come after them.
+func (l *loader) goneFrom(from, end []byte, pairs []backupPair) (gone [][]byte, rest []backupPair, err error) {
+	missing := fmt.Errorf("%w: a key is missing in the one before it", ErrBackupChain)
+	err = l.engine.View(l.ctx, func(r engine.Reader) error {
+		found, failed := r.Scan(engine.Range{Start: from, End: end, KeysOnly: true})
+		for key := range found {
+			for ; len(pairs) > 0 && bytes.Compare(pairs[0].key, key) < 0; pairs = pairs[1:] {
+				if pairs[0].value == nil {
+					return missing
+				}
+			}
+			if len(pairs) > 0 && bytes.Equal(pairs[0].key, key) {
+				pairs = pairs[1:]
+				continue
+			}
+			if gone = append(gone, bytes.Clone(key)); len(gone) == restoreKeys {
+				return nil
+			}
+		}
+		if err := failed(); err != nil {
+			return err
+		}
+		for ; len(pairs) > 0; pairs = pairs[1:] {
+			if pairs[0].value == nil {
+				return missing
+			}
+		}
+		return nil
+	})
+	return gone, pairs, err
 }
 
 // write writes a pair, or deletes a key that has no value.

@@ -39,6 +39,7 @@ func (c *Collection) StartResync(ctx context.Context) error {
 	if c.resync != nil {
 		return ErrResyncRunning
 	}
+	moves := c.policyMoves.Load()
 	state := resyncState{
 		ResyncStatus: ResyncStatus{State: ResyncRunning, Started: c.store.options.Now().UTC().Truncate(time.Second)},
 		Version:      c.policy.Load().Version,
@@ -46,7 +47,7 @@ func (c *Collection) StartResync(ctx context.Context) error {
 	if err := c.saveResync(state, false); err != nil {
 		return fmt.Errorf("starting a resync: %w", err)
 	}
-	c.runResync(state)
+	c.runResync(state, moves)
 	return nil
 }
 
@@ -140,8 +141,9 @@ func (r *resyncRun) stop() {
 	r.cancel()
 }
 
-// runResync runs a resync in the background. c.resyncing is held.
-func (c *Collection) runResync(state resyncState) {
+// runResync runs a resync in the background, which began when the policy had moved so often.
+// c.resyncing is held.
+func (c *Collection) runResync(state resyncState, moves uint64) {
 	ctx, cancel := context.WithCancel(c.store.ctx)
 	run := &resyncRun{cancel: cancel, stopped: make(chan struct{}), done: make(chan struct{})}
 	begun := state.ResyncStatus
@@ -152,7 +154,7 @@ func (c *Collection) runResync(state resyncState) {
 		defer cancel()
 		c.store.stats.resyncs.Add(1)
 		defer c.store.stats.resyncs.Add(-1)
-		c.resyncAll(ctx, run, &state)
+		c.resyncAll(ctx, run, &state, moves)
 		c.resyncing.Lock()
 		c.resync = nil
 		c.resyncing.Unlock()
@@ -166,17 +168,21 @@ func (c *Collection) resumeResync() {
 	if c.resync != nil {
 		return
 	}
+	moves := c.policyMoves.Load()
 	state, err := c.readResync(c.store.ctx)
 	if err != nil || state.State != ResyncRunning {
 		return
 	}
-	c.runResync(state)
+	c.runResync(state, moves)
 }
 
 // resyncAll goes through the documents that are left.
-func (c *Collection) resyncAll(ctx context.Context, run *resyncRun, state *resyncState) {
+func (c *Collection) resyncAll(ctx context.Context, run *resyncRun, state *resyncState, moves uint64) {
 	for ctx.Err() == nil {
 		more, err := c.resyncDocuments(ctx, state)
+		if c.policyMoves.Load() != moves {
+			state.Version = "" // some were judged by another one, though it may be the same again by now
+		}
 		switch {
 		case err != nil && ctx.Err() == nil:
 			state.LastError = err.Error()

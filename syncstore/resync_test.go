@@ -102,6 +102,34 @@ func TestComingBackToAnEarlierPolicyIsAChange(t *testing.T) {
 	require.Zero(t, f.store.Stats().Resyncs)
 }
 
+// A document that is written meanwhile by another policy, behind the resync, stays where that put it.
+func TestComingBackToAnEarlierPolicyDuringAResyncIsAChange(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	set := func(version string, e Evaluator) { f.Collection.SetPolicy(Policy{Evaluator: e, Version: version}) }
+	set("a", switching{"a"})
+	_, err := f.PolicyChanged(t.Context())
+	require.NoError(t, err)
+	f.put("d", `{}`, Rev{})
+	g := &gate{in: make(chan struct{}), out: make(chan struct{})}
+	set("a", g)
+	require.NoError(t, f.StartResync(t.Context()))
+	<-g.in
+	set("b", switching{"b"})
+	f.put("c", `{}`, Rev{})
+	set("a", switching{"a"})
+	close(g.out)
+	require.Equal(t, ResyncCompleted, f.resynced().State)
+	changed, err := f.PolicyChanged(t.Context())
+	require.NoError(t, err)
+	require.True(t, changed)
+	require.NoError(t, f.StartResync(t.Context()))
+	f.resynced()
+	changed, err = f.PolicyChanged(t.Context())
+	require.NoError(t, err)
+	require.False(t, changed)
+}
+
 func TestResyncGoesOnAfterARestart(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -245,29 +245,45 @@ func (c *Collection) purgePage(ctx context.Context, since, upTo uint64, task *re
 
 // purgeDeleted purges those of some documents that are still deleted and have not changed
 // since. What is written at the same time has a new sequence, and its time again.
-func (c *Collection) purgeDeleted(ctx context.Context, ids []string, upTo uint64, task *retaining) error {
+func (c *Collection) purgeDeleted(ctx context.Context, ids []string, upTo uint64, task *retaining) (err error) {
+	for err == nil && len(ids) > 0 {
+		ids, err = c.purgeFresh(ctx, ids, upTo, task)
+	}
+	return err
+}
+
+// purgeFresh does so, and returns those of which something was written meanwhile: an old body that was
+// dropped leaves the document as it is.
+func (c *Collection) purgeFresh(ctx context.Context, ids []string, upTo uint64, task *retaining) (stale []string, err error) {
 	var sets []*changeSet
+	var owners []string
 	for _, id := range ids {
 		p := purger{collection: c, what: Purging{ID: id}}
 		set, err := p.prepare(ctx)
+		if errors.Is(err, errStale) {
+			stale = append(stale, id)
+			continue
+		}
 		if err != nil {
-			return fmt.Errorf("purging a tombstone: %w", err)
+			return nil, fmt.Errorf("purging a tombstone: %w", err)
 		}
 		if set != nil && p.state.head.winner().Deleted && p.state.head.Seq <= upTo {
-			sets = append(sets, set)
+			sets, owners = append(sets, set), append(owners, id)
 		}
 	}
 	c.store.committer.commitBackground(sets...)
-	for _, set := range sets {
+	for i, set := range sets {
 		switch {
 		case set.err == nil:
 			task.removed.Add(1)
 			c.store.stats.tombstonesPurged.Add(1)
-		case !errors.Is(set.err, errStale):
-			return fmt.Errorf("purging a tombstone: %w", set.err)
+		case errors.Is(set.err, errStale):
+			stale = append(stale, owners[i])
+		default:
+			return nil, fmt.Errorf("purging a tombstone: %w", set.err)
 		}
 	}
-	return ctx.Err()
+	return stale, ctx.Err()
 }
 
 // dropLocals removes the local documents of all collections that were not written for longer

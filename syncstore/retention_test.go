@@ -1,9 +1,11 @@
 package syncstore
 
 import (
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -80,6 +82,44 @@ func TestManyTombstonesArePurgedInSteps(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
+}
+
+// TestATombstoneThatSomethingIsDroppedOfIsPurgedAllTheSame has an old body dropped between the reading of a
+// tombstone and its purge: what was passed over would stay for ever.
+func TestATombstoneThatSomethingIsDroppedOfIsPurgedAllTheSame(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.remove("a", f.put("a", `{}`, Rev{}))
+	committer := f.store.committer
+	waiting := func(queue *[]*commitRequest) func() bool {
+		return func() bool {
+			committer.mu.Lock()
+			defer committer.mu.Unlock()
+			return len(*queue) == 1
+		}
+	}
+	under, goOn := make(chan struct{}), make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		committer.commit(&changeSet{apply: func(*overlay) error {
+			close(under)
+			<-goOn
+			return nil
+		}})
+	})
+	<-under
+	group.Go(func() {
+		assert.NoError(t, f.purgeDeleted(t.Context(), []string{"a"}, f.Info().Seq, &retaining{}))
+	})
+	require.Eventually(t, waiting(&committer.background), waitFor, tick)
+	group.Go(func() {
+		committer.commit(&changeSet{db: f.db, key: string(f.scope.head("a")), base: committer.committed.Load()})
+	})
+	require.Eventually(t, waiting(&committer.foreground), waitFor, tick)
+	close(goOn)
+	group.Wait()
+	_, err := f.Inspect(t.Context(), "a")
+	require.ErrorIs(t, err, ErrNotFound)
 }
 
 func TestAClockThatIsSetBackPurgesNothingEarly(t *testing.T) {

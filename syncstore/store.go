@@ -271,21 +271,32 @@ func readDirectory(r engine.Reader) (directory []directoryRow, err error) {
 
 // recover brings the engine back after a doubtful commit and reads again what memory
 // holds of it. The commit may have stayed or gone; where it has gone, the sequences that
-// it showed are skipped, since somebody may have read them (DECISIONS 32).
-func (s *Store) recover() error {
+// it showed are skipped, since somebody may have read them (DECISIONS 32). It returns the databases
+// that the commit made, which nobody can use before they are published.
+func (s *Store) recover() (made []*Database, err error) {
 	s.backups.interrupt("the store is being recovered")
+	defer s.backups.resume()
 	if err := s.engine.Recover(s.ctx); err != nil {
-		return fmt.Errorf("recovering the engine: %w", err)
+		return nil, fmt.Errorf("recovering the engine: %w", err)
 	}
 	s.cache.clear()
 	directory, err := s.readDirectory(s.ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	live := make(map[string]*Database)
 	for _, found := range directory {
-		if err := s.recoverDatabase(found, live); err != nil {
-			return err
+		if found.entry.deleting {
+			continue
+		}
+		known, err := s.recoverDatabase(found)
+		if err != nil {
+			return nil, err
+		}
+		if known != nil {
+			live[known.name] = known
+		} else {
+			made = append(made, newDatabase(s, found.entry, found.counts, found.names))
 		}
 	}
 	s.mu.Lock()
@@ -300,21 +311,26 @@ func (s *Store) recover() error {
 		s.dropDatabase(db)
 		s.start(func() { s.clearDatabase(db) })
 	}
-	return nil
+	return made, nil
 }
 
-func (s *Store) recoverDatabase(found directoryRow, live map[string]*Database) error {
-	if found.entry.deleting {
-		return nil
-	}
+// publish makes a database known, with its collections' policies.
+func (s *Store) publish(db *Database) {
+	s.policies.publish(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.databases[db.name] = db
+	}, db.Collections()...)
+}
+
+// recoverDatabase reads again what memory holds of a database, and returns it; nil if it holds none.
+func (s *Store) recoverDatabase(found directoryRow) (*Database, error) {
 	s.mu.Lock()
 	db, known := s.databases[found.entry.name]
 	s.mu.Unlock()
 	if !known || db.scope.db != found.entry.id {
-		live[found.entry.name] = newDatabase(s, found.entry, found.counts, found.names)
-		return nil
+		return nil, nil
 	}
-	live[db.name] = db
 	db.serving.set(found.entry.offline)
 	// Before a sequence that a dropped commit had can be seen: no page may be of that commit. No
 	// view of before goes on beside this.
@@ -325,7 +341,7 @@ func (s *Store) recoverDatabase(found directoryRow, live map[string]*Database) e
 			return tx.Put(db.scope.counters(), found.counts.encode())
 		})
 		if err != nil {
-			return fmt.Errorf("skipping the sequences of a doubtful commit: %w", err)
+			return nil, fmt.Errorf("skipping the sequences of a doubtful commit: %w", err)
 		}
 	}
 	db.counters.Store(&found.counts)
@@ -336,7 +352,7 @@ func (s *Store) recoverDatabase(found directoryRow, live map[string]*Database) e
 	for _, c := range db.Collections() {
 		c.designsChanged()
 	}
-	return nil
+	return db, nil
 }
 
 // Database returns a live database, or ErrNoDatabase. It reads no storage.

@@ -53,6 +53,9 @@ const (
 // interrupted goes on by the policy that is set first.
 func (c *Collection) SetPolicy(p Policy) {
 	before := c.policy.Swap(&p)
+	if before != nil && before.Version != p.Version {
+		c.policyMoves.Add(1)
+	}
 	if before != nil && before.Version != p.Version && p.Version != "" {
 		c.store.start(c.notePolicy)
 	}

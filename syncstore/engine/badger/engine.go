@@ -58,6 +58,8 @@ type Engine struct {
 	closed  bool                  // set while writing
 	copied  bool                  // it is what Copy made: no file may be removed
 	damage  atomic.Pointer[error] // why nothing is read or written any more
+	// collecting is held while a file of the value log is rewritten.
+	collecting sync.Mutex
 	// tableFailed has a value when Badger could not write a table.
 	tableFailed chan struct{}
 

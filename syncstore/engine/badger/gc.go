@@ -74,12 +74,16 @@ func (e *Engine) collectFile(ctx context.Context) (more bool, err error) {
 		return false, fmt.Errorf("%w: a file of the value log must be written anew before it is removed, and %d bytes are free",
 			engine.ErrNoSpace, free)
 	}
+	if !e.collecting.TryLock() {
+		return false, nil
+	}
+	defer e.collecting.Unlock()
 	h, err := e.acquire(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer h.release()
-	switch err := h.db.RunValueLogGC(gcRatio); {
+	switch err := e.rewriteFile(h); {
 	case err == nil:
 		return true, nil
 	case errors.Is(err, badgerdb.ErrNoRewrite), errors.Is(err, badgerdb.ErrRejected):
@@ -87,4 +91,20 @@ func (e *Engine) collectFile(ctx context.Context) (more bool, err error) {
 	default:
 		return false, fmt.Errorf("rewriting a file of the value log: %w", err)
 	}
+}
+
+// rewriteFile has Badger rewrite a file, and keeps deleted what is. What is deleted meanwhile no compaction
+// forgets, as if somebody read what was there before.
+func (e *Engine) rewriteFile(h *handle) error {
+	oldest := h.snapshots.beginOldest()
+	defer h.snapshots.end(oldest)
+	r := &rewriting{db: h.db, path: e.path, key: e.options.EncryptionKey, oldest: oldest}
+	begin := r.begin
+	h.log.rewriting.Store(&begin)
+	defer h.log.rewriting.Store(nil)
+	err := h.db.RunValueLogGC(gcRatio)
+	if kept := r.end(); kept != nil {
+		return errors.Join(err, kept)
+	}
+	return err //nolint:wrapcheck // collectFile does
 }

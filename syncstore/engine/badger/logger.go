@@ -28,6 +28,8 @@ type logger struct {
 	syncFailed atomic.Bool
 	// tableFailed, if set, is called when a table was not written. It must return at once.
 	tableFailed func()
+	// rewriting, if set, is called when a file of the value log is going to be rewritten.
+	rewriting atomic.Pointer[func(fid uint32)]
 	// guard, if set, sees what compactions say.
 	guard *manifestGuard
 }
@@ -64,6 +66,7 @@ func (l *logger) noteTable(format string) {
 
 // Infof implements badgerdb.Logger.
 func (l *logger) Infof(format string, args ...any) {
+	l.rewrites(format, args)
 	l.write(zapcore.DebugLevel, format, args)
 }
 

@@ -25,6 +25,22 @@ type snapshot struct {
 func (s *snapshots) begin() (ts uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.beginNewest()
+}
+
+// beginOldest returns the oldest commit that a view reads, and has it read until end is told.
+func (s *snapshots) beginOldest() (ts uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.open) == 0 {
+		return s.beginNewest()
+	}
+	s.open[0].views++
+	return s.open[0].ts
+}
+
+// beginNewest is begin. mu is held.
+func (s *snapshots) beginNewest() uint64 {
 	if n := len(s.open); n > 0 && s.open[n-1].ts == s.last {
 		s.open[n-1].views++
 	} else {
