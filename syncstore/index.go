@@ -251,7 +251,8 @@ func (i *Index) advance(run *indexRun, state indexState, err error) (ended bool)
 	return true
 }
 
-// ErrIndexDropped says that an index was dropped while it was built.
+// ErrIndexDropped says that an index was dropped, or emptied to be built anew, while it was built or
+// read.
 var ErrIndexDropped = errors.New("the index was dropped")
 
 // Drop removes the index, and ends the building that goes on.

@@ -33,6 +33,7 @@ type walk struct {
 	after  []byte  // the place in the first of them behind which it goes on
 	rows   []*syncstore.IndexEntry
 	page   int
+	covers uint64 // up to where the index covered the collection when it was looked at last
 
 	skip, left int
 	// own, if not nil, goes through the viewer's documents instead of the index.
@@ -139,6 +140,10 @@ func (w *walk) readRows(ctx context.Context) error {
 	}
 	full := false
 	err := w.q.collection.Index(w.q.plan.Index.id).View(ctx, w.q.viewer, func(index *syncstore.IndexView) error {
+		if index.Seq < w.covers {
+			return syncstore.ErrIndexDropped // what there is of it are not all rows
+		}
+		w.covers = index.Seq
 		w.rows = w.rows[:0]
 		return index.Scan(in, func(entry *syncstore.IndexEntry) (bool, error) {
 			w.rows = append(w.rows, entry)

@@ -48,7 +48,8 @@ func TestAViewerOfFewRowsIsAnsweredByTheirDocuments(t *testing.T) {
 	} {
 		viewer := &syncstore.Viewer{Name: "alice"}
 		q := m.prepare(t, text, viewer)
-		require.NoError(t, q.update(t.Context()))
+		_, err := q.update(t.Context())
+		require.NoError(t, err)
 		var ids []string
 		w := newWalk(q, Limits{})
 		require.NoError(t, w.run(t.Context(), func(doc *syncstore.Document) error {
@@ -141,4 +142,18 @@ func TestAQueryEndsWithItsClient(t *testing.T) {
 	}
 	_, err = m.prepare(t, `{"selector":{}}`, nil).Run(ctx, busy, nil)
 	require.ErrorIs(t, err, context.Canceled, "it waits for its turn no longer")
+}
+
+func TestAQueryWhoseIndexIsDroppedDoesNotEndAsIfItHadFoundAll(t *testing.T) {
+	t.Parallel()
+	m := newMangoModel(t)
+	m.fill(t, "a", manyRows+fewRows+1)
+	q := m.prepare(t, `{"selector":{"a":{"$gte":0}},"use_index":"a/a","limit":10000}`, nil)
+	w := newWalk(q, Limits{})
+	var err error
+	w.covers, err = q.update(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, w.readRows(t.Context()))
+	require.NoError(t, q.collection.Index(q.plan.Index.id).Drop(t.Context()))
+	require.ErrorIs(t, w.readRows(t.Context()), syncstore.ErrIndexDropped)
 }
