@@ -55,6 +55,7 @@ func TestBuiltInReduceFunctions(t *testing.T) {
 		{"_sum", `[1,"x"]`}, {"_sum", `[1,1],[1,["x"]]`}, {"_sum", `[1,{"a":1}],[1,2]`}, {"_sum", `[1,{"a":"x"}]`}, {"_sum", `[1,null]`},
 		{"_sum", `[1,{"a":` + strings.Repeat(`{"a":`, 120) + `1` + strings.Repeat(`}`, 121) + `]`},
 		{"_stats", `[1,"x"]`}, {"_stats", `[1,1],[1,[1]]`}, {"_stats", `[1,[1,2]],[1,[1]]`}, {"_stats", `[1,{"sum":1}]`},
+		{"_sum", `[1,1.5e308],[1,1.5e308]`}, {"_sum", `[1,{"a":1.5e308}],[1,{"a":1.5e308}]`}, {"_stats", `[1,1e200]`},
 	} {
 		_, err := reduced(t, c.reduce, Options{}, c.row)
 		var failed *design.Error
