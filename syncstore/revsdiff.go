@@ -27,22 +27,23 @@ type RevsMissing struct {
 // viewer may not see; nil sees everything.
 func (c *Collection) RevsDiff(ctx context.Context, viewer *Viewer, offered []RevsOffer) ([]RevsMissing, error) {
 	answers := make([]RevsMissing, len(offered))
-	keys := make([][]byte, 2*len(offered))
-	for i := range offered {
-		answers[i].ID = offered[i].ID
-		keys[2*i], keys[2*i+1] = c.scope.head(offered[i].ID), c.scope.tree(offered[i].ID)
-	}
 	err := c.store.engine.View(ctx, func(r engine.Reader) error {
-		records, err := r.GetMany(keys)
-		if err != nil {
-			return fmt.Errorf("reading ancestries: %w", err)
-		}
 		sight, err := c.sightIn(r, viewer)
 		if err != nil {
 			return err
 		}
 		for i := range offered {
-			if err := answers[i].diff(sight, offered[i].Revs, records[2*i], records[2*i+1]); err != nil {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			answers[i] = RevsMissing{ID: offered[i].ID}
+			// One after the other: heads have the winners' bodies, and of many documents these are
+			// more than there is memory for.
+			records, err := r.GetMany([][]byte{c.scope.head(offered[i].ID), c.scope.tree(offered[i].ID)})
+			if err != nil {
+				return fmt.Errorf("reading ancestries: %w", err)
+			}
+			if err := answers[i].diff(sight, offered[i].Revs, records[0], records[1]); err != nil {
 				return err
 			}
 		}
