@@ -36,6 +36,7 @@ type walk struct {
 	covers uint64 // up to where the index covered the collection when it was looked at last
 
 	skip, left int
+	found      syncstore.FoundIDs // of the first of the ranges, if these are of IDs
 	// own, if not nil, goes through the viewer's documents instead of the index.
 	own *ownDocuments
 	// onlyIndex: it has turned out that this would be no better.
@@ -210,6 +211,7 @@ func (w *walk) readIDs(ctx context.Context) error {
 	if w.after != nil {
 		o.Start = string(w.after)
 	}
+	o.Found = &w.found
 	err := w.q.collection.AllDocs(ctx, o, func(doc *syncstore.Document) error {
 		if w.full() {
 			return errPiece
@@ -230,7 +232,7 @@ func (w *walk) readIDs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.ranges, w.after = w.ranges[1:], nil
+	w.ranges, w.after, w.found = w.ranges[1:], nil, syncstore.FoundIDs{}
 	return nil
 }
 
