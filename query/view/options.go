@@ -79,15 +79,16 @@ func (o *Options) check(v *View) error {
 	return nil
 }
 
-// ranges are the rows that are meant, in order.
+// rangeOf are the rows of a key.
+func (v *View) rangeOf(key []byte, o *Options) syncstore.IndexRange {
+	only := syncstore.IndexBound{Sort: v.sort(key)}
+	return syncstore.IndexRange{Low: only, High: only, Reverse: o.Descending}
+}
+
+// ranges are the rows that are meant, but for those of Keys.
 func (v *View) ranges(o *Options) []syncstore.IndexRange {
 	if o.Keys != nil {
-		all := make([]syncstore.IndexRange, len(o.Keys))
-		for i, key := range o.Keys {
-			only := syncstore.IndexBound{Sort: v.sort(key)}
-			all[i] = syncstore.IndexRange{Low: only, High: only, Reverse: o.Descending}
-		}
-		return all
+		return nil
 	}
 	start := syncstore.IndexBound{Sort: v.sort(o.Start)}
 	end := syncstore.IndexBound{Sort: v.sort(o.End), Exclude: o.ExcludeEnd}

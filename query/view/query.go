@@ -56,7 +56,7 @@ func (v *View) Query(ctx context.Context, o Options, sink Sink) error {
 	if err != nil {
 		return err
 	}
-	q := &viewQuery{View: v, ctx: ctx, o: &o, ranges: v.ranges(&o), skip: o.Skip, left: o.Limit, sink: sink, reducing: reduces}
+	q := &viewQuery{View: v, ctx: ctx, o: &o, ranges: v.ranges(&o), keys: o.Keys, skip: o.Skip, left: o.Limit, sink: sink, reducing: reduces}
 	if o.Update == UpdateBefore {
 		if q.covers, err = v.update(ctx); err != nil {
 			return err
@@ -80,6 +80,7 @@ type viewQuery struct {
 	sink     Sink
 	reducing bool
 	ranges   []syncstore.IndexRange // those that are left; the first one may be begun
+	keys     [][]byte               // whose ranges come after these: one at a time, since there may be millions
 	skip     int
 	left     int // rows that may still be answered, -1 for any number
 	begun    bool
@@ -172,7 +173,7 @@ func (q *viewQuery) head(index *syncstore.IndexView) (*Head, error) {
 
 // read reads a piece.
 func (q *viewQuery) read(index *syncstore.IndexView) error {
-	for len(q.ranges) > 0 && q.left != 0 {
+	for q.left != 0 && q.more() {
 		in := &q.ranges[0]
 		var err error
 		if q.reducing {
@@ -189,6 +190,14 @@ func (q *viewQuery) read(index *syncstore.IndexView) error {
 		q.ranges = q.ranges[1:]
 	}
 	return nil
+}
+
+// more reports whether a range is left.
+func (q *viewQuery) more() bool {
+	if len(q.ranges) == 0 && len(q.keys) > 0 {
+		q.ranges, q.keys = []syncstore.IndexRange{q.rangeOf(q.keys[0], q.o)}, q.keys[1:]
+	}
+	return len(q.ranges) > 0
 }
 
 // readRange reads the rows of a range.

@@ -115,6 +115,25 @@ func TestOptionsThatContradictThemselves(t *testing.T) {
 	}
 }
 
+func TestTheRangesOfManyKeysAreNotInMemoryAtOnce(t *testing.T) { //nolint:paralleltest // counts allocations
+	m := newViewModel(t)
+	require.NoError(t, m.collection.Write(t.Context(), []syncstore.Edit{{ID: "a", Body: []byte(`{}`)}}, syncstore.WriteOptions{})[0].Err)
+	m.design.Views["v"] = design.View{Map: `doc => emit(1)`}
+	v, err := m.views.Open(m.collection, m.design, "v")
+	require.NoError(t, err)
+	keys := make([][]byte, 1000)
+	for i := range keys {
+		keys[i] = []byte("1")
+	}
+	var got collected
+	require.NoError(t, v.Query(t.Context(), Options{Limit: 3, Keys: keys}, &got))
+	require.Equal(t, []string{"a 1 null", "a 1 null", "a 1 null"}, got.rows)
+	allocated := testing.AllocsPerRun(10, func() {
+		_ = v.Query(t.Context(), Options{Limit: 1, Keys: keys}, &collected{})
+	})
+	require.Less(t, allocated, float64(len(keys)))
+}
+
 func TestRowsThatAreTooMuchAreLeftOut(t *testing.T) {
 	t.Parallel()
 	m := newViewModel(t)
