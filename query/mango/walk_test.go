@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -156,4 +158,27 @@ func TestAQueryWhoseIndexIsDroppedDoesNotEndAsIfItHadFoundAll(t *testing.T) {
 	require.NoError(t, w.readRows(t.Context()))
 	require.NoError(t, q.collection.Index(q.plan.Index.id).Drop(t.Context()))
 	require.ErrorIs(t, w.readRows(t.Context()), syncstore.ErrIndexDropped)
+}
+
+// What the first piece found of a viewer's documents serves the pieces that follow.
+func TestAViewersDocumentsInPiecesAreAllOfThem(t *testing.T) {
+	t.Parallel()
+	m := newMangoModel(t)
+	m.fill(t, "b", 5000)
+	text := strings.Repeat("long ", 4000)
+	var want []string
+	for i := range 200 {
+		id := fmt.Sprintf("b%05d+", i*25)
+		want = append(want, id)
+		m.write(t, syncstore.Edit{ID: id, Body: fmt.Appendf(nil, `{"channels":["a"],"text":%q}`, text)})
+	}
+	viewer := &syncstore.Viewer{Name: "alice"}
+	ids, answer, ok := m.run(t, `{"selector":{"_id":{"$gt":"b"}},"limit":1000}`, viewer)
+	require.True(t, ok)
+	require.Equal(t, want, ids)
+	require.Equal(t, len(want), answer.Stats.Documents)
+	ids, _, ok = m.run(t, `{"selector":{"_id":{"$gte":"b"}},"limit":1000,"skip":3,"sort":[{"_id":"desc"}]}`, viewer)
+	require.True(t, ok)
+	slices.Reverse(want)
+	require.Equal(t, want[3:], ids)
 }
