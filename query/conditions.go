@@ -23,7 +23,7 @@ type comparison struct {
 }
 
 func (c comparison) holds(m *matcher, v value) bool {
-	m.spend(compareWork(v[:min(len(v), len(c.arg))]))
+	m.spend(compareWorkWith(v, c.arg))
 	compare := m.selector.collation.compare
 	if c.byBytes {
 		compare = m.selector.collation.compareBytes
@@ -73,10 +73,10 @@ func (t all) holds(m *matcher, v value) bool {
 		return false
 	}
 	compare := m.selector.collation.compare
+	m.spend(compareWork(v) * bits.Len(uint(len(t.values))))
 	if len(t.values) == 1 && kindOf(t.values[0]) == kindArray && compare(t.values[0], v) == 0 {
 		return true
 	}
-	m.spend(compareWork(v) * bits.Len(uint(len(t.values))))
 	seen := make([]bool, len(t.values))
 	count := 0
 	for element := range v.elements {

@@ -1,9 +1,6 @@
 package query
 
-import (
-	"bytes"
-	"unicode/utf8"
-)
+import "bytes"
 
 // fewTops is how many top-level members are looked up without an allocation.
 const fewTops = 8
@@ -11,7 +8,7 @@ const fewTops = 8
 // What things cost beside passing over a byte, which is 1: roughly nanoseconds.
 const (
 	stepWork     = 16 // anything at all
-	collatorWork = 64 // comparing a byte that is not ASCII
+	collatorWork = 64 // comparing a byte that is not ASCII, or an escape
 	regexWork    = 4  // an instruction of a regular expression, for each byte
 )
 
@@ -25,18 +22,6 @@ type matcher struct {
 func (m *matcher) spend(work int) { m.left -= work + stepWork }
 
 func (m *matcher) exhausted() bool { return m.left < 0 }
-
-// compareWork is what it costs to compare a value, or the part of it that is as long as
-// what it is compared with.
-func compareWork(v value) int {
-	work := len(v)
-	for _, c := range v {
-		if c >= utf8.RuneSelf {
-			work += collatorWork
-		}
-	}
-	return work
-}
 
 // find looks up the members that the selector names, all in one pass.
 func (m *matcher) find(doc *Document) {

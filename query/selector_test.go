@@ -257,6 +257,39 @@ func TestSelectorsAreForManyGoroutines(t *testing.T) {
 	group.Wait()
 }
 
+// The comparison with a short text passes over characters that have no weight, and over escapes.
+func TestTheWorkOfCharactersWithoutAWeightCounts(t *testing.T) {
+	t.Parallel()
+	many := func(condition string) string {
+		return `{"$or":[` + strings.Repeat(condition+",", 99) + condition + `]}`
+	}
+	for name, c := range map[string]struct {
+		text, condition string
+		tooMuch         bool
+	}{
+		"accents":    {strings.Repeat("\u0301", 100_000), `{"a":{"$gt":"ax"}}`, true},
+		"controls":   {strings.Repeat(`\u0001`, 100_000), `{"a":{"$gt":"ax"}}`, true},
+		"members":    {strings.Repeat(`\u0001`, 100_000), `{"a":{"$in":["ax","ay"]}}`, true},
+		"in a list":  {strings.Repeat("\u0301", 100_000), `{"a":{"$gt":["ax"]}}`, true},
+		"characters": {strings.Repeat("漢", 100_000), `{"a":{"$lt":"ax"}}`, false},
+		"letters":    {strings.Repeat("a", 1_000_000), `{"a":{"$gt":"ax"}}`, false},
+		"lines":      {strings.Repeat(`aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n`, 10_000), `{"a":{"$gt":"ax"}}`, false},
+	} {
+		a := `"` + c.text + `"`
+		if strings.Contains(c.condition, "[\"ax\"]") {
+			a = "[" + a + "]"
+		}
+		s, err := Parse([]byte(many(c.condition)))
+		require.NoError(t, err)
+		_, err = s.Match(&Document{Body: []byte(`{"a":` + a + `}`)})
+		if c.tooMuch {
+			require.ErrorIs(t, err, ErrTooMuchWork, name)
+		} else {
+			require.NoError(t, err, name)
+		}
+	}
+}
+
 func TestTooMuchWorkIsAnErrorAndNotAnAnswer(t *testing.T) {
 	t.Parallel()
 	text, numbers := `"`+strings.Repeat("x", 2000)+`"`, `[`+strings.Repeat("1,", 1000)+`2]`

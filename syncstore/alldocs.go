@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
@@ -25,6 +26,28 @@ type AllDocsOptions struct {
 	// Viewer is who reads; nil sees everything. Documents that a viewer may not see are
 	// neither given nor skipped.
 	Viewer *Viewer
+	// Found, if not nil, is one of the listing's pieces: each begins where the one before ended.
+	Found *FoundIDs
+}
+
+// FoundIDs are IDs that a piece of a listing has found in the channels of a viewer who sees little,
+// for the pieces that follow. Without them each would read all of the channels again. The zero value
+// has none.
+type FoundIDs struct {
+	ids []string // in the listing's order
+	// more: there are others behind them.
+	more bool
+}
+
+// from are the IDs that are not before a place in the listing.
+func (f *FoundIDs) from(start string, descending bool) []string {
+	n, _ := slices.BinarySearchFunc(f.ids, start, func(id, start string) int {
+		if descending {
+			return strings.Compare(start, id)
+		}
+		return strings.Compare(id, start)
+	})
+	return f.ids[n:]
 }
 
 const (
@@ -36,6 +59,8 @@ const (
 	sparseShare = 4
 	// sparsePage is how many documents of the viewer's channels are read at once.
 	sparsePage = 100
+	// mostFound is how many IDs FoundIDs keeps.
+	mostFound = 10_000
 )
 
 var (
@@ -52,10 +77,15 @@ func (c *Collection) AllDocs(ctx context.Context, o AllDocsOptions, fn func(*Doc
 			return err
 		}
 		l := &listing{ctx: ctx, collection: c, reader: r, sight: sight, o: o, fn: fn}
+		if o.Found != nil && o.Skip == 0 && sight != nil && !sight.channels.everything() {
+			if ids := o.Found.from(o.Start, o.Descending); len(ids) > 0 {
+				return l.ofChannels(ids, o.Found.more)
+			}
+		}
 		if err := l.scan(o.scan(c.scope)); !errors.Is(err, errSparse) {
 			return err
 		}
-		return l.ofChannels()
+		return l.ofChannels(nil, true)
 	})
 	if errors.Is(err, errListed) {
 		return nil
@@ -139,13 +169,32 @@ func (l *listing) take(id string, record []byte) error {
 	return nil
 }
 
-// ofChannels goes on after the last document that was looked at, through those of the
-// viewer's channels.
-func (l *listing) ofChannels() error {
-	ids, err := l.channelIDs()
-	if err != nil {
-		return err
+// ofChannels goes through documents of the viewer's channels, those of ids first, and if there are
+// more on after the last document that was looked at.
+func (l *listing) ofChannels(ids []string, more bool) error {
+	err := l.takeAll(ids)
+	for err == nil && more {
+		if ids, more, err = l.findIDs(); err == nil {
+			err = l.takeAll(ids)
+		}
 	}
+	return err
+}
+
+// findIDs finds the IDs that follow, and keeps them for the next piece.
+func (l *listing) findIDs() (ids []string, more bool, err error) {
+	if ids, err = l.channelIDs(); err != nil || l.o.Found == nil {
+		return ids, false, err
+	}
+	if more = len(ids) > mostFound; more {
+		ids = slices.Clone(ids[:mostFound])
+	}
+	*l.o.Found = FoundIDs{ids: ids, more: more}
+	return ids, more, nil
+}
+
+// takeAll takes the documents of IDs.
+func (l *listing) takeAll(ids []string) error {
 	for page := range slices.Chunk(ids, sparsePage) {
 		if err := l.ctx.Err(); err != nil {
 			return err
@@ -159,7 +208,7 @@ func (l *listing) ofChannels() error {
 			return fmt.Errorf("listing documents: %w", err)
 		}
 		for i, record := range records {
-			if record == nil {
+			if l.last = page[i]; record == nil {
 				continue
 			}
 			if err := l.take(page[i], record); err != nil {

@@ -36,6 +36,7 @@ const MaxSort = 8 << 10
 type Mapper interface {
 	// Map returns the rows of each document in the order of their Sort, those of equal Sort in
 	// the order in which they are to be. A document that it cannot map has none; an error ends the building.
+	// Of many rows it may return those of the first documents only, of one at least: it is asked again for the others.
 	Map(ctx context.Context, docs []*Document) ([][]IndexRow, error)
 }
 
@@ -251,7 +252,8 @@ func (i *Index) advance(run *indexRun, state indexState, err error) (ended bool)
 	return true
 }
 
-// ErrIndexDropped says that an index was dropped while it was built.
+// ErrIndexDropped says that an index was dropped, or emptied to be built anew, while it was built or
+// read.
 var ErrIndexDropped = errors.New("the index was dropped")
 
 // Drop removes the index, and ends the building that goes on.

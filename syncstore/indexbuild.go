@@ -29,6 +29,9 @@ var errRebuilt = errors.New("the index was written by somebody else")
 // errPieceFull: the documents that were read are enough for a page.
 var errPieceFull = errors.New("the page is full")
 
+// errNothingMapped: a mapper that maps nothing would be asked for ever.
+var errNothingMapped = errors.New("no document was mapped")
+
 // indexedPage is a piece of the feed with its rows.
 type indexedPage struct {
 	entries []indexedEntry
@@ -201,10 +204,23 @@ func (i *Index) mapPage(ctx context.Context, m Mapper, after uint64, limit int) 
 	if page.err = err; err != nil {
 		return page
 	}
-	for n, owner := range owners {
-		page.entries[owner].rows = rows[n]
+	for n := range rows {
+		page.entries[owners[n]].rows = rows[n]
 	}
+	page.cut(owners, len(rows))
 	return page
+}
+
+// cut leaves the documents for the next page that were not mapped, and what was changed after them.
+func (p *indexedPage) cut(owners []int, mapped int) {
+	switch {
+	case mapped == len(owners):
+	case mapped == 0:
+		p.err = errNothingMapped
+	default:
+		p.entries = p.entries[:owners[mapped]]
+		p.until = p.entries[len(p.entries)-1].seq
+	}
 }
 
 // changedAfter returns the documents that changed after a sequence, some, and the sequence up

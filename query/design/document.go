@@ -73,36 +73,46 @@ func (d *Document) Name() string { return strings.TrimPrefix(d.ID, syncstore.Des
 // Parse reads a design document. What is not as CouchDB wants it is an *Error
 // "invalid_design_doc".
 func Parse(doc *syncstore.Document) (*Document, error) {
-	var members struct {
-		Language json.RawMessage `json:"language"`
-		Filters  json.RawMessage `json:"filters"`
-		Views    json.RawMessage `json:"views"`
-		Options  json.RawMessage `json:"options"`
-		Validate json.RawMessage `json:"validate_doc_update"`
-	}
+	// Not into a struct: that takes "Language" for "language" too (DECISIONS 26).
+	var members map[string]json.RawMessage
 	if err := json.Unmarshal(doc.Body, &members); err != nil {
 		return nil, invalid("the design document is no JSON object")
 	}
 	d := &Document{ID: doc.ID, Language: JavaScript}
-	if absent(members.Language) {
-		members.Language = nil
-	} else if json.Unmarshal(members.Language, &d.Language) != nil {
+	if text := members["language"]; !absent(text) && json.Unmarshal(text, &d.Language) != nil {
 		return nil, invalid("`language` field must have string type")
 	}
-	if !absent(members.Filters) && json.Unmarshal(members.Filters, &d.Filters) != nil {
+	if text := members["filters"]; !absent(text) && json.Unmarshal(text, &d.Filters) != nil {
 		return nil, invalid("`filters` field must be an object whose members are strings")
 	}
-	if !absent(members.Options) && json.Unmarshal(members.Options, &d.Options) != nil {
+	if !d.Options.parse(members["options"]) {
 		return nil, invalid("`options` field must be an object")
 	}
 	if d.Options.Collation != Raw {
 		d.Options.Collation = "" // what CouchDB does not know either is as if it were not there
 	}
 	var text string
-	if !absent(members.Validate) && json.Unmarshal(members.Validate, &text) != nil {
+	if validate := members["validate_doc_update"]; !absent(validate) && json.Unmarshal(validate, &text) != nil {
 		return nil, invalid("`validate_doc_update` field must have string type")
 	}
-	return d, d.parseViews(members.Views)
+	return d, d.parseViews(members["views"])
+}
+
+// parse reads the options of a document, and reports false if they are of another form.
+func (o *ViewOptions) parse(text json.RawMessage) bool {
+	if absent(text) {
+		return true
+	}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(text, &members) != nil {
+		return false
+	}
+	for name, into := range map[string]any{"local_seq": &o.LocalSeq, "include_design": &o.IncludeDesign, "collation": &o.Collation} {
+		if text := members[name]; !absent(text) && json.Unmarshal(text, into) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // absent reports whether a member is missing or null.
@@ -118,22 +128,19 @@ func (d *Document) parseViews(text json.RawMessage) error {
 	}
 	d.Views = make(map[string]View, len(views))
 	for name, text := range views {
-		var view struct {
-			Map    json.RawMessage `json:"map"`
-			Reduce json.RawMessage `json:"reduce"`
-		}
-		if json.Unmarshal(text, &view) != nil {
+		var members map[string]json.RawMessage
+		if json.Unmarshal(text, &members) != nil {
 			return invalid(fmt.Sprintf("`views.%s` field must have object type", name))
 		}
-		if name == "lib" && absent(view.Map) {
+		if name == "lib" && absent(members["map"]) {
 			d.Lib = parseModules("views/lib", text)
 			continue
 		}
-		v := View{Map: string(view.Map)}
-		if d.Language != Query && json.Unmarshal(view.Map, &v.Map) != nil {
+		v := View{Map: string(members["map"])}
+		if d.Language != Query && json.Unmarshal(members["map"], &v.Map) != nil {
 			return invalid(fmt.Sprintf("`views.%s.map` field must have string type", name))
 		}
-		if !absent(view.Reduce) && json.Unmarshal(view.Reduce, &v.Reduce) != nil {
+		if reduce := members["reduce"]; !absent(reduce) && json.Unmarshal(reduce, &v.Reduce) != nil {
 			return invalid(fmt.Sprintf("`views.%s.reduce` field must have string type", name))
 		}
 		d.Views[name] = v

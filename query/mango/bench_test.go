@@ -24,7 +24,8 @@ func BenchmarkFind(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
-			require.NoError(b, m.prepare(b, fmt.Sprintf(q.text, 0), nil).update(b.Context()))
+			_, err := m.prepare(b, fmt.Sprintf(q.text, 0), nil).update(b.Context())
+			require.NoError(b, err)
 			n := 0
 			for b.Loop() {
 				query := m.prepare(b, fmt.Sprintf(q.text, n%900), q.viewer)

@@ -50,7 +50,8 @@ func (q *Query) Run(ctx context.Context, limits Limits, sink Sink) (Answer, erro
 	begun := time.Now()
 	w := newWalk(q, limits)
 	if !q.nothing() && w.left > 0 {
-		if err := q.update(ctx); err != nil {
+		var err error
+		if w.covers, err = q.update(ctx); err != nil {
 			return Answer{}, err
 		}
 		if err := w.run(ctx, sink); err != nil {
@@ -61,23 +62,23 @@ func (q *Query) Run(ctx context.Context, limits Limits, sink Sink) (Answer, erro
 	return Answer{Bookmark: w.bookmark(), Warning: q.warning(&w.stats), Stats: w.stats}, nil
 }
 
-// update has the index cover the collection as it is now.
-func (q *Query) update(ctx context.Context) error {
+// update has the index cover the collection as it is now, up to the sequence that it returns.
+func (q *Query) update(ctx context.Context) (until uint64, err error) {
 	x := q.plan.Index
 	if x.Special() || q.request.Stale {
-		return nil
+		return 0, nil
 	}
 	index, until := q.collection.Index(x.id), q.collection.Info().Seq
 	if covered, _, err := index.Covers(ctx); err != nil || covered >= until {
-		return err
+		return until, err
 	}
 	if q.mango.Building != nil {
 		q.mango.Building(ctx, q.collection, index, x.Design)
 	}
 	if err := index.Update(ctx, q.mango.mapper(q.collection, x), until); err != nil {
-		return fmt.Errorf("building the index %s of %s: %w", x.Name, x.Design, err)
+		return until, fmt.Errorf("building the index %s of %s: %w", x.Name, x.Design, err)
 	}
-	return nil
+	return until, nil
 }
 
 // errExpensive ends a query that costs more than it may.

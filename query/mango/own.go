@@ -15,6 +15,7 @@ import (
 type ownDocuments struct {
 	mapper *mapper
 	after  string // the last ID that was looked at
+	ids    syncstore.FoundIDs
 	looked int
 	// found are the documents that match, by their places; of more than there are wanted, the
 	// first ones.
@@ -35,7 +36,7 @@ func (w *walk) newOwnDocuments() *ownDocuments {
 // readOwn looks at the viewer's documents, and then has those that match as the rows of the index.
 func (w *walk) readOwn(ctx context.Context) error {
 	own := w.own
-	err := w.q.collection.AllDocs(ctx, syncstore.AllDocsOptions{Start: own.after, Viewer: w.q.viewer}, func(doc *syncstore.Document) error {
+	err := w.q.collection.AllDocs(ctx, syncstore.AllDocsOptions{Start: own.after, Viewer: w.q.viewer, Found: &own.ids}, func(doc *syncstore.Document) error {
 		if w.full() {
 			return errPiece
 		}

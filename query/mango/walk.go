@@ -33,8 +33,10 @@ type walk struct {
 	after  []byte  // the place in the first of them behind which it goes on
 	rows   []*syncstore.IndexEntry
 	page   int
+	covers uint64 // up to where the index covered the collection when it was looked at last
 
 	skip, left int
+	found      syncstore.FoundIDs // of the first of the ranges, if these are of IDs
 	// own, if not nil, goes through the viewer's documents instead of the index.
 	own *ownDocuments
 	// onlyIndex: it has turned out that this would be no better.
@@ -139,6 +141,10 @@ func (w *walk) readRows(ctx context.Context) error {
 	}
 	full := false
 	err := w.q.collection.Index(w.q.plan.Index.id).View(ctx, w.q.viewer, func(index *syncstore.IndexView) error {
+		if index.Seq < w.covers {
+			return syncstore.ErrIndexDropped // what there is of it are not all rows
+		}
+		w.covers = index.Seq
 		w.rows = w.rows[:0]
 		return index.Scan(in, func(entry *syncstore.IndexEntry) (bool, error) {
 			w.rows = append(w.rows, entry)
@@ -205,6 +211,7 @@ func (w *walk) readIDs(ctx context.Context) error {
 	if w.after != nil {
 		o.Start = string(w.after)
 	}
+	o.Found = &w.found
 	err := w.q.collection.AllDocs(ctx, o, func(doc *syncstore.Document) error {
 		if w.full() {
 			return errPiece
@@ -225,7 +232,7 @@ func (w *walk) readIDs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.ranges, w.after = w.ranges[1:], nil
+	w.ranges, w.after, w.found = w.ranges[1:], nil, syncstore.FoundIDs{}
 	return nil
 }
 

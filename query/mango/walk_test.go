@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,7 +50,8 @@ func TestAViewerOfFewRowsIsAnsweredByTheirDocuments(t *testing.T) {
 	} {
 		viewer := &syncstore.Viewer{Name: "alice"}
 		q := m.prepare(t, text, viewer)
-		require.NoError(t, q.update(t.Context()))
+		_, err := q.update(t.Context())
+		require.NoError(t, err)
 		var ids []string
 		w := newWalk(q, Limits{})
 		require.NoError(t, w.run(t.Context(), func(doc *syncstore.Document) error {
@@ -141,4 +144,41 @@ func TestAQueryEndsWithItsClient(t *testing.T) {
 	}
 	_, err = m.prepare(t, `{"selector":{}}`, nil).Run(ctx, busy, nil)
 	require.ErrorIs(t, err, context.Canceled, "it waits for its turn no longer")
+}
+
+func TestAQueryWhoseIndexIsDroppedDoesNotEndAsIfItHadFoundAll(t *testing.T) {
+	t.Parallel()
+	m := newMangoModel(t)
+	m.fill(t, "a", manyRows+fewRows+1)
+	q := m.prepare(t, `{"selector":{"a":{"$gte":0}},"use_index":"a/a","limit":10000}`, nil)
+	w := newWalk(q, Limits{})
+	var err error
+	w.covers, err = q.update(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, w.readRows(t.Context()))
+	require.NoError(t, q.collection.Index(q.plan.Index.id).Drop(t.Context()))
+	require.ErrorIs(t, w.readRows(t.Context()), syncstore.ErrIndexDropped)
+}
+
+// What the first piece found of a viewer's documents serves the pieces that follow.
+func TestAViewersDocumentsInPiecesAreAllOfThem(t *testing.T) {
+	t.Parallel()
+	m := newMangoModel(t)
+	m.fill(t, "b", 5000)
+	text := strings.Repeat("long ", 4000)
+	var want []string
+	for i := range 200 {
+		id := fmt.Sprintf("b%05d+", i*25)
+		want = append(want, id)
+		m.write(t, syncstore.Edit{ID: id, Body: fmt.Appendf(nil, `{"channels":["a"],"text":%q}`, text)})
+	}
+	viewer := &syncstore.Viewer{Name: "alice"}
+	ids, answer, ok := m.run(t, `{"selector":{"_id":{"$gt":"b"}},"limit":1000}`, viewer)
+	require.True(t, ok)
+	require.Equal(t, want, ids)
+	require.Equal(t, len(want), answer.Stats.Documents)
+	ids, _, ok = m.run(t, `{"selector":{"_id":{"$gte":"b"}},"limit":1000,"skip":3,"sort":[{"_id":"desc"}]}`, viewer)
+	require.True(t, ok)
+	slices.Reverse(want)
+	require.Equal(t, want[3:], ids)
 }

@@ -3,6 +3,7 @@ package view
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,6 +36,15 @@ func newAccumulator(name string) accumulator {
 
 func reduceError(reason string) *design.Error {
 	return &design.Error{Name: design.ErrorReduce, Reason: reason}
+}
+
+// resultJSON is what a function came to. What is too large for a number is none in JSON.
+func resultJSON(function string, result any) ([]byte, error) {
+	b, err := json.Marshal(result)
+	if _, infinite := errors.AsType[*json.UnsupportedValueError](err); infinite {
+		return nil, reduceError("The " + function + " function came to more than a number can be: the values, or their squares, are too large.")
+	}
+	return b, err
 }
 
 // quoted is a text as JSON.
@@ -139,7 +149,7 @@ func (s *sum) merge(o accumulator) error {
 	return nil
 }
 
-func (s *sum) result() ([]byte, error) { return json.Marshal(s.total) }
+func (s *sum) result() ([]byte, error) { return resultJSON("_sum", s.total) }
 
 // shown is a value for an error, if it is short.
 func shown(value []byte) string {
@@ -315,7 +325,7 @@ func statisticsOf(value any) (statistics, bool) {
 
 func (s *stats) result() ([]byte, error) {
 	if !s.array {
-		return json.Marshal(s.all[0])
+		return resultJSON("_stats", s.all[0])
 	}
-	return json.Marshal(s.all)
+	return resultJSON("_stats", s.all)
 }

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/caddysync/caddy-sync/query"
 	"github.com/caddysync/caddy-sync/query/design"
@@ -37,18 +38,28 @@ func (v *Views) mapper(c *syncstore.Collection, d *design.Document, name string)
 	}, nil
 }
 
-// workerDocs is how many documents are worth a goroutine of their own.
-const workerDocs = 50
+const (
+	// workerDocs is how many documents are worth a goroutine of their own.
+	workerDocs = 50
+	// mappedBytes is what rows may have before no further document is mapped with those before: a
+	// function may emit the whole document for each of its elements.
+	mappedBytes = 8 << 20
+)
 
 // Map implements syncstore.Mapper. A document with which the function fails has no rows, and is
 // named in the log. A function that runs out of its time again and again ends the building.
 func (m *mapper) Map(ctx context.Context, docs []*syncstore.Document) ([][]syncstore.IndexRow, error) {
 	all := make([][]syncstore.IndexRow, len(docs))
 	workers := min(runtime.GOMAXPROCS(0), (len(docs)+workerDocs-1)/workerDocs)
+	var taken, size atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
-	for w := range workers {
+	for range workers {
 		group.Go(func() error {
-			for n := w; n < len(docs); n += workers {
+			for size.Load() < mappedBytes {
+				n := taken.Add(1) - 1
+				if n >= int64(len(docs)) {
+					return nil
+				}
 				err := m.patience.over()
 				if err != nil {
 					return err
@@ -56,11 +67,21 @@ func (m *mapper) Map(ctx context.Context, docs []*syncstore.Document) ([][]syncs
 				if all[n], err = m.document(ctx, docs[n]); err != nil {
 					return err
 				}
+				size.Add(int64(rowBytes(all[n])))
 			}
 			return nil
 		})
 	}
-	return all, group.Wait()
+	err := group.Wait()
+	return all[:min(int(taken.Load()), len(docs))], err
+}
+
+// rowBytes is how long rows are.
+func rowBytes(rows []syncstore.IndexRow) (n int) {
+	for i := range rows {
+		n += len(rows[i].Sort) + len(rows[i].Key) + len(rows[i].Value)
+	}
+	return n
 }
 
 func (m *mapper) document(ctx context.Context, doc *syncstore.Document) ([]syncstore.IndexRow, error) {

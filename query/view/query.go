@@ -56,14 +56,14 @@ func (v *View) Query(ctx context.Context, o Options, sink Sink) error {
 	if err != nil {
 		return err
 	}
-	if o.Update == UpdateBefore {
-		if err := v.update(ctx); err != nil {
-			return err
-		}
-	}
 	q := &viewQuery{View: v, ctx: ctx, o: &o, keys: o.Keys, skip: o.Skip, left: o.Limit, sink: sink, reducing: reduces}
 	if o.Keys == nil {
 		q.ranges = []syncstore.IndexRange{v.span(&o)}
+	}
+	if o.Update == UpdateBefore {
+		if q.covers, err = v.update(ctx); err != nil {
+			return err
+		}
 	}
 	if err := q.run(); err != nil {
 		return err
@@ -87,6 +87,7 @@ type viewQuery struct {
 	skip     int
 	left     int // rows that may still be answered, -1 for any number
 	begun    bool
+	covers   uint64 // up to where the index covered the collection when it was looked at last
 
 	rows   []Row // of the piece
 	bytes  int
@@ -105,6 +106,10 @@ func (q *viewQuery) run() error {
 	for {
 		var head *Head
 		err := q.index.View(q.ctx, q.o.Viewer, func(index *syncstore.IndexView) error {
+			if index.Seq < q.covers {
+				return syncstore.ErrIndexDropped // what there is of it are not all rows
+			}
+			q.covers = index.Seq
 			if !q.begun {
 				h, err := q.head(index)
 				if err != nil {

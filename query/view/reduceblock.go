@@ -11,6 +11,8 @@ const (
 	// groups, or longer results, is read row by row.
 	blockGroups = 32
 	blockBytes  = 2 << 10
+	// smallResult is up to what length a result of a built-in function does not count among these.
+	smallResult = 128
 )
 
 // blockKey names the reductions of a block's rows.
@@ -112,14 +114,27 @@ func (q *viewQuery) blockPartials(index *syncstore.IndexView, p *syncstore.Index
 	if err == nil && !many {
 		err = part.endGroup()
 	}
-	size := 0
-	for i := range part.gathered {
-		size += len(part.gathered[i].script) + len(part.gathered[i].key)
+	for i, size := 0, 0; i < len(part.gathered) && err == nil && !many; i++ {
+		var n int
+		n, err = part.gathered[i].bytes()
+		size += n
+		many = size > blockBytes
 	}
-	if err != nil || many || size > blockBytes {
+	if err != nil || many {
 		return nil, err
 	}
 	return part.gathered, nil
+}
+
+// bytes is about how much of blockBytes a reduction takes: sums of objects have a member for each
+// name that is in one of the rows.
+func (p *partial) bytes() (int, error) {
+	n := len(p.key) + len(p.script)
+	if p.builtIn == nil {
+		return n, nil
+	}
+	result, err := p.builtIn.result()
+	return n + max(0, len(result)-smallResult), err
 }
 
 // reducePartials adds the reductions of a block to the groups.

@@ -112,15 +112,15 @@ func (v *Views) open(c *syncstore.Collection, d *design.Document, name string) (
 // Reduces reports whether the view has a reduce function.
 func (v *View) Reduces() bool { return v.builtIn != "" || v.reduce != nil }
 
-// update has the index cover the collection as it is now.
-func (v *View) update(ctx context.Context) error {
-	until := v.collection.Info().Seq
+// update has the index cover the collection as it is now, up to the sequence that it returns.
+func (v *View) update(ctx context.Context) (until uint64, err error) {
+	until = v.collection.Info().Seq
 	if covered, _, err := v.index.Covers(ctx); err != nil || covered >= until {
-		return err
+		return until, err
 	}
 	v.views.tasks.note(ctx, v.collection, v.index, v.design)
 	if err := v.index.Update(ctx, v.mapper, until); err != nil {
-		return fmt.Errorf("building the index of %s: %w", v.design, err)
+		return until, fmt.Errorf("building the index of %s: %w", v.design, err)
 	}
-	return nil
+	return until, nil
 }

@@ -56,6 +56,7 @@ func TestBuiltInReduceFunctions(t *testing.T) {
 		{"_sum", `[1,"x"]`}, {"_sum", `[1,1],[1,["x"]]`}, {"_sum", `[1,{"a":1}],[1,2]`}, {"_sum", `[1,{"a":"x"}]`}, {"_sum", `[1,null]`},
 		{"_sum", `[1,{"a":` + strings.Repeat(`{"a":`, 120) + `1` + strings.Repeat(`}`, 121) + `]`},
 		{"_stats", `[1,"x"]`}, {"_stats", `[1,1],[1,[1]]`}, {"_stats", `[1,[1,2]],[1,[1]]`}, {"_stats", `[1,{"sum":1}]`},
+		{"_sum", `[1,1.5e308],[1,1.5e308]`}, {"_sum", `[1,{"a":1.5e308}],[1,{"a":1.5e308}]`}, {"_stats", `[1,1e200]`},
 	} {
 		_, err := reduced(t, c.reduce, Options{}, c.row)
 		var failed *design.Error
@@ -113,6 +114,25 @@ func TestOptionsThatContradictThemselves(t *testing.T) {
 		require.Equal(t, design.ErrorParse, failed.Name)
 		require.Contains(t, failed.Reason, c.reason)
 	}
+}
+
+func TestTheRangesOfManyKeysAreNotInMemoryAtOnce(t *testing.T) { //nolint:paralleltest // counts allocations
+	m := newViewModel(t)
+	require.NoError(t, m.collection.Write(t.Context(), []syncstore.Edit{{ID: "a", Body: []byte(`{}`)}}, syncstore.WriteOptions{})[0].Err)
+	m.design.Views["v"] = design.View{Map: `doc => emit(1)`}
+	v, err := m.views.Open(m.collection, m.design, "v")
+	require.NoError(t, err)
+	keys := make([][]byte, 1000)
+	for i := range keys {
+		keys[i] = []byte("1")
+	}
+	var got collected
+	require.NoError(t, v.Query(t.Context(), Options{Limit: 3, Keys: keys}, &got))
+	require.Equal(t, []string{"a 1 null", "a 1 null", "a 1 null"}, got.rows)
+	allocated := testing.AllocsPerRun(10, func() {
+		_ = v.Query(t.Context(), Options{Limit: 1, Keys: keys}, &collected{})
+	})
+	require.Less(t, allocated, float64(len(keys)))
 }
 
 func TestRowsThatAreTooMuchAreLeftOut(t *testing.T) {

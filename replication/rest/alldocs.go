@@ -144,9 +144,10 @@ func (l *listing) appendCounts(b []byte, total uint64) []byte {
 
 // byRange lists the documents between two IDs.
 func (l *listing) byRange(ctx context.Context) error {
+	var found syncstore.FoundIDs
 	for {
 		o := l.o.storeOptions(l.after, l.left)
-		o.Viewer = l.viewer
+		o.Viewer, o.Found = l.viewer, &found
 		err := l.source.AllDocs(ctx, o, l.take)
 		if err != nil && !errors.Is(err, errPieceFull) && !errors.Is(err, errEnough) {
 			return fmt.Errorf("listing documents: %w", err)

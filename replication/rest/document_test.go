@@ -308,7 +308,7 @@ func TestAppendQuoted(t *testing.T) {
 func TestAnswersOfSyncstoreErrors(t *testing.T) {
 	t.Parallel()
 	for err, want := range map[error]int{
-		syncstore.ErrInsufficientStorage: 507, syncstore.ErrUnavailable: 503, syncstore.ErrClockAhead: 503,
+		syncstore.ErrInsufficientStorage: 507, syncstore.ErrUnavailable: 503, syncstore.ErrClockAhead: 503, syncstore.ErrIndexDropped: 503,
 		syncstore.ErrMissingStub: 412, syncstore.ErrRejected: 403, syncstore.ErrDamaged: 500,
 		syncstore.ErrNoDatabase: 404, syncstore.ErrTooLarge: 413,
 	} {

@@ -149,6 +149,9 @@ func errorRules() []errorRule {
 			answer.expected = true // the store logs when it begins to refuse writes, and when it ends
 			return answer
 		}},
+		{syncstore.ErrIndexDropped, func(err error) *answerError {
+			return unavailable("The index of the query is gone or is made anew: its design document was changed, or a document of many rows was purged. Ask again.", err)
+		}},
 		{syncstore.ErrClockAhead, func(err error) *answerError { return unavailable(err.Error(), err) }},
 		{jsondoc.ErrNotObject, fixed(badRequest("The body must be a JSON object."))},
 		{jsondoc.ErrNotArray, badJSON}, {jsondoc.ErrNotString, badJSON},

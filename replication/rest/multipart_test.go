@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/stretchr/testify/require"
 )
 
@@ -185,6 +186,26 @@ func TestMultipartNamesOfParts(t *testing.T) {
 		require.Regexp(t, `"a \\"b\\"":\{"content_type":"application/octet-stream","revpos":1,"digest":"md5-[^"]*","data":"dGhyZWU="\}`, text)
 		parts := readMultipart(t, w.Header().Get("Content-Type"), w.Body)
 		require.Equal(t, []string{"two", "one"}, parts[1:])
+	}
+}
+
+// REST takes no such name, but an app of Couchbase Lite may give one to a blob.
+func TestAnAttachmentsNameCannotAddHeadersToItsPart(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	upload := s.db.NewUpload(t.Context())
+	_, err := upload.Write([]byte("one"))
+	require.NoError(t, err)
+	content, err := upload.Commit(t.Context())
+	require.NoError(t, err)
+	edit := syncstore.Edit{ID: "d", Body: []byte(`{}`), Attachments: []syncstore.AttachmentEdit{{Name: "a\r\nContent-Encoding: gzip", Content: content}}}
+	require.NoError(t, s.db.Default().Write(t.Context(), []syncstore.Edit{edit}, syncstore.WriteOptions{})[0].Err)
+	for path, accept := range map[string]string{"/notes/d?attachments=true": "multipart/related", "/notes/d?open_revs=all": "multipart/mixed"} {
+		w := s.run(scenario{path: path, header: map[string]string{"Accept": accept}, hasNot: []string{"\r\nContent-Encoding"}})
+		parts := readMultipart(t, w.Header().Get("Content-Type"), w.Body)
+		require.Len(t, parts, 1)
+		require.Contains(t, parts[0], `"a\r\nContent-Encoding: gzip":{`)
+		require.Contains(t, parts[0], `"data":"b25l"`)
 	}
 }
 

@@ -49,8 +49,11 @@ func (h *Handler) writeJSONPart(rq *request, out *stream, doc *syncstore.Documen
 
 // nameable reports whether the file name of a part can say to which attachment it belongs.
 // Names are not escaped there: Couchbase Lite 1 does not undo it. What has another name
-// goes with the document, in base64.
-func nameable(a *syncstore.Attachment) bool { return !strings.ContainsAny(a.Name, "\"\\") }
+// goes with the document, in base64. Line breaks, which an app of Couchbase Lite can put into a
+// name, would end the header and begin another one.
+func nameable(a *syncstore.Attachment) bool {
+	return !strings.ContainsFunc(a.Name, func(c rune) bool { return c < ' ' || c == 0x7f || c == '"' || c == '\\' })
+}
 
 // allFollow reports whether all content that goes with the document can be in parts of its own.
 func allFollow(doc *syncstore.Document, s *shape) bool {

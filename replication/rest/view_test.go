@@ -124,6 +124,7 @@ func TestQueriesThatMeanNothingAreRefused(t *testing.T) {
 		{method: http.MethodPost, path: "/notes/_design/app/_view/n/queries", body: `{}`, status: 400, has: []string{"`queries` is missing"}},
 		{method: http.MethodPost, path: "/notes/_design/app/_view/n", body: `{"queries":[1]}`, status: 400, has: []string{"array of objects"}},
 		{method: http.MethodPost, path: "/notes/_design/app/_view/n", body: `{"queries":[{},{"limit":-1}]}`, status: 400},
+		{method: http.MethodPost, path: "/notes/_design/app/_view/n", body: `{"queries":[` + strings.Repeat("{},", maxQueries) + `{}]}`, status: 400, has: []string{"too many"}},
 	})
 }
 

@@ -184,6 +184,9 @@ func parseQueries(p params) ([]params, error) {
 	if json.Unmarshal(raw, &bodies) != nil {
 		return nil, parseFailed("`queries` must be an array of objects")
 	}
+	if len(bodies) > maxQueries {
+		return nil, parseFailed("There are too many queries.")
+	}
 	all := make([]params, len(bodies))
 	for i, body := range bodies {
 		all[i] = params{query: p.query, body: body}
