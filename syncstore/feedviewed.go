@@ -230,6 +230,9 @@ func (v *viewedLive) readable(change *Change) (bool, error) {
 	}
 	c := v.feed.collection
 	h, err := c.readHead(context.Background(), c.scope.head(string(change.ID)))
+	if errors.Is(err, ErrNotFound) {
+		return false, nil // purged meanwhile
+	}
 	if err != nil {
 		return false, err
 	}
