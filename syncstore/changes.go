@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
@@ -43,9 +42,17 @@ type ChangesOptions struct {
 // the snapshot. An error of fn ends the read and is returned.
 func (c *Collection) Changes(ctx context.Context, o ChangesOptions, fn func(*Change) error) (last Cursor, err error) {
 	if o.Descending && !c.showsAll(o.FeedOptions) {
+		if o.Limit > 0 && o.Limit <= viewedPage {
+			return c.lastChanges(ctx, o, fn)
+		}
 		return c.changesBackwards(ctx, o, fn)
 	}
-	had, limit, n := o.Since, o.Limit, 0
+	return c.changesSince(ctx, o, o.Since, fn)
+}
+
+// changesSince is Changes for a client whose position is had.
+func (c *Collection) changesSince(ctx context.Context, o ChangesOptions, had Cursor, fn func(*Change) error) (last Cursor, err error) {
+	limit, n := o.Limit, 0
 	for {
 		before := n
 		last, seen, err := c.changes(ctx, o, had, turn{at: &c.store.viewers.first}, func(change *Change) error {
@@ -98,32 +105,6 @@ func (c *Collection) changes(
 		return last, seen, ErrNoDatabase
 	}
 	return last, seen, err
-}
-
-// changesBackwards is Changes with the newest first. The feed of a viewer is read backwards by reading
-// it: its order is not that of an index.
-func (c *Collection) changesBackwards(ctx context.Context, o ChangesOptions, fn func(*Change) error) (last Cursor, err error) {
-	limit := o.Limit
-	o.Descending, o.Limit = false, 0
-	var all []*Change // of more than limit (> 0) the last ones and at least one before them
-	last, err = c.Changes(ctx, o, func(change *Change) error {
-		if all = append(all, change.clone()); limit > 0 && limit < (len(all)-viewedPage)/2 {
-			all = append(all[:0], all[len(all)-limit-1:]...)
-		}
-		return nil
-	})
-	if err != nil {
-		return last, err
-	}
-	for i, change := range slices.Backward(all) {
-		if err := fn(change); err != nil {
-			return last, err
-		}
-		if limit > 0 && len(all)-i == limit && i > 0 {
-			return change.Cursor(), nil
-		}
-	}
-	return last, nil
 }
 
 // showsAll reports whether a feed shows all documents of the collection, so that it needs

@@ -234,6 +234,9 @@ func (v *viewedLive) readable(change *Change) (bool, error) {
 		change.Leaves = change.Leaves[:1] // as viewedRow.unread
 		return true, nil
 	}
+	if errors.Is(err, ErrNotFound) {
+		return false, nil // purged meanwhile
+	}
 	if err != nil {
 		return false, err
 	}

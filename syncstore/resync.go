@@ -20,6 +20,9 @@ const (
 	resyncAgain = time.Second
 	// resyncLogged is how many refused documents of one resync are entries of the log.
 	resyncLogged = 100
+	// resyncTries is how often a document is judged whose policy ran out of its time: on a busy machine
+	// that says nothing of the document, which would be taken from all who have it.
+	resyncTries = 5
 )
 
 // StartResync begins to judge all documents of the collection by its policy of now, in the
@@ -386,7 +389,11 @@ func (p *preparation) outcomeNow(l *leaf) (o Outcome, refused, err error) {
 	if l.Rev.Gen > 1 {
 		evaluation.Old = evaluation.New
 	}
-	o, err = p.policy().Evaluate(p.ctx, evaluation)
+	for range resyncTries {
+		if o, err = p.policy().Evaluate(p.ctx, evaluation); !timedOut(err) {
+			break
+		}
+	}
 	if err == nil {
 		err = o.check()
 	}
@@ -397,6 +404,15 @@ func (p *preparation) outcomeNow(l *leaf) (o Outcome, refused, err error) {
 		return Outcome{}, err, nil
 	}
 	return o, nil, err
+}
+
+// timedOut reports whether a policy refused a write only because its time was over.
+func timedOut(refused error) bool {
+	e, ok := errors.AsType[interface {
+		error
+		TimedOut() bool
+	}](refused)
+	return ok && e.TimedOut()
 }
 
 // apply gives the leaf an outcome and reports whether that changes it.

@@ -163,6 +163,36 @@ func TestResyncPutsWhatThePolicyRefusesIntoNoChannel(t *testing.T) {
 	require.ErrorIs(t, f.read1("bob", "a"), ErrNotFound)
 }
 
+// overdue is a refusal for want of time.
+type overdue struct{ error }
+
+func (overdue) Unwrap() error  { return ErrRejected }
+func (overdue) TimedOut() bool { return true }
+
+// A function that a busy machine did not let end takes no document from those who have it.
+func TestAResyncJudgesAgainWhatRanOutOfTime(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	policy := &recorder{outcome: Outcome{Channels: []string{"ch"}}}
+	f.Collection.SetPolicy(Policy{Evaluator: policy, Version: "1"})
+	f.put("a", `{}`, Rev{})
+	late := 2
+	policy.refuse = func(Evaluation) error {
+		if late--; late >= 0 {
+			return overdue{ErrRejected}
+		}
+		return nil
+	}
+	require.NoError(t, f.StartResync(t.Context()))
+	status := f.resynced()
+	require.Zero(t, status.Errors)
+	require.Zero(t, status.Changed)
+
+	late = resyncTries
+	require.NoError(t, f.StartResync(t.Context()))
+	require.Equal(t, uint64(1), f.resynced().Errors, "it never ends")
+}
+
 func TestAResyncNamesWhatThePolicyRefuses(t *testing.T) {
 	t.Parallel()
 	core, logs := observer.New(zap.WarnLevel)
