@@ -176,7 +176,7 @@ func zipBomb(t *testing.T, a *attacked) {
 	}
 }
 
-// longMessage sends one document without end.
+// longMessage sends one document without end: far more than is thrown away of one that is too large.
 func longMessage(t *testing.T, a *attacked) {
 	t.Helper()
 
@@ -184,7 +184,7 @@ func longMessage(t *testing.T, a *attacked) {
 	part := bytes.Repeat([]byte("x"), 16<<10)
 	p.frame(1, harness.FrameRequest|harness.FrameMore, harness.RawMessage("", "Profile", "rev", "id", "a", "rev", "1-abc"))
 
-	for range 10_000 {
+	for range 20_000 {
 		if !p.frame(1, harness.FrameRequest|harness.FrameMore, part) {
 			break
 		}
