@@ -260,11 +260,15 @@ func (c *Collection) purgeFresh(ctx context.Context, ids []string, upTo uint64, 
 	for _, id := range ids {
 		p := purger{collection: c, what: Purging{ID: id}}
 		set, err := p.prepare(ctx)
-		if errors.Is(err, errStale) {
+		switch {
+		case errors.Is(err, errStale):
 			stale = append(stale, id)
 			continue
-		}
-		if err != nil {
+		case errors.Is(err, ErrDamagedDocument), errors.Is(err, ErrTooLarge):
+			// It stays. Those after it must not, for the sake of one.
+			c.store.logger.Error("a tombstone cannot be purged", zap.Stringer("collection", c.id), zap.String("document", id), zap.Error(err))
+			continue
+		case err != nil:
 			return nil, fmt.Errorf("purging a tombstone: %w", err)
 		}
 		if set != nil && p.state.head.winner().Deleted && p.state.head.Seq <= upTo {

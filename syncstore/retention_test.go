@@ -54,6 +54,23 @@ func TestTombstonesArePurgedWhenTheyAreOldEnough(t *testing.T) {
 	require.Nil(t, f.db.Retaining())
 }
 
+// Or one bit that a disk lost would have a store grow for years.
+func TestADamagedTombstoneDoesNotKeepTheOthers(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, id := range []string{"before", "damaged", "later"} {
+		f.remove(id, f.put(id, `{}`, Rev{}))
+	}
+	f.damage("damaged")
+	f.db.SetRetention(Retention{Tombstones: day})
+	f.retain()
+	f.clock.advance(2 * day)
+	f.retain()
+	require.EqualValues(t, 2, f.store.Stats().TombstonesPurged)
+	_, err := f.Inspect(t.Context(), "later")
+	require.ErrorIs(t, err, ErrNotFound)
+}
+
 func TestManyTombstonesArePurgedInSteps(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
