@@ -337,9 +337,14 @@ func TestDecision35_ARestoredStoreIsNotTheOneThatWasBackedUp(t *testing.T) {
 	first := f.put("a", `{"n":1}`, Rev{})
 	require.NoError(t, other.Default().Write(t.Context(), []Edit{{ID: "o"}}, WriteOptions{})[0].Err)
 	file, _ := f.backedUp("")
-	lost := f.put("a", `{"n":"not in the backup"}`, first)
+	lost, lostSeqs := f.put("a", `{"n":"not in the backup"}`, first), uint64(0)
 	f.put("b", `{}`, Rev{})
 	_, seen := f.changes(ChangesOptions{}) // what a client has seen
+	for range 3 {
+		gone, err := f.store.CreateDatabase(t.Context(), fmt.Sprint("later", len(f.store.Databases())))
+		require.NoError(t, err)
+		lostSeqs = gone.Default().Write(t.Context(), []Edit{{ID: "a"}}, WriteOptions{})[0].Seq
+	}
 
 	before := other.Info()
 	restored := &fixture{t: t, engine: memory.New(), clock: f.clock}
@@ -369,6 +374,7 @@ func TestDecision35_ARestoredStoreIsNotTheOneThatWasBackedUp(t *testing.T) {
 	made, err := restored.store.CreateDatabase(t.Context(), "new")
 	require.NoError(t, err)
 	require.Greater(t, made.Info().FirstSeq, again.Info().Seq, "a new database begins after all that there were")
+	require.Greater(t, made.Info().FirstSeq, lostSeqs, "those too that were made after the backup")
 }
 
 // Who gets a backup is asked about all databases that are in it, those too that are deleted and not

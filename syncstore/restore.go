@@ -17,6 +17,9 @@ const (
 	restoreKeys  = 1000
 	// restoreGap is what a restore adds to sequences (DECISIONS 35).
 	restoreGap = 1 << 32
+	// restoreNumbers are numbers of databases that a restore leaves out: the store may have made as many
+	// after the backup, and who was in one of them has a position of it.
+	restoreNumbers = 1 << 14
 )
 
 // BackupSource is a backup to be restored.
@@ -318,8 +321,8 @@ func beginAnew(ctx context.Context, eng engine.Engine) (databases []RestoredData
 	return databases, err
 }
 
-// raiseDatabases has the next database begin after all sequences that there are: it begins at its
-// number times 2^32 (DECISIONS 35).
+// raiseDatabases has the next database begin after all sequences that there are, and restoreNumbers
+// later: it begins at its number times 2^32 (DECISIONS 35).
 func raiseDatabases(tx engine.Txn, least uint64) error {
 	key := storeKey(counterDatabase)
 	value, err := tx.Get(key)
@@ -329,7 +332,7 @@ func raiseDatabases(tx engine.Txn, least uint64) error {
 	case err != nil && !errors.Is(err, engine.ErrNotFound):
 		return fmt.Errorf("reading the number of databases: %w", err)
 	}
-	if err := tx.Put(key, binary.BigEndian.AppendUint64(nil, least)); err != nil {
+	if err := tx.Put(key, binary.BigEndian.AppendUint64(nil, least+restoreNumbers)); err != nil {
 		return fmt.Errorf("numbering databases: %w", err)
 	}
 	return nil
