@@ -14,8 +14,6 @@ const (
 	// indexPageBytes is what the bodies of documents may have that are mapped at once, but for the
 	// last one.
 	indexPageBytes = 2 << 20
-	// indexReads is how many documents are read at once.
-	indexReads = 20
 	// indexSetKeys and indexSetBytes bound a change set of an index, but for one document's
 	// rows of up to indexRowBytes: a transaction takes no more than some megabytes.
 	indexSetKeys  = maxBackgroundKeys - 50
@@ -251,7 +249,7 @@ func (c *Collection) changedAfter(r engine.Reader, after, current uint64, limit 
 
 // indexedHeads reads the heads of documents.
 func (c *Collection) indexedHeads(r engine.Reader, ids []string, fn func(string, *head) error) error {
-	for page := range slices.Chunk(ids, indexReads) {
+	for page := range slices.Chunk(ids, readsAtOnce) {
 		keys := make([][]byte, len(page))
 		for n, id := range page {
 			keys[n] = c.scope.head(id)

@@ -8,6 +8,9 @@ import (
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
 
+// readsAtOnce is how many documents are read at once: their bodies come along.
+const readsAtOnce = 20
+
 // Get returns a revision of a document. ErrBadID; ErrNotFound if there is no such
 // document, revision or body; ErrDeleted if no revision was asked for and the winner is
 // a tombstone.

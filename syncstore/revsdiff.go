@@ -52,9 +52,6 @@ func (c *Collection) RevsDiff(ctx context.Context, viewer *Viewer, offered []Rev
 	return answers, nil
 }
 
-// readsAtOnce is how many documents are read at once: their bodies come along.
-const readsAtOnce = 20
-
 // diff answers some offers. A document that is damaged is missing in whole: a write of it says what is the
 // matter, and the others are not to blame.
 func (c *Collection) diff(r engine.Reader, sight *sight, offered []RevsOffer, answers []RevsMissing) error {

@@ -57,6 +57,6 @@ func TestRevsDiff(t *testing.T) {
 		diff("no revision", `{"r":["x"]}`, 400, "bad_request"),
 		diff("numbers", `{"r":[1]}`, 400, "bad_request"),
 		diff("twice", `{"r":["1-a"],"r":["1-b"]}`, 400, "bad_request"),
-		diff("too much", `{"`+strings.Repeat("r", maxOffer)+`":[]}`, 413, "too_large"),
+		diff("too much", `{"`+strings.Repeat("r", maxOptionsBody)+`":[]}`, 413, "too_large"),
 	})
 }

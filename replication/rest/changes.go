@@ -8,7 +8,7 @@ import (
 	"github.com/caddysync/caddy-sync/syncstore"
 )
 
-// maxOptionsBody is the largest body of a _changes or _all_docs request in bytes. Lists
+// maxOptionsBody is the largest body of a _changes, _all_docs or _revs_diff request in bytes. Lists
 // of document IDs are what makes them long.
 const maxOptionsBody = 16 << 20
 

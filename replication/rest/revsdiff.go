@@ -62,13 +62,11 @@ func (h *Handler) missingRevs(rq *request) error {
 	return rq.sendJSON(http.StatusOK, b)
 }
 
-// maxOffer is the largest body that offers revisions, in bytes: what becomes of it takes some ten
-// times as much memory, and CouchDB's replicator offers 500 documents at a time.
-const maxOffer = 16 << 20
-
 // offeredRevs reads the revisions that a peer offers and says which are not here.
 func (h *Handler) offeredRevs(rq *request) ([]syncstore.RevsMissing, error) {
-	read, err := h.readBody(rq, min(maxOffer, h.policy(rq).Limits.Request))
+	// What becomes of it takes some ten times as much memory, and CouchDB's replicator offers 500
+	// documents at a time.
+	read, err := h.readBody(rq, min(maxOptionsBody, h.policy(rq).Limits.Request))
 	if err != nil {
 		return nil, err
 	}
