@@ -150,6 +150,9 @@ func (c *call) role(args []script.Value) error {
 		if !ok {
 			return fmt.Errorf("the role must be written as %q", rolePrefix+shorten(role))
 		}
+		if name == AdminRole {
+			return fmt.Errorf("no role is called %q: functions would take its members for administrators", AdminRole)
+		}
 		if err := checkPrincipal(name); err != nil {
 			return err
 		}

@@ -77,6 +77,7 @@ func TestMistakesInAFunctionRefuseTheWrite(t *testing.T) {
 		`access("alice", "a,b")`, `access("", "a")`, `access("a/b", "a")`, `access("role:", "a")`, `access("a:b", "a")`,
 		`access("bob", "role:editor")`, // would give the role
 		`role("bob", "editor")`, `role("bob", "role:")`, `role("role:x", "role:y")`, `role("a,b", "role:y")`,
+		`role("alice", "role:_admin")`, // would be an administrator to validate_doc_update
 		`for (var i = 0; i <= 1000; i++) channel("c" + i)`,
 		`for (var i = 0; i <= 1000; i++) access("u" + i, "c")`,
 		`var a = []; for (var i = 0; i < 100; i++) a.push("c" + i); access(a, a)`,

@@ -67,7 +67,7 @@ func administrationError(doing string, err error) error {
 }
 
 func errBadName() *Error {
-	return badRequest("invalid name: it has 1 to 239 bytes of UTF-8 with a letter or digit, no control characters, and none of / : , `")
+	return badRequest("invalid name: it has 1 to 239 bytes of UTF-8 with a letter or digit, no control characters, and none of / : , `; no role is called _admin")
 }
 
 // checkChannels checks the names of channels and returns each once, sorted.
@@ -96,7 +96,7 @@ func checkCollections(grants CollectionGrants) error {
 // checkRoles checks the names of roles and returns each once, sorted.
 func checkRoles(roles []string) ([]string, error) {
 	for _, r := range roles {
-		if checkUserName(r) != nil {
+		if checkRoleName(r) != nil {
 			return nil, badRequest(fmt.Sprintf("Illegal role name %q: %s", cut(r, 100), errBadName().Reason))
 		}
 	}

@@ -202,7 +202,7 @@ func packed(names []string) []string {
 // line; nor may one be CouchDB's word for an administrator, or be longer than those that an
 // administrator gives.
 func validGrant(name string) bool {
-	return name != "" && len(name) <= maxChannel && name != "_admin" && !strings.ContainsFunc(name, func(r rune) bool {
+	return name != "" && len(name) <= maxChannel && name != adminRole && !strings.ContainsFunc(name, func(r rune) bool {
 		return r == ',' || r == utf8.RuneError || unicode.IsControl(r)
 	})
 }

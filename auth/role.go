@@ -124,7 +124,7 @@ type RoleUpdate struct {
 // PutRole makes or changes a role; created says which. One that was deleted is made anew.
 // Errors: ErrRoleExists, ErrBadUserName.
 func (s *State) PutRole(ctx context.Context, db uint32, name string, change RoleUpdate) (created bool, err error) {
-	if err := checkUserName(name); err != nil {
+	if err := checkRoleName(name); err != nil {
 		return false, err
 	}
 	err = s.update(ctx, func(tx *transaction) error {

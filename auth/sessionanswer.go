@@ -45,7 +45,7 @@ func (c *sessionCall) describe(p *Principal, signedIn bool) (map[string]any, *Er
 		}
 		roles, channels = append(roles, held...), seen
 		if p.Admin {
-			roles = append(roles, "_admin") // CouchDB's word for it
+			roles = append(roles, adminRole)
 		}
 		if p.Name != "" {
 			name = p.Name

@@ -15,6 +15,9 @@ import (
 // maxUserName is the longest user name, in bytes.
 const maxUserName = 239
 
+// adminRole is CouchDB's word for what administrators have.
+const adminRole = "_admin"
+
 var errNoUserName = errors.New("token gives no user name")
 
 // defaultUserPrefix is the prefix of names when none is configured: host and path of
@@ -101,6 +104,15 @@ func checkUserName(name string) error {
 		return ErrBadUserName
 	}
 	return nil
+}
+
+// checkRoleName is checkUserName for roles: no role has CouchDB's word for an administrator,
+// which validate_doc_update functions and apps would take its members for.
+func checkRoleName(name string) error {
+	if name == adminRole {
+		return ErrBadUserName
+	}
+	return checkUserName(name)
 }
 
 // validEmail is the form of an address that is worth keeping: something@something.

@@ -35,6 +35,8 @@ func TestF97_Roles(t *testing.T) {
 		{name: "POST again", method: http.MethodPost, path: "/notes/_role/", body: `{"name":"later"}`, status: 409},
 		{name: "renamed", method: http.MethodPut, path: "/notes/_role/later", body: `{"name":"staff"}`, status: 400, has: []string{"Name mismatch"}},
 		{name: "bad name", method: http.MethodPut, path: "/notes/_role/a%2Fb", body: `{}`, status: 400, has: []string{"invalid name"}},
+		{name: "CouchDB's word for an administrator", method: http.MethodPut, path: "/notes/_role/_admin", body: `{}`, status: 400, has: []string{"_admin"}},
+		{name: "CouchDB's word for an administrator, given", method: http.MethodPut, path: "/notes/_user/alice", body: `{"admin_roles":["_admin"]}`, status: 400, has: []string{"_admin"}},
 		{name: "names", path: "/notes/_role/", has: []string{`["later","staff"]`}},
 	}...)
 }
