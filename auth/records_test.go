@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -24,7 +25,7 @@ type memoryRecords struct {
 	grants  []grantee // SetGrants of updates that were kept
 	log     []string
 	views   atomic.Int64
-	updates atomic.Int64
+	updates atomic.Int64 // but those of providers' keys, which are stored beside requests
 	broken  atomic.Bool
 	refuse  atomic.Pointer[error] // of every update
 }
@@ -62,7 +63,12 @@ func (m *memoryRecords) View(ctx context.Context, fn func(syncstore.RecordReader
 }
 
 func (m *memoryRecords) Update(ctx context.Context, fn func(syncstore.RecordTx) error) error {
-	m.updates.Add(1)
+	counted := true
+	defer func() {
+		if counted {
+			m.updates.Add(1)
+		}
+	}()
 	if m.broken.Load() {
 		return errBrokenStore
 	}
@@ -75,7 +81,9 @@ func (m *memoryRecords) Update(ctx context.Context, fn func(syncstore.RecordTx) 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	tx := &memoryTx{data: maps.Clone(m.data)}
-	if err := fn(tx); err != nil {
+	err := fn(tx)
+	counted = !tx.keys
+	if err != nil {
 		return err
 	}
 	m.data = tx.data
@@ -92,6 +100,7 @@ type memoryTx struct {
 	grants []grantee
 	given  [][]syncstore.Given // of grants
 	log    []string
+	keys   bool // a provider's keys were written
 }
 
 func memoryKey(db uint32, key []byte) string { return string(rune(db)) + "|" + string(key) }
@@ -125,6 +134,7 @@ func (t *memoryTx) Put(db uint32, key, value []byte, expires time.Time) {
 		r.expires = expires.Unix()
 	}
 	t.data[memoryKey(db, key)] = r
+	t.keys = t.keys || bytes.HasPrefix(key, []byte(providerPrefix))
 }
 
 func (t *memoryTx) Delete(db uint32, key []byte) { delete(t.data, memoryKey(db, key)) }
