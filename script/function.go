@@ -25,7 +25,7 @@ type Options struct {
 	// CouchDB gives the script what functions of design documents expect beside the
 	// language: isArray, toJSON, sum and log.
 	CouchDB bool
-	// Time is the longest time that one call may run; 0 and everything above mean
+	// Time is the longest time that one call may run, while the process does; 0 and everything above mean
 	// MaxTime. Waiting for a free runtime does not count.
 	Time time.Duration
 	// Memory is how many bytes a call may make the process's heap grow; 0 means
