@@ -220,8 +220,10 @@ func (a *App) holdStore() error {
 
 // Validate refuses configurations that would not do what they seem to.
 func (a *App) Validate() error {
-	if a.StreamCloseDelay != nil && *a.StreamCloseDelay < 0 {
-		return errors.New("stream_close_delay is negative")
+	if a.StreamCloseDelay != nil {
+		if err := atLeast("stream_close_delay", time.Millisecond, *a.StreamCloseDelay); err != nil {
+			return err
+		}
 	}
 	return a.Limits.check()
 }

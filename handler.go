@@ -84,6 +84,9 @@ func (h *Handler) provisionSite() error {
 	}
 	h.site.Prefix = h.PathPrefix
 	if h.CORS != nil {
+		if err := atLeast("cors max_age", time.Second, h.CORS.MaxAge); err != nil {
+			return err
+		}
 		// Who may read answers may also have browsers sent to it.
 		h.site.ReturnOrigins = slices.DeleteFunc(slices.Clone(h.CORS.Origins), func(o string) bool { return o == "*" })
 	}
