@@ -76,6 +76,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 func (h *Handler) provisionSite() error {
 	h.site.CookiePath = "/"
 	if h.PathPrefix != "" {
+		if err := checkLiteral("path_prefix", h.PathPrefix); err != nil {
+			return err
+		}
 		if h.PathPrefix[0] != '/' || path.Clean(h.PathPrefix) != h.PathPrefix || h.PathPrefix == "/" ||
 			strings.ContainsAny(h.PathPrefix, "%?#; \\\"") {
 			return fmt.Errorf("path_prefix %q: write a path like /api, without a slash at the end", h.PathPrefix)
