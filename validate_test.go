@@ -31,6 +31,8 @@ func TestValidateRefuses(t *testing.T) {
 		"a path_prefix":            {"store memory v\ndatabase notes", "sync notes {\n path_prefix api/\n}", "path_prefix"},
 		"cors without origins":     {"store memory v\ndatabase notes", "sync notes {\n cors {\n credentials\n }\n}", "no origins"},
 		"cors with a path":         {"store memory v\ndatabase notes", "sync notes {\n cors {\n origins https://a.example.com/app\n }\n}", "not an origin"},
+		"a header with its colon":  {"store memory v\ndatabase notes", "sync notes {\n cors {\n origins https://a.example.com\n headers X-Trace:\n }\n}", "is not the name of one header"},
+		"headers in one text":      {"store memory v\ndatabase notes", "sync notes {\n cors {\n origins https://a.example.com\n headers \"X-A, X-B\"\n }\n}", "is not the name of one header"},
 		"any origin with cookies":  {"store memory v\ndatabase notes", "sync notes {\n cors {\n origins *\n credentials\n }\n}", "cannot be used with credentials"},
 		"little memory":            {"store badger " + filepath.Join(t.TempDir(), "s") + " {\n memory 1MB\n}\ndatabase notes", "sync notes", "memory of the store is under"},
 	}
