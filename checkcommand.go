@@ -54,7 +54,7 @@ func runCheck(ctx context.Context, fl caddycmd.Flags, t *terminal) error {
 		if err == nil && info.IsDir() {
 			err = checkFolder(ctx, fl, path, t)
 		} else if err == nil {
-			err = checkBackup(path, checked, t)
+			err = checkBackup(ctx, path, checked, t)
 		}
 		if err != nil {
 			damage = errors.Join(damage, fmt.Errorf("%s: %w", path, err))
@@ -64,8 +64,8 @@ func runCheck(ctx context.Context, fl caddycmd.Flags, t *terminal) error {
 }
 
 // checkBackup reads a backup, and says whether the one that it goes on from was checked before it.
-func checkBackup(path string, checked map[string]string, t *terminal) error {
-	header, end, err := verifyFile(path)
+func checkBackup(ctx context.Context, path string, checked map[string]string, t *terminal) error {
+	header, end, err := verifyFile(ctx, path)
 	if err != nil {
 		return err
 	}

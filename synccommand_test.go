@@ -1,7 +1,12 @@
 package caddysync
 
 import (
+	"bytes"
+	"context"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -30,4 +35,21 @@ func TestAMistypedCommandFails(t *testing.T) {
 		}
 		require.EqualError(t, err, want)
 	}
+}
+
+// TestACommandEndsWhileTheServerSaysNothing: a signal ends no process that listens for it, and to collect space takes
+// minutes.
+func TestACommandEndsWhileTheServerSaysNothing(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections)
+	_, err := askAdmin(ctx, strings.TrimPrefix(server.URL, "http://"), http.MethodPost, "/sync/gc")
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = io.ReadAll(untilEnded{ctx, bytes.NewReader(make([]byte, 1))})
+	require.ErrorIs(t, err, context.Canceled, "a large file is not read to its end")
 }
