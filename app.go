@@ -241,7 +241,11 @@ func (a *App) Start() error {
 		if err := site.start(opened); err != nil {
 			return err
 		}
+		if site.site.Admin != nil {
+			rules = append(rules, site.site.Admin)
+		}
 	}
+	a.auth.AdmitBy(rules)
 	a.warn()
 	a.warnScopes()
 	a.warnReplications()
@@ -250,10 +254,40 @@ func (a *App) Start() error {
 
 // enter makes this configuration the one by which sign-ins and writes are judged, and lets
 // its requests in. Not in Start: another app of this configuration may still fail to start,
-// and then the running one must go on as if nothing had been.
-func (a *App) enter() error {
-	if err := a.handle.enter(context.WithoutCancel(a.ctx), a); err != nil {
-		a.logger.Error("no request can be answered", zap.Error(err))
+// and then the running one must go on as if nothing had been. By now there is no way back: what
+// fails, because the disk is full for instance, is tried until it works or another configuration comes.
+func (a *App) enter() {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(a.ctx))
+	err := a.enterOnce(ctx)
+	if err == nil {
+		cancel()
+		return
+	}
+	a.logger.Error("no request can be answered; it is tried again", zap.Error(err))
+	ended := make(chan struct{})
+	a.endEntering = func() {
+		cancel()
+		<-ended
+	}
+	go func() {
+		defer close(ended)
+		again(ctx, func() bool {
+			err := a.enterOnce(ctx)
+			switch {
+			case err == nil:
+				a.logger.Info("requests are answered now")
+				return true
+			case errors.Is(err, ErrClosed), errors.Is(err, errReplaced):
+				return true
+			}
+			a.logger.Error("no request can be answered; it is tried again", zap.Error(err))
+			return false
+		})
+	}()
+}
+
+func (a *App) enterOnce(ctx context.Context) error {
+	if err := a.handle.enter(ctx, a); err != nil {
 		return err
 	}
 	close(a.ready)

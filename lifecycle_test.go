@@ -246,6 +246,25 @@ func TestDecision17_ReloadEndsFeedsWithinTheDelay(t *testing.T) {
 	require.Contains(t, s.ends(fresh, 10*time.Second), `"second"`)
 }
 
+// TestDecision17_ReloadEndsFeedsOfAdministratorsWhoseRuleIsGone: those of the others end with the delay only.
+func TestDecision17_ReloadEndsFeedsOfAdministratorsWhoseRuleIsGone(t *testing.T) {
+	s, admin := newTestSite(t), newTestSite(t)
+	config := withAdmin(t, s.config("store memory adminfeeds", "stream_close_delay 1h", ""), admin.addr)
+	require.NoError(t, s.load(config))
+	s.put("first")
+	theirs, users := admin.longpoll("1"), s.longpoll("1")
+	require.NoError(t, s.load(config))
+	require.NoError(t, s.load(bytes.Replace(config, []byte(`"admin":{"loopback":true}`), []byte(`"admin":{"loopback":true,"read_only":true}`), 1)))
+	s.ends(theirs, 10*time.Second)
+	select {
+	case got := <-users:
+		require.Fail(t, "the rule is not theirs", got)
+	default:
+	}
+	s.put("second")
+	require.Contains(t, s.ends(users, 10*time.Second), `"second"`)
+}
+
 func TestOpenFeedDoesNotHoldUpTheEnd(t *testing.T) {
 	s := newTestSite(t)
 	require.NoError(t, s.load(s.config("store memory end", "stream_close_delay 1h", "")))
