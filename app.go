@@ -53,6 +53,10 @@ type App struct {
 	streams *streams
 	cut     *time.Timer // cuts off the requests that do not end when the process exits
 	sites   []*Handler
+	// came is set when it tried to enter; the handle's lock guards it.
+	came bool
+	// endEntering ends what tries to enter again, nil if nothing does.
+	endEntering func()
 
 	policies policies
 	// rests are the policies of the databases that the configuration names, as REST takes them.
@@ -190,7 +194,7 @@ const (
 func (a *App) Handle(_ context.Context, event caddy.Event) error {
 	switch event.Name() {
 	case eventStarted:
-		return a.enter()
+		a.enter()
 	case eventStopping:
 		if caddy.Exiting() {
 			a.streams.draining.Store(true)
@@ -237,6 +241,7 @@ func (a *App) Start() error {
 	if err := opened.createDatabases(context.Background(), a.logger, sortedKeys(a.Databases)); err != nil {
 		return err
 	}
+	var rules []*auth.AdminRule
 	for _, site := range a.sites {
 		if err := site.start(opened); err != nil {
 			return err
@@ -310,6 +315,9 @@ func (a *App) leave() {
 	}
 	if caddy.Exiting() {
 		delay = 0
+	}
+	if a.endEntering != nil {
+		a.endEntering()
 	}
 	a.handle.leave(a, delay)
 	a.policies.each((*collectionPolicy).end)
