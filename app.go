@@ -232,14 +232,17 @@ func (a *App) Validate() error {
 	return a.Limits.check()
 }
 
-// Start opens the store and makes the databases that are missing.
+// Start opens the store, and refuses to go on if databases are missing that could not be made. They are made when all
+// apps have started: of a configuration that fails nothing may stay.
 func (a *App) Start() error {
 	opened, err := a.handle.open(a)
 	if err != nil {
 		return err
 	}
-	if err := opened.createDatabases(context.Background(), a.logger, sortedKeys(a.Databases)); err != nil {
-		return err
+	if len(opened.missing(sortedKeys(a.Databases))) > 0 {
+		if err := opened.tryWrite(context.Background()); err != nil {
+			return fmt.Errorf("databases are to be made: %w", err)
+		}
 	}
 	var rules []*auth.AdminRule
 	for _, site := range a.sites {

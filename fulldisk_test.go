@@ -124,6 +124,7 @@ func TestRequestsAreAnsweredAsSoonAsTheDiskHasRoom(t *testing.T) {
 	apps[1].enter()
 	apps[0].leave()
 	require.False(t, apps[1].isReady())
+	require.ErrorIs(t, h.current().tryWrite(t.Context()), syncstore.ErrInsufficientStorage, "a reload that needs a database is refused")
 
 	apps[2].enter() // another reload, before there is room
 	require.ErrorIs(t, h.enter(t.Context(), apps[1]), errReplaced, "an older configuration does not come in any more")

@@ -200,15 +200,33 @@ func (o *openStore) close() error {
 	return errors.Join(errs...)
 }
 
-// createDatabases makes the databases of a configuration that are not there yet.
-func (o *openStore) createDatabases(ctx context.Context, logger *zap.Logger, names []string) error {
+// missing are those of a configuration's databases that are not there.
+func (o *openStore) missing(names []string) (missing []string) {
 	for _, name := range names {
 		if name == anyDatabase {
 			continue
 		}
-		if _, err := o.store.Database(name); !errors.Is(err, syncstore.ErrNoDatabase) {
-			continue
+		if _, err := o.store.Database(name); errors.Is(err, syncstore.ErrNoDatabase) {
+			missing = append(missing, name)
 		}
+	}
+	return missing
+}
+
+// triedRecord is a record of the store, written to see whether it can be.
+var triedRecord = []byte("app/tried")
+
+// tryWrite fails if the store takes no writes, because the disk is full for instance.
+func (o *openStore) tryWrite(ctx context.Context) error {
+	return o.store.Records().Update(ctx, func(tx syncstore.RecordTx) error {
+		tx.Put(0, triedRecord, []byte("{}"), time.Time{})
+		return nil
+	})
+}
+
+// createDatabases makes the databases of a configuration that are not there yet.
+func (o *openStore) createDatabases(ctx context.Context, logger *zap.Logger, names []string) error {
+	for _, name := range o.missing(names) {
 		_, err := o.store.CreateDatabase(ctx, name)
 		if errors.Is(err, syncstore.ErrDatabaseExists) {
 			continue // an administrator was quicker
@@ -232,6 +250,9 @@ func (h *storeHandle) enter(ctx context.Context, a *App) error {
 	o := h.current()
 	if o == nil {
 		return ErrClosed
+	}
+	if err := o.createDatabases(ctx, a.logger, sortedKeys(a.Databases)); err != nil {
+		return err
 	}
 	if err := a.prepareDatabases(ctx, o); err != nil {
 		return fmt.Errorf("preparing databases: %w", err)

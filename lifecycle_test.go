@@ -227,6 +227,22 @@ func TestFailedReloadLeavesTheRunningConfiguration(t *testing.T) {
 	}
 }
 
+// TestAFailedReloadLeavesNoDatabase: apps start in any order, so it fails before this one has started, or after it.
+func TestAFailedReloadLeavesNoDatabase(t *testing.T) {
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = taken.Close() }()
+	s := newTestSite(t)
+	require.NoError(t, s.load(s.config("store memory nothing", "", "")))
+	with := s.config("store memory nothing", "database extra", "")
+	for range 8 {
+		require.Error(t, s.load(bytes.Replace(with, []byte(`"listen":[`), []byte(`"listen":["`+taken.Addr().String()+`",`), 1)))
+		require.Equal(t, []string{"notes"}, handles()[0].current().store.Databases())
+	}
+	require.NoError(t, s.load(with))
+	require.Equal(t, []string{"extra", "notes"}, handles()[0].current().store.Databases())
+}
+
 func TestDecision17_ReloadEndsFeedsWithinTheDelay(t *testing.T) {
 	s := newTestSite(t)
 	require.NoError(t, s.load(s.config("store memory feeds", "stream_close_delay 600ms", "")))
