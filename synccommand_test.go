@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 )
@@ -52,4 +53,7 @@ func TestACommandEndsWhileTheServerSaysNothing(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	_, err = io.ReadAll(untilEnded{ctx, bytes.NewReader(make([]byte, 1))})
 	require.ErrorIs(t, err, context.Canceled, "a large file is not read to its end")
+	_, _, err = syncstore.VerifyBackup(untilEnded{ctx, bytes.NewReader(make([]byte, 1))})
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, syncstore.ErrBadBackup, "nobody knows")
 }
