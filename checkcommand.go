@@ -248,9 +248,13 @@ func checkHere(ctx context.Context, fl caddycmd.Flags, out io.Writer) error {
 	if err != nil {
 		return fail(err)
 	}
-	report, err := syncstore.Check(ctx, opened, syncstore.CheckOptions{
-		Progress: func(keys uint64) { _ = encode.Encode(checkEvent{Progress: keys}) }, // the other one is gone: no matter
-	})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	report, err := syncstore.Check(ctx, opened, syncstore.CheckOptions{Progress: func(keys uint64) {
+		if encode.Encode(checkEvent{Progress: keys}) != nil {
+			cancel() // nobody is there any more to hear of it
+		}
+	}})
 	if err != nil {
 		return fail(err)
 	}

@@ -58,7 +58,14 @@ func runCommand(run func(ctx context.Context, fl caddycmd.Flags, t *terminal) er
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		defer context.AfterFunc(ctx, stop)()
-		if err := run(ctx, fl, newTerminal(os.Stdout, os.Stderr)); err != nil {
+		// Whoever reads what the command says may be gone before it has done what it is for.
+		signal.Ignore(syscall.SIGPIPE)
+		t := newTerminal(os.Stdout, os.Stderr)
+		err := run(ctx, fl, t)
+		if err == nil {
+			err = t.failed
+		}
+		if err != nil {
 			return 1, err
 		}
 		return 0, nil
