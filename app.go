@@ -53,6 +53,10 @@ type App struct {
 	streams *streams
 	cut     *time.Timer // cuts off the requests that do not end when the process exits
 	sites   []*Handler
+	// came is set when it tried to enter; the handle's lock guards it.
+	came bool
+	// endEntering ends what tries to enter again, nil if nothing does.
+	endEntering func()
 
 	policies policies
 	// rests are the policies of the databases that the configuration names, as REST takes them.
@@ -190,7 +194,7 @@ const (
 func (a *App) Handle(_ context.Context, event caddy.Event) error {
 	switch event.Name() {
 	case eventStarted:
-		return a.enter()
+		a.enter()
 	case eventStopping:
 		if caddy.Exiting() {
 			a.streams.draining.Store(true)
@@ -220,26 +224,36 @@ func (a *App) holdStore() error {
 
 // Validate refuses configurations that would not do what they seem to.
 func (a *App) Validate() error {
-	if a.StreamCloseDelay != nil && *a.StreamCloseDelay < 0 {
-		return errors.New("stream_close_delay is negative")
+	if a.StreamCloseDelay != nil {
+		if err := atLeast("stream_close_delay", time.Millisecond, *a.StreamCloseDelay); err != nil {
+			return err
+		}
 	}
 	return a.Limits.check()
 }
 
-// Start opens the store and makes the databases that are missing.
+// Start opens the store, and refuses to go on if databases are missing that could not be made. They are made when all
+// apps have started: of a configuration that fails nothing may stay.
 func (a *App) Start() error {
 	opened, err := a.handle.open(a)
 	if err != nil {
 		return err
 	}
-	if err := opened.createDatabases(context.Background(), a.logger, sortedKeys(a.Databases)); err != nil {
-		return err
+	if len(opened.missing(sortedKeys(a.Databases))) > 0 {
+		if err := opened.tryWrite(context.Background()); err != nil {
+			return fmt.Errorf("databases are to be made: %w", err)
+		}
 	}
+	var rules []*auth.AdminRule
 	for _, site := range a.sites {
 		if err := site.start(opened); err != nil {
 			return err
 		}
+		if site.site.Admin != nil {
+			rules = append(rules, site.site.Admin)
+		}
 	}
+	a.auth.AdmitBy(rules)
 	a.warn()
 	a.warnScopes()
 	a.warnReplications()
@@ -248,10 +262,40 @@ func (a *App) Start() error {
 
 // enter makes this configuration the one by which sign-ins and writes are judged, and lets
 // its requests in. Not in Start: another app of this configuration may still fail to start,
-// and then the running one must go on as if nothing had been.
-func (a *App) enter() error {
-	if err := a.handle.enter(context.WithoutCancel(a.ctx), a); err != nil {
-		a.logger.Error("no request can be answered", zap.Error(err))
+// and then the running one must go on as if nothing had been. By now there is no way back: what
+// fails, because the disk is full for instance, is tried until it works or another configuration comes.
+func (a *App) enter() {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(a.ctx))
+	err := a.enterOnce(ctx)
+	if err == nil {
+		cancel()
+		return
+	}
+	a.logger.Error("no request can be answered; it is tried again", zap.Error(err))
+	ended := make(chan struct{})
+	a.endEntering = func() {
+		cancel()
+		<-ended
+	}
+	go func() {
+		defer close(ended)
+		again(ctx, func() bool {
+			err := a.enterOnce(ctx)
+			switch {
+			case err == nil:
+				a.logger.Info("requests are answered now")
+				return true
+			case errors.Is(err, ErrClosed), errors.Is(err, errReplaced):
+				return true
+			}
+			a.logger.Error("no request can be answered; it is tried again", zap.Error(err))
+			return false
+		})
+	}()
+}
+
+func (a *App) enterOnce(ctx context.Context) error {
+	if err := a.handle.enter(ctx, a); err != nil {
 		return err
 	}
 	close(a.ready)
@@ -274,6 +318,9 @@ func (a *App) leave() {
 	}
 	if caddy.Exiting() {
 		delay = 0
+	}
+	if a.endEntering != nil {
+		a.endEntering()
 	}
 	a.handle.leave(a, delay)
 	a.policies.each((*collectionPolicy).end)

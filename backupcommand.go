@@ -46,7 +46,7 @@ func runBackup(ctx context.Context, fl caddycmd.Flags, t *terminal) error {
 	}
 	since := ""
 	if before := fl.String("since"); before != "" {
-		header, _, err := verifyFile(before)
+		header, _, err := verifyFile(ctx, before)
 		if err != nil {
 			return fmt.Errorf("%s: %w", before, err)
 		}
@@ -61,7 +61,7 @@ func runBackup(ctx context.Context, fl caddycmd.Flags, t *terminal) error {
 	begun := time.Now()
 	var size int64
 	verify := func(path string) error {
-		header, end, err := verifyFile(path)
+		header, end, err := verifyFile(ctx, path)
 		if err != nil {
 			return err
 		}
@@ -102,7 +102,7 @@ func onlineBackup(ctx context.Context, fl caddycmd.Flags, since string, w io.Wri
 	if store := fl.String("store"); store != "" {
 		query.Set("store", store)
 	}
-	res, err := askAdmin(address, http.MethodGet, "/sync/backup?"+query.Encode())
+	res, err := askAdmin(ctx, address, http.MethodGet, "/sync/backup?"+query.Encode())
 	if err != nil {
 		return fmt.Errorf("asking the server for a backup: %w", err)
 	}
@@ -132,13 +132,13 @@ func offlineBackup(ctx context.Context, fl caddycmd.Flags, folder, since string,
 	return err
 }
 
-func verifyFile(path string) (header syncstore.BackupHeader, end syncstore.BackupEnd, err error) {
+func verifyFile(ctx context.Context, path string) (header syncstore.BackupHeader, end syncstore.BackupEnd, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return header, end, err
 	}
 	defer func() { _ = file.Close() }()
-	return syncstore.VerifyBackup(file)
+	return syncstore.VerifyBackup(untilEnded{ctx, file})
 }
 
 // writeWhole makes a new file that is there only when it is complete, on disk and verified.

@@ -115,10 +115,8 @@ func (b *Badger) Validate() error {
 		return fmt.Errorf("memory of the store is under %s", humanize.IBytes(badger.MinMemory))
 	case b.MinFree < 0:
 		return errors.New("min_free of the store is negative")
-	case b.GC < 0:
-		return errors.New("gc of the store is negative")
 	}
-	return nil
+	return atLeast("gc of the store", time.Second, b.GC)
 }
 
 // Key implements Backend.

@@ -71,6 +71,7 @@ func TestCaddyfileErrorsHaveFileAndLine(t *testing.T) {
 		"require without value":     {"oidc a {\n require groups\n}", "", "argument count"},
 		"require twice":             {"oidc a {\n require groups x\n require groups y\n}", "", "require groups is repeated"},
 		"bad duration":              {"oidc a {\n clock_skew long\n}", "", `"long" is not a duration`},
+		"no time at all":            {"database a {\n limits {\n find_time 0\n }\n}", "", "duration 0s is under 1ms, at Caddyfile:7"},
 		"negative duration":         {"stream_close_delay -5s", "", "is negative"},
 		"replicate without a name":  {"database a {\n replicate\n}", "", "argument count"},
 		"replicate both ways":       {"database a {\n replicate x {\n from http://x/a\n to http://x/a\n }\n}", "", "replicate x: write from or to, and a URL, at Caddyfile:9"},

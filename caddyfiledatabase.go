@@ -1,6 +1,10 @@
 package caddysync
 
-import "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+import (
+	"time"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
 
 // parseDatabase reads the policy of a database:
 //
@@ -165,7 +169,7 @@ func (l *Limits) parse(d *caddyfile.Dispenser) error {
 		case "find_documents":
 			return number(&l.FindDocuments)
 		case "find_time":
-			return duration(&l.FindTime)
+			return durationFrom(time.Millisecond, &l.FindTime) // 0 would be the default
 		case "user_feeds":
 			return numberOrOff(&l.UserFeeds)
 		case "user_requests":

@@ -54,7 +54,7 @@ func runCheck(ctx context.Context, fl caddycmd.Flags, t *terminal) error {
 		if err == nil && info.IsDir() {
 			err = checkFolder(ctx, fl, path, t)
 		} else if err == nil {
-			err = checkBackup(path, checked, t)
+			err = checkBackup(ctx, path, checked, t)
 		}
 		if err != nil {
 			damage = errors.Join(damage, fmt.Errorf("%s: %w", path, err))
@@ -64,8 +64,8 @@ func runCheck(ctx context.Context, fl caddycmd.Flags, t *terminal) error {
 }
 
 // checkBackup reads a backup, and says whether the one that it goes on from was checked before it.
-func checkBackup(path string, checked map[string]string, t *terminal) error {
-	header, end, err := verifyFile(path)
+func checkBackup(ctx context.Context, path string, checked map[string]string, t *terminal) error {
+	header, end, err := verifyFile(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -248,9 +248,13 @@ func checkHere(ctx context.Context, fl caddycmd.Flags, out io.Writer) error {
 	if err != nil {
 		return fail(err)
 	}
-	report, err := syncstore.Check(ctx, opened, syncstore.CheckOptions{
-		Progress: func(keys uint64) { _ = encode.Encode(checkEvent{Progress: keys}) }, // the other one is gone: no matter
-	})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	report, err := syncstore.Check(ctx, opened, syncstore.CheckOptions{Progress: func(keys uint64) {
+		if encode.Encode(checkEvent{Progress: keys}) != nil {
+			cancel() // nobody is there any more to hear of it
+		}
+	}})
 	if err != nil {
 		return fail(err)
 	}

@@ -26,7 +26,7 @@ what was deleted lately comes back later.`,
 	return cmd
 }
 
-func runCompact(_ context.Context, fl caddycmd.Flags, t *terminal) error {
+func runCompact(ctx context.Context, fl caddycmd.Flags, t *terminal) error {
 	if fl.NArg() != 0 {
 		return usage("sync compact")
 	}
@@ -38,7 +38,7 @@ func runCompact(_ context.Context, fl caddycmd.Flags, t *terminal) error {
 	if store := fl.String("store"); store != "" {
 		query.Set("store", store)
 	}
-	res, err := askAdmin(address, http.MethodPost, "/sync/gc?"+query.Encode())
+	res, err := askAdmin(ctx, address, http.MethodPost, "/sync/gc?"+query.Encode())
 	if err != nil {
 		return fmt.Errorf("asking the server: %w", err)
 	}

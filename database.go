@@ -173,8 +173,8 @@ func (d *Database) check(name string) error {
 			return fmt.Errorf("database %s: unknown same_site %q: write lax, strict or none", name, s.SameSite)
 		}
 	}
-	if r := d.Retention; r != nil && min(r.Tombstones, r.OldRevisions, r.LocalDocuments, r.LostAccess) < 0 {
-		return fmt.Errorf("database %s: a retention is negative", name)
+	if err := d.Retention.check(); err != nil {
+		return fmt.Errorf("database %s: %w", name, err)
 	}
 	if l := d.Limits; l != nil {
 		if l.Document < 0 || l.Attachment < 0 || l.Request < 0 || l.BulkDocs < 0 || l.FindDocuments < 0 || l.FindTime < 0 ||
@@ -183,6 +183,9 @@ func (d *Database) check(name string) error {
 		}
 		if l.Document > maxDocument {
 			return fmt.Errorf("database %s: limits document is over 32MiB: put large content into attachments", name)
+		}
+		if err := atLeast("limits find_time", time.Millisecond, l.FindTime); err != nil {
+			return fmt.Errorf("database %s: %w", name, err)
 		}
 	}
 	return nil

@@ -58,7 +58,7 @@ func runExport(ctx context.Context, fl caddycmd.Flags, t *terminal) error {
 		_, err := dump.Export(ctx, db, w, func(n uint64) { t.tell("%d revisions", n) })
 		return err
 	}, func(path string) error {
-		sum, err := verifyDump(path)
+		sum, err := verifyDump(ctx, path)
 		if err == nil {
 			t.say("%s: %d revisions", fl.Arg(1), sum.Revisions)
 		}
@@ -66,12 +66,12 @@ func runExport(ctx context.Context, fl caddycmd.Flags, t *terminal) error {
 	})
 }
 
-func verifyDump(path string) (sum dump.Summary, err error) {
+func verifyDump(ctx context.Context, path string) (sum dump.Summary, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return sum, err
 	}
 	defer func() { _ = file.Close() }()
-	_, sum, err = dump.Verify(file)
+	_, sum, err = dump.Verify(untilEnded{ctx, file})
 	return sum, err
 }

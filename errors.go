@@ -10,6 +10,8 @@ var (
 	ErrNotReady = errors.New("the store is not open yet")
 	// ErrClosed: the request came through a configuration whose store is closed.
 	ErrClosed = errors.New("the store is closed")
+	// errReplaced: a newer configuration has come while one could not enter.
+	errReplaced = errors.New("a newer configuration has come")
 	// ErrLiteralSecret: a secret stands in the configuration itself (DECISIONS 15).
 	ErrLiteralSecret = errors.New("a secret must be {env.NAME} or {file.PATH}, so that it stays out of the configuration that Caddy saves and shows")
 	// ErrUnknownDatabase: a site names a database that no `database` block declares.

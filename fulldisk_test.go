@@ -4,8 +4,11 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -73,5 +76,122 @@ func TestAReloadOnAFullDiskWritesNoChannelsThatGuestsHave(t *testing.T) {
 	for _, a := range apps {
 		h.leave(a, 0)
 	}
+	require.NoError(t, h.Destruct())
+}
+
+// newApps are configurations of a store one after the other, each with another collection in the database notes, and all
+// that administrators make.
+func newApps(t *testing.T, h *storeHandle, store Backend, collections ...string) []*App {
+	t.Helper()
+	var apps []*App
+	for _, collection := range collections {
+		a := newHeldApp(t, h, true)
+		a.backend, a.ready, a.StreamCloseDelay = store, make(chan struct{}), new(caddy.Duration)
+		for _, name := range []string{"notes", anyDatabase} {
+			a.Databases[name] = &Database{Guest: true, Collections: map[string]*Collection{collection: {}}}
+		}
+		require.NoError(t, a.provisionPolicies())
+		var err error
+		a.auth, err = auth.New(auth.Config{Databases: []auth.Policy{a.Databases["notes"].policy("notes"), a.Databases[anyDatabase].policy(anyDatabase)}})
+		require.NoError(t, err)
+		apps = append(apps, a)
+	}
+	opened, err := h.open(apps[0])
+	require.NoError(t, err)
+	require.NoError(t, opened.createDatabases(t.Context(), zap.NewNop(), []string{"notes"}))
+	apps[0].enter()
+	<-apps[0].ready
+	return apps
+}
+
+func (a *App) isReady() bool {
+	select {
+	case <-a.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// TestRequestsAreAnsweredAsSoonAsTheDiskHasRoom: a reload on a full disk that wants a new collection finds no room for it
+// when there is no way back any more.
+func TestRequestsAreAnsweredAsSoonAsTheDiskHasRoom(t *testing.T) {
+	t.Parallel()
+	h := newStoreHandle("room")
+	store := &fullStore{memoryStore: memoryStore{Name: h.key}}
+	apps := newApps(t, h, store, "first", "second", "third", "fourth")
+	store.full.Store(true)
+	apps[1].enter()
+	apps[0].leave()
+	require.False(t, apps[1].isReady())
+	require.ErrorIs(t, h.current().tryWrite(t.Context()), syncstore.ErrInsufficientStorage, "a reload that needs a database is refused")
+
+	apps[2].enter() // another reload, before there is room
+	require.ErrorIs(t, h.enter(t.Context(), apps[1]), errReplaced, "an older configuration does not come in any more")
+	apps[1].leave()
+	store.full.Store(false)
+	select {
+	case <-apps[2].ready:
+	case <-time.After(30 * time.Second):
+		t.Fatal("nobody tried again")
+	}
+	require.Same(t, apps[2], h.newest())
+	db, err := h.current().store.Database("notes")
+	require.NoError(t, err)
+	_, made := db.Collection(defaultName, "third")
+	require.True(t, made)
+	require.False(t, apps[1].isReady())
+
+	store.full.Store(true)
+	apps[3].enter()
+	apps[2].leave()
+	apps[3].leave() // what tries again ends: TestMain looks for it
+	require.Nil(t, h.newest())
+	require.NoError(t, h.Destruct())
+	require.False(t, apps[3].isReady())
+}
+
+// doubtfulStore is a store of which a commit can be made doubtful, though it stays.
+type doubtfulStore struct {
+	memoryStore
+	doubt atomic.Bool
+}
+
+func (s *doubtfulStore) Open(ctx context.Context, logger *zap.Logger) (engine.Engine, error) {
+	opened, err := s.memoryStore.Open(ctx, logger)
+	return &doubtfulEngine{opened, &s.doubt}, err
+}
+
+type doubtfulEngine struct {
+	engine.Engine
+	doubt *atomic.Bool
+}
+
+func (e *doubtfulEngine) Update(ctx context.Context, fn func(engine.Txn) error) error {
+	err := e.Engine.Update(ctx, fn)
+	if err == nil && e.doubt.CompareAndSwap(true, false) {
+		return engine.ErrDoubtful
+	}
+	return err
+}
+
+// TestADatabaseOfADoubtfulCommitBecomesReady: its administrator was answered 503, and later that it is there.
+func TestADatabaseOfADoubtfulCommitBecomesReady(t *testing.T) {
+	t.Parallel()
+	h := newStoreHandle("doubtful")
+	store := &doubtfulStore{memoryStore: memoryStore{Name: h.key}}
+	a := newApps(t, h, store, "items")[0]
+	store.doubt.Store(true)
+	require.ErrorIs(t, h.createDatabase(t.Context(), "later"), syncstore.ErrUnavailable)
+	require.Eventually(t, func() bool {
+		db, err := h.current().store.Database("later")
+		if err != nil {
+			return false
+		}
+		_, made := db.Collection(defaultName, "items")
+		return made
+	}, 30*time.Second, 10*time.Millisecond)
+	require.ErrorIs(t, h.createDatabase(t.Context(), "later"), syncstore.ErrDatabaseExists)
+	a.leave()
 	require.NoError(t, h.Destruct())
 }

@@ -58,8 +58,15 @@ type storeHandle struct {
 	closed bool
 	// running are the configurations that entered and did not leave, newest last.
 	running []*App
+	// entering is the one that was the last to try.
+	entering *App
 	// ending are the streams of stopped configurations that have not all ended yet.
 	ending map[*streams]struct{}
+
+	// later is what is tried again until the store closes, which ends laterCtx.
+	later    sync.WaitGroup
+	laterCtx context.Context //nolint:containedctx // see above
+	endLater context.CancelFunc
 }
 
 // openStore is an open store.
@@ -82,6 +89,7 @@ type storeSettings struct {
 
 func newStoreHandle(key string) *storeHandle {
 	h := &storeHandle{key: key, requests: newRequests(), usage: rest.NewUsage(), design: design.NewFunctions(), ending: make(map[*streams]struct{})}
+	h.laterCtx, h.endLater = context.WithCancel(context.Background())
 	h.logger = h.log.logger()
 	h.views = view.New(h.design, bounded(h.logger.Named("views")))
 	h.replications = peer.NewManager(h.logger.Named("replication"))
@@ -121,7 +129,7 @@ func (h *storeHandle) open(a *App) (*openStore, error) {
 	}
 	h.log.set(a.logger)
 	began := time.Now()
-	opened, err := openBackend(context.Background(), a.backend, a.settings(), h.logger)
+	opened, err := openBackend(context.Background(), a.backend, a.settings(), h.logger, h.prepareLater)
 	if err != nil {
 		return nil, err
 	}
@@ -134,8 +142,10 @@ func (h *storeHandle) open(a *App) (*openStore, error) {
 }
 
 // openBackend opens an engine and what stands on it. The context does not end with the
-// configuration that happened to be the first.
-func openBackend(ctx context.Context, b Backend, s storeSettings, logger *zap.Logger) (_ *openStore, err error) {
+// configuration that happened to be the first. recovered is told of databases that were made though nobody knew.
+func openBackend(
+	ctx context.Context, b Backend, s storeSettings, logger *zap.Logger, recovered func(*syncstore.Database),
+) (_ *openStore, err error) {
 	o := &openStore{backend: b, settings: s}
 	defer func() {
 		if err != nil {
@@ -147,7 +157,7 @@ func openBackend(ctx context.Context, b Backend, s storeSettings, logger *zap.Lo
 	}
 	o.store, err = syncstore.Open(ctx, o.engine, syncstore.Options{
 		Logger: logger, Revisions: s.revisions, MaxDocument: maxDocument,
-		Cache: b.Memory() / documentCacheShare,
+		Cache: b.Memory() / documentCacheShare, Recovered: recovered,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening the store %s: %w", b.Key(), err)
@@ -190,15 +200,33 @@ func (o *openStore) close() error {
 	return errors.Join(errs...)
 }
 
-// createDatabases makes the databases of a configuration that are not there yet.
-func (o *openStore) createDatabases(ctx context.Context, logger *zap.Logger, names []string) error {
+// missing are those of a configuration's databases that are not there.
+func (o *openStore) missing(names []string) (missing []string) {
 	for _, name := range names {
 		if name == anyDatabase {
 			continue
 		}
-		if _, err := o.store.Database(name); !errors.Is(err, syncstore.ErrNoDatabase) {
-			continue
+		if _, err := o.store.Database(name); errors.Is(err, syncstore.ErrNoDatabase) {
+			missing = append(missing, name)
 		}
+	}
+	return missing
+}
+
+// triedRecord is a record of the store, written to see whether it can be.
+var triedRecord = []byte("app/tried")
+
+// tryWrite fails if the store takes no writes, because the disk is full for instance.
+func (o *openStore) tryWrite(ctx context.Context) error {
+	return o.store.Records().Update(ctx, func(tx syncstore.RecordTx) error {
+		tx.Put(0, triedRecord, []byte("{}"), time.Time{})
+		return nil
+	})
+}
+
+// createDatabases makes the databases of a configuration that are not there yet.
+func (o *openStore) createDatabases(ctx context.Context, logger *zap.Logger, names []string) error {
+	for _, name := range o.missing(names) {
 		_, err := o.store.CreateDatabase(ctx, name)
 		if errors.Is(err, syncstore.ErrDatabaseExists) {
 			continue // an administrator was quicker
@@ -211,13 +239,20 @@ func (o *openStore) createDatabases(ctx context.Context, logger *zap.Logger, nam
 	return nil
 }
 
-// enter makes a the configuration by which sign-ins and writes are judged.
+// enter makes a the configuration by which sign-ins and writes are judged. If it fails, it may be called again, unless a
+// newer configuration has come meanwhile or a was taken out, which ends ctx.
 func (h *storeHandle) enter(ctx context.Context, a *App) error {
 	h.turn.Lock()
 	defer h.turn.Unlock()
+	if err := h.comes(ctx, a); err != nil {
+		return err
+	}
 	o := h.current()
 	if o == nil {
 		return ErrClosed
+	}
+	if err := o.createDatabases(ctx, a.logger, sortedKeys(a.Databases)); err != nil {
+		return err
 	}
 	if err := a.prepareDatabases(ctx, o); err != nil {
 		return fmt.Errorf("preparing databases: %w", err)
@@ -229,10 +264,21 @@ func (h *storeHandle) enter(ctx context.Context, a *App) error {
 	return nil
 }
 
+// comes notes that a configuration tries to enter. The first time it is the newest.
+func (h *storeHandle) comes(ctx context.Context, a *App) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if a.came && h.entering != a {
+		return errReplaced
+	}
+	h.entering, a.came = a, true
+	return ctx.Err()
+}
+
 func (h *storeHandle) judgeBy(ctx context.Context, a *App, o *openStore) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := a.auth.Start(ctx, o.state); err != nil {
+	if err := a.auth.Start(context.WithoutCancel(ctx), o.state); err != nil {
 		return fmt.Errorf("starting sign-in: %w", err)
 	}
 	h.log.set(a.logger)
@@ -261,17 +307,49 @@ func (h *storeHandle) createDatabase(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	if err := h.prepare(ctx, o, db); err != nil {
+		h.prepareLater(db)
+		return fmt.Errorf("database %s is made, but not ready: %w", name, err)
+	}
+	return nil
+}
+
+// prepare readies a database that was made just now.
+func (h *storeHandle) prepare(ctx context.Context, o *openStore, db *syncstore.Database) error {
 	h.turn.Lock()
 	defer h.turn.Unlock()
 	a := h.newest()
 	if a == nil {
-		return nil
+		return nil // who enters readies all
 	}
 	if err := a.prepareDatabase(ctx, o, db); err != nil {
-		return fmt.Errorf("database %s is made, but not ready: %w", name, err)
+		return err
 	}
 	a.warnChanged(ctx, db)
 	return nil
+}
+
+// prepareLater readies a database as soon as it can be: its maker could not, and asks no second time, since it is there.
+func (h *storeHandle) prepareLater(db *syncstore.Database) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return
+	}
+	h.later.Go(func() {
+		again(h.laterCtx, func() bool {
+			o := h.current()
+			if o == nil {
+				return false // it is being opened
+			}
+			err := h.prepare(h.laterCtx, o, db)
+			if err == nil || errors.Is(err, syncstore.ErrNoDatabase) {
+				return true
+			}
+			h.logger.Error("a database is made, but not ready; it is tried again", zap.String("database", db.Name()), zap.Error(err))
+			return false
+		})
+	})
 }
 
 // leave takes a configuration out. If it was the newest and an older one runs on, because
@@ -334,6 +412,8 @@ func (h *storeHandle) Destruct() error {
 		s.endNow()
 	}
 	h.mu.Unlock()
+	h.endLater()
+	h.later.Wait()
 	if opened == nil {
 		return nil
 	}

@@ -76,6 +76,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 func (h *Handler) provisionSite() error {
 	h.site.CookiePath = "/"
 	if h.PathPrefix != "" {
+		if err := checkLiteral("path_prefix", h.PathPrefix); err != nil {
+			return err
+		}
 		if h.PathPrefix[0] != '/' || path.Clean(h.PathPrefix) != h.PathPrefix || h.PathPrefix == "/" ||
 			strings.ContainsAny(h.PathPrefix, "%?#; \\\"") {
 			return fmt.Errorf("path_prefix %q: write a path like /api, without a slash at the end", h.PathPrefix)
@@ -84,6 +87,9 @@ func (h *Handler) provisionSite() error {
 	}
 	h.site.Prefix = h.PathPrefix
 	if h.CORS != nil {
+		if err := atLeast("cors max_age", time.Second, h.CORS.MaxAge); err != nil {
+			return err
+		}
 		// Who may read answers may also have browsers sent to it.
 		h.site.ReturnOrigins = slices.DeleteFunc(slices.Clone(h.CORS.Origins), func(o string) bool { return o == "*" })
 	}

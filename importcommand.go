@@ -37,7 +37,7 @@ func runImport(ctx context.Context, fl caddycmd.Flags, t *terminal) (err error) 
 	if err != nil {
 		return err
 	}
-	if _, err := verifyDump(fl.Arg(0)); err != nil {
+	if _, err := verifyDump(ctx, fl.Arg(0)); err != nil {
 		return err
 	}
 	file, err := os.Open(fl.Arg(0))

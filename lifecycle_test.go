@@ -227,6 +227,22 @@ func TestFailedReloadLeavesTheRunningConfiguration(t *testing.T) {
 	}
 }
 
+// TestAFailedReloadLeavesNoDatabase: apps start in any order, so it fails before this one has started, or after it.
+func TestAFailedReloadLeavesNoDatabase(t *testing.T) {
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = taken.Close() }()
+	s := newTestSite(t)
+	require.NoError(t, s.load(s.config("store memory nothing", "", "")))
+	with := s.config("store memory nothing", "database extra", "")
+	for range 8 {
+		require.Error(t, s.load(bytes.Replace(with, []byte(`"listen":[`), []byte(`"listen":["`+taken.Addr().String()+`",`), 1)))
+		require.Equal(t, []string{"notes"}, handles()[0].current().store.Databases())
+	}
+	require.NoError(t, s.load(with))
+	require.Equal(t, []string{"extra", "notes"}, handles()[0].current().store.Databases())
+}
+
 func TestDecision17_ReloadEndsFeedsWithinTheDelay(t *testing.T) {
 	s := newTestSite(t)
 	require.NoError(t, s.load(s.config("store memory feeds", "stream_close_delay 600ms", "")))
@@ -244,6 +260,25 @@ func TestDecision17_ReloadEndsFeedsWithinTheDelay(t *testing.T) {
 	require.Less(t, time.Since(began), 5*time.Second)
 	s.put("second") // a feed of the new configuration is not ended by the old one's
 	require.Contains(t, s.ends(fresh, 10*time.Second), `"second"`)
+}
+
+// TestDecision17_ReloadEndsFeedsOfAdministratorsWhoseRuleIsGone: those of the others end with the delay only.
+func TestDecision17_ReloadEndsFeedsOfAdministratorsWhoseRuleIsGone(t *testing.T) {
+	s, admin := newTestSite(t), newTestSite(t)
+	config := withAdmin(t, s.config("store memory adminfeeds", "stream_close_delay 1h", ""), admin.addr)
+	require.NoError(t, s.load(config))
+	s.put("first")
+	theirs, users := admin.longpoll("1"), s.longpoll("1")
+	require.NoError(t, s.load(config))
+	require.NoError(t, s.load(bytes.Replace(config, []byte(`"admin":{"loopback":true}`), []byte(`"admin":{"loopback":true,"read_only":true}`), 1)))
+	s.ends(theirs, 10*time.Second)
+	select {
+	case got := <-users:
+		require.Fail(t, "the rule is not theirs", got)
+	default:
+	}
+	s.put("second")
+	require.Contains(t, s.ends(users, 10*time.Second), `"second"`)
 }
 
 func TestOpenFeedDoesNotHoldUpTheEnd(t *testing.T) {

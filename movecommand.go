@@ -77,7 +77,7 @@ func runMove(ctx context.Context, kind movein.Kind, fl caddycmd.Flags, t *termin
 		Kind: kind, NoUsers: fl.Bool("no-users"), CheckOnly: fl.Bool("check-only"), Patience: fl.Duration("timeout"), Teller: moveTeller{t},
 	}
 	var err error
-	if o.Source, err = sourceOf(fl); err != nil {
+	if o.Source, err = sourceOf(ctx, fl); err != nil {
 		return err
 	}
 	if o.Target, err = targetOf(fl); err != nil {
@@ -93,7 +93,7 @@ func runMove(ctx context.Context, kind movein.Kind, fl caddycmd.Flags, t *termin
 }
 
 // sourceOf is the database that is taken over, with who signs in there.
-func sourceOf(fl caddycmd.Flags) (r peer.Remote, err error) {
+func sourceOf(ctx context.Context, fl caddycmd.Flags) (r peer.Remote, err error) {
 	u, inURL, err := peer.ParseURL(fl.Arg(0))
 	if err != nil {
 		return r, fmt.Errorf("the source: %w", err)
@@ -110,7 +110,7 @@ func sourceOf(fl caddycmd.Flags) (r peer.Remote, err error) {
 		r.Credentials, err = authorizationIn(file)
 	case user != "":
 		r.Credentials = &peer.Credentials{Kind: peer.Basic, Name: user}
-		r.Credentials.Secret, err = passwordOf(user, fl.String("password-file"))
+		r.Credentials.Secret, err = passwordOf(ctx, user, fl.String("password-file"))
 	}
 	if err != nil {
 		return r, err
@@ -149,7 +149,7 @@ func authorizationIn(file string) (*peer.Credentials, error) {
 }
 
 // passwordOf finds the password of a user: in a file, in the environment, or by asking.
-func passwordOf(user, file string) (string, error) {
+func passwordOf(ctx context.Context, user, file string) (string, error) {
 	if file != "" {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -165,12 +165,32 @@ func passwordOf(user, file string) (string, error) {
 		return "", errNoPassword
 	}
 	fmt.Fprintf(os.Stderr, "Password of %s at the source: ", user)
-	text, err := term.ReadPassword(in)
-	fmt.Fprintln(os.Stderr)
+	defer fmt.Fprintln(os.Stderr)
+	return askPassword(ctx, in)
+}
+
+// askPassword reads a password from a terminal, which shows what is typed again if the user ends the command there.
+func askPassword(ctx context.Context, in int) (string, error) {
+	before, err := term.GetState(in)
 	if err != nil {
 		return "", fmt.Errorf("asking for the password: %w", err)
 	}
-	return string(text), nil
+	var text []byte
+	typed := make(chan error, 1)
+	go func() {
+		var err error
+		text, err = term.ReadPassword(in)
+		typed <- err
+	}()
+	select {
+	case <-ctx.Done():
+		return "", errors.Join(ctx.Err(), term.Restore(in, before))
+	case err := <-typed:
+		if err != nil {
+			return "", fmt.Errorf("asking for the password: %w", err)
+		}
+		return string(text), nil
+	}
 }
 
 // transportFor trusts the authority in a file, or those of the system.

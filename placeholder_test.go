@@ -38,6 +38,11 @@ func TestPlaceholdersAreRefusedWhereTheyAreNotReplaced(t *testing.T) {
 		"a role for other handlers":   {plain, "route {\n sync_auth notes {\n require role {env.SYNC_SET}\n }\n}"},
 		"whose replication it is":     {fmt.Sprintf(replicate, "user {env.SYNC_SET}"), "sync notes"},
 		"the channels of replication": {fmt.Sprintf(replicate, "channels {env.SYNC_SET}"), "sync notes"},
+		"a name at another server":    {fmt.Sprintf(replicate, "basic {env.SYNC_SET} {env.SYNC_SET}"), "sync notes"},
+		"a name for a session there":  {fmt.Sprintf(replicate, "cookie {env.SYNC_SET} {env.SYNC_SET}"), "sync notes"},
+		"a database there":            {"store memory p\ndatabase notes {\n replicate r {\n to https://a.example.com/{env.SYNC_SET}\n }\n}", "sync notes"},
+		"a server":                    {"store memory p\ndatabase notes {\n replicate r {\n to {env.SYNC_SET}\n }\n}", "sync notes"},
+		"a path prefix":               {plain, "sync notes {\n path_prefix /{env.SYNC_SET}\n}"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.ErrorContains(t, adaptAndValidate(withGlobal(test.option, test.site)), "is not replaced here")

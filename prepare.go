@@ -117,30 +117,15 @@ func (a *App) grantGuests(ctx context.Context, o *openStore, db *syncstore.Datab
 	return a.auth.GrantGuests(ctx, o.state, auth.Database{Name: db.Name(), ID: db.ID()})
 }
 
-// guestChannels are the channels that guests are to have in a database's collections.
+// guestChannels are the channels that guests are to have in the collections that a database has, as the index names them.
 func (a *App) guestChannels(db *syncstore.Database) map[syncstore.ChannelOf]struct{} {
 	all := make(map[syncstore.ChannelOf]struct{})
-	configured, ok := a.database(db.Name())
-	if !ok {
-		return all
-	}
-	var p auth.Policy
-	configured.guest(&p)
-	if !p.Guest {
-		return all
-	}
-	add := func(scope, collection string, channels []string) {
-		if _, there := db.Collection(scope, collection); !there {
-			return
+	for _, given := range a.auth.GuestsGiven(db.Name()) {
+		in := syncstore.ChannelOf{
+			Scope: cmp.Or(given.Scope, defaultName), Collection: cmp.Or(given.Collection, defaultName), Channel: given.Channel,
 		}
-		for _, channel := range channels {
-			all[syncstore.ChannelOf{Scope: scope, Collection: collection, Channel: channel}] = struct{}{}
-		}
-	}
-	add(defaultName, defaultName, p.GuestChannels)
-	for scope, collections := range p.GuestCollections {
-		for collection, channels := range collections {
-			add(scope, collection, channels)
+		if _, there := db.Collection(in.Scope, in.Collection); there {
+			all[in] = struct{}{}
 		}
 	}
 	return all

@@ -73,6 +73,9 @@ func (r *Replication) check() error {
 	if (r.From == "") == (r.To == "") {
 		return errors.New("write from or to, and a URL")
 	}
+	if err := checkLiteral("the URL", r.From+r.To); err != nil {
+		return err
+	}
 	_, inURL, err := peer.ParseURL(r.From + r.To)
 	if err != nil {
 		return err
@@ -98,6 +101,9 @@ func (r *Replication) check() error {
 		}
 		if login.Name == "" || login.Password == "" {
 			return fmt.Errorf("%s: a name and a password are needed", word)
+		}
+		if err := checkLiteral(word+": name", login.Name); err != nil {
+			return err
 		}
 		if err := checkSecret(word, login.Password); err != nil {
 			return err

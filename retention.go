@@ -1,6 +1,7 @@
 package caddysync
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -54,6 +55,17 @@ func (r *Retention) parse(d *caddyfile.Dispenser) error {
 		}
 		return nil
 	})
+}
+
+// check refuses what would remove at once what is to be kept.
+func (r *Retention) check() error {
+	if r == nil {
+		return nil
+	}
+	return cmp.Or(
+		atLeast("retention tombstones", time.Second, r.Tombstones), atLeast("retention old_revisions", time.Second, r.OldRevisions),
+		atLeast("retention local_documents", time.Second, r.LocalDocuments), atLeast("retention lost_access", time.Second, r.LostAccess),
+	)
 }
 
 // retentionOf is a database's retention as the store takes it.

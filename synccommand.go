@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/signal"
@@ -50,12 +51,21 @@ func names(commands []*cobra.Command) (all []string) {
 	return all
 }
 
-// runCommand runs a subcommand until it is done, or the user ends it.
+// runCommand runs a subcommand until it is done, or the user ends it: by a signal, after which it cleans up. Another
+// one ends the process as it would without this.
 func runCommand(run func(ctx context.Context, fl caddycmd.Flags, t *terminal) error) func(*cobra.Command, []string) error {
 	return caddycmd.WrapCommandFuncForCobra(func(fl caddycmd.Flags) (int, error) {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		if err := run(ctx, fl, newTerminal(os.Stdout, os.Stderr)); err != nil {
+		defer context.AfterFunc(ctx, stop)()
+		// Whoever reads what the command says may be gone before it has done what it is for.
+		signal.Ignore(syscall.SIGPIPE)
+		t := newTerminal(os.Stdout, os.Stderr)
+		err := run(ctx, fl, t)
+		if err == nil {
+			err = t.failed
+		}
+		if err != nil {
 			return 1, err
 		}
 		return 0, nil
@@ -74,14 +84,39 @@ func adminAddress(fl caddycmd.Flags) (string, error) {
 	return caddycmd.DetermineAdminAPIAddress(fl.String("address"), nil, fl.String("config"), fl.String("adapter"))
 }
 
-// askAdmin asks the admin API of the running server.
-func askAdmin(address, method, path string) (*http.Response, error) {
-	res, err := caddycmd.AdminAPIRequest(address, method, path, nil, nil)
-	if err != nil && strings.HasPrefix(err.Error(), "performing request: ") { // not wrapped: nobody answered
-		return nil, fmt.Errorf("%w: does the server run, and is its admin endpoint elsewhere? Give its `admin` address by "+
-			"--address, or the Caddyfile that has it by --config", err)
+// askAdmin asks the admin API of the running server. Caddy's request cannot be ended: if the user does that, it is
+// left, and the process ends.
+func askAdmin(ctx context.Context, address, method, path string) (*http.Response, error) {
+	var res *http.Response
+	answered := make(chan error, 1)
+	go func() {
+		var err error
+		res, err = caddycmd.AdminAPIRequest(address, method, path, nil, nil) //nolint:bodyclose // by who asked; if it is left, the process ends
+		answered <- err
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case err := <-answered:
+		if err != nil && strings.HasPrefix(err.Error(), "performing request: ") { // not wrapped: nobody answered
+			return nil, fmt.Errorf("%w: does the server run, and is its admin endpoint elsewhere? Give its `admin` address by "+
+				"--address, or the Caddyfile that has it by --config", err)
+		}
+		return res, err
 	}
-	return res, err
+}
+
+// untilEnded reads a file that may be large until the user ends the command.
+type untilEnded struct {
+	ctx  context.Context //nolint:containedctx // of one reading
+	file io.Reader
+}
+
+func (u untilEnded) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.file.Read(p)
 }
 
 func addKeyFlag(cmd *cobra.Command) {

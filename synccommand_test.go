@@ -1,9 +1,15 @@
 package caddysync
 
 import (
+	"bytes"
+	"context"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
+	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 )
@@ -30,4 +36,24 @@ func TestAMistypedCommandFails(t *testing.T) {
 		}
 		require.EqualError(t, err, want)
 	}
+}
+
+// TestACommandEndsWhileTheServerSaysNothing: a signal ends no process that listens for it, and to collect space takes
+// minutes.
+func TestACommandEndsWhileTheServerSaysNothing(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections)
+	_, err := askAdmin(ctx, strings.TrimPrefix(server.URL, "http://"), http.MethodPost, "/sync/gc")
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = io.ReadAll(untilEnded{ctx, bytes.NewReader(make([]byte, 1))})
+	require.ErrorIs(t, err, context.Canceled, "a large file is not read to its end")
+	_, _, err = syncstore.VerifyBackup(untilEnded{ctx, bytes.NewReader(make([]byte, 1))})
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, syncstore.ErrBadBackup, "nobody knows")
 }

@@ -22,6 +22,8 @@ type terminal struct {
 	every         time.Duration
 	last          time.Time
 	width         int // of what is drawn
+	// failed is why a line of the result could not be written.
+	failed error
 }
 
 func newTerminal(out, progress *os.File) *terminal {
@@ -68,7 +70,9 @@ func (t *terminal) show(text string) {
 // say writes a line of the result.
 func (t *terminal) say(format string, args ...any) {
 	t.clear()
-	fmt.Fprintf(t.out, format+"\n", args...)
+	if _, err := fmt.Fprintf(t.out, format+"\n", args...); err != nil {
+		t.failed = fmt.Errorf("writing the result: %w", err)
+	}
 }
 
 // clear takes away what was drawn.

@@ -1,6 +1,7 @@
 package caddysync
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -57,7 +58,7 @@ func (r *TokenRules) setRules(out *auth.Provider) {
 	}
 }
 
-// check refuses placeholders, none of which is replaced in the rules.
+// check refuses placeholders, none of which is replaced in the rules, and times that are too short.
 func (r *TokenRules) check() error {
 	for _, one := range []struct{ option, text string }{
 		{"username_claim", r.UsernameClaim}, {"user_prefix", r.UserPrefix}, {"roles_claim", r.RolesClaim}, {"channels_claim", r.ChannelsClaim},
@@ -66,7 +67,12 @@ func (r *TokenRules) check() error {
 			return err
 		}
 	}
-	return checkLiteralClaims("require", r.Require)
+	if r.ClockSkew != nil {
+		if err := atLeast("clock_skew", time.Millisecond, *r.ClockSkew); err != nil {
+			return err
+		}
+	}
+	return cmp.Or(atLeast("max_token_age", time.Second, r.MaxTokenAge), checkLiteralClaims("require", r.Require))
 }
 
 func (r *TokenRules) word(word string) parseWord {

@@ -31,6 +31,8 @@ func TestValidateRefuses(t *testing.T) {
 		"a path_prefix":            {"store memory v\ndatabase notes", "sync notes {\n path_prefix api/\n}", "path_prefix"},
 		"cors without origins":     {"store memory v\ndatabase notes", "sync notes {\n cors {\n credentials\n }\n}", "no origins"},
 		"cors with a path":         {"store memory v\ndatabase notes", "sync notes {\n cors {\n origins https://a.example.com/app\n }\n}", "not an origin"},
+		"a header with its colon":  {"store memory v\ndatabase notes", "sync notes {\n cors {\n origins https://a.example.com\n headers X-Trace:\n }\n}", "is not the name of one header"},
+		"headers in one text":      {"store memory v\ndatabase notes", "sync notes {\n cors {\n origins https://a.example.com\n headers \"X-A, X-B\"\n }\n}", "is not the name of one header"},
 		"any origin with cookies":  {"store memory v\ndatabase notes", "sync notes {\n cors {\n origins *\n credentials\n }\n}", "cannot be used with credentials"},
 		"little memory":            {"store badger " + filepath.Join(t.TempDir(), "s") + " {\n memory 1MB\n}\ndatabase notes", "sync notes", "memory of the store is under"},
 	}
@@ -52,6 +54,48 @@ func TestUnknownDatabaseIsNamedWithItsLine(t *testing.T) {
 
 	config := adapt(t, strings.Replace(text, "sync note\n", "sync notes\n", 1))
 	require.ErrorContains(t, validate(t, bytes.Replace(config, []byte(`["notes"]`), []byte(`["note"]`), 1)), words)
+}
+
+// TestDurationsWithoutAUnitAreRefused: Caddy takes a number in JSON for nanoseconds. 90 days in seconds would have all
+// tombstones removed at once, which no device would learn of.
+func TestDurationsWithoutAUnitAreRefused(t *testing.T) {
+	const database = `"databases":{"notes":{%s}}`
+	provider := func(rules string) string {
+		return fmt.Sprintf(database, `"oidc":["a"]`) + `,"oidc":{"a":{"issuer":"https://login.example.com","client_ids":["x"],` + rules + `}}`
+	}
+	badger := func(option string) string {
+		return fmt.Sprintf(database, "") + `,"store":{"backend":"badger","path":"` + t.TempDir() + `",` + option + `}`
+	}
+	for name, test := range map[string]struct{ app, site, want string }{
+		"tombstones":         {app: fmt.Sprintf(database, `"retention":{"tombstones":7776000}`), want: "database notes: retention tombstones 7.776ms is under 1s"},
+		"old_revisions":      {app: fmt.Sprintf(database, `"retention":{"old_revisions":3600}`), want: "retention old_revisions"},
+		"local_documents":    {app: fmt.Sprintf(database, `"retention":{"local_documents":7776000}`), want: "retention local_documents"},
+		"lost_access":        {app: fmt.Sprintf(database, `"retention":{"lost_access":-1}`), want: "retention lost_access"},
+		"lifetime":           {app: fmt.Sprintf(database, `"session":{"lifetime":3600}`), want: "session lifetime"},
+		"idle":               {app: fmt.Sprintf(database, `"session":{"idle":3600}`), want: "session idle"},
+		"find_time":          {app: fmt.Sprintf(database, `"limits":{"find_time":10}`), want: "limits find_time"},
+		"max_token_age":      {app: provider(`"max_token_age":3600`), want: "max_token_age"},
+		"clock_skew":         {app: provider(`"clock_skew":30`), want: "clock_skew"},
+		"gc":                 {app: badger(`"gc":600`), want: "gc of the store"},
+		"stream_close_delay": {app: fmt.Sprintf(database, "") + `,"stream_close_delay":60`, want: "stream_close_delay"},
+		"max_age":            {app: fmt.Sprintf(database, ""), site: `,"cors":{"origins":["*"],"max_age":600}`, want: "cors max_age"},
+		"with units": {app: fmt.Sprintf(database, `"retention":{"tombstones":"90d"},"limits":{"find_time":"500ms"}`) +
+			`,"stream_close_delay":0`, site: `,"cors":{"origins":["*"],"max_age":"10m"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := `"store":{"backend":"memory","name":"units"},`
+			if strings.Contains(test.app, `"store"`) {
+				store = ""
+			}
+			err := validate(t, []byte(`{"admin":{"disabled":true},"apps":{"sync":{`+store+test.app+`},
+				"http":{"servers":{"a":{"routes":[{"handle":[{"handler":"sync","databases":["notes"]`+test.site+`}]}]}}}}}`))
+			if test.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, test.want)
+		})
+	}
 }
 
 func TestSiteNeedsTheGlobalOption(t *testing.T) {

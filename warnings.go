@@ -83,13 +83,17 @@ func (h *Handler) warnCookies(hosts []string) {
 // hasLaxCookies reports whether one of the site's databases makes cookies that stay
 // within the site.
 func (h *Handler) hasLaxCookies() bool {
-	for _, name := range h.Databases {
+	names := h.Databases
+	if names[0] == anyDatabase {
+		names = sortedKeys(h.app.Databases)
+	}
+	for _, name := range names {
 		d, ok := h.app.database(name)
 		if ok && (d.Session == nil || (!d.Session.Off && d.Session.SameSite != "none")) {
 			return true
 		}
 	}
-	return h.Databases[0] == anyDatabase
+	return false
 }
 
 // sameSite reports whether two hosts are of the same site, as browsers mean it: the same

@@ -122,6 +122,7 @@ func TestDecision12_WarnsOfCookiesThatAreNotSent(t *testing.T) {
 	cors := func(origin, credentials string) string {
 		return "sync notes {\n cors {\n origins " + origin + "\n " + credentials + "\n }\n}"
 	}
+	all := func(site string) string { return strings.Replace(site, "notes", "*", 1) }
 	tests := map[string]struct {
 		database, address, site string
 		want                    bool
@@ -133,6 +134,8 @@ func TestDecision12_WarnsOfCookiesThatAreNotSent(t *testing.T) {
 		"same_site none":          {"session {\n same_site none\n}", "http://sync.example.com:8085", cors("https://app.example.org", "credentials"), false},
 		"same_site strict":        {"session {\n same_site strict\n}", "http://sync.example.com:8085", cors("https://app.example.org", "credentials"), true},
 		"no sessions":             {"session {\n off\n}", "http://sync.example.com:8085", cors("https://app.example.org", "credentials"), false},
+		"all":                     {"", "http://sync.example.com:8085", all(cors("https://app.example.org", "credentials")), true},
+		"all with same_site none": {"session {\n same_site none\n}", "http://sync.example.com:8085", all(cors("https://app.example.org", "credentials")), false},
 		"development on a laptop": {"", "http://localhost:8085", cors("http://localhost:5173", "credentials"), false},
 	}
 	for name, test := range tests {

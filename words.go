@@ -1,6 +1,7 @@
 package caddysync
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"time"
@@ -130,16 +131,29 @@ func duration(to *caddy.Duration) parseWord {
 }
 
 // longDuration is duration, of at least a second.
-func longDuration(to *caddy.Duration) parseWord {
+func longDuration(to *caddy.Duration) parseWord { return durationFrom(time.Second, to) }
+
+// durationFrom is duration, of at least that long.
+func durationFrom(least time.Duration, to *caddy.Duration) parseWord {
 	return func(d *caddyfile.Dispenser) error {
 		if err := duration(to)(d); err != nil {
 			return err
 		}
-		if time.Duration(*to) < time.Second {
-			return d.Errf("duration %s is under 1s", time.Duration(*to))
+		if time.Duration(*to) < least {
+			return d.Errf("duration %s is under %s", time.Duration(*to), least)
 		}
 		return nil
 	}
+}
+
+// atLeast refuses a duration that is shorter than makes sense, as one is that stands in the JSON
+// configuration without a unit: Caddy takes it for nanoseconds, so that 30 days in seconds would be three
+// milliseconds. 0 is the default.
+func atLeast(option string, least time.Duration, d caddy.Duration) error {
+	if d == 0 || time.Duration(d) >= least {
+		return nil
+	}
+	return fmt.Errorf("%s %s is under %s (in JSON a number is in nanoseconds: write a text like \"24h\")", option, time.Duration(d), least)
 }
 
 // size reads a size such as 256MiB.

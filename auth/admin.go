@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -49,6 +50,18 @@ func (a *AdminRule) AdmitPlace(r *http.Request) error {
 // allowsRoles reports whether one of the roles makes an administrator.
 func (a *AdminRule) allowsRoles(roles []string) bool {
 	return slices.ContainsFunc(roles, func(r string) bool { return slices.Contains(a.Roles, r) })
+}
+
+// AdmitBy names the rules of the configuration's sites, before Start: leases of administrators whose rule is not
+// among them any more end. Whether another rule would let them in shows when they come back. Without it, leases of
+// administrators are not judged by rules.
+func (s *Service) AdmitBy(rules []*AdminRule) {
+	s.rules = append([]*AdminRule{}, rules...)
+}
+
+// knows reports whether a rule is one of the configuration's.
+func (s *Service) knows(rule *AdminRule) bool {
+	return s.rules == nil || slices.ContainsFunc(s.rules, func(r *AdminRule) bool { return reflect.DeepEqual(r, rule) })
 }
 
 // allowsToken reports whether a verified token's claims match an identity of the rule.
@@ -103,13 +116,13 @@ func (s *Service) administrator(r *http.Request, rule *AdminRule, db Database) (
 		if !rule.hasPlaces() {
 			return nil, errForbidden("for administrators only", "the site's rule allows nobody")
 		}
-		return &Principal{Admin: true, ReadOnly: rule.ReadOnly, Method: MethodAdmin, db: db}, nil
+		return &Principal{Admin: true, ReadOnly: rule.ReadOnly, Method: MethodAdmin, db: db, admitted: rule}, nil
 	}
 	p, refusal := s.administratorIdentity(r, rule, db)
 	if refusal != nil {
 		return nil, refusal
 	}
-	p.Admin, p.ReadOnly = true, rule.ReadOnly
+	p.Admin, p.ReadOnly, p.admitted = true, rule.ReadOnly, rule
 	return p, nil
 }
 

@@ -20,14 +20,20 @@ func (p *policy) checkGuest() error {
 	return err
 }
 
+// GuestsGiven are the channels of the configuration that guests have in a database.
+func (s *Service) GuestsGiven(database string) []syncstore.Given {
+	pol := s.policy(database)
+	if pol == nil || !pol.Guest {
+		return nil
+	}
+	return sortedGiven(givenChannels(pol.GuestChannels, pol.GuestCollections))
+}
+
 // GrantGuests makes the channels of the configuration what guests have in a database, in
 // place of what they had there: guests are the principal without a name. What the store's
 // index has already takes no sequence. ErrNoDatabase.
 func (s *Service) GrantGuests(ctx context.Context, state *State, db Database) error {
-	var given []syncstore.Given
-	if pol := s.policy(db.Name); pol != nil && pol.Guest {
-		given = sortedGiven(givenChannels(pol.GuestChannels, pol.GuestCollections))
-	}
+	given := s.GuestsGiven(db.Name)
 	err := state.update(ctx, func(tx *transaction) error {
 		tx.SetGrants(db.ID, "", syncstore.GrantedByAdmin, given)
 		return nil

@@ -48,6 +48,8 @@ type Principal struct {
 	passwordAt int64 // of MethodBasic
 	// rule is set if p is an administrator only by a role that an administrator gave.
 	rule *AdminRule
+	// admitted is the rule by which p is an administrator.
+	admitted *AdminRule
 }
 
 // SessionHandle names the session that p signed in with, as lists of sessions do; "" if there is

@@ -24,6 +24,7 @@ type Service struct {
 	digests   *lru[[sha256.Size]byte, *verified]
 	explains  explainLimit
 	strangers warnings
+	rules     []*AdminRule // of sites, nil if they are not known
 
 	mu      sync.Mutex
 	state   atomic.Pointer[State] // set by Start
@@ -120,6 +121,8 @@ func (s *Service) provider(name, issuer string) *provider {
 // asking again. It signs nobody up.
 func (s *Service) judge(ctx context.Context, p *Principal) (terms, *Error) {
 	switch {
+	case p.Admin && !s.knows(p.admitted):
+		return terms{}, errForbidden("for administrators only", "the site's rule for administrators was changed")
 	case p.Method == MethodAdmin:
 		return terms{}, nil
 	case p.Method == MethodGuest:

@@ -21,9 +21,24 @@ type Database struct {
 	URL string
 	// Authorization is the header of that name. "": none is sent.
 	Authorization string
-	// Client sends the requests. Default: http.DefaultClient.
+	// Client sends the requests.
 	Client *http.Client
 }
+
+// maxRedirects is how many redirects are followed, as by net/http itself.
+const maxRedirects = 10
+
+// client follows redirects, but none that makes another request of one that is to change something: after 301, 302
+// and 303 net/http asks by GET (RFC 9110 section 15.4), and the answer to that says nothing about what was to be done.
+var client = &http.Client{CheckRedirect: func(next *http.Request, via []*http.Request) error {
+	switch {
+	case next.Method != via[0].Method:
+		return fmt.Errorf("%w: it redirects to %s, and nothing was changed: give the URL of the database there", ErrRefused, next.URL.Redacted())
+	case len(via) >= maxRedirects:
+		return fmt.Errorf("%w: too many redirects", ErrRefused)
+	}
+	return nil
+}}
 
 // NewDatabase takes name and password out of the URL, if they are in it.
 func NewDatabase(text, authorization string) (*Database, error) {
@@ -38,7 +53,7 @@ func NewDatabase(text, authorization string) (*Database, error) {
 		authorization = request.Header.Get("Authorization")
 	}
 	u.User, u.RawQuery, u.Fragment = nil, "", ""
-	return &Database{URL: strings.TrimSuffix(u.String(), "/"), Authorization: authorization, Client: http.DefaultClient}, nil
+	return &Database{URL: strings.TrimSuffix(u.String(), "/"), Authorization: authorization, Client: client}, nil
 }
 
 // name is the last part of the URL.

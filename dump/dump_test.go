@@ -54,6 +54,37 @@ func TestNamesAndPasswordsInAURLAreNotSentInIt(t *testing.T) {
 	}
 }
 
+// TestARedirectMakesNoReadOfAWrite: many servers redirect from http to https with 301, after which net/http asks by GET:
+// to end somebody's sessions would list them, and be a success.
+func TestARedirectMakesNoReadOfAWrite(t *testing.T) {
+	t.Parallel()
+	asked := make(chan string, 10)
+	there := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.Method
+		fmt.Fprint(w, `["a session"]`)
+	}))
+	t.Cleanup(there.Close)
+	for _, status := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusPermanentRedirect} {
+		door := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, there.URL+r.URL.Path, status)
+		}))
+		t.Cleanup(door.Close)
+		d, err := NewDatabase(door.URL+"/notes", "")
+		require.NoError(t, err)
+		require.NoError(t, d.Ask(t.Context(), http.MethodGet, "/_user/alice/_session", nil, Ignore), "what is only read is read there")
+		require.Equal(t, http.MethodGet, <-asked)
+		err = d.Ask(t.Context(), http.MethodDelete, "/_user/alice/_session", nil, Ignore)
+		if status == http.StatusPermanentRedirect {
+			require.NoError(t, err)
+			require.Equal(t, http.MethodDelete, <-asked)
+			continue
+		}
+		require.ErrorIs(t, err, ErrRefused, status)
+		require.ErrorContains(t, err, "it redirects to "+there.URL)
+	}
+	require.Empty(t, asked)
+}
+
 // TestWhatAServerDoesNotStoreIsTold imports into servers that pretend.
 func TestWhatAServerDoesNotStoreIsTold(t *testing.T) {
 	t.Parallel()

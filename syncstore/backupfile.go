@@ -186,7 +186,11 @@ func badBackup(format string, args ...any) error {
 func newBackupReader(r io.Reader) (*backupReader, error) {
 	b := &backupReader{in: bufio.NewReaderSize(r, 1<<20), hash: sha256.New()}
 	magic := make([]byte, len(backupMagic))
-	if err := b.full(magic); err != nil || string(magic) != backupMagic {
+	err := b.full(magic)
+	switch {
+	case err != nil && !errors.Is(err, ErrBadBackup):
+		return nil, err
+	case err != nil, string(magic) != backupMagic:
 		return nil, badBackup("it does not begin as one")
 	}
 	kind, payload, err := b.frame()

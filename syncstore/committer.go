@@ -395,6 +395,7 @@ func (c *committer) recover() {
 	c.refuse(false)
 	for _, db := range made {
 		c.store.publish(db) // only now, since it has something written
+		c.store.options.Recovered(db)
 	}
 	c.store.logger.Info("the store is recovered; accepting writes")
 }

@@ -54,20 +54,21 @@ func (c *Collection) StartResync(ctx context.Context) error {
 	return nil
 }
 
-// StopResync ends a resync that is running; another StartResync begins anew.
-func (c *Collection) StopResync(ctx context.Context) error {
+// StopResync ends a resync that is running; another StartResync begins anew. It reports whether there was one that did not
+// come to its end by itself meanwhile.
+func (c *Collection) StopResync(ctx context.Context) (stopped bool, err error) {
 	c.resyncing.Lock()
 	run := c.resync
 	c.resyncing.Unlock()
 	if run == nil {
-		return nil
+		return false, nil
 	}
 	run.stop()
 	select {
 	case <-run.done:
-		return nil
+		return run.progress.Load().State == ResyncStopped, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 }
 
@@ -217,6 +218,8 @@ func (c *Collection) resyncAll(ctx context.Context, run *resyncRun, state *resyn
 	select {
 	case <-run.stopped:
 		state.State = ResyncStopped
+		progress := state.ResyncStatus
+		run.progress.Store(&progress)
 		if err := c.saveResync(*state, false); err != nil {
 			c.store.logger.Warn("that a resync was stopped could not be stored", zap.Error(err))
 		}

@@ -245,9 +245,13 @@ func TestResyncIsStoppedAndOneRunsAtATime(t *testing.T) {
 	require.NoError(t, f.StartResync(t.Context()))
 	<-b.in
 	require.ErrorIs(t, f.StartResync(t.Context()), ErrResyncRunning)
-	require.NoError(t, f.StopResync(t.Context()))
+	stopped, err := f.StopResync(t.Context())
+	require.NoError(t, err)
+	require.True(t, stopped)
 	require.Equal(t, ResyncStopped, f.resynced().State)
-	require.NoError(t, f.StopResync(t.Context()), "none is running")
+	stopped, err = f.StopResync(t.Context())
+	require.NoError(t, err)
+	require.False(t, stopped, "none is running")
 	require.NoError(t, f.StartResync(t.Context()))
 	<-b.in
 	close(b.out)

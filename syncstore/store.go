@@ -42,6 +42,9 @@ type Options struct {
 	MaxDocument int64
 	// IndexBlock is how many rows of an index make a block. Default 256.
 	IndexBlock int
+	// Recovered is told of a database that a doubtful commit turns out to have made: whoever made it was answered
+	// ErrUnavailable. It must not wait for the store. Default: nobody is told.
+	Recovered func(*Database)
 	// Now is the wall clock. Default time.Now.
 	Now func() time.Time
 }
@@ -64,6 +67,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.IndexBlock <= 0 {
 		o.IndexBlock = usualIndexBlock
+	}
+	if o.Recovered == nil {
+		o.Recovered = func(*Database) {}
 	}
 	if o.Now == nil {
 		o.Now = time.Now

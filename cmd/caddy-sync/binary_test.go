@@ -86,6 +86,37 @@ func TestCommandsSayThatTheServerMayBeElsewhere(t *testing.T) {
 	}
 }
 
+// TestABackupIsMadeThoughNobodyHearsOfIt: a write to a pipe that nobody reads ends a process, and this one said that the
+// backup is whole before it gave it its name.
+func TestABackupIsMadeThoughNobodyHearsOfIt(t *testing.T) {
+	t.Chdir(t.TempDir())
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(oneStore), map[string]any{"filename": "Caddyfile"})
+	require.NoError(t, err)
+	require.NoError(t, caddy.Load(config, true))
+	require.NoError(t, caddy.Stop())
+	self, err := os.Executable()
+	require.NoError(t, err)
+	command := exec.CommandContext(t.Context(), self, "sync", "backup", "store.backup", "--offline", "data")
+	command.Env = append(os.Environ(), asBinary+"=1")
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	require.NoError(t, reader.Close())
+	command.Stdout = writer
+	var said strings.Builder
+	command.Stderr = &said
+	err = command.Run()
+	require.NoError(t, writer.Close())
+	var status *exec.ExitError
+	require.ErrorAs(t, err, &status, said.String())
+	require.Equal(t, 1, status.ExitCode(), said.String())
+	require.Contains(t, said.String(), "broken pipe")
+	left, err := filepath.Glob(".store*")
+	require.NoError(t, err)
+	require.Empty(t, left)
+	output, err := run(t, "sync", "check", "store.backup")
+	require.NoError(t, err, output)
+}
+
 func resolved(t *testing.T, path string) string {
 	t.Helper()
 	path, err := filepath.Abs(path)

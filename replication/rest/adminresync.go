@@ -57,13 +57,13 @@ func (h *Handler) postResync(rq *request) error {
 	if err != nil {
 		return err
 	}
-	event := auth.ResyncStarted
+	event, happened := auth.ResyncStarted, true
 	switch rq.query.Get("action") {
 	case "", "start":
 		err = rq.coll.StartResync(rq.r.Context())
 	case "stop":
 		event = auth.ResyncStopped
-		err = rq.coll.StopResync(rq.r.Context())
+		happened, err = rq.coll.StopResync(rq.r.Context())
 	default:
 		return badRequest("action must be start or stop.")
 	}
@@ -76,6 +76,8 @@ func (h *Handler) postResync(rq *request) error {
 	if err != nil {
 		return fmt.Errorf("resync: %w", err)
 	}
-	a.Note(event, rq.keyspace)
+	if happened {
+		a.Note(event, rq.keyspace)
+	}
 	return h.sendResync(rq)
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // CORS is a `cors` block.
@@ -63,6 +65,11 @@ func (h *Handler) setOrigins(c *CORS) error {
 	}
 	if list.any && list.credentials {
 		return errors.New("origins * cannot be used with credentials: any site could act for a signed-in user")
+	}
+	for _, name := range c.Headers {
+		if !httpguts.ValidHeaderFieldName(name) {
+			return fmt.Errorf("headers %q is not the name of one header: write such as X-Trace, each by itself", name)
+		}
 	}
 	age := c.MaxAge
 	if age <= 0 {
