@@ -208,6 +208,18 @@ async function ofWhatGoesOn() {
   })
 }
 
+// ofTheUnusual: what a client writes may be odd, answers may come late, and what is looked at may go.
+async function ofTheUnusual() {
+  await ask('PUT', '/notes/zz-brackets', { list: Array(80_000).fill([]) })
+  const from = Date.now()
+  await page.evaluate(() => (location.hash = '#/db/notes/doc/zz-brackets'))
+  await page.getByRole('heading', { level: 1, name: 'zz-brackets', exact: true }).waitFor()
+  await reads('"list": [')
+  emit('view', { view: 'brackets', ms: Date.now() - from })
+
+  watch.quiet()
+}
+
 // away: the server does not answer. What is shown says so, nothing of it can be pressed, and it recovers by itself.
 async function away() {
   const end = button('End the session of amelie').first()
@@ -346,7 +358,7 @@ run(async () => {
   watch = new Watch(page, site)
   await page.goto(console_)
   const only = process.env.ONLY
-  const parts = { ofDocuments, ofPeople: () => ofPeople(feed), ofWhatGoesOn, ofTheServer, readOnly, signedIn, byToken }
+  const parts = { ofDocuments, ofTheUnusual, ofPeople: () => ofPeople(feed), ofWhatGoesOn, ofTheServer, readOnly, signedIn, byToken }
   for (const [name, part] of Object.entries(parts)) if (!only || only === name) await part()
   await context.close()
 })
