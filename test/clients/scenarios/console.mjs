@@ -217,6 +217,23 @@ async function ofTheUnusual() {
   await reads('"list": [')
   emit('view', { view: 'brackets', ms: Date.now() - from })
 
+  // Of two revisions that are picked the later one is shown, whichever comes first.
+  await page.evaluate(() => (location.hash = '#/db/notes/doc/shopping'))
+  await page.getByRole('heading', { level: 1, name: 'shopping', exact: true }).waitFor()
+  let send
+  await page.route(/shopping\?rev=2-0/, (route) => (send = () => route.continue()))
+  await page.getByRole('button', { name: '2-00000000…' }).click()
+  await until(5000, 'the request for the first', () => send)
+  await page.getByRole('button', { name: 'the winner' }).click()
+  const content = page.getByLabel('Content', { exact: true })
+  await reads('"edits": 11', content)
+  const late = page.waitForEvent('requestfinished', (r) => r.url().includes('rev=2-0')).catch(() => {}) // or it is given up
+  send()
+  await Promise.race([late, page.waitForEvent('requestfailed', (r) => r.url().includes('rev=2-0')).catch(() => {})])
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))))
+  assert.match(await content.textContent(), /"edits": 11/, 'the revision that was picked first came last')
+  await page.unroute(/shopping\?rev=2-0/)
+
   watch.quiet()
 }
 
