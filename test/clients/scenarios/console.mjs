@@ -234,7 +234,13 @@ async function ofTheUnusual() {
   assert.match(await content.textContent(), /"edits": 11/, 'the revision that was picked first came last')
   await page.unroute(/shopping\?rev=2-0/)
 
-  watch.quiet()
+  // A database that is deleted is not shown as it was.
+  await page.evaluate(() => (location.hash = '#/db/notes/connections'))
+  await page.getByRole('heading', { level: 1, name: 'Connections to notes', exact: true }).waitFor()
+  await page.route(/\/_connections/, (route) => route.fulfill({ status: 404, contentType: 'application/json', body: '{"error":"not_found","reason":"no_db_file"}' }))
+  await page.getByRole('heading', { level: 1, name: 'There is no database notes' }).waitFor()
+  await page.unroute(/\/_connections/)
+  watch.quiet((w) => w.includes('404') || w.includes('Failed to load resource'))
 }
 
 // away: the server does not answer. What is shown says so, nothing of it can be pressed, and it recovers by itself.
