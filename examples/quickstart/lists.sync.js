@@ -17,6 +17,10 @@ function (doc, oldDoc) {
   if (!is) return requireAdmin()
   if (was && was.type !== is.type) deny('the type of a document never changes')
 
+  // What a channel can be called. An array is none: requireAccess would take any of its
+  // elements, and channel all of them.
+  const isList = id => typeof id === 'string' && /^list:[^,]*$/.test(id)
+
   // The member who is no longer one, if that is all that a write changes. by and at say who
   // wrote it, and when.
   const leaver = () => {
@@ -28,7 +32,7 @@ function (doc, oldDoc) {
 
   switch (is.type) {
     case 'list':
-      if (!doc._id.startsWith('list:')) deny('begin the ID of a list with "list:"')
+      if (!isList(doc._id)) deny('begin the ID of a list with "list:", and leave out commas')
       if (was && was.owner !== is.owner) deny('the owner of a list never changes')
       if (oldDoc && !was) deny('a deleted list does not come back: choose another ID')
       const member = was && leaver()
@@ -38,7 +42,7 @@ function (doc, oldDoc) {
       access([is.owner].concat(is.members || []), doc._id) // of a deleted one too: they hear of it
       break
     case 'item':
-      if (!String(is.list).startsWith('list:')) deny('list: write the ID of a list')
+      if (!doc._deleted && !isList(is.list)) deny('list: write the ID of a list')
       if (was) requireAccess(was.list)
       requireAccess(is.list)
       channel(is.list)
