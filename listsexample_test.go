@@ -22,6 +22,8 @@ func TestListsOfTheQuickstart(t *testing.T) {
 		many = `{"_id":"list:a","_rev":"1-a","type":"list","owner":"alice","name":"Food","members":["bob","dave","erin"],"by":"alice","at":"1"}`
 		item = `{"_id":"item:1","type":"item","list":"list:a","text":"Milk"}`
 		gone = `{"_id":"list:a","_deleted":true}`
+
+		names = "owner, members: write up to 500 names of users, without / : , and `"
 	)
 	for name, c := range map[string]struct{ user, doc, old, refused string }{
 		"a list":                         {"alice", list, "", ""},
@@ -55,6 +57,9 @@ func TestListsOfTheQuickstart(t *testing.T) {
 		"an item for everybody":          {"bob", `{"_id":"item:1","type":"item","list":"!"}`, "", "list: write the ID of a list"},
 		"an item of lists of others":     {"bob", `{"_id":"item:1","type":"item","list":["list:a","list:c"]}`, "", "list: write the ID of a list"},
 		"an item by what everybody has":  {"erin", `{"_id":"item:1","type":"item","list":["list:a","!"]}`, "", "list: write the ID of a list"},
+		"a list with no name of a user":  {"alice", `{"_id":"list:a","type":"list","owner":"alice","members":["bob, carol"]}`, list, names},
+		"a list with something else":     {"alice", `{"_id":"list:a","type":"list","owner":"alice","members":{}}`, list, names},
+		"a list of a role":               {"alice", `{"_id":"list:a","type":"list","owner":"alice","members":["role:admin"]}`, list, names},
 		"a list with a comma":            {"alice", `{"_id":"list:a,b","type":"list","owner":"alice"}`, "", `begin the ID of a list with "list:", and leave out commas`},
 		"an item is changed by members":  {"bob", item, item, ""},
 		"an item is not taken away":      {"carol", `{"_id":"item:1","type":"item","list":"list:c"}`, item, "sg missing channel access"},

@@ -17,14 +17,16 @@ function (doc, oldDoc) {
   if (!is) return requireAdmin()
   if (was && was.type !== is.type) deny('the type of a document never changes')
 
-  // What a channel can be called. An array is none: requireAccess would take any of its
+  // What a channel and a user can be called. An array is none: requireAccess would take any of its
   // elements, and channel all of them.
   const isList = id => typeof id === 'string' && /^list:[^,]*$/.test(id)
+  const isName = name => typeof name === 'string' && /^[^\/:,`\x00-\x1f\x7f-\x9f]{1,239}$/.test(name)
+  const members = list => [].concat(list.members || [])
 
   // The member who is no longer one, if that is all that a write changes. by and at say who
   // wrote it, and when.
   const leaver = () => {
-    const left = (is.members || []), before = (was.members || [])
+    const left = members(is), before = members(was)
     const gone = before.find(name => !left.includes(name))
     const rest = ({ by, at, _rev, _revisions, ...list }, members) => JSON.stringify(Object.entries({ ...list, members }).sort())
     return gone && rest(is, left) === rest(was, before.filter(name => name !== gone)) ? gone : undefined
@@ -38,8 +40,9 @@ function (doc, oldDoc) {
       const member = was && leaver()
       if (member) requireAccess(doc._id)
       requireUser(member ? [is.owner, member] : is.owner)
+      if (!doc._deleted && (![is.owner, ...members(is)].every(isName) || members(is).length > 500)) deny('owner, members: write up to 500 names of users, without / : , and `')
       channel(doc._id)
-      access([is.owner].concat(is.members || []), doc._id) // of a deleted one too: they hear of it
+      access([is.owner].concat(members(is)), doc._id) // of a deleted one too: they hear of it
       break
     case 'item':
       if (!doc._deleted && !isList(is.list)) deny('list: write the ID of a list')

@@ -127,6 +127,11 @@ await run(async () => {
   const again = await device('bob', late)
   await has(again, 'Food', ['milk', 'rice', 'salt'])
 
+  // What no user can be called is refused in words. As a mistake of the function it would stop the sync.
+  const hers = await alice.server.get((await list(alice, 'Mine'))._id)
+  await assert.rejects(alice.server.put({ ...hers, members: ['bob, carol'] }), (err) => err.status === 403)
+  assert.throws(() => alice.lists.share(hers, 'bob, carol'), /is not the name of a user/)
+
   // A member leaves: the list goes from their device only. Nobody else is put out by a member.
   const shared = await again.server.get(food)
   await assert.rejects(again.server.put({ ...shared, members: ['bob'] }), (err) => err.status === 403)

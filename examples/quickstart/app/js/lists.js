@@ -66,6 +66,7 @@ export class Lists {
   }
 
   share(list, name) {
+    if (/[/:,`]/.test(name)) throw new Error(`“${name}” is not the name of a user. Share with one after the other.`)
     return this.#change(list, ({ members = [] }) => ({ members: [...new Set([...members, name])] }))
   }
 
