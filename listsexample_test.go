@@ -61,6 +61,7 @@ func TestListsOfTheQuickstart(t *testing.T) {
 		"a list with something else":     {"alice", `{"_id":"list:a","type":"list","owner":"alice","members":{}}`, list, names},
 		"a list of a role":               {"alice", `{"_id":"list:a","type":"list","owner":"alice","members":["role:admin"]}`, list, names},
 		"a list with a comma":            {"alice", `{"_id":"list:a,b","type":"list","owner":"alice"}`, "", `begin the ID of a list with "list:", and leave out commas`},
+		"a member leaves with an end":    {"bob", `{"_id":"list:a","_exp":1,"type":"list","owner":"alice","members":[]}`, list, "_exp: delete it instead"},
 		"an item is changed by members":  {"bob", item, item, ""},
 		"an item is not taken away":      {"carol", `{"_id":"item:1","type":"item","list":"list:c"}`, item, "sg missing channel access"},
 		"an item is deleted by members":  {"bob", `{"_id":"item:1","_deleted":true}`, item, ""},

@@ -151,7 +151,9 @@ func (p *preparation) judgeTakeover(next *head, rev Rev, parent *leaf, ended []R
 }
 
 func (p *preparation) judge(written, before *leaf) (Outcome, error) {
-	evaluation := Evaluation{New: p.document(written, p.edit.Body), Replicated: len(p.edit.History) > 0}
+	evaluation := Evaluation{
+		New: p.document(written, p.edit.Body), Expires: p.edit.Expires, Replicated: len(p.edit.History) > 0,
+	}
 	if before != nil {
 		body, err := p.leafBody(before)
 		if err != nil {

@@ -16,6 +16,7 @@ function (doc, oldDoc) {
   const is = doc._deleted ? was : doc
   if (!is) return requireAdmin()
   if (was && was.type !== is.type) deny('the type of a document never changes')
+  if (doc._exp) deny('_exp: delete it instead') // which would not be asked about when it comes
 
   // What a channel and a user can be called. An array is none: requireAccess would take any of its
   // elements, and channel all of them.
