@@ -118,6 +118,7 @@ func TestAFunctionSeesWhenTheWriterWantsTheDocumentToEnd(t *testing.T) {
 		if (doc._deleted) requireUser("alice")
 		if (doc._exp) throw({forbidden: doc._exp})
 		if (oldDoc && oldDoc._exp) throw({forbidden: "of before"})
+		if (doc._id == "e") expiry("2090-01-01T00:00:00Z")
 	}`, Options{})
 	require.NoError(t, err)
 	c := collection(t, f)
@@ -129,4 +130,12 @@ func TestAFunctionSeesWhenTheWriterWantsTheDocumentToEnd(t *testing.T) {
 	require.ErrorAs(t, c.Write(t.Context(), []syncstore.Edit{ends}, syncstore.WriteOptions{Viewer: &syncstore.Viewer{Name: "bob"}})[0].Err, &rejection)
 	require.Equal(t, "2099-01-02T02:04:05Z", rejection.Reason)
 	require.NoError(t, write(t, c, "bob", "d", `{}`, "2-b", "1-a"))
+
+	// What the function itself said before is no wish of the writer's: an attachment that is put keeps it.
+	require.NoError(t, write(t, c, "alice", "e", `{}`, "1-a"))
+	stored, err := c.Get(t.Context(), "e", syncstore.GetOptions{})
+	require.NoError(t, err)
+	require.False(t, stored.Expires.IsZero())
+	kept := syncstore.Edit{ID: "e", Body: []byte(`{"a":1}`), Parent: stored.Rev, Expires: stored.Expires}
+	require.NoError(t, c.Write(t.Context(), []syncstore.Edit{kept}, syncstore.WriteOptions{Viewer: &syncstore.Viewer{Name: "bob"}})[0].Err)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
@@ -160,6 +161,9 @@ func (p *preparation) judge(written, before *leaf) (Outcome, error) {
 			return Outcome{}, err
 		}
 		evaluation.Old = p.document(before, body)
+		if before.Expires.Equal(p.edit.Expires.Truncate(time.Second)) {
+			evaluation.Expires = time.Time{} // it stays as it is, as with an attachment that is put
+		}
 	}
 	if p.options.Viewer == nil {
 		return p.ask(evaluation)
