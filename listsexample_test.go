@@ -59,6 +59,8 @@ func TestListsOfTheQuickstart(t *testing.T) {
 		"an item by what everybody has":  {"erin", `{"_id":"item:1","type":"item","list":["list:a","!"]}`, "", "list: write the ID of a list"},
 		"a list with no name of a user":  {"alice", `{"_id":"list:a","type":"list","owner":"alice","members":["bob, carol"]}`, list, names},
 		"a list with something else":     {"alice", `{"_id":"list:a","type":"list","owner":"alice","members":{}}`, list, names},
+		"a list without a text as name":  {"alice", `{"_id":"list:a","type":"list","owner":"alice","name":5}`, list, "name: write a text; members: write an array"},
+		"a list with members as a text":  {"alice", `{"_id":"list:a","type":"list","owner":"alice","members":"bob"}`, list, "name: write a text; members: write an array"},
 		"a list of a role":               {"alice", `{"_id":"list:a","type":"list","owner":"alice","members":["role:admin"]}`, list, names},
 		"a list with a comma":            {"alice", `{"_id":"list:a,b","type":"list","owner":"alice"}`, "", `begin the ID of a list with "list:", and leave out commas`},
 		"a member leaves with an end":    {"bob", `{"_id":"list:a","_exp":1,"type":"list","owner":"alice","members":[]}`, list, "_exp: delete it instead"},

@@ -42,6 +42,7 @@ function (doc, oldDoc) {
       if (member) requireAccess(doc._id)
       requireUser(member ? [is.owner, member] : is.owner)
       if (!doc._deleted && (![is.owner, ...members(is)].every(isName) || members(is).length > 500)) deny('owner, members: write up to 500 names of users, without / : , and `')
+      if (!doc._deleted && (typeof (is.name || '') !== 'string' || !Array.isArray(is.members || []))) deny('name: write a text; members: write an array')
       channel(doc._id)
       access([is.owner].concat(members(is)), doc._id) // of a deleted one too: they hear of it
       break
