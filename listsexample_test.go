@@ -22,6 +22,8 @@ func TestListsOfTheQuickstart(t *testing.T) {
 		many = `{"_id":"list:a","_rev":"1-a","type":"list","owner":"alice","name":"Food","members":["bob","dave","erin"],"by":"alice","at":"1"}`
 		item = `{"_id":"item:1","type":"item","list":"list:a","text":"Milk"}`
 		gone = `{"_id":"list:a","_deleted":true}`
+
+		names = "owner, members: write up to 500 names of users, without / : , and `"
 	)
 	for name, c := range map[string]struct{ user, doc, old, refused string }{
 		"a list":                         {"alice", list, "", ""},
@@ -30,7 +32,7 @@ func TestListsOfTheQuickstart(t *testing.T) {
 		"not by a member":                {"bob", list, list, "sg wrong user"},
 		"nor taken over":                 {"bob", `{"_id":"list:a","type":"list","owner":"bob"}`, list, "the owner of a list never changes"},
 		"nor made an item":               {"bob", `{"_id":"list:a","type":"item","list":"list:a"}`, list, "the type of a document never changes"},
-		"a list with another ID":         {"alice", `{"_id":"a","type":"list","owner":"alice"}`, "", `begin the ID of a list with "list:"`},
+		"a list with another ID":         {"alice", `{"_id":"a","type":"list","owner":"alice"}`, "", `begin the ID of a list with "list:", and leave out commas`},
 		"a member leaves":                {"bob", `{"_id":"list:a","type":"list","owner":"alice","members":[]}`, list, ""},
 		"a member leaves, with members":  {"bob", `{"type":"list","members":["dave","erin"],"name":"Food","owner":"alice","_id":"list:a","_rev":"2-b","_revisions":{"start":2,"ids":["b","a"]},"by":"bob","at":"2"}`, many, ""},
 		"whoever wrote it":               {"dave", `{"_id":"list:a","type":"list","owner":"alice","name":"Food","members":["bob","erin"]}`, many, ""},
@@ -53,6 +55,15 @@ func TestListsOfTheQuickstart(t *testing.T) {
 		"an item":                        {"bob", item, "", ""},
 		"an item of others":              {"carol", item, "", "sg missing channel access"},
 		"an item for everybody":          {"bob", `{"_id":"item:1","type":"item","list":"!"}`, "", "list: write the ID of a list"},
+		"an item of lists of others":     {"bob", `{"_id":"item:1","type":"item","list":["list:a","list:c"]}`, "", "list: write the ID of a list"},
+		"an item by what everybody has":  {"erin", `{"_id":"item:1","type":"item","list":["list:a","!"]}`, "", "list: write the ID of a list"},
+		"a list with no name of a user":  {"alice", `{"_id":"list:a","type":"list","owner":"alice","members":["bob, carol"]}`, list, names},
+		"a list with something else":     {"alice", `{"_id":"list:a","type":"list","owner":"alice","members":{}}`, list, names},
+		"a list without a text as name":  {"alice", `{"_id":"list:a","type":"list","owner":"alice","name":5}`, list, "name: write a text; members: write an array"},
+		"a list with members as a text":  {"alice", `{"_id":"list:a","type":"list","owner":"alice","members":"bob"}`, list, "name: write a text; members: write an array"},
+		"a list of a role":               {"alice", `{"_id":"list:a","type":"list","owner":"alice","members":["role:admin"]}`, list, names},
+		"a list with a comma":            {"alice", `{"_id":"list:a,b","type":"list","owner":"alice"}`, "", `begin the ID of a list with "list:", and leave out commas`},
+		"a member leaves with an end":    {"bob", `{"_id":"list:a","_exp":1,"type":"list","owner":"alice","members":[]}`, list, "_exp: delete it instead"},
 		"an item is changed by members":  {"bob", item, item, ""},
 		"an item is not taken away":      {"carol", `{"_id":"item:1","type":"item","list":"list:c"}`, item, "sg missing channel access"},
 		"an item is deleted by members":  {"bob", `{"_id":"item:1","_deleted":true}`, item, ""},

@@ -1,6 +1,7 @@
 package caddysync
 
 import (
+	"net/http"
 	"strconv"
 
 	"github.com/caddysync/caddy-sync/replication/lite"
@@ -60,7 +61,11 @@ func collectLite(c *lite.Counters, to chan<- prometheus.Metric) {
 	for _, m := range liteMetrics() {
 		to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(c))
 	}
-	for code, n := range c.Refusals() {
+	refusals := c.Refusals()
+	for _, code := range [...]int{http.StatusInternalServerError, http.StatusServiceUnavailable} {
+		refusals[code] += 0 // there before the first, or a rate would not see it
+	}
+	for code, n := range refusals {
 		to <- prometheus.MustNewConstMetric(liteErrors(), prometheus.CounterValue, float64(n), strconv.Itoa(code))
 	}
 }

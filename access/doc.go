@@ -35,8 +35,9 @@
 //	  access(doc.owner, "list:" + doc._id)
 //	}
 //
-// doc is the new revision: its members, _id, _rev, _deleted if it is a deletion, and
-// _attachments with stub, content_type, digest, length and revpos. oldDoc is the leaf that
+// doc is the new revision: its members, _id, _rev, _deleted if it is a deletion, _exp (as in
+// RFC 3339) if its writer wants it to expire, and _attachments with stub, content_type, digest,
+// length and revpos. oldDoc is the leaf that
 // it extends, or the document's winner; null only if there is no revision at all
 // (DECISIONS 25). A deletion is an oldDoc like others, with _deleted. meta is
 // {xattrs: {}}. Changes of these objects are dropped; numbers over 2^53 are rounded in the

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"github.com/caddysync/caddy-sync/script"
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
 // longestRelative is up to what a number of seconds counts from now on; more is a Unix
@@ -15,6 +18,8 @@ import (
 const longestRelative = 30 * 24 * time.Hour
 
 const notATime = "not a time: write seconds, a Unix time, or a date as in RFC 3339"
+
+var errNotATime = errors.New(notATime)
 
 // expiry sets when the document expires. What is no time is left out with a warning, as
 // is 0: what the writer wants counts then.
@@ -42,6 +47,36 @@ func (c *call) expiry(arg script.Value) {
 		return
 	}
 	c.outcome.Expires = at
+}
+
+// writtenJSON is the revision that is written as functions see it, with _exp if its writer
+// wants it to expire. They are not asked about the deletion that comes of it, so they have to
+// be told here: otherwise whoever may change a document could delete it.
+func writtenJSON(write syncstore.Evaluation) string {
+	text := write.New.FunctionJSON()
+	if write.Expires.IsZero() {
+		return text
+	}
+	return `{"_exp":"` + write.Expires.UTC().Format(time.RFC3339) + `",` + strings.TrimPrefix(text, "{")
+}
+
+// readExpiry reads the _exp of a document that is only tried. null and 0 are never.
+func readExpiry(value []byte, now time.Time) (time.Time, error) {
+	text := string(value)
+	if value[0] == '"' {
+		var err error
+		if text, err = jsondoc.String(value); err != nil {
+			return time.Time{}, err
+		}
+	}
+	if text == "null" || text == "0" {
+		return time.Time{}, nil
+	}
+	at, ok := ExpiryOfText(text, now)
+	if !ok {
+		return at, errNotATime
+	}
+	return at, nil
 }
 
 // ExpiryOfText returns when a document expires whose writer wants it so: a date as in RFC

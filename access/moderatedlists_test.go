@@ -37,13 +37,14 @@ func moderatedLists(t *testing.T) *SyncFunction {
 func TestModeratedListsWhoMayDoWhat(t *testing.T) {
 	t.Parallel()
 	const (
-		list    = `{"_id":"list:alice:food","type":"list","owner":"alice","title":"Food"}`
-		renamed = `{"_id":"list:alice:food","type":"list","owner":"alice","title":"Food and drinks"}`
-		share   = `{"_id":"share:alice:food:bob","type":"share"}`
-		item    = `{"_id":"item:alice:food:1","type":"item","text":"Bread","done":false,"by":"bob"}`
-		ticked  = `{"_id":"item:alice:food:1","type":"item","text":"Bread","done":true,"by":"bob"}`
-		edited  = `{"_id":"item:alice:food:1","type":"item","text":"Rye bread","done":false,"by":"bob"}`
-		carol   = `{"_id":"moderator:carol","type":"moderator"}`
+		list     = `{"_id":"list:alice:food","type":"list","owner":"alice","title":"Food"}`
+		renamed  = `{"_id":"list:alice:food","type":"list","owner":"alice","title":"Food and drinks"}`
+		share    = `{"_id":"share:alice:food:bob","type":"share"}`
+		item     = `{"_id":"item:alice:food:1","type":"item","text":"Bread","done":false,"by":"bob"}`
+		ticked   = `{"_id":"item:alice:food:1","type":"item","text":"Bread","done":true,"by":"bob"}`
+		expiring = `{"_exp":3600,"_id":"item:alice:food:1","type":"item","text":"Bread","done":true,"by":"bob"}`
+		edited   = `{"_id":"item:alice:food:1","type":"item","text":"Rye bread","done":false,"by":"bob"}`
+		carol    = `{"_id":"moderator:carol","type":"moderator"}`
 	)
 	gone := func(id string) string { return `{"_id":"` + id + `","_deleted":true}` }
 	for act, test := range map[string]struct{ doc, oldDoc, who, others string }{
@@ -57,6 +58,7 @@ func TestModeratedListsWhoMayDoWhat(t *testing.T) {
 		"add bob's item":           {item, "null", "a*", ""},
 		"tick it off":              {ticked, item, "oamM*", "only those who have the list change its items"},
 		"change its text":          {edited, item, "oaM*", ""},
+		"tick it off for an hour":  {expiring, item, "", "_exp: delete it instead"},
 		"delete it":                {gone("item:alice:food:1"), item, "oaM*", ""},
 		"delete it once more":      {gone("item:alice:food:1"), gone("item:alice:food:1"), "oamM*", "only those who have the list change its items"},
 		"appoint carol":            {carol, "null", "A*", "only admins appoint moderators"},

@@ -3,6 +3,7 @@ package access
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/engine/memory"
@@ -107,4 +108,34 @@ func TestAListAndItsItemsMayComeTogether(t *testing.T) {
 			require.ErrorIs(t, result.Err, syncstore.ErrRejected, result.ID)
 		}
 	}
+}
+
+// A function is not asked about the deletion that comes of _exp. So it sees what the writer wants: who may change a
+// document and not delete it could do so otherwise.
+func TestAFunctionSeesWhenTheWriterWantsTheDocumentToEnd(t *testing.T) {
+	t.Parallel()
+	f, err := NewSyncFunction("f.js", `function (doc, oldDoc) {
+		if (doc._deleted) requireUser("alice")
+		if (doc._exp) throw({forbidden: doc._exp})
+		if (oldDoc && oldDoc._exp) throw({forbidden: "of before"})
+		if (doc._id == "e") expiry("2090-01-01T00:00:00Z")
+	}`, Options{})
+	require.NoError(t, err)
+	c := collection(t, f)
+	require.NoError(t, write(t, c, "alice", "d", `{}`, "1-a"))
+	ends := syncstore.Edit{ID: "d", Body: []byte(`{}`), Expires: time.Date(2099, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600))}
+	ends.Parent, err = syncstore.ParseRev("1-a")
+	require.NoError(t, err)
+	var rejection *RejectionError
+	require.ErrorAs(t, c.Write(t.Context(), []syncstore.Edit{ends}, syncstore.WriteOptions{Viewer: &syncstore.Viewer{Name: "bob"}})[0].Err, &rejection)
+	require.Equal(t, "2099-01-02T02:04:05Z", rejection.Reason)
+	require.NoError(t, write(t, c, "bob", "d", `{}`, "2-b", "1-a"))
+
+	// What the function itself said before is no wish of the writer's: an attachment that is put keeps it.
+	require.NoError(t, write(t, c, "alice", "e", `{}`, "1-a"))
+	stored, err := c.Get(t.Context(), "e", syncstore.GetOptions{})
+	require.NoError(t, err)
+	require.False(t, stored.Expires.IsZero())
+	kept := syncstore.Edit{ID: "e", Body: []byte(`{"a":1}`), Parent: stored.Rev, Expires: stored.Expires}
+	require.NoError(t, c.Write(t.Context(), []syncstore.Edit{kept}, syncstore.WriteOptions{Viewer: &syncstore.Viewer{Name: "bob"}})[0].Err)
 }

@@ -79,7 +79,7 @@ func (f *SyncFunction) Evaluate(ctx context.Context, write syncstore.Evaluation)
 // run calls the function. Its error is what the function did, not yet what is answered.
 func (f *SyncFunction) run(ctx context.Context, write syncstore.Evaluation) (*call, error) {
 	c := &call{writer: write.Writer, now: time.Now}
-	result, err := f.function.Call(ctx, c, write.New.FunctionJSON(), write.Old.FunctionJSON(), `{"xattrs":{}}`)
+	result, err := f.function.Call(ctx, c, writtenJSON(write), write.Old.FunctionJSON(), `{"xattrs":{}}`)
 	c.log = append(result.Log, c.warnings...)
 	if err == nil && c.mistake != nil {
 		// The function caught the exception, but does not get around what it did.

@@ -15,7 +15,7 @@ import (
 
 // Attempt is a write that is only tried, as POST /{keyspace}/_sync takes it.
 type Attempt struct {
-	// Doc is the document, with _id, _rev, _deleted and _attachments if it likes.
+	// Doc is the document, with _id, _rev, _deleted, _exp and _attachments if it likes.
 	Doc json.RawMessage `json:"doc"`
 	// OldDoc is the revision before it; absent or null if there is none.
 	OldDoc json.RawMessage `json:"oldDoc,omitempty"`
@@ -170,6 +170,7 @@ func (a *Attempt) evaluation() (syncstore.Evaluation, error) {
 	if write.New == nil {
 		return write, fmt.Errorf("doc: %w", jsondoc.ErrNotObject)
 	}
+	write.Expires = write.New.Expires
 	if write.Old, err = parseDocument(a.OldDoc); err != nil {
 		return write, fmt.Errorf("oldDoc: %w", err)
 	}
@@ -203,6 +204,8 @@ func parseDocument(text json.RawMessage) (*syncstore.Document, error) {
 			doc.Deleted = string(member.Value) == "true"
 		case "_attachments":
 			doc.Attachments, err = parseAttachments(member.Value)
+		case "_exp":
+			doc.Expires, err = readExpiry(member.Value, time.Now())
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", member.Name, err)

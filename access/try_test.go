@@ -93,6 +93,7 @@ func TestTryRefusesWhatIsNoDocument(t *testing.T) {
 		`{"doc":{"a":1,"a":2}}`:           jsondoc.ErrDuplicate,
 		`{"doc":{"_id":1}}`:               jsondoc.ErrNotString,
 		`{"doc":{"_rev":"x"}}`:            syncstore.ErrBadRevision,
+		`{"doc":{"_exp":"soon"}}`:         errNotATime,
 		`{"doc":{"_attachments":"none"}}`: jsondoc.ErrNotObject,
 	} {
 		var a Attempt

@@ -95,7 +95,7 @@ func (v *Validation) Validate(ctx context.Context, write syncstore.Evaluation, d
 	if err != nil {
 		return err
 	}
-	newText, oldText := write.New.FunctionJSON(), old.FunctionJSON()
+	newText, oldText := writtenJSON(write), old.FunctionJSON()
 	for i := range all {
 		if err := v.run(ctx, &all[i], write.New.ID, newText, oldText, user); err != nil {
 			return err

@@ -188,6 +188,8 @@ type Evaluation struct {
 	// Old is the leaf that New extends, otherwise the document's winner; nil only if
 	// the document has no revision at all (DECISIONS 25).
 	Old *Document
+	// Expires is when the writer wants the document to become a tombstone; zero: never, not said, or as before.
+	Expires time.Time
 	// Replicated: a peer made the revision, and named it.
 	Replicated bool
 }

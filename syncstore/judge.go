@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
@@ -151,13 +152,18 @@ func (p *preparation) judgeTakeover(next *head, rev Rev, parent *leaf, ended []R
 }
 
 func (p *preparation) judge(written, before *leaf) (Outcome, error) {
-	evaluation := Evaluation{New: p.document(written, p.edit.Body), Replicated: len(p.edit.History) > 0}
+	evaluation := Evaluation{
+		New: p.document(written, p.edit.Body), Expires: p.edit.Expires, Replicated: len(p.edit.History) > 0,
+	}
 	if before != nil {
 		body, err := p.leafBody(before)
 		if err != nil {
 			return Outcome{}, err
 		}
 		evaluation.Old = p.document(before, body)
+		if before.Expires.Equal(p.edit.Expires.Truncate(time.Second)) {
+			evaluation.Expires = time.Time{} // it stays as it is, as with an attachment that is put
+		}
 	}
 	if p.options.Viewer == nil {
 		return p.ask(evaluation)

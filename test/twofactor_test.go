@@ -231,6 +231,10 @@ func TestTwoFactorClientsSync(t *testing.T) {
 	says(t, bob, "received: buy milk (alice)")
 	require.NoError(t, bob.Tell("and bread"))
 	says(t, alice, "received: and bread (bob)")
+	require.NoError(t, alice.Tell("pasted\nin one\nmoment"))
+	says(t, bob, "received: pasted (alice)")
+	says(t, bob, "received: in one (alice)")
+	says(t, bob, "received: moment (alice)")
 
 	// The session ends; what is written until the next sign-in is kept.
 	w.endSessions("alice")

@@ -36,10 +36,12 @@ func newMonitored(t *testing.T) *monitored {
 	for address, own := range map[string]string{
 		"localhost:8080": "localhost:" + ports[0], "127.0.0.1:4985": m.admin, "127.0.0.1:9180": m.metrics, "localhost:2020": "localhost:" + ports[3],
 		"store badger ./data": "store badger ./data {\nmemory 64MiB\nmin_free 1MiB\n}",
+		"access shared":       "access shared\ncollection judged {\nsync_function judged.sync.js\n}",
 	} {
 		require.Contains(t, string(text), address)
 		text = bytes.ReplaceAll(text, []byte(address), []byte(own))
 	}
+	require.NoError(t, os.WriteFile(filepath.Join(m.folder, "judged.sync.js"), []byte("function (doc) { channel(doc.list.name) }"), 0o600))
 	config := filepath.Join(m.folder, "Caddyfile")
 	require.NoError(t, os.WriteFile(config, text, 0o600))
 	require.NoError(t, os.MkdirAll(filepath.Join(m.folder, "keys"), 0o700))
@@ -99,7 +101,11 @@ func TestMonitoringNamesWhatTheServerExports(t *testing.T) {
 	status, _ = m.get(m.admin, "/notes/_raw/one")
 	require.Equal(t, http.StatusOK, status)
 	var exported string
+	// A function that fails on what is pushed is no failed request.
+	status, text = m.do(http.MethodPost, m.admin, "/notes.judged/_bulk_docs", `{"docs":[{"_id":"a"}]}`)
+	require.Equal(t, http.StatusCreated, status, text)
 	for _, line := range []string{
+		`caddy_sync_function_exceptions_total{collection="judged",database="notes"} 1`, `caddy_sync_lite_errors_total{code="503"} 0`,
 		`caddy_sync_request_failures_total{status="404"} 1`, `caddy_sync_request_seconds_count{endpoint="document"} 2`,
 		`caddy_sync_audit_events_total{event="document_metadata_read"} 1`, `caddy_sync_limit_refusals_total{limit="user_feeds"} 0`,
 	} {
@@ -178,4 +184,47 @@ func TestPrometheusScrapesTheExample(t *testing.T) {
 		require.Contains(t, text, fmt.Sprintf(`"name":%q`, alert))
 	}
 	require.NotContains(t, text, `"health":"err"`)
+}
+
+// TestAlertsOfWhatIsNoFailedRequest: a store that fails Couchbase Lite alone, and a function that fails, are told too.
+func TestAlertsOfWhatIsNoFailedRequest(t *testing.T) {
+	t.Parallel()
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("NOT TESTED: promtool is not in PATH (Debian: apt-get install prometheus)")
+	}
+	alerts, err := filepath.Abs(monitoring + "/alerts.yml")
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "alerts.test.yml")
+	require.NoError(t, os.WriteFile(file, []byte(`
+rule_files: ["`+alerts+`"]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'caddy_sync_lite_errors_total{code="500"}', values: '0x30'}
+      - {series: 'caddy_sync_lite_errors_total{code="503"}', values: '0+60x30'}
+    alert_rule_test:
+      - eval_time: 20m
+        alertname: SyncFails
+        exp_alerts: [{exp_labels: {severity: page}, exp_annotations: {summary: Requests fail by the server.}}]
+  - interval: 1m
+    input_series:
+      - {series: 'caddy_sync_request_failures_total{status="500"}', values: '0+60x30'}
+    alert_rule_test:
+      - eval_time: 20m
+        alertname: SyncFails
+        exp_alerts: [{exp_labels: {severity: page}, exp_annotations: {summary: Requests fail by the server.}}]
+  - interval: 1m
+    input_series:
+      - {series: 'caddy_sync_function_exceptions_total{database="notes",collection="_default"}', values: '0x5 1x20'}
+      - {series: 'caddy_sync_function_timeouts_total{database="notes",collection="_default"}', values: '0x25'}
+    alert_rule_test:
+      - {eval_time: 4m, alertname: SyncFunctionFails}
+      - eval_time: 8m
+        alertname: SyncFunctionFails
+        exp_alerts: [{exp_labels: {severity: warn, database: notes, collection: _default}, exp_annotations: {summary: 'A sync function fails, and what it fails on stays on the devices.'}}]
+`), 0o600))
+	output, err := exec.CommandContext(t.Context(), promtool, "test", "rules", file).CombinedOutput()
+	require.NoError(t, err, "%s", output)
 }

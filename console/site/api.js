@@ -83,9 +83,14 @@ export const remove = (parts) => send(at(parts), { method: 'DELETE' })
 // whoami is who is signed in: on a site that asks for no token, whoever is there.
 export const whoami = (database, signal) => get(database ? [database, '_session'] : ['_session'], undefined, signal)
 
-// every calls act again and again, as long as the page is looked at and signal has not ended it. A
-// failure is passed over: the next time comes all the same, and what is shown is said to be old. Who is
-// not signed in any more is thrown.
+// passOver is for what is asked again and again: the next time comes all the same, and what is shown
+// is said to be old. That somebody may not see it any more, or that it is gone, is thrown.
+export function passOver(err) {
+  if ([401, 403, 404].includes(err.status)) throw err
+  if (gone(err.status)) lost()
+}
+
+// every calls act again and again, as long as the page is looked at and signal has not ended it.
 export async function every(ms, signal, act) {
   for (;;) {
     await pause(ms, signal)
@@ -95,8 +100,7 @@ export async function every(ms, signal, act) {
       await act()
     } catch (err) {
       if (signal.aborted) return
-      if (err.status === 401) throw err
-      if (gone(err.status)) lost()
+      passOver(err)
     }
   }
 }

@@ -1,7 +1,7 @@
 // What changes in a collection, as it happens: the newest documents. The list is bounded, and so is what is asked: however much
 // is written, the newest rows are read once a second at most.
 import { h, put, redraw, table, button } from './dom.js'
-import { get, pause } from './api.js'
+import { get, passOver, pause } from './api.js'
 import { link, titleOf } from './address.js'
 import { keyspaceHere, short } from './documents.js'
 
@@ -49,7 +49,7 @@ async function follow(keyspace, since, signal, told) {
       if (results.length > 0 && document.visibilityState === 'visible') await told()
     } catch (err) {
       if (signal.aborted) return
-      if (err.status === 401) throw err
+      passOver(err)
     }
     await pause(1000, signal)
   }

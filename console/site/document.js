@@ -49,23 +49,26 @@ export async function document_([, id], { signal }) {
 // showBody shows what a revision holds; if that is much, only when asked.
 async function showBody(into, keyspace, id, rev, signal, all = false) {
   put(into, h('p', { class: 'empty' }, 'Loading …'))
+  into.dataset.rev = rev // another one may be picked before this one is here
   const stop = new AbortController()
   signal.addEventListener('abort', () => stop.abort(), { once: true })
   let response
   try {
     response = await send(at([keyspace, id], { rev }), { signal: stop.signal })
   } catch (err) {
-    if (err.name === 'AbortError') return
+    if (err.name === 'AbortError' || into.dataset.rev !== rev) return
     put(into, h('p', { class: 'empty' }, `${err.reason} (${err.status})`))
     return
   }
+  if (into.dataset.rev !== rev) return stop.abort()
   const length = Number(response.headers.get('Content-Length'))
   if (!all && length > shown) {
     stop.abort()
     put(into, h('p', null, `It has ${bytes(length)}. `, button('Show it', () => showBody(into, keyspace, id, rev, signal, true))))
     return
   }
-  put(into, h('pre', { tabindex: 0, 'aria-label': 'Content' }, indented(await response.text())))
+  const text = await response.text()
+  if (into.dataset.rev === rev) put(into, h('pre', { tabindex: 0, 'aria-label': 'Content' }, indented(text)))
 }
 
 function channels(kept) {

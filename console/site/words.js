@@ -24,21 +24,36 @@ export function age(text) {
 }
 
 // indented is JSON with a line for each member. It goes by the text, so that numbers that
-// JavaScript cannot hold stay as they are.
+// JavaScript cannot hold stay as they are. What is nested deeply is not indented further: a small
+// document would become a large text.
 export function indented(json) {
   let out = ''
   let depth = 0
-  const line = () => `\n${'  '.repeat(depth)}`
-  for (const [piece] of json.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s[\]{},:"]+/g)) {
-    if (piece === '{' || piece === '[') {
-      depth++
-      out += piece + line()
-    } else if (piece === '}' || piece === ']') {
-      depth--
-      out = /[[{]\s*$/.test(out) ? out.trimEnd() + piece : out + line() + piece
-    } else out += piece === ',' ? piece + line() : piece === ':' ? ': ' : piece
+  let opened = false // by the piece before: what is empty stays on its line
+  const line = () => `\n${'  '.repeat(Math.min(depth, 20))}`
+  for (const piece of pieces(json)) {
+    const closes = piece === '}' || piece === ']'
+    if (closes) depth--
+    if (closes !== opened) out += line()
+    out += piece === ',' ? piece + line() : piece === ':' ? ': ' : piece
+    opened = piece === '{' || piece === '['
+    if (opened) depth++
   }
   return out
+}
+
+// pieces are brackets, commas, colons and values. A string may be longer than what a regular
+// expression can match.
+function* pieces(json) {
+  const begin = /"|[[\]{},:]|[^\s[\]{},:"]+/g
+  for (let found; (found = begin.exec(json)); ) {
+    let end = begin.lastIndex
+    if (found[0] === '"') {
+      while (end < json.length && json[end] !== '"') end += json[end] === '\\' ? 2 : 1
+      begin.lastIndex = ++end
+    }
+    yield json.slice(found.index, end)
+  }
 }
 
 // words splits a list as people write it.

@@ -27,20 +27,23 @@ export function documents(db, { filter = () => true, ...options } = {}) {
 }
 
 // syncing keeps a local database and the server's the same while somebody looks. remote is
-// the server's database, as a PouchDB. Its value is {state, reason}:
+// the server's database, as a PouchDB. Its value is {state, reason, refused}:
 //   syncing     something is being sent or received
 //   current     both sides are the same, and changes of either come at once
 //   offline     the server cannot be reached; it is tried again
 //   signed-out  the sign-in has ended: let the user sign in, then call retry()
 //   failed      something else that trying again does not help; reason says what
+// refused is why the server did not take a change, the last one of those that it did not: it stays on this
+// device alone, and the sync goes on.
 export function syncing(db, remote) {
   let running // the sync of now
   let begin
+  let refused
   const status = store({ state: 'syncing' }, (set) => {
     begin = () => {
       running?.cancel()
       const sync = (running = db.sync(remote, { live: true, retry: true }))
-      const tell = (state, err) => running === sync && set({ state, reason: err?.reason ?? err?.message })
+      const tell = (state, err) => running === sync && set({ state, reason: err?.reason ?? err?.message, refused })
       // A sync itself does not say why it pauses; its two halves do, each for itself.
       const away = {}
       for (const half of ['push', 'pull']) {
@@ -51,6 +54,11 @@ export function syncing(db, remote) {
           tell(why ? 'offline' : 'current', why)
         })
       }
+      sync.on('denied', ({ doc }) => {
+        refused = doc?.reason ?? doc?.message
+        const { state, reason } = status.get()
+        tell(state, { reason })
+      })
       sync.on('active', () => tell('syncing')).on('error', (err) => tell(err.status === 401 ? 'signed-out' : 'failed', err))
       sync.catch(() => {}) // told by 'error'
       tell('syncing')

@@ -18,7 +18,7 @@ export function useDocuments(db, options) {
   return useStore(useMemo(() => documents(db, options), [db, options]))
 }
 
-// useSync syncs while the component is there, and is {state, reason, retry}.
+// useSync syncs while the component is there, and is {state, reason, refused, retry}.
 export function useSync(db, remote) {
   const store = useMemo(() => syncing(db, remote), [db, remote])
   return { ...useStore(store), retry: store.retry }

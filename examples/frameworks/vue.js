@@ -17,7 +17,7 @@ import { documents, syncing } from './live.js'
 // useDocuments is a ref of the documents of a local database. options are those of live.js.
 export const useDocuments = (db, options) => follow(documents(db, options))
 
-// useSync syncs while the component is there. status is a ref of {state, reason}.
+// useSync syncs while the component is there. status is a ref of {state, reason, refused}.
 export function useSync(db, remote) {
   const store = syncing(db, remote)
   return { status: follow(store), retry: store.retry }

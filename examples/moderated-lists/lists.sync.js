@@ -93,6 +93,7 @@ function (doc, oldDoc) {
 
   if (!Object.keys(types).includes(type)) deny('begin the ID with list:, share:, item: or moderator:')
   if (!doc._deleted && doc.type !== type) deny(`type: write "${type}", as in the ID`)
+  if (doc._exp) deny('_exp: delete it instead') // nobody is asked who deletes it when it comes
   types[type]()
   if (type !== 'moderator') channel(shared)
   channel('moderation')

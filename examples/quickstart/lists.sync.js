@@ -16,11 +16,18 @@ function (doc, oldDoc) {
   const is = doc._deleted ? was : doc
   if (!is) return requireAdmin()
   if (was && was.type !== is.type) deny('the type of a document never changes')
+  if (doc._exp) deny('_exp: delete it instead') // which would not be asked about when it comes
+
+  // What a channel and a user can be called. An array is none: requireAccess would take any of its
+  // elements, and channel all of them.
+  const isList = id => typeof id === 'string' && /^list:[^,]*$/.test(id)
+  const isName = name => typeof name === 'string' && /^[^\/:,`\x00-\x1f\x7f-\x9f]{1,239}$/.test(name)
+  const members = list => [].concat(list.members || [])
 
   // The member who is no longer one, if that is all that a write changes. by and at say who
   // wrote it, and when.
   const leaver = () => {
-    const left = (is.members || []), before = (was.members || [])
+    const left = members(is), before = members(was)
     const gone = before.find(name => !left.includes(name))
     const rest = ({ by, at, _rev, _revisions, ...list }, members) => JSON.stringify(Object.entries({ ...list, members }).sort())
     return gone && rest(is, left) === rest(was, before.filter(name => name !== gone)) ? gone : undefined
@@ -28,17 +35,19 @@ function (doc, oldDoc) {
 
   switch (is.type) {
     case 'list':
-      if (!doc._id.startsWith('list:')) deny('begin the ID of a list with "list:"')
+      if (!isList(doc._id)) deny('begin the ID of a list with "list:", and leave out commas')
       if (was && was.owner !== is.owner) deny('the owner of a list never changes')
       if (oldDoc && !was) deny('a deleted list does not come back: choose another ID')
       const member = was && leaver()
       if (member) requireAccess(doc._id)
       requireUser(member ? [is.owner, member] : is.owner)
+      if (!doc._deleted && (![is.owner, ...members(is)].every(isName) || members(is).length > 500)) deny('owner, members: write up to 500 names of users, without / : , and `')
+      if (!doc._deleted && (typeof (is.name || '') !== 'string' || !Array.isArray(is.members || []))) deny('name: write a text; members: write an array')
       channel(doc._id)
-      access([is.owner].concat(is.members || []), doc._id) // of a deleted one too: they hear of it
+      access([is.owner].concat(members(is)), doc._id) // of a deleted one too: they hear of it
       break
     case 'item':
-      if (!String(is.list).startsWith('list:')) deny('list: write the ID of a list')
+      if (!doc._deleted && !isList(is.list)) deny('list: write the ID of a list')
       if (was) requireAccess(was.list)
       requireAccess(is.list)
       channel(is.list)

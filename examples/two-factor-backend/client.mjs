@@ -1,5 +1,6 @@
 // node client.mjs alice: notes on this device, in sync with the server while there is one
 // and a session. Each line that you type is a note.
+import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import PouchDB from 'pouchdb'
 import { ask, onLine } from './terminal.mjs'
@@ -14,7 +15,9 @@ const notes = new PouchDB(`${folder}/notes`)
 // PouchDB.fetch keeps cookies as a browser does, and the session is one.
 const remote = new PouchDB(`${server}/notes`, { skip_setup: true })
 
-const write = (text) => text.trim() && notes.put({ _id: new Date().toISOString(), text, by: name })
+// Lines that are pasted come in one moment, and so may those of two devices.
+const newID = () => `${new Date().toISOString()}-${randomUUID().slice(0, 8)}`
+const write = (text) => text.trim() && notes.put({ _id: newID(), text, by: name }).catch((err) => console.log(`Not kept: ${text} (${err.message})`))
 for (;;) {
   await signIn()
   onLine(write)

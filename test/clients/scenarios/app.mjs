@@ -54,6 +54,13 @@ async function begin(alice, bob) {
   await bob.reads('No lists yet')
   await alice.choose('Groceries')
   const from = Date.now()
+  await alice.sharing(async (dialog) => {
+    const name = dialog.getByLabel('Share with')
+    await name.fill('bob, carol')
+    await alice.page.keyboard.press('Enter')
+    assert.ok(await name.evaluate((field) => field.matches(':invalid')), 'it is one name')
+    await name.fill('')
+  })
   await alice.share('bob')
   await bob.choose('Groceries')
   await bob.item('Milk').check()

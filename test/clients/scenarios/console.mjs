@@ -208,6 +208,41 @@ async function ofWhatGoesOn() {
   })
 }
 
+// ofTheUnusual: what a client writes may be odd, answers may come late, and what is looked at may go.
+async function ofTheUnusual() {
+  await ask('PUT', '/notes/zz-brackets', { list: Array(80_000).fill([]) })
+  const from = Date.now()
+  await page.evaluate(() => (location.hash = '#/db/notes/doc/zz-brackets'))
+  await page.getByRole('heading', { level: 1, name: 'zz-brackets', exact: true }).waitFor()
+  await reads('"list": [')
+  emit('view', { view: 'brackets', ms: Date.now() - from })
+
+  // Of two revisions that are picked the later one is shown, whichever comes first.
+  await page.evaluate(() => (location.hash = '#/db/notes/doc/shopping'))
+  await page.getByRole('heading', { level: 1, name: 'shopping', exact: true }).waitFor()
+  let send
+  await page.route(/shopping\?rev=2-0/, (route) => (send = () => route.continue()))
+  await page.getByRole('button', { name: '2-00000000…' }).click()
+  await until(5000, 'the request for the first', () => send)
+  await page.getByRole('button', { name: 'the winner' }).click()
+  const content = page.getByLabel('Content', { exact: true })
+  await reads('"edits": 11', content)
+  const late = page.waitForEvent('requestfinished', (r) => r.url().includes('rev=2-0')).catch(() => {}) // or it is given up
+  send()
+  await Promise.race([late, page.waitForEvent('requestfailed', (r) => r.url().includes('rev=2-0')).catch(() => {})])
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))))
+  assert.match(await content.textContent(), /"edits": 11/, 'the revision that was picked first came last')
+  await page.unroute(/shopping\?rev=2-0/)
+
+  // A database that is deleted is not shown as it was.
+  await page.evaluate(() => (location.hash = '#/db/notes/connections'))
+  await page.getByRole('heading', { level: 1, name: 'Connections to notes', exact: true }).waitFor()
+  await page.route(/\/_connections/, (route) => route.fulfill({ status: 404, contentType: 'application/json', body: '{"error":"not_found","reason":"no_db_file"}' }))
+  await page.getByRole('heading', { level: 1, name: 'There is no database notes' }).waitFor()
+  await page.unroute(/\/_connections/)
+  watch.quiet((w) => w.includes('404') || w.includes('Failed to load resource'))
+}
+
 // away: the server does not answer. What is shown says so, nothing of it can be pressed, and it recovers by itself.
 async function away() {
   const end = button('End the session of amelie').first()
@@ -346,7 +381,7 @@ run(async () => {
   watch = new Watch(page, site)
   await page.goto(console_)
   const only = process.env.ONLY
-  const parts = { ofDocuments, ofPeople: () => ofPeople(feed), ofWhatGoesOn, ofTheServer, readOnly, signedIn, byToken }
+  const parts = { ofDocuments, ofTheUnusual, ofPeople: () => ofPeople(feed), ofWhatGoesOn, ofTheServer, readOnly, signedIn, byToken }
   for (const [name, part] of Object.entries(parts)) if (!only || only === name) await part()
   await context.close()
 })

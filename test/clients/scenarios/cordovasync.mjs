@@ -5,6 +5,32 @@ import { local, PouchDB } from '../lib/pouch.mjs'
 import { databaseURL, signedIn } from '../lib/session.mjs'
 import { need, run, until } from '../lib/talk.mjs'
 
+// A new token that comes when its user has signed out is dropped: it must neither stay on the device, nor sign in for
+// whoever came after.
+async function signsOutWhileATokenIsRenewed() {
+  const { Session } = await import(`${need('APP')}/js/session.js`)
+  const [kept, sent] = [new Map(), []]
+  const storage = { get: async (key) => kept.get(key), set: async (key, value) => kept.set(key, value), remove: async (key) => kept.delete(key) }
+  let renewed
+  const signIn = { refresh: () => new Promise((answer) => (renewed = answer)), revoke: async () => {} }
+  globalThis.fetch = async (_, { headers } = {}) => { // a WebView that keeps no cookie
+    const token = new Headers(headers).get('Authorization')?.slice('Bearer '.length) ?? null
+    sent.push(token)
+    return Response.json({ userCtx: { name: token } })
+  }
+  const session = new Session({ database: 'https://sync.example.com/notes', signIn, storage })
+  await session.open({ idToken: 'alice', refreshToken: 'of alice', renew: 0 })
+  const late = session.fetch('https://sync.example.com/notes/late')
+  await session.close()
+  assert.equal(kept.size, 0)
+  await session.open({ idToken: 'bob', refreshToken: 'of bob', renew: Infinity })
+  renewed({ idToken: 'alice', refreshToken: 'of alice', renew: Infinity })
+  await late.catch(() => {})
+  await session.fetch('https://sync.example.com/notes/next')
+  assert.equal(sent.at(-1), 'bob')
+  assert.equal(JSON.parse(kept.get('tokens')).idToken, 'bob')
+}
+
 await run(async () => {
   globalThis.PouchDB = PouchDB
   const { Sync } = await import(`${need('APP')}/js/sync.js`)
@@ -46,4 +72,6 @@ await run(async () => {
   await sync.stop()
   assert.deepEqual(unhandled.map(String), [])
   assert.ok(!states.includes('failed'), states.join(' '))
+
+  await signsOutWhileATokenIsRenewed()
 })

@@ -22,13 +22,13 @@ const shows = {
     const { render } = await framework('react-nil')
     let shown
     const Notes = () => {
-      const { state, retry } = useSync(db, server)
-      shown = { docs: useDocuments(db, options), state, retry }
+      const { state, refused, retry } = useSync(db, server)
+      shown = { docs: useDocuments(db, options), state, refused, retry }
       return null
     }
     render(createElement(Notes))
     await until(5000, 'the first render', () => shown)
-    return { texts: () => shown.docs.map(({ text }) => text), state: () => shown.state, retry: () => shown.retry(), leave: () => render(null) }
+    return { texts: () => shown.docs.map(({ text }) => text), state: () => shown.state, refused: () => shown.refused, retry: () => shown.retry(), leave: () => render(null) }
   },
 
   async svelte(db, server) {
@@ -37,8 +37,8 @@ const shows = {
     const sync = syncing(db, server)
     let shown
     // Svelte's own store, of ours: it subscribes and leaves as a component does.
-    const leave = derived([documents(db, options), sync], ([docs, { state }]) => ({ docs, state })).subscribe((now) => (shown = now))
-    return { texts: () => shown.docs.map(({ text }) => text), state: () => shown.state, retry: sync.retry, leave }
+    const leave = derived([documents(db, options), sync], ([docs, { state, refused }]) => ({ docs, state, refused })).subscribe((now) => (shown = now))
+    return { texts: () => shown.docs.map(({ text }) => text), state: () => shown.state, refused: () => shown.refused, retry: sync.retry, leave }
   },
 
   async vue(db, server) {
@@ -49,9 +49,9 @@ const shows = {
     scope.run(() => {
       const docs = useDocuments(db, options)
       sync = useSync(db, server)
-      watchEffect(() => (shown = { docs: docs.value, state: sync.status.value.state }))
+      watchEffect(() => (shown = { docs: docs.value, ...sync.status.value }))
     })
-    return { texts: () => shown.docs.map(({ text }) => text), state: () => shown.state, retry: sync.retry, leave: () => scope.stop() }
+    return { texts: () => shown.docs.map(({ text }) => text), state: () => shown.state, refused: () => shown.refused, retry: sync.retry, leave: () => scope.stop() }
   },
 }
 
@@ -90,6 +90,15 @@ async function story(name, show) {
   await other.put(note('written there'))
   await reads('written there')
   assert.ok(!shown.texts().includes('not shown') && !shown.texts().includes('elsewhere'))
+
+  // What the server does not take is not passed over: a design document is for administrators.
+  assert.equal(shown.refused(), undefined)
+  await db.put({ _id: `_design/${name}` })
+  await until(10_000, `${name} tells what was refused`, () => shown.refused())
+  await db.put(note('after that'))
+  await until(10_000, 'the rest is sent', () => other.get(`note:${name}:after that`).catch(() => false))
+  await state('current')
+  assert.ok(shown.refused())
 
   plugged = false
   await db.put(note('offline'))

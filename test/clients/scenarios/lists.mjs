@@ -127,6 +127,18 @@ await run(async () => {
   const again = await device('bob', late)
   await has(again, 'Food', ['milk', 'rice', 'salt'])
 
+  // What no user can be called is refused in words. As a mistake of the function it would stop the sync.
+  const hers = await alice.server.get((await list(alice, 'Mine'))._id)
+  await assert.rejects(alice.server.put({ ...hers, members: ['bob, carol'] }), (err) => err.status === 403)
+  assert.throws(() => alice.lists.share(hers, 'bob, carol'), /is not the name of a user/)
+
+  // Whoever shares a list may write it without the app, which goes on showing the others.
+  await assert.rejects(alice.server.put({ ...hers, name: 5 }), (err) => err.status === 403)
+  const odd = local('odd')
+  await odd.bulkDocs([{ _id: 'list:odd', type: 'list', owner: 'mallory', members: 'bob', name: 5 }, { _id: 'list:good', type: 'list', owner: 'bob', members: [], name: 'Good' }])
+  const shown = await new Lists({ user: 'bob', open: () => odd, numbers: new Numbers() }).all()
+  assert.deepEqual(shown.map(({ name, members }) => [name, members]), [['Good', []], ['odd', []]])
+
   // A member leaves: the list goes from their device only. Nobody else is put out by a member.
   const shared = await again.server.get(food)
   await assert.rejects(again.server.put({ ...shared, members: ['bob'] }), (err) => err.status === 403)

@@ -57,6 +57,16 @@ await run(async () => {
     })
     await write(page, 'signed-out')
     assert.deepEqual(await told, { signedOut: 'notes-alice' })
+
+    // Bob signs in, and what alice wrote is not sent as his.
+    const toldAgain = page.evaluate(() => new Promise((told) => (navigator.serviceWorker.onmessage = ({ data }) => told(data))))
+    await page.evaluate(async () => {
+      const { id_token } = await (await fetch('/idp/dev/token', { method: 'POST', body: new URLSearchParams({ user: 'bob' }) })).json()
+      await fetch('/notes/_session', { method: 'POST', headers: { Authorization: `Bearer ${id_token}` } })
+    })
+    await write(page, 'of-alice')
+    assert.deepEqual(await toldAgain, { signedOut: 'notes-alice' })
+    await assert.rejects(server.get('of-alice'), (err) => err.status === 404)
   } finally {
     await browser.close()
   }

@@ -86,21 +86,25 @@ export class Session {
   // #refresh returns a new token, or the old one if the provider gives none: then the
   // server's answer to it says that the user has to sign in. Requests share one refresh.
   async #refresh() {
-    const { refreshToken, idToken } = this.#tokens
-    if (!refreshToken) return idToken
-    this.#refreshing ??= this.#renew(refreshToken).finally(() => (this.#refreshing = undefined))
-    return this.#refreshing
+    const of = this.#tokens
+    if (!of.refreshToken) return of.idToken
+    if (this.#refreshing?.of !== of) {
+      const mine = { of, done: this.#renew(of).finally(() => this.#refreshing === mine && (this.#refreshing = undefined)) }
+      this.#refreshing = mine
+    }
+    return this.#refreshing.done
   }
 
-  async #renew(refreshToken) {
-    try {
-      this.#tokens = await this.#signIn.refresh(refreshToken)
-    } catch (err) {
+  async #renew(tokens) {
+    const next = await this.#signIn.refresh(tokens.refreshToken).catch((err) => {
       if (!(err instanceof SignInError)) throw err
-      this.#tokens = { ...this.#tokens, refreshToken: undefined }
-    }
+      return { ...tokens, refreshToken: undefined }
+    })
+    // Meanwhile the user may have signed out, and another one in.
+    if (this.#tokens !== tokens) throw new SignInError('signed out')
+    this.#tokens = next
     await this.#save()
-    return this.#tokens.idToken
+    return next.idToken
   }
 
   async #save() {

@@ -49,8 +49,9 @@ export class Lists {
     const items = docs.filter(({ type }) => type === 'item')
     const lists = docs.filter(({ type }) => type === 'list')
     for (const list of lists) {
-      list.name ??= list._id.slice('list:'.length)
-      list.members ??= []
+      // Whoever shares a list wrote what is in it.
+      if (typeof list.name !== 'string') list.name = list._id.slice('list:'.length)
+      if (!Array.isArray(list.members)) list.members = []
       list.items = items.filter((item) => item.list === list._id)
     }
     return lists.toSorted((a, b) => a.name.localeCompare(b.name) || a._id.localeCompare(b._id))
@@ -66,6 +67,7 @@ export class Lists {
   }
 
   share(list, name) {
+    if (/[/:,`]/.test(name)) throw new Error(`“${name}” is not the name of a user. Share with one after the other.`)
     return this.#change(list, ({ members = [] }) => ({ members: [...new Set([...members, name])] }))
   }
 
