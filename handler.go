@@ -241,8 +241,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, onward *onward) 
 // do not reach the access log.
 var sessionInPath = regexp.MustCompile(`/_session/[A-Za-z0-9_-]{43}(/|$)`)
 
-// isFeed reports whether the path is that of a feed of changes, which may stay open.
-func isFeed(path string) bool { return strings.HasSuffix(path, "/_changes") }
+// isFeed reports whether the path is that of a feed of changes, which may stay open. A slash at the end
+// changes nothing.
+func isFeed(path string) bool {
+	return strings.HasSuffix(strings.TrimSuffix(path, "/"), "/_changes")
+}
 
 // refused reports whether the answer refuses credentials: it challenges the client with
 // an error code, which a request without credentials does not get (RFC 6750 section 3.1).

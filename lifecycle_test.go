@@ -122,10 +122,15 @@ func (s *testSite) has(id string) {
 // error's text.
 func (s *testSite) longpoll(since string) <-chan string {
 	s.t.Helper()
+	return s.longpollAt("/notes/_changes", since)
+}
+
+func (s *testSite) longpollAt(path, since string) <-chan string {
+	s.t.Helper()
 	done, open := make(chan string, 1), make(chan struct{})
 	go func() {
 		r, err := http.NewRequestWithContext(context.WithoutCancel(s.t.Context()), http.MethodGet,
-			"http://"+s.addr+"/notes/_changes?feed=longpoll&timeout=60000&since="+since, nil)
+			"http://"+s.addr+path+"?feed=longpoll&timeout=60000&since="+since, nil)
 		if err != nil {
 			done <- err.Error()
 			return
@@ -251,6 +256,7 @@ func TestDecision17_ReloadEndsFeedsWithinTheDelay(t *testing.T) {
 	for range 8 {
 		feeds = append(feeds, s.longpoll("1"))
 	}
+	feeds = append(feeds, s.longpollAt("/notes/_changes/", "1"))
 	began := time.Now()
 	require.NoError(t, s.load(s.config("store memory feeds", "stream_close_delay 1s", "")))
 	fresh := s.longpoll("1")

@@ -69,6 +69,31 @@ func awaitLine(t *testing.T, lines *bufio.Scanner, text string) {
 	require.FailNow(t, "the feed ended before "+text)
 }
 
+func TestTheTagOfACompressedDocumentNamesItsRevision(t *testing.T) {
+	t.Parallel()
+
+	server := harness.New(t, harness.Options{Settings: harness.Settings{Before: "encode zstd gzip"}})
+	header := bearer(t, server, "alice")
+	body := `{"text":"` + strings.Repeat("long enough ", 100) + `"}`
+	written := ask(t, server, request{method: http.MethodPut, url: "/notes/a", body: body, header: header})
+	require.Equal(t, http.StatusCreated, written.status, written.body)
+
+	for _, encoding := range []string{"gzip", "zstd"} {
+		header["Accept-Encoding"] = encoding
+		read := ask(t, server, request{url: "/notes/a", header: header})
+		require.Equal(t, encoding, read.header.Get("Content-Encoding"))
+
+		header["If-None-Match"] = read.header.Get("Etag")
+		require.Equal(t, http.StatusNotModified, ask(t, server, request{url: "/notes/a", header: header}).status)
+		delete(header, "If-None-Match")
+
+		header["If-Match"] = read.header.Get("Etag")
+		written := ask(t, server, request{method: http.MethodPut, url: "/notes/a", body: body, header: header})
+		require.Equal(t, http.StatusCreated, written.status, "%s: %s", header["If-Match"], written.body)
+		delete(header, "If-Match")
+	}
+}
+
 func TestPouchDBSyncsBelowAPathPrefix(t *testing.T) {
 	t.Parallel()
 

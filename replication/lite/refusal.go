@@ -94,8 +94,8 @@ func asRefusal(err error) *refusal {
 
 func badJSON(err error) bool {
 	for _, is := range [...]error{
-		jsondoc.ErrSyntax, jsondoc.ErrDuplicate, jsondoc.ErrUTF8, jsondoc.ErrDepth, jsondoc.ErrNotObject, jsondoc.ErrNotArray,
-		jsondoc.ErrNotString,
+		jsondoc.ErrSyntax, jsondoc.ErrDuplicate, jsondoc.ErrUTF8, jsondoc.ErrDepth, jsondoc.ErrMembers, jsondoc.ErrNotObject,
+		jsondoc.ErrNotArray, jsondoc.ErrNotString,
 	} {
 		if errors.Is(err, is) {
 			return true

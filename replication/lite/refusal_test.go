@@ -20,7 +20,7 @@ func TestErrorsAsClientsUnderstandThem(t *testing.T) {
 	for err, code := range map[error]int{
 		syncstore.ErrConflict: 409, syncstore.ErrNotFound: 404, syncstore.ErrDeleted: 404, syncstore.ErrTooLarge: 413, blip.ErrLimit: 413,
 		syncstore.ErrBadVersion: 422, syncstore.ErrBadID: 400, syncstore.ErrBadRevision: 400, syncstore.ErrBadHistory: 400,
-		syncstore.ErrMissingStub: 400, jsondoc.ErrSyntax: 400, jsondoc.ErrDuplicate: 400, jsondoc.ErrUTF8: 400, jsondoc.ErrDepth: 400,
+		syncstore.ErrMissingStub: 400, jsondoc.ErrSyntax: 400, jsondoc.ErrDuplicate: 400, jsondoc.ErrUTF8: 400, jsondoc.ErrDepth: 400, jsondoc.ErrMembers: 400,
 		jsondoc.ErrNotObject: 400, jsondoc.ErrNotArray: 400, jsondoc.ErrNotString: 400, syncstore.ErrUnavailable: 503,
 		syncstore.ErrInsufficientStorage: 503, syncstore.ErrNoDatabase: 503, syncstore.ErrDamaged: 503, syncstore.ErrDamagedDocument: 500,
 		syncstore.ErrUploadExpired: 503,

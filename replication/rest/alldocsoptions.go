@@ -73,6 +73,9 @@ func (o *allDocsOptions) parseKeys(p params) error {
 	}
 	o.keys = [][]byte{}
 	return jsondoc.Elements(raw, func(value []byte) error {
+		if len(o.keys) == maxNamed {
+			return tooManyNamed()
+		}
 		o.keys = append(o.keys, value)
 		return nil
 	})

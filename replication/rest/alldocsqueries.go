@@ -1,7 +1,7 @@
 package rest
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 
@@ -56,23 +56,52 @@ func (h *Handler) readQueries(rq *request) ([]allDocsOptions, error) {
 		return nil, fmt.Errorf("reading the queries: %w", err)
 	}
 	defer read.free()
-	if err := jsondoc.Check(read.text); err != nil {
-		return nil, fmt.Errorf("reading the queries: %w", err)
+	p, err := newParams(nil, read.text)
+	if err != nil {
+		return nil, err
 	}
-	var body struct {
-		Queries []map[string]json.RawMessage `json:"queries"`
+	queries, err := readQueryList(p.body["queries"], nil, badRequest)
+	if err != nil {
+		return nil, err
 	}
-	if err := json.Unmarshal(read.text, &body); err != nil || body.Queries == nil {
+	if queries == nil {
 		return nil, badRequest(`The body must be {"queries":[{…},…]}, each with options of _all_docs.`)
 	}
-	if len(body.Queries) > maxQueries {
-		return nil, badRequest("There are too many queries.")
-	}
-	all := make([]allDocsOptions, len(body.Queries))
-	for i, query := range body.Queries {
-		if all[i], err = parseAllDocsOptions(params{query: url.Values{}, body: query}); err != nil {
+	all, named := make([]allDocsOptions, len(queries)), 0
+	for i := range queries {
+		if all[i], err = parseAllDocsOptions(queries[i]); err != nil {
 			return nil, err
 		}
+		if named += len(all[i].keys); named > maxNamed {
+			return nil, tooManyNamed()
+		}
+	}
+	return all, nil
+}
+
+// readQueryList takes an array of queries apart, each an object of options; nil if there is none. refuse makes an
+// answer of what is wrong.
+func readQueryList(raw []byte, query url.Values, refuse func(reason string) *answerError) ([]params, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	all := []params{}
+	err := jsondoc.Elements(raw, func(value []byte) error {
+		switch {
+		case len(all) == maxQueries:
+			return refuse("There are too many queries.")
+		case value[0] != '{':
+			return jsondoc.ErrNotObject
+		}
+		p, err := newParams(query, value)
+		all = append(all, p)
+		return err
+	})
+	if refused, ok := errors.AsType[*answerError](err); ok {
+		return nil, refused
+	}
+	if err != nil {
+		return nil, refuse("`queries` must be an array of objects")
 	}
 	return all, nil
 }

@@ -23,13 +23,14 @@ func (a *ancestry) parseQuery(rq *request) error {
 		}
 		a.most = n
 	}
-	known, err := parseRevList(rq.query.Get("revs_from"), "revs_from")
+	known, err := parseRevList(rq.query.Get("revs_from"), "revs_from", maxNamed)
 	a.known = known
 	return err
 }
 
-// parseMember reads a member of an entry of _bulk_get, which goes before the URL.
-func (a *ancestry) parseMember(name string, value []byte) (err error) {
+// parseMember reads a member of an entry of _bulk_get, which goes before the URL. It may name at most so many
+// revisions.
+func (a *ancestry) parseMember(name string, value []byte, most int) (err error) {
 	switch {
 	case string(value) == "null":
 	case name == "revs_limit":
@@ -37,7 +38,7 @@ func (a *ancestry) parseMember(name string, value []byte) (err error) {
 			return badRequest("revs_limit must be a number of revisions.")
 		}
 	default:
-		a.known, err = parseRevList(string(value), name)
+		a.known, err = parseRevList(string(value), name, most)
 	}
 	return err
 }

@@ -32,7 +32,8 @@ func (h *Handler) bulkGet(rq *request) error {
 		return notAcceptable("The answer is application/json or multipart/mixed.")
 	}
 	p := h.policy(rq)
-	read, err := h.readBody(rq, p.Limits.Request)
+	// As with _revs_diff: the revisions that entries say are known take many times as much memory.
+	read, err := h.readBody(rq, min(maxOptionsBody, p.Limits.Request))
 	if err != nil {
 		return err
 	}
@@ -51,6 +52,7 @@ func (h *Handler) bulkGet(rq *request) error {
 func parseBulkGet(text []byte, limit int) ([]wanted, error) {
 	var list []wanted
 	found := false
+	left := maxNamed // of the revisions that all entries say are known
 	err := jsondoc.Members(text, func(name string, value []byte) error {
 		if name != "docs" {
 			return jsondoc.Check(value)
@@ -63,7 +65,8 @@ func parseBulkGet(text []byte, limit int) ([]wanted, error) {
 			if len(list) == limit {
 				return tooLarge(LimitBulkDocs, "too_large", "There are more than "+strconv.Itoa(limit)+" entries in the body.")
 			}
-			entry, err := parseWanted(value, "docs["+strconv.Itoa(len(list))+"]")
+			entry, err := parseWanted(value, "docs["+strconv.Itoa(len(list))+"]", left)
+			left -= len(entry.attsSince) + len(entry.known)
 			list = append(list, entry)
 			return err
 		})
@@ -74,8 +77,8 @@ func parseBulkGet(text []byte, limit int) ([]wanted, error) {
 	return list, err
 }
 
-// parseWanted reads an entry; name is what errors call it.
-func parseWanted(text []byte, name string) (wanted, error) {
+// parseWanted reads an entry, each list of which may name so many revisions; name is what errors call it.
+func parseWanted(text []byte, name string, most int) (wanted, error) {
 	var entry wanted
 	hasID := false
 	err := jsondoc.Members(text, func(member string, value []byte) (err error) {
@@ -99,12 +102,12 @@ func parseWanted(text []byte, name string) (wanted, error) {
 			if string(value) == "null" {
 				return nil
 			}
-			entry.attsSince, err = parseRevList(string(value), member)
+			entry.attsSince, err = parseRevList(string(value), member, most)
 			if errors.Is(err, errBadRev) {
 				entry.err, err = errBadRev, nil
 			}
 		case "revs_limit", "revs_from":
-			if err = entry.parseMember(member, value); errors.Is(err, errBadRev) {
+			if err = entry.parseMember(member, value, most); errors.Is(err, errBadRev) {
 				entry.err, err = errBadRev, nil
 			}
 		default:

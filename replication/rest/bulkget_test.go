@@ -34,6 +34,7 @@ func TestBulkGet(t *testing.T) {
 		bulkGetScenario("docs an object", "", `{"docs":{}}`, 400, "docs"),
 		bulkGetScenario("malformed", "", `{"docs":[{"id":"d"}`, 400, "bad_request"),
 		bulkGetScenario("entry a number", "", `{"docs":[1]}`, 400, "bad_request"),
+		bulkGetScenario("too much", "", `{"docs":[{"id":"d","atts_since":["1-a"`+strings.Repeat(`,"1-a"`, maxOptionsBody/6)+`]}]}`, 413, "too_large"),
 	})
 	refused := bulkGetScenario("neither", "", `{"docs":[]}`, 406, "not_acceptable")
 	refused.header = map[string]string{"Accept": "image/png"}

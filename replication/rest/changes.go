@@ -8,8 +8,8 @@ import (
 	"github.com/caddysync/caddy-sync/syncstore"
 )
 
-// maxOptionsBody is the largest body of a _changes, _all_docs or _revs_diff request in bytes. Lists
-// of document IDs are what makes them long.
+// maxOptionsBody is the largest body of a _changes, _all_docs, _revs_diff or _bulk_get request in bytes.
+// Lists of document IDs and revisions are what makes them long.
 const maxOptionsBody = 16 << 20
 
 // changes answers GET and POST /{db}/_changes: a page, or a feed that waits for more.

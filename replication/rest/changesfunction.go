@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/caddysync/caddy-sync/access"
@@ -12,6 +13,9 @@ import (
 	"github.com/caddysync/caddy-sync/syncstore"
 	"go.uber.org/zap"
 )
+
+// maxFunctionRequest is the longest request, in bytes, that a filter function is told of. It is read anew for each document.
+const maxFunctionRequest = 64 << 10
 
 // functionFilter is a function of a design document that says which documents a feed shows:
 // of those that the reader may see. So it does not matter whether the reader may see the
@@ -53,7 +57,9 @@ func (h *Handler) prepareFunction(rq *request, p params, f *functionFilter) erro
 	if err != nil {
 		return h.designFailed(rq, err)
 	}
-	f.request, err = h.functionRequest(rq, p)
+	if !f.view { // a map function is told of no request
+		f.request, err = h.functionRequest(rq, p)
+	}
 	return err
 }
 
@@ -133,6 +139,9 @@ func (h *Handler) functionRequest(rq *request, p params) (string, error) {
 	})
 	if err != nil {
 		return "", fmt.Errorf("writing the request for a filter: %w", err)
+	}
+	if len(text) > maxFunctionRequest {
+		return "", badRequest("The query, headers and body of a request for a filter function are over " + strconv.Itoa(maxFunctionRequest) + " bytes.")
 	}
 	return string(text), nil
 }

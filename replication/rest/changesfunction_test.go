@@ -113,6 +113,27 @@ func TestFilterFunctionsAreToldOfTheRequest(t *testing.T) {
 	}
 }
 
+func TestFilterFunctionsAreToldOfNoLongRequest(t *testing.T) {
+	t.Parallel()
+	g := newDesignGate(t)
+	g.give("alice", "a")
+	g.store("a1", "", "a")
+	g.design("app", `"filters":{"f":"function (doc, req) { return req.body.length > 3 }"},"views":{"v":{"map":"function (doc) { emit(1) }"}}`)
+	body := func(n int) string { return `{"x":"` + strings.Repeat("x", n) + `"}` }
+	for _, c := range []struct {
+		method, query, body string
+		status              int
+	}{
+		{http.MethodPost, "filter=app/f", body(maxFunctionRequest / 2), 200},
+		{http.MethodPost, "filter=app/f", body(maxFunctionRequest), 400},
+		{http.MethodGet, "filter=app/f&x=" + strings.Repeat("x", maxFunctionRequest), "", 400},
+		{http.MethodPost, "filter=_view&view=app/v", body(maxFunctionRequest), 200},
+	} {
+		w := g.as("alice", c.method, "/notes/_changes?"+c.query, c.body)
+		require.Equal(t, c.status, w.Code, "%.30s: %.200s", c.query, w.Body)
+	}
+}
+
 // Not in parallel: a function that never ends is blamed for what other tests make the heap grow
 // (script/function.go), and would be stopped for its memory.
 func TestFilterFunctionsThatAreNotThereOrFail(t *testing.T) {

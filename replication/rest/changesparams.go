@@ -3,6 +3,7 @@ package rest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/url"
@@ -24,11 +25,19 @@ func newParams(query url.Values, body []byte) (params, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return p, nil
 	}
-	if err := jsondoc.Check(body); err != nil {
-		return params{}, fmt.Errorf("reading the options: %w", err)
-	}
-	if err := json.Unmarshal(body, &p.body); err != nil {
+	p.body = map[string]json.RawMessage{}
+	err := jsondoc.Members(body, func(name string, value []byte) error {
+		if len(p.body) == maxOptions {
+			return badRequest("The request body has more than " + strconv.Itoa(maxOptions) + " members.")
+		}
+		p.body[name] = bytes.Clone(value)
+		return nil
+	})
+	if errors.Is(err, jsondoc.ErrNotObject) {
 		return params{}, badRequest("The request body must be a JSON object.")
+	}
+	if err != nil {
+		return params{}, fmt.Errorf("reading the options: %w", err)
 	}
 	return p, nil
 }
@@ -132,7 +141,18 @@ func (p params) strings(name string) (values []string, given bool, err error) {
 	if raw == nil {
 		return nil, false, nil
 	}
-	if err := json.Unmarshal(raw, &values); err != nil {
+	err = jsondoc.Elements(raw, func(value []byte) error {
+		if len(values) == maxNamed {
+			return tooManyNamed()
+		}
+		text, err := jsondoc.String(value)
+		values = append(values, text)
+		return err
+	})
+	if refused, ok := errors.AsType[*answerError](err); ok {
+		return nil, false, refused
+	}
+	if err != nil {
 		return nil, false, badRequest("The option " + name + " must be a JSON array of strings.")
 	}
 	return values, true, nil

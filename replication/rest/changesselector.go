@@ -33,7 +33,7 @@ func (f *changeFeed) sift(ctx context.Context) error {
 	rows := f.rows
 	f.rows = f.rows[:0]
 	for i := range rows {
-		if err := f.check(); err != nil {
+		if err := f.checkAndBeat(); err != nil {
 			return err
 		}
 		pass := f.selects

@@ -165,6 +165,60 @@ func TestSelectorReadsDocumentsWithoutTheSnapshot(t *testing.T) {
 	require.Len(t, page.Results, 3*docRows)
 }
 
+// slowDocuments takes a second to read each document.
+type slowDocuments struct{ collectionChanges }
+
+func (s slowDocuments) Get(ctx context.Context, id string, o syncstore.GetOptions) (*syncstore.Document, error) {
+	time.Sleep(time.Second)
+	return s.collectionChanges.Get(ctx, id, o)
+}
+
+// Clients and proxies give up a connection that says nothing for so long, begin anew, and never get
+// behind what does not match.
+func TestFeedsBeatWhileAFilterLooksForWhatMatches(t *testing.T) {
+	t.Parallel()
+	const opening = `{"results":[`
+	for query, seen := range map[string]string{
+		"":                                   opening + "\n\n\n\n",
+		"&feed=longpoll":                     opening + "\n\n\n\n",
+		"&feed=longpoll&include_docs=true":   opening + "\n\n\n\n",
+		"&feed=continuous":                   "\n" + "\n\n\n\n",
+		"&feed=eventsource":                  ":\n\n" + ":\n\n:\n\n:\n\n:\n\n",
+		"&feed=continuous&include_docs=true": "\n" + "\n\n\n\n",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			db := feedDatabase(t)
+			writeDocs(t, db, numbered("n", docRows/2)...)
+			open, ctx := prepareFeed(t, db, selecting(`{"n":49}`, "&heartbeat=10000&limit=1"+query))
+			open.feed.source = slowDocuments{collectionChanges{db.Default(), db}}
+			go open.run(ctx)
+			time.Sleep(49 * time.Second)
+			synctest.Wait()
+			require.Equal(t, seen, open.seen(), query)
+			<-open.over
+			require.NoError(t, open.err)
+			require.Contains(t, open.all(), `"id":"n0049"`, query)
+		})
+	}
+}
+
+// To PouchDB a page without rows says that there are no more.
+func TestAPageThatEndsAmongHeartbeatsIsCut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := feedDatabase(t)
+		writeDocs(t, db, numbered("n", docRows/2)...)
+		open, ctx := prepareFeed(t, db, selecting(`{"n":49}`, "&heartbeat=10000"))
+		open.feed.source = slowDocuments{collectionChanges{db.Default(), db}}
+		go open.run(ctx)
+		time.Sleep(15 * time.Second)
+		close(open.lease.ended)
+		<-open.over
+		require.ErrorIs(t, open.err, errNothingShown)
+		require.Equal(t, "{\"results\":[\n", open.all())
+	})
+}
+
 func TestSelectedLongpollWaitsForWhatMatches(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -152,7 +152,7 @@ func parseReadOptions(rq *request) (readOptions, error) {
 			return o, err
 		}
 	}
-	if o.attsSince, err = parseRevList(rq.query.Get("atts_since"), "atts_since"); err != nil {
+	if o.attsSince, err = parseRevList(rq.query.Get("atts_since"), "atts_since", maxNamed); err != nil {
 		return o, err
 	}
 	if o.attsSince != nil {
@@ -188,19 +188,22 @@ func newestAncestor(history, known []syncstore.Rev) uint64 {
 	return 0
 }
 
-// parseRevList reads a JSON array of revisions; nil for "".
-func parseRevList(text, parameter string) ([]syncstore.Rev, error) {
+// parseRevList reads a JSON array of at most so many revisions; nil for "".
+func parseRevList(text, parameter string, most int) ([]syncstore.Rev, error) {
 	if text == "" {
 		return nil, nil
 	}
 	revs := []syncstore.Rev{}
 	err := jsondoc.Elements([]byte(text), func(value []byte) error {
+		if len(revs) >= most {
+			return tooManyNamed()
+		}
 		rev, err := revMember(value)
 		revs = append(revs, rev)
 		return err
 	})
-	if errors.Is(err, errBadRev) {
-		return nil, err
+	if refused, ok := errors.AsType[*answerError](err); ok {
+		return nil, refused
 	}
 	if err != nil {
 		return nil, badRequest(parameter + " must be a JSON array of revisions.")

@@ -114,6 +114,28 @@ func TestPutChecksRevisions(t *testing.T) {
 	})
 }
 
+// Caddy's encode, and Apache, add the encoding to the tag of what they compress (RFC 9110 section 8.8.3.3), and
+// others make it a weak one.
+func TestIfMatchTakesTheTagOfACompressedAnswer(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	etag := `"` + s.put("d", `{"v":1}`) + `"`
+	tagged := func(etag string) map[string]string { return map[string]string{"If-Match": etag} }
+	for _, suffix := range []string{"-gzip", "-zstd", "-br", ""} {
+		for _, weak := range []string{"", "W/"} {
+			changed := weak + strings.TrimSuffix(etag, `"`) + suffix + `"`
+			w := s.run(scenario{name: changed, method: http.MethodPut, path: "/notes/d", body: `{"v":2}`, header: tagged(changed), status: 201})
+			etag = w.Header().Get("Etag")
+		}
+	}
+	changed := strings.TrimSuffix(etag, `"`) + `-gzip"`
+	s.runAll([]scenario{
+		{name: "another revision", method: http.MethodPut, path: "/notes/d", body: `{}`, header: tagged(`"1-abc-gzip"`), status: 409},
+		{name: "in the query it is a name", method: http.MethodPut, path: "/notes/d?rev=" + strings.Trim(changed, `"`), body: `{}`, status: 409},
+		{name: "an attachment", method: http.MethodPut, path: "/notes/d/a", body: `x`, header: tagged(changed), status: 201},
+	})
+}
+
 func TestDelete(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

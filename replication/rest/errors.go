@@ -156,7 +156,7 @@ func errorRules() []errorRule {
 		{jsondoc.ErrNotObject, fixed(badRequest("The body must be a JSON object."))},
 		{jsondoc.ErrNotArray, badJSON}, {jsondoc.ErrNotString, badJSON},
 		{jsondoc.ErrSyntax, badJSON}, {jsondoc.ErrDuplicate, badJSON},
-		{jsondoc.ErrUTF8, badJSON}, {jsondoc.ErrDepth, badJSON},
+		{jsondoc.ErrUTF8, badJSON}, {jsondoc.ErrDepth, badJSON}, {jsondoc.ErrMembers, badJSON},
 		{io.ErrUnexpectedEOF, func(err error) *answerError {
 			return &answerError{status: http.StatusBadRequest, name: "bad_request", reason: "The body ends too early.", cause: err}
 		}},

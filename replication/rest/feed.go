@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"time"
 
 	"github.com/caddysync/caddy-sync/syncstore"
 )
@@ -21,6 +23,11 @@ var (
 	errPieceFull = errors.New("piece is full")
 	// errEnough ends a read of the store: the client asked for no more rows.
 	errEnough = errors.New("enough rows")
+	// errNothingShown cuts the answer of a page that ends before its first row, though heartbeats were sent: to
+	// PouchDB a page without rows says that there are no more.
+	errNothingShown = &answerError{
+		status: http.StatusServiceUnavailable, name: "service_unavailable", reason: "The page ended before its first row.", expected: true,
+	}
 )
 
 // changeFeed is one answer of _changes.
@@ -71,7 +78,7 @@ func newFeed(h *Handler, rq *request, source changeSource, lease *feedLease, o c
 	seqs := sequencesOf(&info)
 	f := &changeFeed{
 		o: o, source: source, lease: lease, seqs: seqs, at: seqs.resolve(o.since), left: o.limit,
-		out:   &feedWriter{h: h, rq: rq, lease: lease},
+		out:   &feedWriter{h: h, rq: rq, lease: lease, sent: time.Now()},
 		plain: plain(o.access.Viewer, source.Policy(), &o.access),
 	}
 	if o.now {
@@ -104,6 +111,9 @@ func (f *changeFeed) run(ctx context.Context) error {
 	}
 	if err != nil && (!errors.Is(err, errFeedEnded) || ctx.Err() != nil) {
 		return err
+	}
+	if err != nil && f.o.feed == feedNormal && f.sent == 0 {
+		return errNothingShown
 	}
 	last, pending, known := f.end()
 	f.out.keep(f.o.feed.appendEnd(f.out.held(), string(f.seqs.append(nil, last)), pending, known))
@@ -142,7 +152,7 @@ func (f *changeFeed) page(ctx context.Context) error {
 			return nil
 		}
 		f.scanned = 0
-		if err := f.check(); err != nil {
+		if err := f.checkAndBeat(); err != nil {
 			return err
 		}
 	}
@@ -295,6 +305,15 @@ func (f *changeFeed) check() error {
 		return errFeedEnded
 	}
 	return err
+}
+
+// checkAndBeat is check while a filter looks for what it lets pass, which can take minutes: a client, or a
+// proxy before it, gives up a connection that says nothing, begins anew, and would never get behind them.
+func (f *changeFeed) checkAndBeat() error {
+	if err := f.check(); err != nil || f.o.heartbeat == 0 || time.Since(f.out.sent) < f.o.heartbeat {
+		return err
+	}
+	return f.out.heartbeat(f.o.feed)
 }
 
 // end returns what stands at the end of the answer. pending is how many rows are left

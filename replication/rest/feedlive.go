@@ -16,7 +16,7 @@ func (f *changeFeed) longpoll(ctx context.Context) error {
 		return err
 	}
 	if err := f.lease.hold(); err != nil {
-		return err
+		return f.refuse(err)
 	}
 	f.out.open()
 	if err := f.out.send(); err != nil {
@@ -159,7 +159,7 @@ func (f *changeFeed) readLive(ctx context.Context, live liveChanges) error {
 			return nil
 		}
 		f.scanned = 0
-		if err := f.check(); err != nil {
+		if err := f.checkAndBeat(); err != nil {
 			return err
 		}
 		if err := f.out.send(); err != nil { // before the turn: the client may not read

@@ -22,6 +22,7 @@ type feedWriter struct {
 	// live: what is sent must reach the client at once.
 	live bool
 	buf  *[]byte
+	sent time.Time // when something was sent last, or the request came
 }
 
 // held returns what is gathered and not yet sent, to append to; keep stores it back.
@@ -64,6 +65,9 @@ func (w *feedWriter) send() error {
 	w.lease.beginWrite()
 	defer w.lease.endWrite()
 	w.rq.answered = true
+	if len(w.held()) > 0 {
+		w.sent = time.Now()
+	}
 	if w.socket != nil {
 		rows, err := w.socket.send(w.held())
 		w.keep(rows)
@@ -79,6 +83,10 @@ func (w *feedWriter) send() error {
 	if !w.live {
 		return nil
 	}
+	return w.flush()
+}
+
+func (w *feedWriter) flush() error {
 	if err := http.NewResponseController(w.rq.w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return fmt.Errorf("sending changes: %w", err)
 	}
@@ -114,10 +122,16 @@ func (w *feedWriter) heartbeat(feed feedKind) error {
 	if w.socket != nil {
 		w.lease.beginWrite()
 		defer w.lease.endWrite()
+		w.sent = time.Now()
 		return w.socket.heartbeat()
 	}
 	w.keep(feed.appendHeartbeat(w.held()))
-	return w.send()
+	if err := w.send(); err != nil || w.live {
+		return err
+	}
+	w.lease.beginWrite()
+	defer w.lease.endWrite()
+	return w.flush()
 }
 
 // caughtUp tells the client of a WebSocket that it has all there was.

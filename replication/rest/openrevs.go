@@ -13,7 +13,7 @@ func (h *Handler) openRevs(rq *request, o readOptions) error {
 	var revs []syncstore.Rev
 	if o.openRevs != "all" {
 		var err error
-		if revs, err = parseRevList(o.openRevs, "open_revs"); err != nil {
+		if revs, err = parseRevList(o.openRevs, "open_revs", maxNamed); err != nil {
 			return err
 		}
 	}

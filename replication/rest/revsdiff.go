@@ -85,15 +85,28 @@ func (h *Handler) offeredRevs(rq *request) ([]syncstore.RevsMissing, error) {
 // parseRevsDiff reads {"id":["rev",…],…}.
 func parseRevsDiff(text []byte) ([]syncstore.RevsOffer, error) {
 	var offered []syncstore.RevsOffer
+	named := 0
+	name := func() error {
+		if named++; named > maxNamed {
+			return tooManyNamed()
+		}
+		return nil
+	}
 	err := jsondoc.Members(text, func(id string, value []byte) error {
+		if err := name(); err != nil {
+			return err
+		}
 		if value[0] != '[' {
 			return badRequest("The revisions of a document must be an array.")
 		}
 		offer := syncstore.RevsOffer{ID: id}
 		err := jsondoc.Elements(value, func(value []byte) error {
 			rev, err := revMember(value)
+			if err != nil {
+				return err
+			}
 			offer.Revs = append(offer.Revs, rev)
-			return err
+			return name()
 		})
 		offered = append(offered, offer)
 		return err

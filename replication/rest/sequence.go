@@ -53,10 +53,11 @@ type feedPosition struct {
 	tail string
 }
 
-// resolve returns the position in the database. What is of another database is the beginning.
+// resolve returns the position in the database. What is of another database is the beginning, and so is
+// CouchDB's: that its number is one here too means nothing.
 func (s *sequences) resolve(p feedPosition) syncstore.Cursor {
 	switch {
-	case p.tail == "" || s.first == 0:
+	case p.tail == "":
 		return p.at
 	case p.tail != s.tail:
 		return syncstore.Cursor{}

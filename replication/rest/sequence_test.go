@@ -42,6 +42,11 @@ func TestSequencesCountFromTheBeginningOfTheirDatabase(t *testing.T) {
 	require.Equal(t, "5", string(plain.appendJSON(nil, syncstore.At(5))))
 	require.Equal(t, "7:5", string(plain.append(nil, syncstore.Cursor{Event: 7, Seq: 5})))
 	require.Equal(t, "0-27", string(seqs.append(nil, syncstore.Cursor{})))
+	for _, text := range []string{"5-g1AAAACbe", "5-27", "7:5-27"} {
+		since, err := parseSince(text)
+		require.NoError(t, err)
+		require.Zero(t, plain.resolve(since), "of another server, or another database: %s", text)
+	}
 }
 
 // DECISIONS 35, as a client sees it that keeps the sequence where the server cannot take it

@@ -52,10 +52,13 @@ func (h *Handler) answerView(rq *request, p params, queries []params) error {
 	if !several {
 		queries = []params{p}
 	}
-	all := make([]viewOptions, len(queries))
+	all, named := make([]viewOptions, len(queries)), 0
 	for i := range queries {
 		if all[i], err = parseViewOptions(queries[i]); err != nil {
 			return err
+		}
+		if named += len(all[i].Keys); named > maxNamed {
+			return tooManyNamed()
 		}
 		if all[i].docs.include && v.Reduces() && !all[i].MapOnly {
 			return parseFailed("`include_docs` is invalid for reduce")

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 
@@ -169,27 +168,15 @@ func (o *viewOptions) parseKeyList(p params, bounded bool) error {
 	}
 	o.Keys = [][]byte{}
 	return jsondoc.Elements(raw, func(key []byte) error {
+		if len(o.Keys) == maxNamed {
+			return tooManyNamed()
+		}
 		o.Keys = append(o.Keys, key)
 		return nil
 	})
 }
 
-// parseQueries reads the options of several queries.
+// parseQueries reads the options of several queries; nil if there are none.
 func parseQueries(p params) ([]params, error) {
-	raw := p.raw("queries")
-	if raw == nil {
-		return nil, nil
-	}
-	var bodies []map[string]json.RawMessage
-	if json.Unmarshal(raw, &bodies) != nil {
-		return nil, parseFailed("`queries` must be an array of objects")
-	}
-	if len(bodies) > maxQueries {
-		return nil, parseFailed("There are too many queries.")
-	}
-	all := make([]params, len(bodies))
-	for i, body := range bodies {
-		all[i] = params{query: p.query, body: body}
-	}
-	return all, nil
+	return readQueryList(p.raw("queries"), p.query, parseFailed)
 }

@@ -184,12 +184,24 @@ func (rq *request) agreedRev(body syncstore.Rev) (syncstore.Rev, error) {
 		}
 	}
 	if header := rq.r.Header["If-Match"]; len(header) > 0 && header[0] != "" {
-		text := strings.Trim(strings.TrimPrefix(strings.TrimSpace(header[0]), "W/"), `"`)
-		if err := agree(text); err != nil {
+		if err := agree(taggedRev(header[0])); err != nil {
 			return agreed, err
 		}
 	}
 	return agreed, nil
+}
+
+// taggedRev is the revision that an entity tag names, with quotes or without. What compresses an answer on its
+// way, Caddy's encode or a proxy, makes another tag of it: a weak one, or one that ends with the encoding
+// (RFC 9110 section 8.8.3.3). Caddy undoes that for If-None-Match alone.
+func taggedRev(etag string) string {
+	text := strings.Trim(strings.TrimPrefix(strings.TrimSpace(etag), "W/"), `"`)
+	for _, encoding := range [...]string{"-gzip", "-zstd", "-br"} {
+		if rev, ok := strings.CutSuffix(text, encoding); ok {
+			return rev
+		}
+	}
+	return text
 }
 
 // edit turns an incoming document into an edit of the store; the content of inline

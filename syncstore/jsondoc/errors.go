@@ -12,6 +12,7 @@ var (
 	ErrDuplicate = errors.New("duplicate member name")
 	ErrUTF8      = errors.New("invalid UTF-8")
 	ErrDepth     = errors.New("nesting too deep")
+	ErrMembers   = errors.New("too many members")
 	ErrNotObject = errors.New("document must be a JSON object")
 	ErrNotArray  = errors.New("value must be a JSON array")
 	ErrNotString = errors.New("value must be a JSON string")

@@ -4,12 +4,17 @@
 // It accepts exactly the texts of RFC 8259 in UTF-8 that every client can give back
 // as they were: no byte order mark, no duplicate member names (section 4 leaves their
 // meaning open), no half surrogate pairs (section 8.2 calls them unpredictable, and
-// they have no UTF-8), at most MaxDepth levels. Numbers are not looked into, so that
+// they have no UTF-8), at most MaxDepth levels and MaxMembers in them. Numbers are not looked into, so that
 // long ones stay what they are.
 package jsondoc
 
 // MaxDepth is the deepest nesting of objects and arrays that is accepted.
 const MaxDepth = 512
+
+// MaxMembers is how many members the objects may have that are open at once: an object, those around it, and
+// their members before it. Until they are closed each name costs some hundred bytes, ten times as much as its
+// text. It is more than 20 MiB have room for.
+const MaxMembers = 1 << 22
 
 // Document is a JSON object taken apart.
 type Document struct {

@@ -81,6 +81,9 @@ func (s *scanner) add(o *object, at int, str text) (name, error) {
 	if s.contains(o, n) {
 		return n, errorAt(ErrDuplicate, at)
 	}
+	if s.names.count == MaxMembers {
+		return n, errorAt(ErrMembers, at)
+	}
 	if s.names.count < fewNames {
 		s.names.few[s.names.count] = n
 	} else {

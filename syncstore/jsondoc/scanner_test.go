@@ -128,6 +128,16 @@ func TestDuplicatesAreFoundInObjectsOfAllSizes(t *testing.T) {
 	}
 }
 
+func TestNamesAreNotKeptInAnyNumber(t *testing.T) {
+	t.Parallel()
+	s := scanner{text: []byte(`{"a":1}`)}
+	s.names.count = MaxMembers
+	object := s.object()
+	_, err := s.add(&object, 1, text{end: 4})
+	require.ErrorIs(t, err, ErrMembers)
+	require.ErrorContains(t, err, "too many members at byte 1")
+}
+
 // TestHostileDocumentsTakeLinearTime bounds what a client can make the scanner do: the
 // time is far above what is needed, and far below what quadratic work takes.
 func TestHostileDocumentsTakeLinearTime(t *testing.T) {
