@@ -8,6 +8,7 @@ GOLANGCI   ?= golangci-lint
 FUZZTIME   ?= 10s
 # How long `make torture` goes on.
 DURATION   ?= 10m
+MINUTES    ?= 50
 BIN        := bin/caddy-sync
 # The three modules; ./... never enters a nested one (DECISIONS 18).
 MODULES    := . devidp cmd/caddy-sync
@@ -20,13 +21,14 @@ RACE       := -race
 export CGO_ENABLED = 1
 endif
 
-.PHONY: help build quickstart-free run test vet unit examples e2e torture-short torture bench fuzz lint isolated clean race-notice
+.PHONY: help build quickstart-free run test vet unit examples e2e torture-short torture soak bench fuzz lint isolated clean race-notice
 
 help:
 	@echo 'make run      start the quickstart on http://localhost:8080'
 	@echo 'make test     all tests, the short crash test included'
 	@echo 'make bench    the table of docs/architecture.md'
 	@echo 'make torture  the crash test for DURATION (default $(DURATION)), and all faults at length'
+	@echo 'make soak     makes and removes the same things for MINUTES (default $(MINUTES)): what grows is a leak'
 	@echo 'make fuzz     every fuzz test for FUZZTIME (default $(FUZZTIME))'
 	@echo 'make lint     golangci-lint on the three modules'
 	@echo 'make build    $(BIN)'
@@ -90,6 +92,9 @@ torture: build
 	$(GO) run -tags $(TAGS) ./test/torture -duration $(DURATION)
 	FAULTS=long $(GO) test -count 1 -p 1 -parallel 2 -timeout 60m -v -tags $(TAGS) ./test/faults
 	RELOADS=1000 $(GO) test -count 1 -timeout 60m -v -tags $(TAGS) -run ReloadsUnderLoad ./test
+
+soak: build
+	node test/soak/soak.mjs $(MINUTES)
 
 bench:
 	$(GO) run -tags $(TAGS) ./bench
