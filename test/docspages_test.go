@@ -79,7 +79,8 @@ func TestEveryPageIsInTheIndex(t *testing.T) {
 // are run by TestThePagesDoWhatTheySay.
 var runElsewhere = map[string][]string{
 	"README.md":                 {"sh", "js"},                 // TestTheReadmesLinesWorkAsPrinted
-	"docs/start-web.md":         {"html", "js"},               // TestTheFirstWebAppOfTheDocumentationSyncs
+	"docs/start-web.md":         {"html", "js"},               // TestTheFirstWebAppsOfTheDocumentationSync
+	"docs/start-rxdb.md":        {"html", "js"},               // the same, and TestRxDBLosesWhatItsUserLost…
 	"docs/access-control.md":    {"sh", "text", "js", "json"}, // TestCommandsOfThePagesPrintWhatTheySay, access
 	"docs/design-documents.md":  {"sh", "text"},               // TestCommandsOfThePagesPrintWhatTheySay
 	"docs/queries.md":           {"sh", "text"},               // the same

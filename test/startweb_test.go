@@ -17,32 +17,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTheFirstWebAppOfTheDocumentationSyncs makes the app of docs/start-web.md of the packages
-// that the page installs, and uses it in Chromium, beside the quickstart: as Vite's server for
-// development shows it, and as `vite build` makes it.
-func TestTheFirstWebAppOfTheDocumentationSyncs(t *testing.T) {
+// TestTheFirstWebAppsOfTheDocumentationSync makes the apps of docs/start-web.md and
+// docs/start-rxdb.md of the packages that the pages install, and uses them in Chromium, beside
+// the quickstart: as Vite's server for development shows them, and as `vite build` makes them.
+func TestTheFirstWebAppsOfTheDocumentationSync(t *testing.T) {
 	t.Parallel()
 	browser := chromium(t)
-	page := allPages(t)["docs/start-web.md"]
-	var packages []string
-	files := map[string]string{}
-	for _, block := range page.Blocks {
-		if install := regexp.MustCompile(`(?m)^npm install (.*)$`).FindStringSubmatch(block.Text); install != nil {
-			packages = strings.Fields(install[1])
-		}
-		if block.Language == "html" || block.Language == "js" {
-			files[block.Language] = block.Text
-		}
-	}
-	own := ownCaddyfile(t, page)
-	require.Contains(t, packages, "vite")
-	require.Contains(t, files["html"], `<script type="module" src="main.js">`)
+	pouchdb, rxdb := readFirstWebApp(t, "docs/start-web.md"), readFirstWebApp(t, "docs/start-rxdb.md")
+	development := [][]string{{"--strictPort", "--port"}}
+	built := [][]string{{"build"}, {"preview", "--strictPort", "--port"}}
 	for name, test := range map[string]struct {
+		app       firstWebApp
 		caddyfile string
 		commands  [][]string
 	}{
-		"in development, at the quickstart": {quickstart(t), [][]string{{"--strictPort", "--port"}}},
-		"built, at one's own Caddyfile":     {own, [][]string{{"build"}, {"preview", "--strictPort", "--port"}}},
+		"PouchDB in development, at the quickstart": {pouchdb, quickstart(t), development},
+		"PouchDB built, at one's own Caddyfile":     {pouchdb, ownCaddyfile(t, allPages(t)["docs/start-web.md"]), built},
+		"RxDB in development, at the quickstart":    {rxdb, quickstart(t), development},
+		"RxDB built, at the quickstart":             {rxdb, quickstart(t), built},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -50,9 +42,10 @@ func TestTheFirstWebAppOfTheDocumentationSyncs(t *testing.T) {
 			require.NoError(t, err)
 			address := fmt.Sprintf("http://localhost:%d", port)
 			server := harness.New(t, harness.Options{Caddyfile: strings.Replace(test.caddyfile, "http://localhost:5173", address, 1)})
-			folder := installed(t, packages...)
-			require.NoError(t, os.WriteFile(filepath.Join(folder, "index.html"), []byte(files["html"]), 0o600))
-			require.NoError(t, os.WriteFile(filepath.Join(folder, "main.js"), []byte(at(server, files["js"])), 0o600))
+			folder := installed(t, test.app.packages...)
+			for name, text := range test.app.files {
+				require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(at(server, text)), 0o600))
+			}
 			for _, args := range test.commands {
 				if strings.HasPrefix(args[len(args)-1], "--port") {
 					args = append(args, strconv.Itoa(port))
@@ -70,6 +63,31 @@ func TestTheFirstWebAppOfTheDocumentationSyncs(t *testing.T) {
 			require.Contains(t, got.body, `"name":"bob"`, "users have short names")
 		})
 	}
+}
+
+// firstWebApp is the app that a page makes: the packages that it installs, and its files by name.
+type firstWebApp struct {
+	packages []string
+	files    map[string]string
+}
+
+// readFirstWebApp reads an app from its page, where the name of a file stands after the language
+// of its block.
+func readFirstWebApp(t *testing.T, page string) firstWebApp {
+	t.Helper()
+	app := firstWebApp{files: map[string]string{}}
+	for _, block := range allPages(t)[page].Blocks {
+		if install := regexp.MustCompile(`(?m)^npm install (.*)$`).FindStringSubmatch(block.Text); install != nil {
+			app.packages = strings.Fields(install[1])
+		}
+		if block.Language == "html" || block.Language == "js" {
+			require.NotEmpty(t, block.Place, "%s:%d: which file is this?", page, block.Line)
+			app.files[block.Place] = block.Text
+		}
+	}
+	require.Contains(t, app.packages, "vite")
+	require.Contains(t, app.files["index.html"], `<script type="module" src="main.js">`)
+	return app
 }
 
 // ownCaddyfile is the page's, with the harness's ports.
@@ -118,14 +136,19 @@ func useFirstWebApp(t *testing.T, server *harness.Server, browser, page string) 
 	}
 }
 
-// TestThePageOfTheFirstWebAppSaysWhatItIsTestedWith holds its versions against the tests'.
-func TestThePageOfTheFirstWebAppSaysWhatItIsTestedWith(t *testing.T) {
+// TestThePagesOfTheFirstWebAppsSayWhatTheyAreTestedWith holds their versions against the tests'.
+func TestThePagesOfTheFirstWebAppsSayWhatTheyAreTestedWith(t *testing.T) {
 	t.Parallel()
 	packages := readFile(t, "test", "clients", "package.json")
-	text := readFile(t, "docs", "start-web.md")
-	for title, name := range map[string]string{"PouchDB": "pouchdb", "Vite": "vite"} {
-		version := regexp.MustCompile(`"` + name + `": "(\d+\.\d+)\.`).FindStringSubmatch(packages)
-		require.NotNil(t, version, name)
-		require.Contains(t, text, title+" "+version[1])
+	for page, names := range map[string]map[string]string{
+		"start-web.md":  {"PouchDB": "pouchdb", "Vite": "vite"},
+		"start-rxdb.md": {"RxDB": "rxdb", "Vite": "vite"},
+	} {
+		text := readFile(t, "docs", page)
+		for title, name := range names {
+			version := regexp.MustCompile(`"` + name + `": "(\d+\.\d+)\.`).FindStringSubmatch(packages)
+			require.NotNil(t, version, name)
+			require.Contains(t, text, title+" "+version[1], page)
+		}
 	}
 }

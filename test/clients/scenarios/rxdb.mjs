@@ -1,0 +1,80 @@
+// RxDB with sync.js of docs/start-rxdb.md, at the quickstart's lists: what is shared comes, what is no
+// longer shared goes, what is refused is undone and holds nothing up. FOLDER has it as sync.mjs.
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { createRxDatabase } from 'rxdb/plugins/core'
+import { getRxStorageMemory } from 'rxdb/plugins/storage-memory'
+import { databaseURL, signedIn } from '../lib/session.mjs'
+import { need, run, until } from '../lib/talk.mjs'
+
+const soon = 60_000 // milliseconds; RxDB tries again after five seconds
+
+const schema = {
+  version: 0,
+  type: 'object',
+  primaryKey: 'id',
+  properties: { id: { type: 'string', maxLength: 200 } },
+  required: ['id'],
+}
+
+// device is one of a user, with what it heard of refusals.
+async function device(replicate, user) {
+  const token = await signedIn(user)
+  const database = await createRxDatabase({ name: user, storage: getRxStorageMemory(), multiInstance: false })
+  await database.addCollections({ lists: { schema } })
+  const refused = []
+  const replication = replicate(database.lists, `${databaseURL()}/`, {
+    fetch: (url, options = {}) => fetch(url, { ...options, headers: { ...options.headers, authorization: `Bearer ${token()}` } }),
+    state: () => {},
+    refused: (id, reason) => refused.push({ id, reason }),
+    ended: () => assert.fail(`${user} is not signed in`),
+  })
+  await replication.awaitInitialReplication()
+  const get = async (id) => (await database.lists.findOne(id).exec())?.toJSON()
+  return {
+    refused,
+    get,
+    insert: (doc) => database.lists.insert(doc),
+    patch: async (id, change) => (await database.lists.findOne(id).exec()).patch(change),
+    has: (...ids) => until(soon, `${user} has ${ids}`, async () => (await Promise.all(ids.map(get))).every(Boolean)),
+    lacks: (...ids) => until(soon, `${user} lacks ${ids}`, async () => !(await Promise.all(ids.map(get))).some(Boolean)),
+    inSync: () => replication.awaitInSync(),
+    close: () => database.close(),
+  }
+}
+
+await run(async () => {
+  const { replicate } = await import(join(need('FOLDER'), 'sync.mjs'))
+  const alice = await device(replicate, 'alice')
+  await alice.insert({ id: 'list:food', type: 'list', owner: 'alice', name: 'Food', members: ['bob'] })
+  await alice.insert({ id: 'list:tools', type: 'list', owner: 'alice', name: 'Tools' })
+  await alice.insert({ id: 'item:milk', type: 'item', list: 'list:food', text: 'Milk' })
+  await alice.insert({ id: 'item:saw', type: 'item', list: 'list:food', text: 'Saw' })
+  await alice.inSync()
+
+  const bob = await device(replicate, 'bob')
+  await bob.has('list:food', 'item:milk', 'item:saw')
+  await bob.patch('item:milk', { text: 'Oat milk' })
+  await until(soon, "alice has bob's change", async () => (await alice.get('item:milk')).text === 'Oat milk')
+
+  await alice.patch('item:saw', { list: 'list:tools' })
+  await bob.lacks('item:saw')
+  assert.equal((await alice.get('item:saw')).list, 'list:tools', 'what bob lost is nobody else\'s loss')
+
+  // Refused: what is new is gone again, what was there is as it was, and what is written later arrives.
+  await bob.insert({ id: 'item:hammer', type: 'item', list: 'list:tools', text: 'Hammer' })
+  await bob.patch('list:food', { name: "bob's" })
+  await bob.insert({ id: 'item:bread', type: 'item', list: 'list:food', text: 'Bread' })
+  await alice.has('item:bread')
+  await bob.lacks('item:hammer')
+  await until(soon, 'the list has its name', async () => (await bob.get('list:food')).name === 'Food')
+  assert.deepEqual(new Set(bob.refused.map(({ id }) => id)), new Set(['item:hammer', 'list:food']))
+  assert.ok(bob.refused.every(({ reason }) => reason), 'each refusal says why')
+
+  await alice.patch('list:food', { members: [] })
+  await bob.lacks('list:food', 'item:milk', 'item:bread')
+  await alice.has('list:food', 'item:milk', 'item:bread')
+  await alice.patch('list:food', { members: ['bob'] })
+  await bob.has('list:food', 'item:milk', 'item:bread')
+  await Promise.all([alice.close(), bob.close()])
+})
