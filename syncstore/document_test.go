@@ -140,6 +140,29 @@ func TestHistoryJoinsAndFillsInButNeverRewrites(t *testing.T) {
 	f.pushed("b", `{"l":"other"}`, "4-d")
 	f.pushed("b", `{}`, "5-e", "4-d", "3-c")
 	require.Equal(t, []string{"5-e"}, f.leaves("b"), "two branches turn out to be one")
+
+	f.pushed("c", `{}`, "1-a")
+	f.pushed("c", `{}`, "4-d", "3-c")
+	f.pushed("c", `{}`, "5-e", "4-d", "3-c", "2-b", "1-a")
+	require.Equal(t, []string{"5-e"}, f.leaves("c"), "it turns out to be one also beyond what was known of the past")
+
+	f.pushed("d", `{}`, "3-c", "2-b")
+	f.pushed("d", `{}`, "4-d", "3-c", "2-b", "1-a")
+	f.pushed("d", `{}`, "1-a")
+	require.Equal(t, []string{"4-d"}, f.leaves("d"), "who comes late with the first revision makes no conflict of it")
+}
+
+func TestAncestryIsKeptToItsLimitHoweverMuchIsTold(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	history := []string{"1-a"}
+	for gen := 2; gen <= 1100; gen++ {
+		history = append([]string{fmt.Sprintf("%d-a", gen)}, history...)
+		if gen%50 == 0 {
+			f.pushed("a", `{}`, history...)
+		}
+	}
+	require.Len(t, f.get("a", GetOptions{History: true}).History, 1000)
 }
 
 func TestHistoriesThatContradictThemselvesAreRefused(t *testing.T) {

@@ -53,7 +53,10 @@ func (m *modelDoc) add(history []string, body string, deleted bool) bool {
 	child := ""
 	for _, rev := range history {
 		if child != "" && m.parents[child] != "" {
-			break
+			if child = m.parents[child]; child != rev {
+				break // a known past is not rewritten
+			}
+			continue
 		}
 		if _, known := m.parents[rev]; !known {
 			m.parents[rev] = ""

@@ -290,7 +290,7 @@ func (p *preparation) extendTree(rev Rev, history []Rev, parent *leaf) (ended []
 }
 
 // onlyExtends reports whether history says no more than that its first revision follows
-// parent: it has nothing to tell about the past of parent that is not known.
+// parent, the only leaf: it tells of no ancestor before the oldest that is known and kept.
 func (p *preparation) onlyExtends(history []Rev, parent Rev) bool {
 	if len(history) < 2 || history[1] != parent {
 		return false
@@ -298,8 +298,8 @@ func (p *preparation) onlyExtends(history []Rev, parent Rev) bool {
 	if len(history) == 2 {
 		return true
 	}
-	at := p.tree.find(parent)
-	return at >= 0 && p.tree.nodes[at].parent >= 0
+	kept := p.tree.nodes
+	return len(kept) >= p.collection.store.options.Revisions || kept[0].gen <= history[len(history)-1].Gen
 }
 
 // placeBodies puts the winner's body into the head and the others beside it.

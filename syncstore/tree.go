@@ -65,15 +65,18 @@ func (t *tree) rev(i int) Rev {
 }
 
 // graft adds a revision with its ancestors, newest first. It joins the history to
-// the newest ancestor that the tree knows; where that one's own parent is not known,
+// the newest ancestor that the tree knows; where an ancestor's own parent is not known,
 // the history goes on filling in. A known parent is never changed: what a peer says of
 // the past of a revision that is here does not rewrite it.
 func (t *tree) graft(history []Rev) {
 	child := -1
 	for _, rev := range history {
 		if child >= 0 && t.nodes[child].parent >= 0 {
-			// The rest of the history is known already, or contradicts what is known.
-			break
+			child = t.nodes[child].parent
+			if t.nodes[child].gen != rev.Gen || t.nodes[child].digest != string(packDigest(rev.Digest)) {
+				break // it contradicts what is known
+			}
+			continue
 		}
 		known := t.find(rev)
 		if known < 0 {
