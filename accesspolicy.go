@@ -38,11 +38,12 @@ const defaultName = "_default"
 
 // AccessPolicy says who sees and changes which documents: a word or a function, not both.
 type AccessPolicy struct {
-	// `shared`: everybody who is signed in sees and changes all documents. `private`: a
+	// `shared`: everybody who may come in, guests too, sees and changes all documents. `private`: a
 	// document belongs to the user who made it, who alone sees and changes it, besides
 	// administrators. `channels`: the document's member `channels`, a string or an array of
 	// strings, says in which channels it is, and users see what is in theirs. In a database
-	// it has to be stated where a provider registers everybody who has an account there.
+	// it has to be stated where guests come in, or a provider registers everybody who has an
+	// account there.
 	// Default: shared; for a collection: the database's, unless that is a function.
 	Access string `json:"access,omitempty"`
 
@@ -176,6 +177,14 @@ func (d *Database) validateAccess() error {
 	if d.Unreadable != "" && !slices.Contains(unreadableWords, d.Unreadable) {
 		return fmt.Errorf("unknown unreadable %q: write not_found or forbidden", d.Unreadable)
 	}
+	if err := d.validateGuests(collections); err != nil {
+		return err
+	}
+	return d.checkGuestsSee(collections)
+}
+
+// validateGuests refuses what cannot be of guests' channels.
+func (d *Database) validateGuests(collections map[collectionKey]AccessPolicy) error {
 	if d.GuestAccess == nil {
 		return nil
 	}
@@ -195,6 +204,39 @@ func (d *Database) validateAccess() error {
 		}
 		if _, ok := collections[k]; !ok {
 			return fmt.Errorf("guest: there is no collection %s: write `collection %s` into the database", k, k)
+		}
+	}
+	return nil
+}
+
+// checkGuestsSee refuses guests to whom everything is open, unless somebody has said so: everybody is a guest, as
+// everybody is a user of a provider that registers whoever comes (DECISIONS 8). And it refuses channels for them
+// where channels decide nothing: whoever wrote them does not mean everything to be open.
+func (d *Database) checkGuestsSee(collections map[collectionKey]AccessPolicy) error {
+	if !d.Guest {
+		return nil
+	}
+	if !d.stated() {
+		return errors.New("guest: nothing is said of who sees what, so that everybody would read and write all of it: " +
+			"write access channels, access private or a sync_function, or access shared if that is what you want")
+	}
+	if d.GuestAccess == nil {
+		return nil
+	}
+	ignored := func(what string, channels []string) error {
+		return fmt.Errorf("guest: %s %s: access is shared there, so that guests see everything, whatever their channels: "+
+			"write access channels or a sync_function, or leave the channels out", what, strings.Join(channels, " "))
+	}
+	if channels := d.GuestAccess.Channels; len(channels) > 0 && d.Access == accessShared {
+		return ignored("channels", channels)
+	}
+	for _, name := range sortedKeys(d.GuestAccess.Collections) {
+		k, err := parseCollection(name)
+		if err != nil {
+			return fmt.Errorf("guest: %w", err)
+		}
+		if channels := d.GuestAccess.Collections[name]; len(channels) > 0 && collections[k].Access == accessShared {
+			return ignored("collection "+k.String(), channels)
 		}
 	}
 	return nil

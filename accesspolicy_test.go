@@ -10,7 +10,7 @@ import (
 // TestValidateRefusesPolicies changes the JSON: what a Caddyfile cannot say, or says only
 // when it is provisioned.
 func TestValidateRefusesPolicies(t *testing.T) {
-	config := adapt(t, withGlobal("store memory policies\ndatabase notes {\n guest\n}", "sync notes"))
+	config := adapt(t, withGlobal("store memory policies\ndatabase notes {\n password_auth\n}", "sync notes"))
 	for name, test := range map[string]struct{ database, want string }{
 		"two policies":          {`"access":"shared","sync_function":"testdata/good.sync.js"`, "database notes: access and sync_function exclude each other"},
 		"an unknown word":       {`"access":"open"`, `unknown access "open"`},
@@ -23,14 +23,45 @@ func TestValidateRefusesPolicies(t *testing.T) {
 		"a scope without name":  {`"collections":{"shop.":{}}`, `collection "shop."`},
 		"unreadable":            {`"unreadable":"x"`, `unknown unreadable "x"`},
 		"guests elsewhere":      {`"guest":true,"guest_access":{"collections":{"items":["a"]}}`, "guest: there is no collection items"},
-		"guests' channel":       {`"guest":true,"guest_access":{"channels":["a,b"]}`, `guest: Illegal channel name "a,b"`},
+		"guests' channel":       {`"access":"channels","guest":true,"guest_access":{"channels":["a,b"]}`, `guest: Illegal channel name "a,b"`},
 		"access without guest":  {`"guest_access":{"read_only":true}`, "guest_access without guest"},
 	} {
-		changed := bytes.Replace(config, []byte(`"guest":true`), []byte(test.database), 1)
+		changed := bytes.Replace(config, []byte(`"password_auth":true`), []byte(test.database), 1)
 		require.ErrorContains(t, validate(t, changed), test.want, name)
 	}
-	changed := bytes.Replace(config, []byte(`"guest":true`), []byte(`"access":"private","collections":{"items":null,"shop.orders":{}}`), 1)
+	changed := bytes.Replace(config, []byte(`"password_auth":true`), []byte(`"access":"private","collections":{"items":null,"shop.orders":{}}`), 1)
 	require.NoError(t, validate(t, changed))
+}
+
+// Guests are everybody: what would be open to them has to be said, as where a provider registers everybody
+// (DECISIONS 8), and channels that would give them nothing less are a mistake.
+func TestGuestsOfEverythingHaveToBeStated(t *testing.T) {
+	config := adapt(t, withGlobal("store memory guests\ndatabase notes {\n password_auth\n}", "sync notes"))
+	with := func(database string) []byte {
+		return bytes.Replace(config, []byte(`"password_auth":true`), []byte(`"guest":true`+database), 1)
+	}
+	for name, test := range map[string]struct{ database, want string }{
+		"nothing is said":      {``, "database notes: guest: nothing is said of who sees what"},
+		"but of a collection":  {`,"collections":{"items":{"access":"channels"}}`, "guest: nothing is said of who sees what"},
+		"channels":             {`,"access":"shared","guest_access":{"channels":["public"]}`, "guest: channels public: access is shared"},
+		"a collection's":       {`,"access":"shared","collections":{"items":null},"guest_access":{"collections":{"items":["a"]}}`, "guest: collection items a: access is shared"},
+		"a collection's own":   {`,"access":"channels","collections":{"shop.items":{"access":"shared"}},"guest_access":{"collections":{"shop.items":["a","b"]}}`, "guest: collection shop.items a b: access is shared"},
+		"of databases to come": {`},"*":{"guest":true`, "database *: guest: nothing is said of who sees what"},
+	} {
+		if name == "of databases to come" {
+			test.database = `,"access":"shared"` + test.database
+		}
+		require.ErrorContains(t, validate(t, with(test.database)), test.want, name)
+	}
+	for _, database := range []string{
+		`,"access":"shared","guest_access":{"read_only":true}`,
+		`,"access":"private"`,
+		`,"sync_function":"testdata/good.sync.js","guest_access":{"channels":["public"]}`,
+		`,"access":"channels","collections":{"items":null},"guest_access":{"channels":["public"],"collections":{"items":["a"]}}`,
+		`,"access":"shared","collections":{"items":{"access":"channels"}},"guest_access":{"collections":{"items":["a"]}}`,
+	} {
+		require.NoError(t, validate(t, with(database)), database)
+	}
 }
 
 func TestWordsOfADatabaseAreItsCollectionsToo(t *testing.T) {

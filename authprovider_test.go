@@ -39,6 +39,7 @@ func newAuthSite(t *testing.T, upstream string) *authSite {
 		store memory %s
 		database notes {
 			guest
+			access shared
 			password_auth
 		}
 	}

@@ -55,6 +55,7 @@ func (s *testSite) config(store, option, site string) []byte {
 		%s
 		database notes {
 			guest
+			access shared
 		}
 		%s
 	}
@@ -204,7 +205,7 @@ func TestFailedReloadLeavesTheRunningConfiguration(t *testing.T) {
 			return bytes.Replace(s.config(store, "", ""), []byte(`"guest":true`), []byte(`"guest":true,"revisions":7`), 1)
 		}, ErrRestartNeeded.Error()},
 		"a sync function with a mistake": {func(s *testSite) []byte {
-			return bytes.Replace(s.config(store, "", ""), []byte(`"guest":true`), []byte(`"guest":true,"sync_function":"testdata/bad.sync.js"`), 1)
+			return bytes.Replace(s.config(store, "", ""), []byte(`"access":"shared"`), []byte(`"sync_function":"testdata/bad.sync.js"`), 1)
 		}, "database notes: sync_function: testdata/bad.sync.js:2:11: "},
 		"another store that does not open": {func(s *testSite) []byte {
 			return s.config("store memory elsewhere {\n fail\n}", "", "")
@@ -350,6 +351,7 @@ func TestPathPrefixWorksWithAndWithoutHandlePath(t *testing.T) {
 		store memory prefix
 		database notes {
 			guest
+			access shared
 		}
 	}
 }
@@ -393,12 +395,15 @@ func TestDatabasesMayBeNamedLikeThePathPrefixThatHandlePathTakesAway(t *testing.
 		store memory likeprefix
 		database api {
 			guest
+			access shared
 		}
 		database apis {
 			guest
+			access shared
 		}
 		database notes {
 			guest
+			access shared
 		}
 	}
 }

@@ -26,6 +26,7 @@ func loadLog(t *testing.T, database, address, site string) string {
 		store memory warnings
 		database notes {
 			guest
+			access shared
 			%s
 		}
 	}

@@ -12,8 +12,8 @@
 //
 // # Policies
 //
-//   - access shared: no Evaluator at all; every signed-in user reads and writes
-//     everything.
+//   - access shared: no Evaluator at all; every signed-in user, and every guest where a
+//     database has them, reads and writes everything.
 //   - access private (Private): a document belongs to the user who made it. It is in the
 //     channel "user:<name>", which its owner is granted; only the owner and administrators
 //     change or delete it, others get 403. What an administrator made belongs to nobody.

@@ -374,7 +374,7 @@ func TestReturnToTheApp(t *testing.T) {
 
 	_, answer = f.idp.authorize(b.begin("return_to="+url.QueryEscape(to)), "alice")
 	resp = b.open(OIDCCallback, "error=access_denied&error_description=planted&state="+answer.Get("state"))
-	require.Equal(t, "https://app.example.com/inbox?error=access_denied&tab=1#top", resp.Header.Get("Location"))
+	require.Equal(t, "https://app.example.com/inbox?error=access_denied&error_description=The+sign-in+provider+did+not+sign+you+in.&tab=1#top", resp.Header.Get("Location"))
 
 	f.idp.fail = func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "planted", http.StatusBadGateway) }
 	resp = b.returned(f.idp.authorize(b.begin("return_to="+url.QueryEscape(to)), "alice"))

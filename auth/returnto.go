@@ -70,6 +70,10 @@ func listedOrigin(site *Site, origin string) bool {
 	})
 }
 
+// foreignRefusal stands for the provider's words, which may be anybody's. A page has to be told something: one that
+// is not would take nobody for somebody who has yet to sign in, and go round without end.
+const foreignRefusal = "The sign-in provider did not sign you in."
+
 // withError adds what went wrong to the URL that a browser returns to: RFC 6749's code,
 // and our own words.
 func withError(to *url.URL, e *Error) string {
@@ -77,8 +81,9 @@ func withError(to *url.URL, e *Error) string {
 	q.Del("error")
 	q.Del("error_description")
 	q.Set("error", errorCode(e.Status))
-	if !e.foreign {
-		q.Set("error_description", quotable(e.Reason))
+	q.Set("error_description", quotable(e.Reason))
+	if e.foreign {
+		q.Set("error_description", foreignRefusal)
 	}
 	u := *to
 	u.RawQuery = q.Encode()

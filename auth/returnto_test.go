@@ -69,7 +69,7 @@ func TestErrorsReturnWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	to, _ := url.Parse("https://app.example.com/x?error=old&a=b#f")
 	require.Equal(t, "https://app.example.com/x?a=b&error=access_denied&error_description=Invalid+login#f", withError(to, &Error{Status: 401, Reason: "Invalid login", Detail: "secret"}))
-	require.Equal(t, "https://app.example.com/x?a=b&error=access_denied#f", withError(to, &Error{Status: 401, Reason: "planted", foreign: true}))
+	require.Equal(t, "https://app.example.com/x?a=b&error=access_denied&error_description=The+sign-in+provider+did+not+sign+you+in.#f", withError(to, &Error{Status: 401, Reason: "planted", foreign: true}))
 	for status, code := range map[int]string{400: "invalid_request", 403: "access_denied", 429: "temporarily_unavailable", 502: "server_error", 503: "temporarily_unavailable", 507: "server_error"} {
 		require.Equal(t, code, errorCode(status))
 	}

@@ -26,7 +26,7 @@ type scene struct {
 // scenes are the pages whose blocks of sh and js are run by TestThePagesDoWhatTheySay.
 var scenes = map[string]scene{
 	"docs/sign-in.md":      {server: signInPage, replace: publicSite},
-	"docs/selectors.md":    {replace: func(s *harness.Server) []string { return []string{"http://127.0.0.1:8080", s.URL} }},
+	"docs/selectors.md":    {replace: func(s *harness.Server) []string { return []string{"http://localhost:8080", s.URL} }},
 	"docs/replication.md":  {server: replicationPage, replace: replicationSites},
 	"docs/from-couchdb.md": {server: replicationPage, replace: replicationSites},
 }

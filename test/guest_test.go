@@ -32,7 +32,7 @@ func TestGuestsAreRefusedUnlessTheCaddyfileSaysSo(t *testing.T) {
 	require.Equal(t, http.StatusOK, ask(t, closed, request{url: "/"}).status, "the welcome needs no sign-in")
 	require.Equal(t, http.StatusOK, ask(t, closed, request{url: closed.AdminURL + "/notes"}).status)
 
-	open := harness.New(t, harness.Options{Settings: harness.Settings{Database: "guest", NoIDP: true}})
+	open := harness.New(t, harness.Options{Settings: harness.Settings{Database: "guest\naccess shared", NoIDP: true}})
 	site{Server: open}.run(t, "replicate", map[string]string{"ADAPTER": "memory"})
 }
 
@@ -55,7 +55,7 @@ func TestDecision14_UnknownNamesAreRefusedAsIfTheyWereDatabases(t *testing.T) {
 func TestDecision39_PouchDBsEmptyBasicMeansGuest(t *testing.T) {
 	t.Parallel()
 
-	server := harness.New(t, harness.Options{Settings: harness.Settings{Database: "guest"}})
+	server := harness.New(t, harness.Options{Settings: harness.Settings{Database: "guest\naccess shared"}})
 
 	for _, authorization := range []string{"Basic Og==", "Basic: Og==", "Negotiate abc"} {
 		got := ask(t, server, request{url: "/notes", header: map[string]string{"Authorization": authorization}})

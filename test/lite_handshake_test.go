@@ -42,7 +42,7 @@ func newHandshakes(t *testing.T) *handshakes {
 
 	h.Server = harness.New(t, harness.Options{Settings: harness.Settings{
 		Database: "password_auth", Databases: "notes strict open shown", Extra: extra.String(),
-		Sync: "database strict {\noidc dev\n}\ndatabase open {\nguest\n}\ndatabase shown {\nguest {\nread_only\n}\n}",
+		Sync: "database strict {\noidc dev\n}\ndatabase open {\nguest\naccess shared\n}\ndatabase shown {\naccess shared\nguest {\nread_only\n}\n}",
 		Site: "cors {\norigins " + appOrigin + "\ncredentials\n}",
 	}})
 	made := ask(t, h.Server, request{method: http.MethodPut, url: h.AdminURL + "/notes/_user/paul", body: `{"password":"correct horse"}`})

@@ -46,7 +46,7 @@ func TestLiteHostilePeersCostTheirOwnConnection(t *testing.T) {
 		t.Skip("SKIPPED, NOT TESTED: the server's memory is read from /proc")
 	}
 
-	server := harness.New(t, harness.Options{Settings: harness.Settings{NoIDP: true, Database: "guest", Databases: "notes open", Sync: "database open {\nguest\n}"}})
+	server := harness.New(t, harness.Options{Settings: harness.Settings{NoIDP: true, Database: "guest\naccess shared", Databases: "notes open", Sync: "database open {\nguest\naccess shared\n}"}})
 	a := &attacked{Server: server, honest: lite(t, server.URL+"/notes", harness.LiteOptions{})}
 
 	// What there is to pull.

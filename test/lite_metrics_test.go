@@ -39,7 +39,7 @@ func liteMetrics(t *testing.T, s *harness.Server) map[string]float64 {
 func TestLiteMetricsCountWhatReplicationsDo(t *testing.T) {
 	t.Parallel()
 
-	server := harness.New(t, harness.Options{Settings: harness.Settings{NoIDP: true, Database: "guest"}})
+	server := harness.New(t, harness.Options{Settings: harness.Settings{NoIDP: true, Database: "guest\naccess shared"}})
 
 	for _, id := range []string{"a", "b", "c", strings.Repeat("long", 100)} {
 		made := ask(t, server, request{method: http.MethodPut, url: "/notes/" + id, body: `{}`})

@@ -33,6 +33,7 @@ func TestOpenFeedDoesNotHoldUpTheExit(t *testing.T) {
 		}
 		database notes {
 			guest
+			access shared
 		}
 		stream_close_delay 1h
 	}

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import PouchDB from 'pouchdb'
 
-globalThis.location = { href: 'https://app.example.com/notes' }
+globalThis.location = { href: 'https://app.example.com/notes', search: '' }
 
 /* the block of the page */
 
