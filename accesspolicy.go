@@ -33,12 +33,16 @@ var unreadableWords = []string{unreadableNotFound, unreadableForbidden}
 // errTwoPolicies says what to write where both kinds of a policy stand.
 var errTwoPolicies = errors.New("access and sync_function exclude each other: keep the one that is to judge writes")
 
+// errSharedChannels refuses channels of guests that would seem to keep the rest from them.
+var errSharedChannels = errors.New("with `access shared`, which is the default, guests see all documents, and not only those of their channels: " +
+	"write `access channels`, `access private` or `sync_function <file>`, or leave the channels out")
+
 // defaultName is the name of the default scope and of its default collection.
 const defaultName = "_default"
 
 // AccessPolicy says who sees and changes which documents: a word or a function, not both.
 type AccessPolicy struct {
-	// `shared`: everybody who is signed in sees and changes all documents. `private`: a
+	// `shared`: everybody who comes in, guests too, sees and changes all documents. `private`: a
 	// document belongs to the user who made it, who alone sees and changes it, besides
 	// administrators. `channels`: the document's member `channels`, a string or an array of
 	// strings, says in which channels it is, and users see what is in theirs. In a database
@@ -64,7 +68,8 @@ type Collection struct {
 
 // GuestAccess is what requests without credentials may do.
 type GuestAccess struct {
-	// The channels of the default collection that guests have. Default: none but `!`.
+	// The channels of the default collection that guests have; not with access `shared`, where
+	// they see everything. Default: none but `!`.
 	Channels []string `json:"channels,omitempty"`
 
 	// Their channels in other collections, by the collection's name, with its scope if
@@ -112,6 +117,11 @@ func parseCollection(name string) (collectionKey, error) {
 
 // stated reports whether the configuration says something about access.
 func (p *AccessPolicy) stated() bool { return p.Access != "" || p.SyncFunction != "" }
+
+// shared reports whether everybody who comes in sees all documents.
+func (p *AccessPolicy) shared() bool {
+	return p.SyncFunction == "" && (p.Access == "" || p.Access == accessShared)
+}
 
 func (p *AccessPolicy) validate() error {
 	switch {
@@ -193,9 +203,16 @@ func (d *Database) validateAccess() error {
 		if err != nil {
 			return fmt.Errorf("guest: %w", err)
 		}
-		if _, ok := collections[k]; !ok {
+		policy, ok := collections[k]
+		if !ok {
 			return fmt.Errorf("guest: there is no collection %s: write `collection %s` into the database", k, k)
 		}
+		if policy.shared() {
+			return fmt.Errorf("guest: collection %s: %w", k, errSharedChannels)
+		}
+	}
+	if len(d.GuestAccess.Channels) > 0 && d.shared() {
+		return fmt.Errorf("guest: channels: %w", errSharedChannels)
 	}
 	return nil
 }

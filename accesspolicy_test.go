@@ -23,7 +23,9 @@ func TestValidateRefusesPolicies(t *testing.T) {
 		"a scope without name":  {`"collections":{"shop.":{}}`, `collection "shop."`},
 		"unreadable":            {`"unreadable":"x"`, `unknown unreadable "x"`},
 		"guests elsewhere":      {`"guest":true,"guest_access":{"collections":{"items":["a"]}}`, "guest: there is no collection items"},
-		"guests' channel":       {`"guest":true,"guest_access":{"channels":["a,b"]}`, `guest: Illegal channel name "a,b"`},
+		"guests' channel":       {`"access":"channels","guest":true,"guest_access":{"channels":["a,b"]}`, `guest: Illegal channel name "a,b"`},
+		"guests who see all":    {`"guest":true,"guest_access":{"channels":["a"]}`, "guests see all documents"},
+		"all of a collection":   {`"access":"private","collections":{"items":{"access":"shared"}},"guest":true,"guest_access":{"collections":{"items":["a"]}}`, "guest: collection items: with `access shared`"},
 		"access without guest":  {`"guest_access":{"read_only":true}`, "guest_access without guest"},
 	} {
 		changed := bytes.Replace(config, []byte(`"guest":true`), []byte(test.database), 1)

@@ -49,8 +49,8 @@ type Database struct {
 	// Whether requests without credentials are let in, as a guest. Default: false.
 	Guest bool `json:"guest,omitempty"`
 
-	// What guests may do. Only with guest. Default: they see the channel `!`, and write
-	// what the access policy lets them write.
+	// What guests may do. Only with guest. Default: they see the channel `!` (with access
+	// `shared` everything), and write what the access policy lets them write.
 	GuestAccess *GuestAccess `json:"guest_access,omitempty"`
 
 	// Whether users who have a password sign in with it, by Basic or at _session. Without
