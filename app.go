@@ -1,6 +1,7 @@
 package caddysync
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -202,10 +203,20 @@ func (a *App) Handle(_ context.Context, event caddy.Event) error {
 			a.handle.replications.Close() // requests wait for some
 			// Caddy waits for requests without a limit: for a client that reads a byte a
 			// second, for hours.
-			a.cut = time.AfterFunc(drainLimit, a.handle.requests.cancel)
+			a.cut = time.AfterFunc(a.cutAfter(), a.handle.requests.cancel)
 		}
 	}
 	return nil
+}
+
+// cutAfter is how long requests have when the process exits: as long as Caddy still takes new ones
+// (shutdown_delay), and after that its grace_period or, without one, drainLimit.
+func (a *App) cutAfter() time.Duration {
+	app := a.httpApp()
+	if app == nil {
+		return drainLimit
+	}
+	return time.Duration(app.ShutdownDelay) + cmp.Or(time.Duration(app.GracePeriod), drainLimit)
 }
 
 func (a *App) holdStore() error {

@@ -1,6 +1,7 @@
 package caddysync
 
 import (
+	"github.com/caddysync/caddy-sync/auth"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -44,8 +45,13 @@ func (c *auditCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *z
 
 // Write implements zapcore.Core.
 func (c *auditCore) Write(entry zapcore.Entry, _ []zapcore.Field) error {
-	if handle := c.app.handle; handle != nil {
-		handle.metrics.audit.events.WithLabelValues(entry.Message).Inc()
+	handle := c.app.handle
+	if handle == nil {
+		return nil
+	}
+	handle.metrics.audit.events.WithLabelValues(entry.Message).Inc()
+	if entry.Message == auth.SignInRefused {
+		handle.metrics.authFailures.Add(1)
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func (p *AuthProvider) Authenticate(w http.ResponseWriter, r *http.Request) (cad
 	}
 	principal, err := p.app.auth.Authenticate(r.WithContext(ctx), &auth.Site{CookiePath: "/"}, auth.Database{Name: p.Database, ID: db.ID()})
 	if refusal, refused := errors.AsType[*auth.Error](err); refused {
-		p.challenge(w, refusal)
+		challenge(w, refusal)
 		return caddyauth.User{}, false, nil // auth logged why
 	}
 	if err != nil {
@@ -116,14 +116,13 @@ func (p *AuthProvider) Authenticate(w http.ResponseWriter, r *http.Request) (cad
 }
 
 // challenge sets the headers with which sync refuses.
-func (p *AuthProvider) challenge(w http.ResponseWriter, refusal *auth.Error) {
+func challenge(w http.ResponseWriter, refusal *auth.Error) {
 	for _, c := range refusal.Challenges {
 		w.Header().Add("WWW-Authenticate", c)
 	}
 	if refusal.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int((refusal.RetryAfter+time.Second-1)/time.Second)))
 	}
-	p.app.handle.metrics.authFailures.Add(1)
 }
 
 // errOtherOrigin: another site's page made the browser send this with the user's cookie.

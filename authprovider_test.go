@@ -113,6 +113,30 @@ func (s *authSite) session(name, user string) map[string]string {
 	return map[string]string{"Cookie": made.Cookie + "=" + made.ID}
 }
 
+// Whoever guesses passwords is seen by this, as whoever brings bad tokens is.
+func TestRefusedCredentialsAreCounted(t *testing.T) {
+	s := newAuthSite(t, "127.0.0.1:1")
+	s.session("bob", `{"password":"a long password"}`)
+	counted := func() uint64 { return handles()[0].metrics.authFailures.Load() }
+	for _, path := range []string{"/notes", "/app/x", "/notes/_session"} {
+		s.do(http.MethodGet, s.addr, path, "", nil)
+		s.do(http.MethodGet, s.addr, path, "", map[string]string{"Authorization": "Basic Ym9iOmEgbG9uZyBwYXNzd29yZA=="})
+	}
+	require.Zero(t, counted(), "nobody, and who is right")
+	for n, refused := range []struct{ path, body, authorization string }{
+		{"/notes", "", "Basic Ym9iOmd1ZXNzZWQ="}, {"/notes", "", "Bearer x.y.z"}, {"/app/x", "", "Basic Ym9iOmd1ZXNzZWQ="}, {"/app/x", "", "Bearer x.y.z"},
+		{"/notes/_session", `{"name":"bob","password":"guessed too"}`, ""},
+	} {
+		method := http.MethodGet
+		if refused.body != "" {
+			method = http.MethodPost
+		}
+		answer, _ := s.do(method, s.addr, refused.path, refused.body, map[string]string{"Authorization": refused.authorization})
+		require.Equal(t, http.StatusUnauthorized, answer.StatusCode, refused)
+		require.EqualValues(t, n+1, counted(), refused)
+	}
+}
+
 func TestOtherHandlersStandBehindTheSameSignIn(t *testing.T) {
 	s := newAuthSite(t, "127.0.0.1:1")
 	alice := s.session("alice", `{"admin_roles":["staff","night shift"],"email":"alice@example.com"}`)

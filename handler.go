@@ -232,9 +232,6 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, onward *onward) 
 		// has what was done, by the session's handle.
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	}
-	if refused(w.Header()) {
-		metrics.authFailures.Add(1)
-	}
 }
 
 // sessionInPath matches paths that may hold a session's ID, a secret of 43 characters: they
@@ -245,17 +242,6 @@ var sessionInPath = regexp.MustCompile(`/_session/[A-Za-z0-9_-]{43}(/|$)`)
 // changes nothing.
 func isFeed(path string) bool {
 	return strings.HasSuffix(strings.TrimSuffix(path, "/"), "/_changes")
-}
-
-// refused reports whether the answer refuses credentials: it challenges the client with
-// an error code, which a request without credentials does not get (RFC 6750 section 3.1).
-func refused(answer http.Header) bool {
-	for _, challenge := range answer["Www-Authenticate"] {
-		if strings.Contains(challenge, "error=") {
-			return true
-		}
-	}
-	return false
 }
 
 // prefixed puts the path prefix back if handle_path took it away: rest wants to see what

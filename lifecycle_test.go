@@ -45,7 +45,11 @@ func newTestSite(t *testing.T) *testSite {
 // STORE, OPTION and SITE.
 func (s *testSite) config(store, option, site string) []byte {
 	s.t.Helper()
-	return adapt(s.t, fmt.Sprintf(`{
+	return adapt(s.t, s.caddyfile(store, option, site))
+}
+
+func (s *testSite) caddyfile(store, option, site string) string {
+	return fmt.Sprintf(`{
 	admin off
 	persist_config off
 	log {
@@ -66,7 +70,7 @@ http://%s {
 	%s
 	respond "next" 404
 }
-`, store, option, s.addr, site))
+`, store, option, s.addr, site)
 }
 
 func (s *testSite) load(config []byte) error { return caddy.Load(config, true) }
@@ -297,6 +301,22 @@ func TestOpenFeedDoesNotHoldUpTheEnd(t *testing.T) {
 	require.NoError(t, caddy.Stop())
 	s.ends(feed, 5*time.Second)
 	require.Less(t, time.Since(began), 5*time.Second, "the store waited for a feed")
+}
+
+func TestRequestsAreCutOffWhenTheDelayAndTheGracePeriodOfAnExitAreOver(t *testing.T) {
+	s := newTestSite(t)
+	for options, want := range map[string]time.Duration{
+		"":                     drainLimit,
+		"shutdown_delay 100ms": drainLimit + 100*time.Millisecond,
+		"grace_period 40s":     40 * time.Second,
+		"shutdown_delay 200ms\n\tgrace_period 40s": 40*time.Second + 200*time.Millisecond,
+	} {
+		config := strings.Replace(s.caddyfile("store memory cut", "", ""), "persist_config off", "persist_config off\n\t"+options, 1)
+		require.NoError(t, s.load(adapt(t, config)))
+		s.put("one")
+		require.Equal(t, want, handles()[0].newest().cutAfter(), options)
+		require.NoError(t, caddy.Stop())
+	}
 }
 
 func TestConfigurationWithoutSyncClosesTheStore(t *testing.T) {

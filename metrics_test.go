@@ -62,13 +62,6 @@ func TestMetricsOfAnOpenStore(t *testing.T) {
 	s.ends(feed, 10*time.Second)
 }
 
-func TestRefusedCredentialsAreCounted(t *testing.T) {
-	t.Parallel()
-	require.False(t, refused(http.Header{}))
-	require.False(t, refused(http.Header{"Www-Authenticate": {`Bearer realm="caddy-sync"`}}), "no credentials")
-	require.True(t, refused(http.Header{"Www-Authenticate": {`Bearer realm="caddy-sync", error="invalid_token"`}}))
-}
-
 func TestMetricsOfCouchbaseLite(t *testing.T) {
 	t.Parallel()
 	h := newStoreHandle("litemetrics")

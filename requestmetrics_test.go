@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddysync/caddy-sync/replication/rest"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/attribute"
 	oteltrace "go.opentelemetry.io/otel/trace"
@@ -71,6 +72,26 @@ func TestRequestsAreMeasuredByWhatTheyAskFor(t *testing.T) {
 	all, err := handles()[0].metrics.values()
 	require.NoError(t, err)
 	require.Equal(t, []labelledValue{{map[string]string{"status": "404"}, 1.0}}, all["caddy_sync_request_failures_total"])
+}
+
+func TestSignInsThatFailAreCountedAmongTheRequestsThatDo(t *testing.T) {
+	s := newTestSite(t)
+	require.NoError(t, s.load(s.config("store memory signins", "", "")))
+	for _, asked := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{"POST", "/notes/_session", "", 401}, {"POST", "/_session", `{"name":`, 400}, {"GET", "/_session", "", 200},
+		{"DELETE", "/_session/none", "", 401}, {"GET", "/notes/_oidc", "", 400},
+	} {
+		status, text := s.request(asked.method, asked.path, asked.body)
+		require.Equal(t, asked.status, status, asked.path+text)
+	}
+	require.EventuallyWithT(t, func(c *assert.CollectT) { // an answer arrives before it is counted
+		all, err := handles()[0].metrics.values()
+		require.NoError(c, err)
+		require.Equal(c, []labelledValue{{map[string]string{"status": "400"}, 2.0}, {map[string]string{"status": "401"}, 2.0}}, all["caddy_sync_request_failures_total"])
+	}, 5*time.Second, 10*time.Millisecond)
 }
 
 func TestAuditEventsAreCountedWhateverIsLogged(t *testing.T) {

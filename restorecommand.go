@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/engine"
 	"github.com/caddysync/caddy-sync/syncstore/engine/badger"
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 )
 
@@ -18,7 +21,7 @@ var errFoundDamage = errors.New("the store is damaged")
 
 func restoreCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "restore <backup>... --to <folder>",
+		Use:   "restore <backup>... --to <folder> [--min-free <size>]",
 		Short: "Makes a new store of a backup and those that go on from it",
 		Long: `
 Makes a store in a new folder from a whole backup, and the backups that go on from it in
@@ -29,6 +32,7 @@ another source, so that clients which saw more than the backup has skip nothing.
 		RunE: runCommand(politely(runRestore)),
 	}
 	cmd.Flags().String("to", "", "The folder for the store, which must be new or empty (required)")
+	cmd.Flags().String("min-free", "", "How much must stay free on the disk, as min_free in the Caddyfile (default 512MiB)")
 	addKeyFlag(cmd)
 	return cmd
 }
@@ -40,6 +44,9 @@ func runRestore(ctx context.Context, fl caddycmd.Flags, t *terminal) error {
 	}
 	o, err := engineOptions(fl)
 	if err != nil {
+		return err
+	}
+	if o.MinFree, err = minFree(fl); err != nil {
 		return err
 	}
 	to, err = filepath.Abs(to)
@@ -54,12 +61,28 @@ func runRestore(ctx context.Context, fl caddycmd.Flags, t *terminal) error {
 		damage, err = restoreInto(ctx, making, fl.Args(), o, t)
 		return err
 	})
+	if errors.Is(err, engine.ErrNoSpace) {
+		return fmt.Errorf("%w: make room, or write --min-free <size> for less", err)
+	}
 	if err != nil {
 		return err
 	}
 	t.say("Restored into %s. To use it: stop the server, put this folder in the place of the one that `store badger`\n"+
 		"names (keep the old one until you are sure), give it to the server's user, and start the server.", to)
 	return damage
+}
+
+// minFree is the size that the flag names, 0 for the default.
+func minFree(fl caddycmd.Flags) (int64, error) {
+	text := fl.String("min-free")
+	if text == "" {
+		return 0, nil
+	}
+	bytes, err := humanize.ParseBytes(text)
+	if err != nil || bytes == 0 || bytes > math.MaxInt64 {
+		return 0, fmt.Errorf("--min-free: %q is not a size like 64MiB", text)
+	}
+	return int64(bytes), nil
 }
 
 // makeFolder makes a new folder, or replaces an empty one, when it has been filled under another name

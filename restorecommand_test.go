@@ -2,10 +2,15 @@ package caddysync
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
 
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/syncstore/engine"
+	"github.com/caddysync/caddy-sync/syncstore/engine/badger"
 	"github.com/stretchr/testify/require"
 )
 
@@ -31,4 +36,32 @@ func TestWhatWasRestoredAndHasNoPlaceIsKept(t *testing.T) {
 	})
 	require.ErrorIs(t, err, broken)
 	require.NoDirExists(t, making)
+}
+
+// Who runs a server with a small min_free restores its backups on the same disk.
+func TestARestoreLeavesAsMuchFreeAsItIsTold(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	from, backup := filepath.Join(folder, "from"), filepath.Join(folder, "backup")
+	opened, err := badger.Open(from, badger.Options{MinFree: 1, GCInterval: -1})
+	require.NoError(t, err)
+	store, err := syncstore.Open(t.Context(), opened, syncstore.Options{})
+	require.NoError(t, err)
+	_, err = store.CreateDatabase(t.Context(), "notes")
+	require.NoError(t, err)
+	file, err := os.Create(backup)
+	require.NoError(t, err)
+	_, err = store.Backup(t.Context(), file, syncstore.BackupOptions{})
+	require.NoError(t, errors.Join(err, file.Close(), store.Close(), opened.Close()))
+
+	restore := func(free string) error {
+		flags := restoreCommand().Flags()
+		require.NoError(t, flags.Parse([]string{backup, "--to", filepath.Join(folder, "to"), "--min-free", free}))
+		return runRestore(t.Context(), caddycmd.Flags{FlagSet: flags}, &terminal{out: io.Discard, progress: io.Discard})
+	}
+	err = restore("1EiB")
+	require.ErrorIs(t, err, engine.ErrNoSpace)
+	require.ErrorContains(t, err, "--min-free <size>")
+	require.ErrorContains(t, restore("much"), `"much" is not a size`)
+	require.NoError(t, restore("1B"))
 }

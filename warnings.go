@@ -20,12 +20,8 @@ type place struct {
 // warn says what an operator should know about the sites. It looks at the HTTP app as it
 // was provisioned, which is complete only when apps start.
 func (a *App) warn() {
-	loaded, err := a.ctx.AppIfConfigured("http")
-	if err != nil {
-		return
-	}
-	app, ok := loaded.(*caddyhttp.App)
-	if !ok {
+	app := a.httpApp()
+	if app == nil {
 		return
 	}
 	logs := accessLogs(a.ctx)
@@ -36,6 +32,16 @@ func (a *App) warn() {
 			site.warnCookies(hosts)
 		})
 	}
+}
+
+// httpApp is the one of the configuration, nil if it has none.
+func (a *App) httpApp() *caddyhttp.App {
+	loaded, err := a.ctx.AppIfConfigured("http")
+	if err != nil {
+		return nil
+	}
+	app, _ := loaded.(*caddyhttp.App)
+	return app
 }
 
 // findSites calls found for each sync handler below the routes.

@@ -10,8 +10,8 @@ import (
 
 // Names of audit events.
 const (
-	auditSignIn           = "sign_in"         // a token or Basic pair first verified, or a session made from one
-	auditSignInRefused    = "sign_in_refused" // with the true reason
+	auditSignIn           = "sign_in" // a token or Basic pair first verified, or a session made from one
+	auditSignInRefused    = SignInRefused
 	auditSessionCreated   = "session_created"
 	auditSessionEnded     = "session_ended"  // one
 	auditSessionsEnded    = "sessions_ended" // all of a user
@@ -30,6 +30,10 @@ const (
 	auditAdminAccess      = "admin_access"
 	auditAdminRefused     = "admin_refused"
 )
+
+// SignInRefused is the audit event of credentials that are refused, with the true reason. It is written for each
+// request, and not for those that bring none.
+const SignInRefused = "sign_in_refused"
 
 // maxAuditText is how much of a text that a client chose is written, in bytes.
 const maxAuditText = 256

@@ -104,11 +104,11 @@ func (m *move) syncFunction(ctx context.Context, p *pair) error {
 	if err != nil {
 		return err
 	}
-	line := "sync_function " + where
+	block := line("sync_function", where)
 	if p.collection != "" {
-		line = "collection " + p.scope + "." + p.collection + " { " + line + " }"
+		block = "collection " + p.scope + "." + p.collection + " {\n  \t" + block + "\n  }"
 	}
-	m.Teller.Say("The sync function of %s is in %s, and is not applied: read it, and write into the database's block\n  %s", p.name(), where, line)
+	m.Teller.Say("The sync function of %s is in %s, and is not applied: read it, and write into the database's block\n  %s", p.name(), where, block)
 	m.Teller.Say("  With another policy in force while the documents came, POST /%s/_resync has it judge them.", last(p.to))
 	return nil
 }
@@ -155,6 +155,7 @@ func (m *move) principals(ctx context.Context, kind string, pairs []pair) error 
 			return err
 		}
 		if name == "GUEST" || p.Name == "" {
+			p.Access = m.within(p.Access, pairs)
 			m.tellGuest(&p.principal)
 			continue
 		}
@@ -202,9 +203,29 @@ func (m *move) tellGuest(p *principal) {
 	if p.Disabled {
 		return
 	}
-	line := "guest"
+	block := "guest"
+	var lines []string
 	if len(p.Channels) > 0 {
-		line += " { channels " + strings.Join(p.Channels, " ") + " }"
+		lines = append(lines, line("channels", p.Channels...))
 	}
-	m.Teller.Say("Guests may come in there. If they shall here, write `%s` into the database's block.", line)
+	for _, scope := range sorted(p.Access) {
+		for _, name := range sorted(p.Access[scope]) {
+			lines = append(lines, line("collection", append([]string{scope + "." + name}, p.Access[scope][name].Channels...)...))
+		}
+	}
+	if len(lines) > 0 {
+		block += " {\n  \t" + strings.Join(lines, "\n  \t") + "\n  }"
+	}
+	m.Teller.Say("Guests may come in there. If they shall here, write into the database's block\n  %s", block)
+}
+
+// line is one of a Caddyfile, in which a block may not stand on one.
+func line(word string, arguments ...string) string {
+	for _, argument := range arguments {
+		if strings.ContainsAny(argument, " \t\"`{}#") {
+			argument = `"` + strings.ReplaceAll(argument, `"`, `\"`) + `"`
+		}
+		word += " " + argument
+	}
+	return word
 }

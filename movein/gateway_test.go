@@ -1,6 +1,7 @@
 package movein_test
 
 import (
+	"cmp"
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/json"
@@ -21,6 +22,8 @@ type gateway struct {
 	large string
 	// parts: _bulk_get answers in parts; without, it is refused whatever is asked, as behind some proxies.
 	parts bool
+	// guest is the answer for GUEST; guests do not come in if it is empty.
+	guest string
 }
 
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -48,7 +51,7 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/db/_user/":
 		fmt.Fprint(w, `["GUEST","alice","carl"]`)
 	case "/db/_user/GUEST":
-		fmt.Fprint(w, `{"name":"GUEST","disabled":true,"all_channels":["!"]}`)
+		fmt.Fprint(w, cmp.Or(g.guest, `{"name":"GUEST","disabled":true,"all_channels":["!"]}`))
 	case "/db/_user/alice":
 		fmt.Fprint(w, `{"name":"alice","email":"alice@example.com","all_channels":["!","a","from-access"],"admin_channels":["a"],"admin_roles":["staff"],"roles":["staff"],`+
 			`"collection_access":{"shop":{"orders":{"admin_channels":["o"],"all_channels":["!","o"],"jwt_last_updated":"0001-01-01T00:00:00Z"},"dropped":{"admin_channels":["x"]}}}}`)
@@ -149,8 +152,8 @@ func sha1Base64(text string) string {
 func TestASyncGatewayIsMovedIn(t *testing.T) {
 	t.Parallel()
 	for name, there := range map[string]*gateway{
-		"many at once": {strings.Repeat("0123456789abcdef", 10<<10), true}, "an attachment that comes along": {strings.Repeat("0123456789abcdef", 10<<10), false},
-		"one that is too large for that": {strings.Repeat("0123456789abcdef", 20<<16), false},
+		"many at once": {large: strings.Repeat("0123456789abcdef", 10<<10), parts: true}, "an attachment that comes along": {large: strings.Repeat("0123456789abcdef", 10<<10)},
+		"one that is too large for that": {large: strings.Repeat("0123456789abcdef", 20<<16)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -183,5 +186,20 @@ func TestASyncGatewayIsMovedIn(t *testing.T) {
 			}
 			require.Equal(t, 2, strings.Count(said.String(), "all are here: the same winners, leaves, bodies and attachments"))
 		})
+	}
+}
+
+func TestWhatGuestsMaySeeIsSaidAsTheCaddyfileHasIt(t *testing.T) {
+	t.Parallel()
+	for guest, want := range map[string]string{
+		`{"name":"GUEST","all_channels":["!"]}`: "the database's block\n  guest\n",
+		`{"name":"GUEST","admin_channels":["news","front page"],"collection_access":{"shop":{"orders":{"admin_channels":["o"]},"dropped":{"admin_channels":["x"]}}}}`: "the database's block\n" +
+			"  guest {\n  \tchannels news \"front page\"\n  \tcollection shop.orders o\n  }\n",
+	} {
+		source := httptest.NewServer(&gateway{large: "small", guest: guest})
+		t.Cleanup(source.Close)
+		o, said := newServer(t, "orders").from(movein.SyncGateway, source.URL+"/db")
+		require.NoError(t, movein.Run(t.Context(), o), said)
+		require.Contains(t, said.String(), want)
 	}
 }

@@ -126,7 +126,7 @@ func TestUsersRolesAndCollectionsAreMovedIn(t *testing.T) {
 	require.Contains(t, to.get("/_user/bob"), `"disabled":true`)
 	require.Contains(t, to.get("/_user/carl"), `"admin_channels":["here"]`)
 	for _, text := range []string{
-		"collection shop.orders { sync_function /etc/caddy/notes.shop.orders.sync.js }", "is not applied",
+		"\n  collection shop.orders {\n  \tsync_function /etc/caddy/notes.shop.orders.sync.js\n  }\n", "is not applied",
 		`user "carl" is here already, with other channels, roles or state; it is left as it is`,
 		"users: 2 made, 1 were here already", "roles: 1 made", " users have NONE here",
 	} {

@@ -93,18 +93,26 @@ func (h *Handler) createDatabase(rq *request) error {
 	if rq.db != nil {
 		return fmt.Errorf("creating database: %w", syncstore.ErrDatabaseExists)
 	}
-	if err := syncstore.CheckDatabaseName(rq.dbName); err != nil {
+	if err := h.makeDatabase(rq, rq.dbName); err != nil {
+		return err
+	}
+	rq.set("Location", h.PathPrefix+"/"+url.PathEscape(rq.dbName))
+	return rq.sendJSON(http.StatusCreated, []byte(`{"ok":true}`+"\n"))
+}
+
+// makeDatabase makes a database for the administrator who asks.
+func (h *Handler) makeDatabase(rq *request, name string) error {
+	if err := syncstore.CheckDatabaseName(name); err != nil {
 		return fmt.Errorf("creating database: %w", err)
 	}
 	if err := h.roomForDatabase(); err != nil {
 		return err
 	}
-	if err := h.CreateDatabase(rq.r.Context(), rq.dbName); err != nil {
+	if err := h.CreateDatabase(rq.r.Context(), name); err != nil {
 		return fmt.Errorf("creating database: %w", err)
 	}
-	h.auth.Administer(rq.r, rq.principal, auth.Database{Name: rq.dbName}).Note(auth.DatabaseCreated, rq.dbName)
-	rq.set("Location", h.PathPrefix+"/"+url.PathEscape(rq.dbName))
-	return rq.sendJSON(http.StatusCreated, []byte(`{"ok":true}`+"\n"))
+	h.auth.Administer(rq.r, rq.principal, auth.Database{Name: name}).Note(auth.DatabaseCreated, name)
+	return nil
 }
 
 // deleteDatabase answers DELETE /{db}, on an administrator's site.

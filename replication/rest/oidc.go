@@ -34,7 +34,7 @@ func oidc(endpoint auth.OIDCEndpoint) action {
 		}
 		rq.set("Cache-Control", "no-store")
 		rq.answered = true
-		h.auth.ServeOIDC(rq.w, rq.r, &h.Site, auth.Database{Name: rq.dbName, ID: rq.db.ID()}, endpoint)
+		h.auth.ServeOIDC(rq.answerOf(), rq.r, &h.Site, auth.Database{Name: rq.dbName, ID: rq.db.ID()}, endpoint)
 		return nil
 	}}
 }

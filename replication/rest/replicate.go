@@ -29,7 +29,7 @@ func (h *Handler) replicate(rq *request) error {
 	if wish.Cancel && wish.id() != "" {
 		return h.cancelReplication(rq, wish.id())
 	}
-	o, local, err := h.replicationOptions(rq.r.Context(), wish)
+	o, local, err := h.replicationOptions(rq, wish)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,9 @@ import (
 	"github.com/caddysync/caddy-sync/auth"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // elsewhere is an administrators' site that replications reach over HTTP.
@@ -111,6 +114,29 @@ func TestReplicateMakesTheTarget(t *testing.T) {
 	here.run(post("there, not asked for", "/_replicate", `{"source":"copy","target":"`+url+`/copy"}`, 502, "replication_failed", "no_db_file"))
 	here.run(post("there", "/_replicate", `{"source":"copy","target":"`+url+`/copy","create_target":true}`, 200))
 	there.run(scenario{name: "made there", path: "/copy/a"})
+}
+
+// A target that a replication makes is a database as one that PUT makes.
+func TestTheTargetThatAReplicationMakesIsLimitedAndAudited(t *testing.T) {
+	t.Parallel()
+	_, url := elsewhere(t)
+	here := replicating(t)
+	core, logged := observer.New(zapcore.InfoLevel)
+	service, err := auth.New(auth.Config{Audit: zap.New(core)})
+	require.NoError(t, err)
+	here.auth = auditing{here.auth, service}
+	here.Limits.Databases = 2
+	body := func(target, more string) string {
+		return `{"source":"` + url + `/notes","target":"` + target + `","create_target":true` + more + `}`
+	}
+	here.run(post("not to be made for an end", "/_replicate", body("copy", `,"cancel":true`), 404, "no_db_file"))
+	here.run(post("made", "/_replicate", body("copy", ""), 200))
+	here.run(post("one too many", "/_replicate", body("third", ""), 503, "There are 2 databases, and the server may have 2"))
+	here.run(post("there already", "/_replicate", body("copy", ""), 200))
+	require.Equal(t, []string{"copy", "notes"}, here.Store.Databases())
+	made := logged.FilterMessage(string(auth.DatabaseCreated)).All()
+	require.Len(t, made, 1)
+	require.Equal(t, "copy", made[0].ContextMap()["database"])
 }
 
 func TestReplicateFromNowOn(t *testing.T) {

@@ -2,10 +2,8 @@ package rest
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -111,7 +109,7 @@ func (h *Handler) readReplicate(rq *request) (*replicateBody, error) {
 }
 
 // replicationOptions are what the replicator does for a body.
-func (h *Handler) replicationOptions(ctx context.Context, wish *replicateBody) (o peer.Options, local auth.Database, err error) {
+func (h *Handler) replicationOptions(rq *request, wish *replicateBody) (o peer.Options, local auth.Database, err error) {
 	if err := wish.check(); err != nil {
 		return o, local, err
 	}
@@ -135,7 +133,7 @@ func (h *Handler) replicationOptions(ctx context.Context, wish *replicateBody) (
 	if o.Remote, err = there.address(); err != nil {
 		return o, local, err
 	}
-	if o.Keyspace, local, err = h.localKeyspace(ctx, here.url, wish.CreateTarget && o.Direction == peer.Pull); err != nil {
+	if o.Keyspace, local, err = h.localKeyspace(rq, here.url, wish.CreateTarget && !wish.Cancel && o.Direction == peer.Pull); err != nil {
 		return o, local, err
 	}
 	o.CreateTarget = wish.CreateTarget && o.Direction == peer.Push
@@ -189,7 +187,7 @@ func (b *replicateBody) channels(o *peer.Options) error {
 }
 
 // localKeyspace finds the side that is here, or makes it.
-func (h *Handler) localKeyspace(ctx context.Context, name string, create bool) (string, auth.Database, error) {
+func (h *Handler) localKeyspace(rq *request, name string, create bool) (string, auth.Database, error) {
 	name, err := url.PathUnescape(strings.Trim(name, "/"))
 	if err != nil {
 		return "", auth.Database{}, errNoDatabaseFile
@@ -200,8 +198,8 @@ func (h *Handler) localKeyspace(ctx context.Context, name string, create bool) (
 	}
 	db, err := h.Store.Database(dbName)
 	if create && errors.Is(err, syncstore.ErrNoDatabase) && dbName == name {
-		if err := h.CreateDatabase(ctx, name); err != nil && !errors.Is(err, syncstore.ErrDatabaseExists) {
-			return "", auth.Database{}, fmt.Errorf("creating the target: %w", err)
+		if err := h.makeDatabase(rq, name); err != nil && !errors.Is(err, syncstore.ErrDatabaseExists) {
+			return "", auth.Database{}, err
 		}
 		db, err = h.Store.Database(dbName)
 	}

@@ -83,14 +83,14 @@ func (h *Handler) allDatabases(rq *request) error {
 // (DECISIONS 12: signing in must not be forced on a user by another site either).
 func (h *Handler) session(rq *request) error {
 	return h.toAuth(rq, func(db *auth.Database, names []auth.Database) {
-		h.auth.ServeSession(rq.w, rq.r, &h.Site, db, names)
+		h.auth.ServeSession(rq.answerOf(), rq.r, &h.Site, db, names)
 	})
 }
 
 // sessionHandle hands the paths below _session to auth likewise.
 func (h *Handler) sessionHandle(rq *request) error {
 	return h.toAuth(rq, func(db *auth.Database, names []auth.Database) {
-		h.auth.ServeSessionHandle(rq.w, rq.r, &h.Site, db, names, rq.item)
+		h.auth.ServeSessionHandle(rq.answerOf(), rq.r, &h.Site, db, names, rq.item)
 	})
 }
 
