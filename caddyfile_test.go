@@ -106,7 +106,7 @@ func TestCaddyfileErrorsHaveFileAndLine(t *testing.T) {
 		"guest in no collection":     {"database a {\n guest {\n collection items x\n }\n}", "", "guest: there is no collection items: write `collection items` into the database"},
 		"guest without channels":     {"database a {\n collection items\n guest {\n collection items\n }\n}", "", "argument count"},
 		"guest's collection twice":   {"database a {\n guest {\n collection items x\n collection items y\n }\n}", "", "collection items stands there twice"},
-		"guests who see all":         {"database a {\n access shared\n guest {\n channels x\n }\n}", "", "guest: channels: with `access shared`, which is the default, guests see all documents"},
+		"guests who see all":         {"database a {\n access shared\n guest {\n channels x\n }\n}", "", "guest: channels x: access is shared there, so that guests see everything"},
 		"guest's default collection": {"database a {\n guest {\n collection _default x\n }\n}", "", "the default collection is the database itself"},
 		"unknown same_site":          {"database a {\n session {\n same_site no\n }\n}", "", `unknown same_site "no"`},
 		"session repeated":           {"database a {\n session {\n lifetime 1h\n lifetime 2h\n }\n}", "", `session subdirective "lifetime" is repeated, at Caddyfile:8`},
