@@ -159,8 +159,9 @@ func (s *sandbox) guardRegExps() {
 			}
 		}
 	}
-	s.wrap(prototype, "exec", guard(false))
-	s.wrap(prototype, "test", guard(false))
+	for _, name := range []string{"exec", "test"} {
+		s.wrap(prototype, name, func(original builtin) builtin { return guard(false)(s.matching(original)) })
+	}
 	// compile would change an expression that others may hold, and checks no length.
 	if err := prototype.Delete("compile"); err != nil {
 		panic(err)

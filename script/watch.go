@@ -71,6 +71,15 @@ func (w *watch) left() time.Duration {
 	return w.limit - w.used
 }
 
+// over ends the call that runs, however little of its time was counted.
+func (w *watch) over() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.running && w.reason == nil {
+		w.stop(ErrTimeout)
+	}
+}
+
 // stop interrupts the call that runs.
 func (w *watch) stop(reason error) {
 	w.reason = reason

@@ -34,3 +34,31 @@ func TestTimeInWhichTheProcessDidNotRunIsNotTheFunctions(t *testing.T) {
 		require.ErrorIs(t, w.end(), ErrTimeout)
 	})
 }
+
+// A match of a regular expression that comes to its limit is told to the script as no match, which it might take for
+// a permission. On a machine with too few processors the looks at a call come late, each counts little, and so the
+// function's own time was not over then.
+func TestAMatchThatCameToItsLimitFailsTheCallHoweverLateTheLooksAre(t *testing.T) {
+	t.Parallel()
+	const text = `"a".repeat(40) + "b"`
+	for name, body := range map[string]string{
+		"test":    `/^(a+)+$(?=x)/.test(` + text + `)`,
+		"exec":    `/^(a+)+$(?=x)/.exec(` + text + `)`,
+		"match":   `(` + text + `).match(/^(a+)+$(?=x)/)`,
+		"search":  `(` + text + `).search(/^(a+)+$(?=x)/)`,
+		"replace": `(` + text + `).replace(/^(a+)+$(?=x)/, "")`,
+		"split":   `(` + text + `).split(/^(a+)+$(?=x)/)`,
+		"caught":  `(() => { try { return /^(a+)+$(?=x)/.test(` + text + `) } catch (e) { return false } })()`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := mustCompile(t, "function () { tell('allowed: ' + "+body+") }", Options{Functions: []string{"tell"}})
+			s, err := f.pool.take()
+			require.NoError(t, err)
+			s.watch.timer = time.AfterFunc(time.Hour, func() {}) // no look comes at all
+			_, err = s.call(f, new(recorder), nil)
+			require.ErrorIs(t, err, ErrTimeout)
+			require.True(t, s.touched())
+		})
+	}
+}
