@@ -76,7 +76,7 @@ func TestRequestsAreMeasuredByWhatTheyAskFor(t *testing.T) {
 
 func TestSignInsThatFailAreCountedAmongTheRequestsThatDo(t *testing.T) {
 	s := newTestSite(t)
-	require.NoError(t, s.load(s.config("store memory signins", "", "")))
+	require.NoError(t, s.load(s.config("store memory refused", "", "")))
 	for _, asked := range []struct {
 		method, path, body string
 		status             int
