@@ -234,7 +234,7 @@ func checkHere(ctx context.Context, fl caddycmd.Flags, out io.Writer) error {
 	o.Lenient, o.MinFree = fl.Bool("lenient"), 1
 	o.Verify = !o.Lenient
 	if o.Verify {
-		tables, _, err := badger.CheckTables(path)
+		tables, _, err := badger.CheckTables(path, o.EncryptionKey)
 		if err != nil {
 			return fail(err)
 		}

@@ -125,10 +125,10 @@ type TableDamage struct {
 }
 
 // CheckTables reads every table of a store that nobody has open, and compares the checksums of
-// its blocks. Without that, Badger serves what a damaged block has, or nothing. Of encrypted
-// tables it looks only whether they are there: opening the store with Options.Verify reads them,
-// and fails with the first that is damaged.
-func CheckTables(path string) (found []TableDamage, tables int, err error) {
+// its blocks. Without that, Badger serves what a damaged block has, or nothing. secret is the
+// encryption key; without it, it is looked only whether encrypted tables are there. It fails with
+// ErrKey if the store has another.
+func CheckTables(path string, secret []byte) (found []TableDamage, listed int, err error) {
 	manifest, err := readManifest(path)
 	if err != nil {
 		return nil, 0, err
@@ -137,14 +137,19 @@ func CheckTables(path string) (found []TableDamage, tables int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	tables, err := newTableReader(path, secret)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer tables.close()
 	for _, id := range slices.Sorted(maps.Keys(manifest.Tables)) {
 		if slices.Contains(lost, id) {
 			continue
 		}
 		name := table.NewFilename(id, path)
 		var err error
-		if manifest.Tables[id].KeyID == 0 {
-			_, err = verifyTable(path, id)
+		if manifest.Tables[id].KeyID == 0 || len(secret) > 0 {
+			_, err = tables.verify(id)
 		} else if _, missing := os.Stat(name); missing != nil {
 			err = damaged(name, missing)
 		}

@@ -118,10 +118,30 @@ func TestACopyIsNeverCompacted(t *testing.T) {
 	require.NoError(t, own.Close())
 }
 
+func TestADamagedTableOfAnEncryptedStoreIsFoundWithItsKey(t *testing.T) {
+	t.Parallel()
+	o := small(t)
+	o.EncryptionKey = []byte("0123456789abcdef")
+	path := filled(t, o)
+	found, tables, err := CheckTables(path, o.EncryptionKey)
+	require.NoError(t, err)
+	require.Empty(t, found)
+	require.Positive(t, tables)
+	_, _, err = CheckTables(path, []byte("fedcba9876543210"))
+	require.ErrorIs(t, err, ErrKey)
+	files, err := filepath.Glob(filepath.Join(path, "*.sst"))
+	require.NoError(t, err)
+	spoil(t, files[0], "", 3000)
+	found, _, err = CheckTables(path, o.EncryptionKey)
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.Equal(t, filepath.Base(files[0]), found[0].File)
+}
+
 func TestADamagedTableIsFound(t *testing.T) {
 	t.Parallel()
 	path := filled(t, small(t))
-	damaged, tables, err := CheckTables(path)
+	damaged, tables, err := CheckTables(path, nil)
 	require.NoError(t, err)
 	require.Empty(t, damaged)
 	files, err := filepath.Glob(filepath.Join(path, "*.sst"))
@@ -138,14 +158,14 @@ func TestADamagedTableIsFound(t *testing.T) {
 		"nothing but zero": func(b []byte) []byte { return make([]byte, len(b)) },
 	} {
 		require.NoError(t, os.WriteFile(files[0], damage(append([]byte(nil), whole...)), 0o600))
-		damaged, _, err = CheckTables(path)
+		damaged, _, err = CheckTables(path, nil)
 		require.NoError(t, err, place)
 		require.Len(t, damaged, 1, place)
 		require.Equal(t, filepath.Base(files[0]), damaged[0].File)
 		require.ErrorIs(t, damaged[0].Err, engine.ErrDamaged)
 	}
 	require.NoError(t, os.Remove(files[0]))
-	damaged, _, err = CheckTables(path)
+	damaged, _, err = CheckTables(path, nil)
 	require.NoError(t, err)
 	require.Len(t, damaged, 1, "a table that is gone")
 }

@@ -57,7 +57,7 @@ func entriesOf(name string, id uint64) (uint64, error) {
 		return 0, fmt.Errorf("mapping %s: %w", filepath.Base(name), err)
 	}
 	defer func() { _ = unix.Munmap(data) }()
-	t, err := openTable(name, id, data)
+	t, err := openTable(name, id, data, table.Options{})
 	if err != nil {
 		return 0, err
 	}

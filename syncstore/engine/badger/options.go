@@ -63,7 +63,7 @@ type Options struct {
 	// DefaultGCInterval, a negative one none.
 	GCInterval time.Duration
 	// Verify compares the checksums of all tables before anything is read, which a small store has
-	// done anyway, and those of an encrypted store too.
+	// done anyway.
 	Verify bool
 	// Lenient opens a damaged store, as far as Badger does, and gives what is there whether or not it
 	// is what was written: for those who save what can be saved. Badger may end the process.

@@ -2,16 +2,11 @@ package badger
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
-	"github.com/dgraph-io/badger/v4/options"
-	"github.com/dgraph-io/badger/v4/table"
 	"go.uber.org/zap"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
@@ -32,8 +27,13 @@ const (
 // scrubAtOnce reads tables for a moment, before anybody is let in, and returns those that are left.
 func (e *Engine) scrubAtOnce(ctx context.Context) (left []uint64, err error) {
 	left = e.tables(ctx)
+	tables, err := newTableReader(e.path, e.options.EncryptionKey)
+	if err != nil {
+		return nil, err
+	}
+	defer tables.close()
 	for began := time.Now(); len(left) > 0 && time.Since(began) < scrubFor; left = left[1:] {
-		if _, err := e.scrubTable(ctx, left[0]); err != nil {
+		if _, err := e.scrubTable(ctx, tables, left[0]); err != nil {
 			return nil, err
 		}
 	}
@@ -50,12 +50,18 @@ func (e *Engine) scrubbing(ctx context.Context, left []uint64) {
 // scrub reads tables, so many bytes a second. If one is damaged, nothing is read or written any more:
 // who is not told of a document would believe that it is not there, and a compaction would write the
 // damage anew, with a good checksum.
-func (e *Engine) scrub(ctx context.Context, rate int64, tables []uint64) {
-	for _, id := range tables {
+func (e *Engine) scrub(ctx context.Context, rate int64, ids []uint64) {
+	tables, err := newTableReader(e.path, e.options.EncryptionKey)
+	if err != nil {
+		e.log.Error("the tables of the store are not compared with their checksums now", zap.Error(err))
+		return
+	}
+	defer tables.close()
+	for _, id := range ids {
 		if ctx.Err() != nil {
 			return
 		}
-		size, err := e.scrubTable(ctx, id)
+		size, err := e.scrubTable(ctx, tables, id)
 		if err != nil {
 			e.damage.Store(&err)
 			e.log.Error("the store is DAMAGED, nothing is served from it: check it, and restore a backup if need be", zap.Error(err))
@@ -65,12 +71,8 @@ func (e *Engine) scrub(ctx context.Context, rate int64, tables []uint64) {
 	}
 }
 
-// tables are those of the moment. Of an encrypted store there are none: its tables say nothing
-// without the keys that Badger has.
+// tables are those of the moment.
 func (e *Engine) tables(ctx context.Context) []uint64 {
-	if len(e.options.EncryptionKey) > 0 {
-		return nil
-	}
 	h, err := e.acquire(ctx)
 	if err != nil {
 		return nil
@@ -86,47 +88,12 @@ func (e *Engine) tables(ctx context.Context) []uint64 {
 
 // scrubTable reads one, and returns how many bytes it has. One that a compaction takes away meanwhile
 // may be gone, or empty.
-func (e *Engine) scrubTable(ctx context.Context, id uint64) (int, error) {
-	size, err := verifyTable(e.path, id)
+func (e *Engine) scrubTable(ctx context.Context, tables *tableReader, id uint64) (int, error) {
+	size, err := tables.verify(id)
 	if err == nil || !slices.Contains(e.tables(ctx), id) {
 		return size, nil
 	}
 	return size, err
-}
-
-// verifyTable reads the file of a table. It is read, not mapped: a page that the disk does not give
-// back is then an error, and not the end of the process.
-func verifyTable(path string, id uint64) (size int, err error) {
-	name := table.NewFilename(id, path)
-	data, err := os.ReadFile(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return 0, damaged(name, errors.New("the file is missing"))
-	case err != nil:
-		return 0, damaged(name, err)
-	}
-	t, err := openTable(name, id, data)
-	if err != nil {
-		return len(data), err
-	}
-	if err := t.VerifyChecksum(); err != nil {
-		return len(data), damaged(name, err)
-	}
-	return len(data), nil
-}
-
-// openTable reads the index of a table.
-func openTable(name string, id uint64, data []byte) (t *table.Table, err error) {
-	defer func() {
-		if r := recover(); r != nil { // Badger's way of telling of a damaged index
-			err = damaged(name, errors.New("its index cannot be read"))
-		}
-	}()
-	t, err = table.OpenInMemoryTable(data, id, &table.Options{Compression: options.None})
-	if err != nil {
-		return nil, damaged(name, err)
-	}
-	return t, nil
 }
 
 func damaged(file string, err error) error {

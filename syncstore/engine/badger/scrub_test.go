@@ -2,6 +2,7 @@ package badger
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,8 +15,13 @@ import (
 // storeWithTable is the path of a store of 2000 pairs that are in a table, and the table's file.
 func storeWithTable(t *testing.T) (path, table string) {
 	t.Helper()
+	return storeWithTableOf(t, small(t))
+}
+
+func storeWithTableOf(t *testing.T, o Options) (path, table string) {
+	t.Helper()
 	path = t.TempDir()
-	e, err := Open(path, small(t))
+	e, err := Open(path, o)
 	require.NoError(t, err)
 	require.NoError(t, e.Update(t.Context(), func(tx engine.Txn) error {
 		for i := range 2000 {
@@ -99,6 +105,63 @@ func TestAValueThatIsNotWhatWasWrittenIsNotRead(t *testing.T) {
 		require.ErrorIs(t, failed(), engine.ErrDamaged)
 		return nil
 	}))
+}
+
+// What stands at the end of a block says where the rest of it is: Badger panics if that leads nowhere, which would end
+// the server without a word of why.
+func TestABlockWhoseNumbersLeadNowhereIsDamage(t *testing.T) {
+	t.Parallel()
+	path, table := storeWithTable(t)
+	data, err := os.ReadFile(table)
+	require.NoError(t, err)
+	// A block ends with the checksum (a protobuf of CRC32C, up to 8 bytes) and its length in four bytes.
+	found := 0
+	for at := range len(data) - 4 {
+		if n := binary.BigEndian.Uint32(data[at:]); n < 2 || n > 8 || at < int(n)+8 || data[at-int(n)] != 0x10 {
+			continue
+		}
+		for _, number := range []uint32{1 << 30, 1<<14 - 8} {
+			spoiled := bytes.Clone(data)
+			binary.BigEndian.PutUint32(spoiled[at:], number)
+			require.NoError(t, os.WriteFile(table, spoiled, 0o600))
+			_, err = Open(path, small(t))
+			require.ErrorIs(t, err, engine.ErrDamaged)
+			require.ErrorContains(t, err, filepath.Base(table))
+		}
+		if found++; found == 3 {
+			break
+		}
+	}
+	require.Positive(t, found, "no block was found")
+}
+
+// The tables of an encrypted store are read with its keys.
+func TestAnEncryptedStoreWithADamagedTableDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	o := small(t)
+	o.EncryptionKey = []byte("0123456789abcdef")
+	path, table := storeWithTableOf(t, o)
+	data, err := os.ReadFile(table)
+	require.NoError(t, err)
+	e, err := Open(path, o)
+	require.NoError(t, err)
+	ids := e.tables(t.Context())
+	require.NotEmpty(t, ids)
+	e.scrub(t.Context(), scrubFirst, append(ids, 4711))
+	require.NoError(t, e.View(t.Context(), func(engine.Reader) error { return nil }), "nothing is damaged yet")
+	spoil(t, table, "", len(data)/2)
+	e.scrub(t.Context(), scrubFirst, ids)
+	require.ErrorIs(t, e.View(t.Context(), func(engine.Reader) error { return nil }), engine.ErrDamaged)
+	_ = e.Close()
+
+	for at := 1; at < len(data); at += 1 + len(data)/40 {
+		spoiled := bytes.Clone(data)
+		spoiled[at] ^= 0x20
+		require.NoError(t, os.WriteFile(table, spoiled, 0o600))
+		_, err = Open(path, o)
+		require.ErrorIs(t, err, engine.ErrDamaged, "byte %d of %d", at, len(data))
+		require.ErrorContains(t, err, filepath.Base(table))
+	}
 }
 
 // A key is not there if it is damaged: only a scrub can tell.
