@@ -31,6 +31,9 @@ func newTableReader(path string, secret []byte) (*tableReader, error) {
 		return r, nil
 	}
 	manifest, err := readManifest(path)
+	if err != nil { // Badger may have been adding to it
+		manifest, err = readManifest(path)
+	}
 	if err != nil {
 		return nil, err
 	}
