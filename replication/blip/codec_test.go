@@ -208,7 +208,7 @@ func deflatedZeros(tb testing.TB, size int) []byte {
 	deflated, err := d.deflate(nil, make([]byte, part))
 	require.NoError(tb, err)
 	deflated = append(deflated, deflateTail[:4]...) // flushed, it may be repeated
-	own := getDeflater() // or the rest would refer to a part, and there may be none
+	own := getDeflater()                            // or the rest would refer to a part, and there may be none
 	defer own.put()
 	rest, err := own.deflate(nil, make([]byte, size%part))
 	require.NoError(tb, err)
