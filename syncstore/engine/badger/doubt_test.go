@@ -159,6 +159,8 @@ func TestRecoverThatCannotOpenIsTriedAgain(t *testing.T) {
 	b.failNext(false)
 	require.ErrorIs(t, b.put(t.Context(), "a", "2"), engine.ErrDoubtful)
 
+	b.stop() // what goes on in the background reads the options
+	b.upkeep.Wait()
 	good := b.options
 	b.options.EncryptionKey = []byte("not the key of it")[:16]
 	require.ErrorIs(t, b.Recover(t.Context()), ErrKey)
