@@ -177,17 +177,25 @@ func (d *Database) validateAccess() error {
 	if d.Unreadable != "" && !slices.Contains(unreadableWords, d.Unreadable) {
 		return fmt.Errorf("unknown unreadable %q: write not_found or forbidden", d.Unreadable)
 	}
-	if err := d.validateGuests(collections); err != nil {
-		return err
-	}
-	return d.checkGuestsSee(collections)
+	return d.validateGuests(collections)
 }
 
-// validateGuests refuses what cannot be of guests' channels.
+// validateGuests refuses what cannot be of guests.
 func (d *Database) validateGuests(collections map[collectionKey]AccessPolicy) error {
-	if d.GuestAccess == nil {
-		return nil
+	if d.GuestAccess != nil {
+		if err := d.validateGuestAccess(collections); err != nil {
+			return err
+		}
 	}
+	// Everybody is a guest, as everybody is a user of a provider that registers whoever comes (DECISIONS 8).
+	if d.Guest && !d.stated() {
+		return errors.New("guest: nothing is said of who sees what, so that everybody would read and write all of it: " +
+			"write access channels, access private or a sync_function, or access shared if that is what you want")
+	}
+	return nil
+}
+
+func (d *Database) validateGuestAccess(collections map[collectionKey]AccessPolicy) error {
 	if !d.Guest {
 		return errors.New("guest_access without guest: add `\"guest\": true`, or nobody comes in as a guest")
 	}
@@ -197,49 +205,33 @@ func (d *Database) validateGuests(collections map[collectionKey]AccessPolicy) er
 	if err := checkLiteralClaims("guest: collection", d.GuestAccess.Collections); err != nil {
 		return err
 	}
+	if err := d.checkGuestChannels("channels", d.GuestAccess.Channels); err != nil {
+		return err
+	}
 	for _, name := range sortedKeys(d.GuestAccess.Collections) {
 		k, err := parseCollection(name)
 		if err != nil {
 			return fmt.Errorf("guest: %w", err)
 		}
-		if _, ok := collections[k]; !ok {
+		policy, ok := collections[k]
+		if !ok {
 			return fmt.Errorf("guest: there is no collection %s: write `collection %s` into the database", k, k)
+		}
+		if err := policy.checkGuestChannels("collection "+k.String(), d.GuestAccess.Collections[name]); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// checkGuestsSee refuses guests to whom everything is open, unless somebody has said so: everybody is a guest, as
-// everybody is a user of a provider that registers whoever comes (DECISIONS 8). And it refuses channels for them
-// where channels decide nothing: whoever wrote them does not mean everything to be open.
-func (d *Database) checkGuestsSee(collections map[collectionKey]AccessPolicy) error {
-	if !d.Guest {
+// checkGuestChannels refuses channels for guests where channels decide nothing: whoever wrote them
+// does not mean everything to be open.
+func (p *AccessPolicy) checkGuestChannels(what string, channels []string) error {
+	if len(channels) == 0 || p.Access != accessShared {
 		return nil
 	}
-	if !d.stated() {
-		return errors.New("guest: nothing is said of who sees what, so that everybody would read and write all of it: " +
-			"write access channels, access private or a sync_function, or access shared if that is what you want")
-	}
-	if d.GuestAccess == nil {
-		return nil
-	}
-	ignored := func(what string, channels []string) error {
-		return fmt.Errorf("guest: %s %s: access is shared there, so that guests see everything, whatever their channels: "+
-			"write access channels or a sync_function, or leave the channels out", what, strings.Join(channels, " "))
-	}
-	if channels := d.GuestAccess.Channels; len(channels) > 0 && d.Access == accessShared {
-		return ignored("channels", channels)
-	}
-	for _, name := range sortedKeys(d.GuestAccess.Collections) {
-		k, err := parseCollection(name)
-		if err != nil {
-			return fmt.Errorf("guest: %w", err)
-		}
-		if channels := d.GuestAccess.Collections[name]; len(channels) > 0 && collections[k].Access == accessShared {
-			return ignored("collection "+k.String(), channels)
-		}
-	}
-	return nil
+	return fmt.Errorf("guest: %s %s: access is shared there, so that guests see everything, whatever their channels: "+
+		"write access channels or a sync_function, or leave the channels out", what, strings.Join(channels, " "))
 }
 
 // guest is what auth has to know of guests.

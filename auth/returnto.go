@@ -81,10 +81,11 @@ func withError(to *url.URL, e *Error) string {
 	q.Del("error")
 	q.Del("error_description")
 	q.Set("error", errorCode(e.Status))
-	q.Set("error_description", quotable(e.Reason))
+	reason := e.Reason
 	if e.foreign {
-		q.Set("error_description", foreignRefusal)
+		reason = foreignRefusal
 	}
+	q.Set("error_description", quotable(reason))
 	u := *to
 	u.RawQuery = q.Encode()
 	return u.String()
