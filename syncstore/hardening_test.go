@@ -403,7 +403,7 @@ func TestDecision32AKnownRevisionIsNotAcknowledgedWhileItsCommitIsInDoubt(t *tes
 
 func TestDecision32AFeedGoesOnAfterADoubtfulCommitThatIsGone(t *testing.T) {
 	t.Parallel()
-	v, _, c, _ := vanishing(t)
+	v, s, c, _ := vanishing(t)
 	require.NoError(t, c.Write(t.Context(), []Edit{{ID: "first"}}, WriteOptions{})[0].Err)
 	v.hold = make(chan struct{})
 	v.armed = true
@@ -411,8 +411,7 @@ func TestDecision32AFeedGoesOnAfterADoubtfulCommitThatIsGone(t *testing.T) {
 	feed := c.Follow(At(2), FeedOptions{}) // a client that read sequence 2 during the doubt
 	defer feed.Close()
 	close(v.hold)
-	require.Eventually(t, func() bool { v.mu.Lock(); defer v.mu.Unlock(); return v.undo == nil }, waitFor, tick)
-	time.Sleep(200 * time.Millisecond)
+	require.Eventually(t, func() bool { return s.Records().Update(t.Context(), func(RecordTx) error { return nil }) == nil }, waitFor, tick)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	<-feed.Ready()
@@ -698,11 +697,10 @@ func TestClearingGoesOnAfterADoubtfulCommit(t *testing.T) {
 	sc := f.scope
 	require.NoError(t, f.store.DeleteDatabase(t.Context(), "db"))
 	f.engine.FailNext(engine.ErrDoubtful)
-	time.Sleep(3 * time.Second)
-	for range 3 {
+	require.Eventually(t, func() bool {
 		_, _ = f.store.sweepDue(t.Context())
-	}
-	require.Zero(t, f.keysOf(sc, kindSeq)+f.keysOf(sc, kindCounters), "left until the next start")
+		return f.keysOf(sc, kindSeq)+f.keysOf(sc, kindCounters) == 0
+	}, waitFor, tick, "left until the next start")
 }
 
 func TestOneOfTwoDeletionsInOneGroupSucceeds(t *testing.T) {
