@@ -35,14 +35,54 @@ func (namedPolicy) Evaluate(_ context.Context, e Evaluation) (o Outcome, err err
 	return o, nil
 }
 
+// turnedPolicy is namedPolicy with the channels a to d moved on by so many.
+type turnedPolicy struct{ by int }
+
+func (p turnedPolicy) policy() Policy {
+	return Policy{Evaluator: p, Version: fmt.Sprint("turned by ", p.by)}
+}
+
+func (p turnedPolicy) Evaluate(ctx context.Context, e Evaluation) (Outcome, error) {
+	o, err := namedPolicy{}.Evaluate(ctx, e)
+	for i := range o.Channels {
+		o.Channels[i] = p.turn(o.Channels[i])
+	}
+	for i := range o.Grants {
+		o.Grants[i].Channel = p.turn(o.Grants[i].Channel)
+	}
+	return o, err
+}
+
+func (p turnedPolicy) turn(name string) string {
+	if n := strings.Index("abcd", name); len(name) == 1 && n >= 0 {
+		return string("abcd"[(n+p.by)%4])
+	}
+	return name
+}
+
+// judge says what the policy says of a body.
+func (p turnedPolicy) judge(written namedBody) namedBody {
+	var b namedBody
+	for _, name := range written.Channels {
+		b.Channels = append(b.Channels, p.turn(name))
+	}
+	for _, g := range written.Grants {
+		b.Grants = append(b.Grants, []string{g[0], p.turn(g[1])})
+	}
+	return b
+}
+
 // accessModel is a store beside what it should say.
 type accessModel struct {
 	*fixture
-	rng   *rand.Rand
-	docs  map[string]*accessDoc
-	given map[string]map[string]bool // principal → channels and "role:…"
-	// seen is what a user could see at some time: IDs.
-	seen    map[string]map[string]bool
+	rng    *rand.Rand
+	docs   map[string]*accessDoc
+	policy turnedPolicy
+	given  map[givenTo]map[string]bool // channels and "role:…"
+	// seen is what a viewer could see at some time: IDs.
+	seen map[Viewer]map[string]bool
+	// purged are revisions that were purged. Nobody is told, and who reads along may have got one just before.
+	purged  map[string]bool
 	clients []*modelClient
 	log     []string
 	// idle is how many rows a turn looks at for nothing; 0: as in production.
@@ -53,12 +93,19 @@ type accessModel struct {
 type accessDoc struct {
 	accessLeaf
 	losers []accessLeaf
+	revs   []string // all there ever were
 }
 
 type accessLeaf struct {
-	body    namedBody
+	written namedBody
+	body    namedBody // as the policy judged it
 	rev     Rev
 	deleted bool
+}
+
+type givenTo struct {
+	principal string
+	source    GrantSource
 }
 
 var errPiece = errors.New("piece is full")
@@ -79,7 +126,7 @@ func (d *accessDoc) choose(leaves []accessLeaf) {
 
 // modelClient replicates as a Couchbase Lite or PouchDB client with revocations does.
 type modelClient struct {
-	user   string
+	viewer Viewer
 	filter []string // channels that it asks for; nil: all
 	cursor Cursor
 	docs   map[string]string // ID → revision
@@ -87,11 +134,12 @@ type modelClient struct {
 }
 
 func (c *modelClient) options() FeedOptions {
-	return FeedOptions{Viewer: &Viewer{Name: c.user}, Channels: c.filter, Revocations: true}
+	return FeedOptions{Viewer: &c.viewer, Channels: c.filter, Revocations: true}
 }
 
 var (
 	modelUsers    = []string{"alice", "bob", "carol"}
+	modelViewers  = []Viewer{{Name: "alice"}, {Name: "bob"}, {Name: "carol"}, {Name: "alice", TokenGrants: true}}
 	modelRoles    = []string{"red", "blue"}
 	modelChannels = []string{"a", "b", "c", "d", "!"}
 	modelIDs      = []string{"1", "2", "3", "4", "5", "6", "7"}
@@ -101,16 +149,16 @@ func newAccessModel(t *testing.T, seed uint64) *accessModel {
 	t.Helper()
 	m := &accessModel{
 		fixture: newFixture(t), rng: rand.New(rand.NewPCG(seed, 1)), docs: map[string]*accessDoc{},
-		given: map[string]map[string]bool{}, seen: map[string]map[string]bool{},
+		given: map[givenTo]map[string]bool{}, seen: map[Viewer]map[string]bool{}, purged: map[string]bool{},
 	}
 	if seed%3 == 1 {
 		m.idle = pageCost + 1
 	}
 	m.serve()
-	for _, u := range modelUsers {
-		m.seen[u] = map[string]bool{}
+	for _, v := range modelViewers {
+		m.seen[v] = map[string]bool{}
 		for n := range 4 {
-			c := m.client(u)
+			c := m.client(v)
 			if n >= 2 {
 				c.filter = append(m.some(modelChannels, 2), "a")
 			}
@@ -130,7 +178,7 @@ func (m *accessModel) open(c *modelClient) {
 
 // serve gives a store that was opened what its model says of it.
 func (m *accessModel) serve() {
-	m.Collection.SetPolicy(Policy{Evaluator: namedPolicy{}})
+	m.Collection.SetPolicy(m.policy.policy())
 	if m.idle > 0 {
 		m.store.viewers.idle = m.idle
 	}
@@ -153,8 +201,8 @@ func (m *accessModel) restart() {
 	}
 }
 
-func (m *accessModel) client(user string) *modelClient {
-	return &modelClient{user: user, docs: map[string]string{}}
+func (m *accessModel) client(viewer Viewer) *modelClient {
+	return &modelClient{viewer: viewer, docs: map[string]string{}}
 }
 
 func (m *accessModel) some(from []string, most int) []string {
@@ -166,12 +214,15 @@ func (m *accessModel) some(from []string, most int) []string {
 	return slices.Compact(out)
 }
 
-// channelsOf are the channels that a user has now.
-func (m *accessModel) channelsOf(user string) map[string]bool {
+// channelsOf are the channels that a viewer has now.
+func (m *accessModel) channelsOf(viewer Viewer) map[string]bool {
 	has := func(principal string) map[string]bool {
-		all := maps.Clone(m.given[principal])
+		all := maps.Clone(m.given[givenTo{principal, GrantedByAdmin}])
 		if all == nil {
 			all = map[string]bool{}
+		}
+		if viewer.TokenGrants {
+			maps.Copy(all, m.given[givenTo{principal, GrantedByToken}])
 		}
 		for _, d := range m.docs {
 			for _, g := range d.body.Grants {
@@ -183,26 +234,24 @@ func (m *accessModel) channelsOf(user string) map[string]bool {
 		return all
 	}
 	all := map[string]bool{PublicChannel: true}
-	for name := range has(user) {
-		role, ok := strings.CutPrefix(name, rolePrincipal)
-		if !ok {
+	for name := range has(viewer.Name) {
+		if !strings.HasPrefix(name, rolePrincipal) {
 			all[name] = true
 			continue
 		}
-		if own := has(name); own[name] || m.given[name][name] {
+		if own := has(name); own[name] {
 			for c := range own {
 				if !strings.HasPrefix(c, rolePrincipal) {
 					all[c] = true
 				}
 			}
 		}
-		_ = role
 	}
 	return all
 }
 
-func (m *accessModel) visible(user string, filter ...string) map[string]string {
-	channels := m.channelsOf(user)
+func (m *accessModel) visible(viewer Viewer, filter ...string) map[string]string {
+	channels := m.channelsOf(viewer)
 	if filter != nil {
 		maps.DeleteFunc(channels, func(name string, _ bool) bool {
 			return name != AllChannel && !slices.Contains(filter, name)
@@ -217,7 +266,7 @@ func (m *accessModel) visible(user string, filter ...string) map[string]string {
 	out := map[string]string{}
 	for id, d := range m.docs {
 		if channels[AllChannel] || slices.ContainsFunc(d.body.Channels, func(c string) bool { return channels[c] }) {
-			m.seen[user][id] = true
+			m.seen[viewer][id] = true
 			if !d.deleted {
 				out[id] = d.rev.String()
 			}
@@ -232,19 +281,99 @@ func (m *accessModel) note(format string, args ...any) {
 
 // step changes something at random.
 func (m *accessModel) step() {
-	switch n := m.rng.IntN(11); {
-	case n == 10:
-		m.conflict()
-	case n < 5:
+	switch n := m.rng.IntN(26); {
+	case n < 10:
 		m.write()
-	case n < 8:
-		m.give(modelUsers[m.rng.IntN(len(modelUsers))])
+	case n < 14:
+		m.give(modelUsers[m.rng.IntN(len(modelUsers))], GrantedByAdmin)
+	case n < 17:
+		m.give("alice", GrantedByToken)
+	case n < 20:
+		m.give(RolePrincipal(modelRoles[m.rng.IntN(len(modelRoles))]), GrantedByAdmin)
+	case n < 22:
+		m.conflict()
+	case n < 24:
+		m.purge()
+	case n == 24:
+		m.turn()
 	default:
-		m.give(RolePrincipal(modelRoles[m.rng.IntN(len(modelRoles))]))
+		m.resync()
 	}
-	for _, u := range modelUsers {
-		m.visible(u)
+	m.look()
+}
+
+// look notes what viewers can see now.
+func (m *accessModel) look() {
+	for _, v := range modelViewers {
+		m.visible(v)
 	}
+}
+
+// turn changes the policy: what was written stays as it was judged until a resync.
+func (m *accessModel) turn() {
+	m.policy.by = m.rng.IntN(4)
+	m.Collection.SetPolicy(m.policy.policy())
+	m.note("policy turned by %d", m.policy.by)
+}
+
+// resync judges everything by the policy of now, document by document in the order of their IDs.
+func (m *accessModel) resync() {
+	require.NoError(m.t, m.StartResync(m.t.Context()))
+	m.resyncing.Lock()
+	run := m.Collection.resync
+	m.resyncing.Unlock()
+	if run != nil {
+		<-run.done
+	}
+	m.note("%d resync", m.db.Info().Seq)
+	for _, id := range modelIDs {
+		d := m.docs[id]
+		if d == nil {
+			continue
+		}
+		for _, l := range append([]*accessLeaf{&d.accessLeaf}, pointers(d.losers)...) {
+			kept := l.body.Channels
+			if l.body = m.policy.judge(l.written); l.deleted && len(l.body.Channels) == 0 {
+				l.body.Channels = kept
+			}
+		}
+		m.look()
+	}
+}
+
+func pointers(leaves []accessLeaf) (p []*accessLeaf) {
+	for i := range leaves {
+		p = append(p, &leaves[i])
+	}
+	return p
+}
+
+// purge removes a document, or one of its leaves.
+func (m *accessModel) purge() {
+	id := modelIDs[m.rng.IntN(len(modelIDs))]
+	d := m.docs[id]
+	if d == nil {
+		return
+	}
+	left := append([]accessLeaf{d.accessLeaf}, d.losers...)
+	what := Purging{ID: id}
+	if n := m.rng.IntN(len(left) + 1); n < len(left) {
+		what.Revs = []Rev{left[n].rev}
+		left = slices.Delete(left, n, n+1)
+	} else {
+		left = nil
+	}
+	_, err := m.Purge(m.t.Context(), []Purging{what})
+	require.NoError(m.t, err)
+	m.note("%d purge %s %v", m.db.Info().Seq, id, what.Revs)
+	if len(left) > 0 {
+		d.choose(left)
+		return
+	}
+	for _, rev := range d.revs {
+		m.purged[rev] = true
+	}
+	delete(m.docs, id)
 }
 
 func (m *accessModel) write() {
@@ -254,14 +383,14 @@ func (m *accessModel) write() {
 	if d != nil {
 		e.Parent = d.rev
 	}
-	var body namedBody
+	var body, judged namedBody
 	if d != nil && !d.deleted && m.rng.IntN(5) == 0 {
 		e.Deleted = true
 		if m.rng.IntN(2) == 0 {
-			body.Grants = d.body.Grants // as a policy that keeps them for the tombstone
+			body.Grants = d.written.Grants // as a policy that keeps them for the tombstone
 		}
-		e.Body, _ = json.Marshal(body)
-		body.Channels = d.body.Channels // as the store keeps them
+		judged = m.policy.judge(body)
+		judged.Channels = d.body.Channels // as the store keeps them
 	} else {
 		body.Channels = m.some(modelChannels, 2)
 		for range m.rng.IntN(2) {
@@ -275,25 +404,30 @@ func (m *accessModel) write() {
 			}
 			body.Grants = append(body.Grants, []string{to, what})
 		}
-		e.Body, _ = json.Marshal(body)
+		judged = m.policy.judge(body)
 	}
+	e.Body, _ = json.Marshal(body)
 	r := m.Write(m.t.Context(), []Edit{e}, WriteOptions{})[0]
 	require.NoError(m.t, r.Err)
-	m.took(id, e, r, body)
+	m.took(id, e, r, body, judged)
 }
 
 // took takes up a leaf, which extends the winner if e has a parent.
-func (m *accessModel) took(id string, e Edit, r WriteResult, body namedBody) {
-	leaves := []accessLeaf{{body: body, rev: r.Rev, deleted: e.Deleted}}
+func (m *accessModel) took(id string, e Edit, r WriteResult, body, judged namedBody) {
+	leaves := []accessLeaf{{written: body, body: judged, rev: r.Rev, deleted: e.Deleted}}
 	if d := m.docs[id]; d != nil {
 		leaves = append(leaves, d.losers...)
 		if e.Parent.IsZero() {
 			leaves = append(leaves, d.accessLeaf)
 		}
 	}
-	m.docs[id] = &accessDoc{}
+	var revs []string
+	if m.docs[id] != nil {
+		revs = m.docs[id].revs
+	}
+	m.docs[id] = &accessDoc{revs: append(revs, r.Rev.String())}
 	m.docs[id].choose(leaves)
-	m.note("%d write %s %s %v %v deleted=%v", r.Seq, id, r.Rev, body.Channels, body.Grants, e.Deleted)
+	m.note("%d write %s %s %v %v deleted=%v", r.Seq, id, r.Rev, judged.Channels, judged.Grants, e.Deleted)
 }
 
 // conflict pushes a revision that extends nothing, and does something in another collection.
@@ -306,21 +440,21 @@ func (m *accessModel) conflict() {
 		r := c.Write(m.t.Context(), []Edit{e}, WriteOptions{})[0]
 		require.NoError(m.t, r.Err)
 		if c == m.Collection {
-			m.took(id, e, r, body)
+			m.took(id, e, r, body, m.policy.judge(body))
 		}
 	}
 }
 
 // sees reports whether a user may see a leaf now.
-func (m *accessModel) sees(user string, l accessLeaf) bool {
-	channels := m.channelsOf(user)
+func (m *accessModel) sees(viewer Viewer, l accessLeaf) bool {
+	channels := m.channelsOf(viewer)
 	return channels[AllChannel] || slices.ContainsFunc(l.body.Channels, func(c string) bool { return channels[c] })
 }
 
-// reads compares what every way of reading says with what a user may see.
-func (m *accessModel) reads(user string) {
-	viewer := &Viewer{Name: user}
-	want := m.visible(user)
+// reads compares what every way of reading says with what a viewer may see.
+func (m *accessModel) reads(v Viewer) {
+	viewer := &v
+	want := m.visible(v)
 	got := map[string]string{}
 	require.NoError(m.t, m.AllDocs(m.t.Context(), AllDocsOptions{Viewer: viewer}, func(d *Document) error {
 		got[d.ID] = d.Rev.String()
@@ -348,7 +482,7 @@ func (m *accessModel) reads(user string) {
 	for id, d := range m.docs {
 		for _, l := range append([]accessLeaf{d.accessLeaf}, d.losers...) {
 			doc, err := m.Get(m.t.Context(), id, GetOptions{Rev: l.rev, Viewer: viewer})
-			if m.sees(user, l) {
+			if m.sees(v, l) {
 				require.NoError(m.t, err)
 				require.False(m.t, doc.Removed)
 			} else if err == nil {
@@ -358,7 +492,7 @@ func (m *accessModel) reads(user string) {
 	}
 }
 
-func (m *accessModel) give(principal string) {
+func (m *accessModel) give(principal string, source GrantSource) {
 	var given []Given
 	set := map[string]bool{}
 	for _, c := range m.some(modelChannels[:4], 2) {
@@ -381,18 +515,18 @@ func (m *accessModel) give(principal string) {
 		}
 	}
 	require.NoError(m.t, m.store.Records().Update(m.t.Context(), func(tx RecordTx) error {
-		tx.SetGrants(m.db.ID(), principal, GrantedByAdmin, given)
+		tx.SetGrants(m.db.ID(), principal, source, given)
 		return nil
 	}))
-	m.given[principal] = set
-	m.note("%d give %s %v", m.db.Info().Seq, principal, slices.Sorted(maps.Keys(set)))
+	m.given[givenTo{principal, source}] = set
+	m.note("%d give %s by %s %v", m.db.Info().Seq, principal, source, slices.Sorted(maps.Keys(set)))
 }
 
 func (c *modelClient) take(m *accessModel, ch *Change) error {
 	id := string(ch.ID)
-	if !m.seen[c.user][id] {
+	if !m.seen[c.viewer][id] {
 		m.fail("got what it never could see")
-		require.Fail(m.t, "a leak", "%s got %s at %s: %+v", c.user, id, ch.Cursor(), ch)
+		require.Fail(m.t, "a leak", "%v got %s at %s: %+v", c.viewer, id, ch.Cursor(), ch)
 	}
 	switch {
 	case ch.Revoked || ch.Removed != nil || ch.Deleted:
@@ -404,7 +538,7 @@ func (c *modelClient) take(m *accessModel, ch *Change) error {
 		}
 		for _, l := range append([]accessLeaf{m.docs[id].accessLeaf}, m.docs[id].losers...) {
 			shown := slices.ContainsFunc(ch.Leaves, func(in ChangeLeaf) bool { return string(in.Rev) == l.rev.String() })
-			require.Equal(m.t, m.sees(c.user, l), shown, "leaf %s of %s", l.rev, id)
+			require.Equal(m.t, m.sees(c.viewer, l), shown, "leaf %s of %s", l.rev, id)
 		}
 	}
 	return nil
@@ -453,25 +587,27 @@ func (c *modelClient) follow(m *accessModel) {
 		} else if m.rng.IntN(2) == 0 {
 			return // it goes on later
 		}
-		if c.has(m.visible(c.user, c.filter...)) {
+		if c.has(m) {
 			return
 		}
 		select {
 		case <-c.live.Ready():
 		case <-deadline:
-			m.fail("live feed of " + c.user)
-			require.Equal(m.t, m.visible(c.user, c.filter...), c.docs)
+			m.fail("live feed of " + c.viewer.Name)
+			require.Equal(m.t, m.visible(c.viewer, c.filter...), c.docs)
 		}
 	}
 }
 
-// has reports whether the client has exactly what it may see. One that asks for some channels
-// may keep documents that the user lost in these while there still was another channel.
-func (c *modelClient) has(want map[string]string) bool {
+// has reports whether the client has exactly what it may see, and maybe what was purged. One that
+// asks for some channels may keep documents that the user lost in these while there still was
+// another channel.
+func (c *modelClient) has(m *accessModel) bool {
+	want := m.visible(c.viewer, c.filter...)
 	docs := maps.Clone(c.docs)
-	if c.filter != nil {
-		maps.DeleteFunc(docs, func(id, _ string) bool { return want[id] == "" })
-	}
+	maps.DeleteFunc(docs, func(id, rev string) bool {
+		return want[id] == "" && (c.filter != nil || m.purged[rev])
+	})
 	return maps.Equal(docs, want)
 }
 
@@ -480,9 +616,9 @@ func (m *accessModel) fail(what string) {
 }
 
 func (m *accessModel) check(c *modelClient, what string) {
-	if want := m.visible(c.user, c.filter...); !c.has(want) {
+	if !c.has(m) {
 		m.fail(what)
-		require.Equal(m.t, want, c.docs, "%s of %s at %s", what, c.user, c.cursor)
+		require.Equal(m.t, m.visible(c.viewer, c.filter...), c.docs, "%s of %v at %s", what, c.viewer, c.cursor)
 	}
 }
 
@@ -523,8 +659,8 @@ func TestDecision34_ClientsEndWithWhatTheyMaySee(t *testing.T) {
 				}
 				c.pull(m, true)
 				m.check(c, "client")
-				m.reads(c.user)
-				fresh := m.client(c.user)
+				m.reads(c.viewer)
+				fresh := m.client(c.viewer)
 				fresh.filter = c.filter
 				fresh.pull(m, true)
 				m.check(fresh, "new client")
