@@ -130,11 +130,15 @@ type modelClient struct {
 	filter []string // channels that it asks for; nil: all
 	cursor Cursor
 	docs   map[string]string // ID → revision
-	live   *Feed
+	// noted is a position that it had, to which it goes back when its connection breaks. One that does not say
+	// that it has documents notes the first one at once.
+	noted   Cursor
+	resumed bool
+	live    *Feed
 }
 
 func (c *modelClient) options() FeedOptions {
-	return FeedOptions{Viewer: &c.viewer, Channels: c.filter, Revocations: true}
+	return FeedOptions{Viewer: &c.viewer, Channels: c.filter, Revocations: true, Resumed: c.resumed}
 }
 
 var (
@@ -159,6 +163,7 @@ func newAccessModel(t *testing.T, seed uint64) *accessModel {
 		m.seen[v] = map[string]bool{}
 		for n := range 4 {
 			c := m.client(v)
+			c.resumed = m.rng.IntN(2) == 0
 			if n >= 2 {
 				c.filter = append(m.some(modelChannels, 2), "a")
 			}
@@ -316,7 +321,7 @@ func (m *accessModel) turn() {
 	m.note("policy turned by %d", m.policy.by)
 }
 
-// resync judges everything by the policy of now, document by document in the order of their IDs.
+// resync judges everything by the policy of now, document by document.
 func (m *accessModel) resync() {
 	require.NoError(m.t, m.StartResync(m.t.Context()))
 	m.resyncing.Lock()
@@ -326,11 +331,14 @@ func (m *accessModel) resync() {
 		<-run.done
 	}
 	m.note("%d resync", m.db.Info().Seq)
-	for _, id := range modelIDs {
+	var order []string
+	_, err := m.Changes(m.t.Context(), ChangesOptions{}, func(ch *Change) error {
+		order = append(order, string(ch.ID))
+		return nil
+	})
+	require.NoError(m.t, err)
+	for _, id := range order {
 		d := m.docs[id]
-		if d == nil {
-			continue
-		}
 		for _, l := range append([]*accessLeaf{&d.accessLeaf}, pointers(d.losers)...) {
 			kept := l.body.Channels
 			if l.body = m.policy.judge(l.written); l.deleted && len(l.body.Channels) == 0 {
@@ -544,6 +552,21 @@ func (c *modelClient) take(m *accessModel, ch *Change) error {
 	return nil
 }
 
+// note takes the position for the one to go back to, now and then.
+func (c *modelClient) note(m *accessModel, at Cursor) {
+	if m.rng.IntN(4) == 0 || c.noted == (Cursor{}) && !c.resumed {
+		c.noted = at
+	}
+}
+
+// lose has the client go back, as one whose connection broke.
+func (c *modelClient) lose(m *accessModel) {
+	if c.cursor = c.noted; c.live != nil {
+		c.live.Close()
+		m.open(c)
+	}
+}
+
 // pull reads pages of a few rows, or everything.
 func (c *modelClient) pull(m *accessModel, all bool) {
 	for {
@@ -565,6 +588,7 @@ func (c *modelClient) pull(m *accessModel, all bool) {
 		text, err := ParseCursor(last.String())
 		require.NoError(m.t, err)
 		c.cursor = text
+		c.note(m, text)
 		if n < limit || !all {
 			return
 		}
@@ -582,6 +606,7 @@ func (c *modelClient) follow(m *accessModel) {
 			}
 			return c.take(m, ch)
 		})
+		c.note(m, c.live.Cursor())
 		if !errors.Is(err, errPiece) {
 			require.NoError(m.t, err)
 		} else if m.rng.IntN(2) == 0 {
@@ -641,6 +666,9 @@ func TestDecision34_ClientsEndWithWhatTheyMaySee(t *testing.T) {
 				}
 				m.step()
 				for _, c := range m.clients {
+					if m.rng.IntN(12) == 0 {
+						c.lose(m)
+					}
 					switch {
 					case c.live != nil && m.rng.IntN(3) == 0:
 						c.follow(m)

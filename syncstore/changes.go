@@ -20,6 +20,10 @@ type FeedOptions struct {
 	// Revocations adds rows for documents that the viewer cannot see any more because a
 	// channel or a role was lost.
 	Revocations bool
+	// Resumed says that the client may have documents though its position is the beginning: its
+	// first pull was broken off before it noted how far it came. Else it is new then, and
+	// has nothing to lose.
+	Resumed bool
 	// ActiveOnly leaves out tombstones, and documents that the viewer lost.
 	ActiveOnly bool
 }

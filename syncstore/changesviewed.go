@@ -38,9 +38,9 @@ type viewedFeed struct {
 	feed       *channelSet // of it what the feed shows
 	o          FeedOptions
 	seq        uint64 // the database's in the snapshot
-	// had is the sequence up to which the client may have what it could see: what it never
-	// had is not taken from it.
-	had uint64
+	// had is the client's position when it began to read; fresh: it has nothing.
+	had   uint64
+	fresh bool
 	// held are the channels of feed as they are read, given those of the event whose rows are
 	// being read, givenAt. nil: not begun.
 	held, given *channelQueue
@@ -54,7 +54,10 @@ type viewedFeed struct {
 // newViewedFeed prepares a read for a viewer. had is the position of the client when it
 // began to read.
 func (c *Collection) newViewedFeed(r engine.Reader, counts *counters, o FeedOptions, had Cursor) (*viewedFeed, error) {
-	f := &viewedFeed{collection: c, reader: r, o: o, seq: counts.Seq, had: had.major(), known: map[string]uint64{}}
+	f := &viewedFeed{
+		collection: c, reader: r, o: o, seq: counts.Seq, had: had.major(), fresh: had.major() == 0 && !o.Resumed,
+		known: map[string]uint64{},
+	}
 	if c.seesAll(o.Viewer) {
 		f.all = everyChannel()
 	} else {
@@ -204,7 +207,7 @@ func (f *viewedFeed) givenQueue(event uint64) *channelQueue {
 	for _, name := range f.feed.gainedAt(event) {
 		f.given.put(&queuedChannel{name: name, to: event, ended: f.known})
 	}
-	if f.tellsLosses() && f.had > 0 {
+	if f.tellsLosses() && !f.fresh {
 		for _, name := range f.feed.lostAt(event) {
 			f.given.put(&queuedChannel{name: name, to: math.MaxUint64})
 		}

@@ -38,7 +38,7 @@ func (f *viewedFeed) changeRows(gathered []channelRow) ([]viewedRow, error) {
 		if !row.left && f.o.ActiveOnly && change.Deleted {
 			row.drop = true
 		}
-		if row.left && (f.o.ActiveOnly || f.had == 0) {
+		if row.left && (f.o.ActiveOnly || f.fresh) {
 			row.drop = true
 		}
 		return row.left || len(change.Leaves) > 1
@@ -63,7 +63,7 @@ func (f *viewedFeed) eventRows(event uint64, gathered []channelRow) ([]viewedRow
 		if losses {
 			return true // it may be a row of either
 		}
-		row.drop = row.left || change.Deleted && f.had == 0 || row.seq >= event || f.seenBefore(change, event)
+		row.drop = row.left || change.Deleted && f.fresh || row.seq >= event || f.seenBefore(change, event)
 		return everything || change.many || change.Deleted || len(change.Leaves) > 1
 	}, func(row *viewedRow) { f.decideEventRow(row, event, losses) })
 }
@@ -74,9 +74,9 @@ func (f *viewedFeed) decideEventRow(row *viewedRow, event uint64, losses bool) {
 	if since, ok := f.feed.sees(winner.Channels); ok {
 		row.drop = row.left || since != event || row.head.Seq != row.seq || row.seq >= event
 		if winner.Deleted {
-			// News only for who has the document from before.
+			// News only for who may have the document from before.
 			l, had := f.feed.lostBy(row.head)
-			row.drop = row.drop || f.o.ActiveOnly || !had || l.had > f.had
+			row.drop = row.drop || f.o.ActiveOnly || !had || l.had >= event
 		}
 		row.leaves = f.leaves(row.head)
 		return
@@ -153,13 +153,15 @@ func (f *viewedFeed) seenBefore(change *Change, event uint64) bool {
 	return false
 }
 
-// lost tells how a document was lost that the client may have.
+// lost tells how a document was lost that the client may have. A client may have more than was there at its
+// position: what it received after the last position that it noted, before its connection broke. So one that
+// understands losses is told of them all; another one would fetch a stub of what it never had.
 func (f *viewedFeed) lost(h *head) (loss, bool) {
 	if _, seen := f.feed.sees(h.winner().Channels); seen {
 		return loss{}, false
 	}
 	l, ok := f.feed.lostBy(h)
-	return l, ok && l.had <= f.had
+	return l, ok && (f.o.Revocations || l.had <= f.had)
 }
 
 // rowOfLoss is the sequence of the document's row in the channels that were lost at an

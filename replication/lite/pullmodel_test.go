@@ -68,6 +68,7 @@ func testDevice(t *testing.T, version protocol, random *rand.Rand) {
 	channels := []string{"a", "b", "c"}
 	l.share("bob", "a", "b")
 	d := &device{docs: map[string]string{}, known: map[string]string{}}
+	noted := ""
 	for round := range 15 {
 		for range random.IntN(8) {
 			if version >= protocol3 && random.IntN(4) == 0 { // before, a device is not told of channels that are taken away
@@ -86,7 +87,11 @@ func testDevice(t *testing.T, version protocol, random *rand.Rand) {
 			l.write(edit)
 		}
 		c := l.connect(version)
-		if d.since == "" {
+		if version >= protocol3 && random.IntN(4) == 0 {
+			d.since = noted // its connection broke before it noted how far it came
+		}
+		noted = d.since
+		if d.since == "" && len(d.docs) == 0 {
 			d.pull(c, "batch", "10", "revocations", "true", "activeOnly", "true")
 		} else {
 			d.pull(c, "batch", "10", "revocations", "true")
