@@ -23,8 +23,13 @@ async function device(replicate, user) {
   const database = await createRxDatabase({ name: user, storage: getRxStorageMemory(), multiInstance: false })
   await database.addCollections({ lists: { schema } })
   const refused = []
+  let failures = 0
+  const answer = (url, options) => {
+    if (failures-- > 0) return Response.json({ error: 'service_unavailable', reason: 'the server restarts' }, { status: 503 })
+    return fetch(url, { ...options, headers: { ...options.headers, authorization: `Bearer ${token()}` } })
+  }
   const replication = replicate(database.lists, `${databaseURL()}/`, {
-    fetch: (url, options = {}) => fetch(url, { ...options, headers: { ...options.headers, authorization: `Bearer ${token()}` } }),
+    fetch: async (url, options = {}) => answer(url, options),
     state: () => {},
     refused: (id, reason) => refused.push({ id, reason }),
     ended: () => assert.fail(`${user} is not signed in`),
@@ -38,6 +43,7 @@ async function device(replicate, user) {
     patch: async (id, change) => (await database.lists.findOne(id).exec()).patch(change),
     has: (...ids) => until(soon, `${user} has ${ids}`, async () => (await Promise.all(ids.map(get))).every(Boolean)),
     lacks: (...ids) => until(soon, `${user} lacks ${ids}`, async () => !(await Promise.all(ids.map(get))).some(Boolean)),
+    fail: (times) => { failures = times },
     inSync: () => replication.awaitInSync(),
     close: () => database.close(),
   }
@@ -70,6 +76,13 @@ await run(async () => {
   await until(soon, 'the list has its name', async () => (await bob.get('list:food')).name === 'Food')
   assert.deepEqual(new Set(bob.refused.map(({ id }) => id)), new Set(['item:hammer', 'list:food']))
   assert.ok(bob.refused.every(({ reason }) => reason), 'each refusal says why')
+
+  // What the server answers while it restarts ends nothing.
+  alice.fail(3)
+  await bob.patch('item:milk', { text: 'Rice milk' })
+  await until(soon, "alice has bob's change", async () => (await alice.get('item:milk')).text === 'Rice milk')
+  await bob.patch('item:milk', { text: 'Soy milk' })
+  await until(soon, 'alice has the next one', async () => (await alice.get('item:milk')).text === 'Soy milk')
 
   await alice.patch('list:food', { members: [] })
   await bob.lacks('list:food', 'item:milk', 'item:bread')
