@@ -74,9 +74,11 @@ func (f *viewedFeed) decideEventRow(row *viewedRow, event uint64, losses bool) {
 	if since, ok := f.feed.sees(winner.Channels); ok {
 		row.drop = row.left || since != event || row.head.Seq != row.seq || row.seq >= event
 		if winner.Deleted {
-			// News only for who may have the document from before.
+			// News only for who may have the document from before: because it could be seen then, or,
+			// whoever sees everything now, because there was no policy that kept anything from anybody.
 			l, had := f.feed.lostBy(row.head)
-			row.drop = row.drop || f.o.ActiveOnly || !had || l.had >= event
+			before := had && l.had < event || f.feed.everything()
+			row.drop = row.drop || f.o.ActiveOnly || f.fresh || !before
 		}
 		row.leaves = f.leaves(row.head)
 		return
