@@ -3,6 +3,8 @@ package auth
 import (
 	"net/http"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
@@ -113,4 +115,44 @@ func TestAttack_TokenOfAnotherProvider(t *testing.T) {
 		require.Equal(t, http.StatusUnauthorized, asError(t, err).Status, name)
 	}
 	require.False(t, w.records.holds("alice"))
+}
+
+// A token that one database refuses, because its user was signed out or deleted there, opens that
+// database by no session that another database makes of it. DECISIONS 4.
+func TestAttack_RefusedTokenTradedElsewhere(t *testing.T) {
+	t.Parallel()
+	const alice = "idp.example.com_alice"
+	lists := Database{Name: "lists", ID: 8}
+	for name, end := range map[string]func(w *world) error{
+		"signed out everywhere": func(w *world) error { return w.state.EndAllSessions(w.t.Context(), notes.ID, alice) },
+		"deleted":               func(w *world) error { return w.state.DeleteUser(w.t.Context(), notes.ID, alice) },
+		"disabled for a while": func(w *world) error {
+			if err := w.state.SetDisabled(w.t.Context(), notes.ID, alice, true); err != nil {
+				return err
+			}
+			return w.state.SetDisabled(w.t.Context(), notes.ID, alice, false)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(c *Config) {
+					c.Databases = append(c.Databases, Policy{Name: "lists", Providers: []string{"idp"}, AccessStated: true})
+				})
+				stolen := w.issuer.token("alice")
+				w.in(bearer(w.issuer.token("alice", map[string]any{"jti": "hers"})))
+				time.Sleep(2 * time.Second)
+				require.NoError(t, end(w))
+				require.Equal(t, 401, w.out(bearer(stolen)).Status)
+				time.Sleep(2 * time.Second)
+				response, body := w.session(request(http.MethodPost, "/lists/_session", "", bearer(stolen)), &lists)
+				require.Equal(t, http.StatusOK, response.StatusCode, body)
+				cookie := response.Cookies()[0].Name + "=" + response.Cookies()[0].Value
+				_, err := w.service.Authenticate(get(cookie), w.site, lists)
+				require.NoError(t, err)
+				require.Equal(t, 401, w.out(cookie).Status)
+				w.in(w.signIn(w.issuer.token("alice", map[string]any{"jti": "new"})))
+			})
+		})
+	}
 }

@@ -62,12 +62,13 @@ type identityRecord struct {
 }
 
 // revoked reports whether the record's NotBefore refuses what was issued then. Tokens
-// carry whole seconds; a session that is not younger by a microsecond was there.
+// carry whole seconds; a session that is not younger by a microsecond was there. One that is younger may
+// be of a token that is refused: another database took that.
 func (r *identityRecord) revoked(v *applicant) bool {
-	if v.session {
-		return v.issued.UnixMicro() <= r.NotBefore
+	if v.session && v.issued.UnixMicro() <= r.NotBefore {
+		return true
 	}
-	return v.issued.Unix() < r.NotBefore/1e6
+	return v.grantsAt.Unix() < r.NotBefore/1e6
 }
 
 func identityRecordKey(k identityKey) []byte {
