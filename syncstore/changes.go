@@ -20,10 +20,10 @@ type FeedOptions struct {
 	// Revocations adds rows for documents that the viewer cannot see any more because a
 	// channel or a role was lost.
 	Revocations bool
-	// Resumed says that the client may have documents though its position is the beginning: its
-	// first pull was broken off before it noted how far it came. Else it is new then, and
-	// has nothing to lose.
-	Resumed bool
+	// Lags says that the client may have received more than its position tells, also where that is the
+	// beginning: it notes how far it came now and then, and its connection may have broken before. Else
+	// what it never had is not taken from it, and at the beginning it has nothing.
+	Lags bool
 	// ActiveOnly leaves out tombstones, and documents that the viewer lost.
 	ActiveOnly bool
 }

@@ -38,7 +38,8 @@ type viewedFeed struct {
 	feed       *channelSet // of it what the feed shows
 	o          FeedOptions
 	seq        uint64 // the database's in the snapshot
-	// had is the client's position when it began to read; fresh: it has nothing.
+	// had is the sequence up to which the client has what it could see, if it does not lag: what it
+	// never had is not taken from it. fresh: it has nothing.
 	had   uint64
 	fresh bool
 	// held are the channels of feed as they are read, given those of the event whose rows are
@@ -55,7 +56,7 @@ type viewedFeed struct {
 // began to read.
 func (c *Collection) newViewedFeed(r engine.Reader, counts *counters, o FeedOptions, had Cursor) (*viewedFeed, error) {
 	f := &viewedFeed{
-		collection: c, reader: r, o: o, seq: counts.Seq, had: had.major(), fresh: had.major() == 0 && !o.Resumed,
+		collection: c, reader: r, o: o, seq: counts.Seq, had: had.major(), fresh: had.major() == 0 && !o.Lags,
 		known: map[string]uint64{},
 	}
 	if c.seesAll(o.Viewer) {

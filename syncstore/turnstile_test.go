@@ -239,16 +239,15 @@ func TestATurnEndsWhereMuchIsLookedAtForLittle(t *testing.T) {
 	f := newAccessFixture(t)
 	f.store.viewers.idle = 50
 	const docs, times = 20, 10
-	f.give("alice", "own")
 	for n := range docs {
-		f.in(fmt.Sprintf("d%03d", n), Rev{}, "big", "own") // is seen all the time
+		f.in(fmt.Sprintf("d%03d", n), Rev{}, "big")
 	}
 	since := At(f.db.Info().Seq)
 	for range times {
-		f.give("alice", "big", "own")
-		f.give("alice", "own")
+		f.give("alice", "big")
+		f.give("alice")
 	}
-	f.give("alice", "own", "x")
+	f.give("alice", "x")
 	f.in("last", Rev{}, "x")
 	o := FeedOptions{Viewer: &Viewer{Name: "alice"}, Revocations: true}
 	feed := f.Follow(since, o)

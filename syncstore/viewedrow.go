@@ -155,15 +155,13 @@ func (f *viewedFeed) seenBefore(change *Change, event uint64) bool {
 	return false
 }
 
-// lost tells how a document was lost that the client may have. A client may have more than was there at its
-// position: what it received after the last position that it noted, before its connection broke. So one that
-// understands losses is told of them all; another one would fetch a stub of what it never had.
+// lost tells how a document was lost that the client may have.
 func (f *viewedFeed) lost(h *head) (loss, bool) {
 	if _, seen := f.feed.sees(h.winner().Channels); seen {
 		return loss{}, false
 	}
 	l, ok := f.feed.lostBy(h)
-	return l, ok && (f.o.Revocations || l.had <= f.had)
+	return l, ok && (f.o.Lags || l.had <= f.had)
 }
 
 // rowOfLoss is the sequence of the document's row in the channels that were lost at an

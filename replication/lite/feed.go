@@ -113,7 +113,8 @@ func (f *feed) follow(ctx context.Context) error {
 	}
 	f.live = f.ks.coll.Follow(from, syncstore.FeedOptions{
 		Viewer: f.ks.r.peer.Viewer, Channels: f.o.channels, Revocations: f.o.revocations,
-		Resumed: !f.o.activeOnly, // a client says so where it has nothing (blip.md 3.4)
+		// It notes its position after some seconds, and says so where it has nothing (blip.md 3.4, 4).
+		Lags: !f.o.activeOnly,
 	})
 	defer f.live.Close()
 	return f.loop(ctx)
