@@ -5,6 +5,8 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -324,10 +326,15 @@ func (m *authModel) restart() {
 }
 
 // Whatever is issued, traded, ended, disabled, deleted and logged out, in whatever order: who may
-// come in does, who may not does not, and what is open ends just when it has to.
+// come in does, who may not does not, and what is open ends just when it has to. HISTORIES says how
+// many are played.
 func TestDecision4_WhatEndsEndsAndNothingElse(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(60) {
+	histories := 60
+	if n, err := strconv.Atoi(os.Getenv("HISTORIES")); err == nil {
+		histories = n
+	}
+	for seed := range uint64(histories) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

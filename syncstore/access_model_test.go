@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -648,12 +650,15 @@ func (m *accessModel) check(c *modelClient, what string) {
 
 // Whatever is written, granted and taken, in whatever order, and wherever a client stopped
 // reading: in the end it has exactly what it may see, and got nothing that it never could
-// see.
+// see. HISTORIES says how many are played.
 func TestDecision34_ClientsEndWithWhatTheyMaySee(t *testing.T) {
 	t.Parallel()
 	seeds := 150
 	if testing.Short() {
 		seeds = 30
+	}
+	if n, err := strconv.Atoi(os.Getenv("HISTORIES")); err == nil {
+		seeds = n
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
