@@ -208,7 +208,7 @@ func (s *Service) checkAdministrator(ctx context.Context, db Database, a *applic
 	}
 	if db.Name == "" {
 		if st.revoked(nil, a) {
-			return errSignedOut(a)
+			return errSignedOut(nil, a)
 		}
 		if rule != nil {
 			return errNotAllowed()
@@ -220,7 +220,7 @@ func (s *Service) checkAdministrator(ctx context.Context, db Database, a *applic
 	case err != nil:
 		return errInternal("signing in", err)
 	case st.revoked(rec, a):
-		return errSignedOut(a)
+		return errSignedOut(rec, a)
 	case rec == nil || rec.User == "":
 		if rule != nil {
 			return errNotAllowed()

@@ -150,7 +150,9 @@ func TestAttack_RefusedTokenTradedElsewhere(t *testing.T) {
 				cookie := response.Cookies()[0].Name + "=" + response.Cookies()[0].Value
 				_, err := w.service.Authenticate(get(cookie), w.site, lists)
 				require.NoError(t, err)
-				require.Equal(t, 401, w.out(cookie).Status)
+				refused := w.out(cookie)
+				require.Equal(t, 401, refused.Status)
+				require.Equal(t, "made from a token of before all sessions were ended", refused.Detail)
 				w.in(w.signIn(w.issuer.token("alice", map[string]any{"jti": "new"})))
 			})
 		})

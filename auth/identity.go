@@ -53,7 +53,7 @@ type identityRecord struct {
 	// User is the user's name, fixed at the first sign-in; "" after the user was deleted.
 	User string `json:"user,omitempty"`
 	// NotBefore (Unix microseconds): tokens issued and sessions made earlier are
-	// refused (DECISIONS 4).
+	// refused, and sessions made of such tokens (DECISIONS 4).
 	NotBefore int64 `json:"not_before,omitempty"`
 	// GrantsAt is the iat (Unix seconds) of the token that the user's roles follow.
 	GrantsAt int64 `json:"grants_at,omitempty"`
@@ -180,7 +180,7 @@ func (s *State) account(ctx context.Context, db Database, a *applicant, register
 	case u != nil && u.Disabled:
 		return nil, errDisabled(a)
 	case s.revoked(rec, a):
-		return nil, errSignedOut(a)
+		return nil, errSignedOut(rec, a)
 	case u != nil && register && u.outdated(a, rec):
 		return s.follow(ctx, db, a, u)
 	case u != nil:
@@ -196,8 +196,12 @@ func (s *State) revoked(rec *identityRecord, a *applicant) bool {
 	return rec != nil && rec.revoked(a) || !a.session && s.refused.has(a.token)
 }
 
-func errSignedOut(a *applicant) *Error {
-	if a.session {
+// errSignedOut refuses what was revoked. rec may be nil.
+func errSignedOut(rec *identityRecord, a *applicant) *Error {
+	switch {
+	case a.session && rec != nil && a.issued.UnixMicro() > rec.NotBefore:
+		return errInvalidSession("made from a token of before all sessions were ended")
+	case a.session:
 		return errInvalidSession("made before all sessions were ended")
 	}
 	return errInvalidToken("token revoked")
@@ -280,7 +284,7 @@ func decideNew(r syncstore.RecordReader, db Database, a *applicant) (*User, *Err
 		return nil, nil, errAlreadyBound
 	}
 	if rec != nil && rec.revoked(a) {
-		return nil, errSignedOut(a), nil
+		return nil, errSignedOut(rec, a), nil
 	}
 	u := new(User)
 	found, err := readJSON(r, db.ID, userRecordKey(a.name), u)
