@@ -286,6 +286,21 @@ func TestALeafThatSurfacesAfterItsTimeExpires(t *testing.T) {
 	require.ErrorIs(t, err, ErrDeleted)
 }
 
+// Two devices change a document that is to expire, each offline: both branches have its time.
+func TestALeafThatSurfacesWithTheTimeOfTheOneBeforeExpires(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	at := f.clock.Now().Add(time.Hour)
+	for _, rev := range []string{"1-a", "1-b"} {
+		require.NoError(t, f.write(Edit{ID: "a", History: revs(t, rev), Expires: at}).Err)
+	}
+	f.clock.advance(2 * time.Hour)
+	f.sweepNow()
+	f.sweepNow()
+	_, err := f.Get(t.Context(), "a", GetOptions{})
+	require.ErrorIs(t, err, ErrDeleted)
+}
+
 func TestOneThingThatCannotBeDoneDoesNotStopTheSweep(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -186,14 +186,15 @@ func (s *Store) dueSet(ctx context.Context, db *Database, key []byte) (*changeSe
 	}
 	target := key[prefixSize+8:]
 	set := &changeSet{db: db}
+	if target[0] == kindHead && db != nil {
+		return set, s.expireDocument(ctx, db, key, target, set)
+	}
 	set.delete(key)
 	var err error
 	switch kind := target[0]; {
 	case kind == kindBody && db != nil:
 		set.body = true
 		err = s.dropBody(ctx, db, target, set)
-	case kind == kindHead && db != nil:
-		err = s.expireDocument(ctx, db, target)
 	case kind == kindContent && db != nil:
 		s.collectContent(db, target, set)
 	case kind == kindChunk && db != nil:
@@ -295,17 +296,29 @@ func hasKey(r engine.Reader, in engine.Range) (bool, error) {
 	return false, failed()
 }
 
-// expireDocument makes a tombstone of a document whose time has come.
-func (s *Store) expireDocument(ctx context.Context, db *Database, target []byte) error {
-	id := string(target[prefixSize:])
+// expireDocument makes a tombstone of a document whose time has come, and has the set remove the due key.
+func (s *Store) expireDocument(ctx context.Context, db *Database, key, target []byte, set *changeSet) error {
+	err := s.writeExpired(ctx, db, target)
+	switch {
+	case errors.Is(err, ErrBadRevision):
+		// No generation is left for a tombstone: trying again would not help.
+		s.logger.Warn("a document cannot expire", zap.Error(err))
+		set.delete(key)
+		return nil
+	case err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrConflict):
+		return err
+	}
+	set.apply = func(tx *overlay) error { return forgetExpiry(tx, key, target) }
+	return nil
+}
+
+// writeExpired makes a tombstone of the winner if its time has come. ErrNotFound, ErrConflict.
+func (s *Store) writeExpired(ctx context.Context, db *Database, target []byte) error {
 	c, err := db.byNumber(binary.BigEndian.Uint32(target[5:]))
 	if err != nil {
 		return err
 	}
 	h, err := c.readHead(ctx, target)
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -313,19 +326,31 @@ func (s *Store) expireDocument(ctx context.Context, db *Database, target []byte)
 	if winner.Deleted || winner.Expires.IsZero() || winner.Expires.After(s.options.Now()) {
 		return nil
 	}
-	results := c.Write(ctx, []Edit{{ID: id, Parent: winner.Rev, Deleted: true}}, WriteOptions{
+	results := c.Write(ctx, []Edit{{ID: string(target[prefixSize:]), Parent: winner.Rev, Deleted: true}}, WriteOptions{
 		expires: true,
 	})
-	switch err := results[0].Err; {
-	case errors.Is(err, ErrConflict):
-		return nil
-	case errors.Is(err, ErrBadRevision):
-		// No generation is left for a tombstone: trying again would not help.
-		s.logger.Warn("a document cannot expire", zap.Error(err))
-		return nil
-	default:
-		return err
+	return results[0].Err
+}
+
+// forgetExpiry removes a due key of a document unless it is that of the winner: one that surfaced with the same
+// time, or that was written meanwhile.
+func forgetExpiry(tx *overlay, key, target []byte) error {
+	record, err := tx.get(target)
+	if err != nil && !errors.Is(err, engine.ErrNotFound) {
+		return fmt.Errorf("reading a document: %w", err)
 	}
+	if err == nil {
+		h, err := decodeHead(record)
+		if err != nil {
+			return err
+		}
+		winner := h.winner()
+		if !winner.Deleted && !winner.Expires.IsZero() && winner.Expires.Unix() == int64(binary.BigEndian.Uint64(key[prefixSize:])) {
+			return nil
+		}
+	}
+	tx.delete(key)
+	return nil
 }
 
 func (c *Collection) readHead(ctx context.Context, key []byte) (*head, error) {
