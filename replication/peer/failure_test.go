@@ -36,9 +36,9 @@ func TestReplicationGoesOnAfterAStopAnywhere(t *testing.T) {
 				fill(from)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				n := 0
+				var n atomic.Int64
 				there.meddleWith(func(http.ResponseWriter, *http.Request) bool {
-					if n++; n == stop {
+					if n.Add(1) == int64(stop) {
 						cancel()
 					}
 					return false
@@ -70,10 +70,9 @@ func TestReplicationBearsAServerThatFails(t *testing.T) {
 				from, to = here, there
 			}
 			fill(from)
-			n := 0
+			var n atomic.Int64
 			there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
-				n++
-				switch n % 17 {
+				switch n.Add(1) % 17 {
 				case 3:
 					w.WriteHeader(http.StatusServiceUnavailable)
 				case 8:
@@ -339,9 +338,9 @@ func TestNoSecretIsLoggedOrTold(t *testing.T) {
 	core, logs := observer.New(zapcore.DebugLevel)
 	here, there := newServer(t), newServer(t)
 	there.bulk(`{"_id":"a","_rev":"1-a","body":"planted"}`)
-	n := 0
+	var requests atomic.Int64
 	there.meddleWith(func(w http.ResponseWriter, _ *http.Request) bool {
-		if n++; n == 3 || n == 6 {
+		if n := requests.Add(1); n == 3 || n == 6 {
 			panic(http.ErrAbortHandler)
 		}
 		return false

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,18 +50,19 @@ func TestBearerTokensAreReadAnew(t *testing.T) {
 	t.Parallel()
 	here, there := newServer(t), newServer(t)
 	there.bulk(`{"_id":"a","_rev":"1-a"}`)
-	token := "old"
+	var token atomic.Value
+	token.Store("old")
 	there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Header.Get("Authorization") == "Bearer new" {
 			r.Header.Del("Authorization")
 			return false
 		}
 		w.WriteHeader(http.StatusServiceUnavailable)
-		token = "new"
+		token.Store("new")
 		return true
 	})
 	o := here.to(peer.Pull, there.admin)
-	o.Remote.Credentials = &peer.Credentials{Kind: peer.Bearer, Read: func() (string, error) { return token, nil }}
+	o.Remote.Credentials = &peer.Credentials{Kind: peer.Bearer, Read: func() (string, error) { return token.Load().(string), nil }}
 	run(t, o)
 	require.Contains(t, here.content(), "a 1-a")
 }
