@@ -28,6 +28,7 @@ type memoryRecords struct {
 	updates atomic.Int64 // but those of providers' keys, which are stored beside requests
 	broken  atomic.Bool
 	refuse  atomic.Pointer[error] // of every update
+	delay   func()                // if set: between what a view reads and what it does with it
 }
 
 type memoryRecord struct {
@@ -59,6 +60,9 @@ func (m *memoryRecords) View(ctx context.Context, fn func(syncstore.RecordReader
 	m.mu.RLock()
 	data := m.data
 	m.mu.RUnlock()
+	if m.delay != nil {
+		m.delay()
+	}
 	return fn(&memoryTx{data: data}) // never changed in place
 }
 
