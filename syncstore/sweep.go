@@ -296,9 +296,13 @@ func hasKey(r engine.Reader, in engine.Range) (bool, error) {
 	return false, failed()
 }
 
-// expireDocument makes a tombstone of a document whose time has come, and has the set remove the due key.
+// expireDocument makes tombstones of a document whose time has come, and of the branches behind it that come up
+// and have had theirs, and has the set remove the due key.
 func (s *Store) expireDocument(ctx context.Context, db *Database, key, target []byte, set *changeSet) error {
-	err := s.writeExpired(ctx, db, target)
+	var err error
+	for expired := true; expired && err == nil; {
+		expired, err = s.writeExpired(ctx, db, target)
+	}
 	switch {
 	case errors.Is(err, ErrBadRevision):
 		// No generation is left for a tombstone: trying again would not help.
@@ -313,23 +317,23 @@ func (s *Store) expireDocument(ctx context.Context, db *Database, key, target []
 }
 
 // writeExpired makes a tombstone of the winner if its time has come. ErrNotFound, ErrConflict.
-func (s *Store) writeExpired(ctx context.Context, db *Database, target []byte) error {
+func (s *Store) writeExpired(ctx context.Context, db *Database, target []byte) (expired bool, err error) {
 	c, err := db.byNumber(binary.BigEndian.Uint32(target[5:]))
 	if err != nil {
-		return err
+		return false, err
 	}
 	h, err := c.readHead(ctx, target)
 	if err != nil {
-		return err
+		return false, err
 	}
 	winner := h.winner()
 	if winner.Deleted || winner.Expires.IsZero() || winner.Expires.After(s.options.Now()) {
-		return nil
+		return false, nil
 	}
 	results := c.Write(ctx, []Edit{{ID: string(target[prefixSize:]), Parent: winner.Rev, Deleted: true}}, WriteOptions{
 		expires: true,
 	})
-	return results[0].Err
+	return true, results[0].Err
 }
 
 // forgetExpiry removes a due key of a document unless it is that of the winner: one that surfaced with the same
