@@ -18,3 +18,11 @@ const (
 	waitFor = 10 * time.Second
 	tick    = 2 * time.Millisecond
 )
+
+// only fails the test by an error that is none of those expected. It may be called by any goroutine.
+func (f *fixture) only(err error, expected ...error) {
+	f.t.Helper()
+	if err != nil && !errorsIsAny(err, expected...) {
+		f.t.Error(err)
+	}
+}
