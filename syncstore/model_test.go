@@ -29,20 +29,25 @@ func (m *modelDoc) leaves() []string {
 			leaves = append(leaves, rev)
 		}
 	}
+	rankLeaves(leaves, m.deleted)
+	return leaves
+}
+
+// rankLeaves sorts revisions, the winner first.
+func rankLeaves(leaves []string, deleted map[string]bool) {
 	slices.SortFunc(leaves, func(a, b string) int {
 		ra, _ := ParseRev(a)
 		rb, _ := ParseRev(b)
 		switch {
-		case m.deleted[a] != m.deleted[b] && m.deleted[a]:
+		case deleted[a] != deleted[b] && deleted[a]:
 			return 1
-		case m.deleted[a] != m.deleted[b]:
+		case deleted[a] != deleted[b]:
 			return -1
 		case ra.Gen != rb.Gen:
 			return int(rb.Gen) - int(ra.Gen)
 		}
 		return strings.Compare(rb.Digest, ra.Digest)
 	})
-	return leaves
 }
 
 // add takes in a history, newest first, if its revision is not known.

@@ -91,9 +91,9 @@ func (m *keptModel) fail(format string, args ...any) {
 
 // ranked are the leaves, the winner first.
 func (d *keptDoc) ranked() []string {
-	inner := make(map[string]bool)
-	for _, r := range d.revs {
-		inner[r.parent] = true
+	inner, deleted := make(map[string]bool), make(map[string]bool)
+	for rev, r := range d.revs {
+		inner[r.parent], deleted[rev] = true, r.deleted
 	}
 	var leaves []string
 	for rev := range d.revs {
@@ -101,19 +101,7 @@ func (d *keptDoc) ranked() []string {
 			leaves = append(leaves, rev)
 		}
 	}
-	slices.SortFunc(leaves, func(a, b string) int {
-		ra, _ := ParseRev(a)
-		rb, _ := ParseRev(b)
-		switch {
-		case d.revs[a].deleted != d.revs[b].deleted && d.revs[a].deleted:
-			return 1
-		case d.revs[a].deleted != d.revs[b].deleted:
-			return -1
-		case ra.Gen != rb.Gen:
-			return int(rb.Gen) - int(ra.Gen)
-		}
-		return strings.Compare(rb.Digest, ra.Digest)
-	})
+	rankLeaves(leaves, deleted)
 	return leaves
 }
 
