@@ -4,14 +4,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/caddysync/caddy-sync/test/histories"
 	"github.com/stretchr/testify/require"
 )
 
@@ -118,19 +117,16 @@ func (c *changingLogins) show(rng *rand.Rand) (s loginShown) {
 // histories are played.
 func TestDecision6_NoLoginOutlivesItsEndInACache(t *testing.T) {
 	t.Parallel()
-	histories := 3
-	if n, err := strconv.Atoi(os.Getenv("HISTORIES")); err == nil {
-		histories = n
-	}
-	for seed := range uint64(histories) {
+	for seed := range histories.Count(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			c := &changingLogins{world: passwordWorld(t), rng: rand.New(rand.NewPCG(seed, 0))}
-			c.records.delay = func() {
+			late := func() {
 				if rand.IntN(3) == 0 {
 					time.Sleep(time.Duration(rand.IntN(200)) * time.Microsecond)
 				}
 			}
+			c.records.delay.Store(&late)
 			c.replace(0)
 			var group sync.WaitGroup
 			stop := make(chan struct{})

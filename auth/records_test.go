@@ -27,8 +27,8 @@ type memoryRecords struct {
 	views   atomic.Int64
 	updates atomic.Int64 // but those of providers' keys, which are stored beside requests
 	broken  atomic.Bool
-	refuse  atomic.Pointer[error] // of every update
-	delay   func()                // if set: between what a view reads and what it does with it
+	refuse  atomic.Pointer[error]  // of every update
+	delay   atomic.Pointer[func()] // if set: between what a view reads and what it does with it
 }
 
 type memoryRecord struct {
@@ -60,8 +60,8 @@ func (m *memoryRecords) View(ctx context.Context, fn func(syncstore.RecordReader
 	m.mu.RLock()
 	data := m.data
 	m.mu.RUnlock()
-	if m.delay != nil {
-		m.delay()
+	if delay := m.delay.Load(); delay != nil {
+		(*delay)()
 	}
 	return fn(&memoryTx{data: data}) // never changed in place
 }

@@ -7,13 +7,12 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caddysync/caddy-sync/test/histories"
 	"github.com/stretchr/testify/require"
 )
 
@@ -657,13 +656,10 @@ func TestDecision34_ClientsEndWithWhatTheyMaySee(t *testing.T) {
 	if testing.Short() {
 		seeds = 30
 	}
-	if n, err := strconv.Atoi(os.Getenv("HISTORIES")); err == nil {
-		seeds = n
-	}
-	for seed := range seeds {
+	for seed := range histories.Count(seeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			m := newAccessModel(t, uint64(seed))
+			m := newAccessModel(t, seed)
 			for n := range 60 {
 				if n == 30 && seed%4 == 0 {
 					m.restart()

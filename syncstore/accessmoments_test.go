@@ -4,13 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/caddysync/caddy-sync/test/histories"
 	"github.com/stretchr/testify/require"
 )
 
@@ -172,11 +171,7 @@ func (g *changingAccess) ask(rng *rand.Rand, asker, n int) accessAnswer {
 // user had at some moment between its beginning and its end. HISTORIES says how many histories are played.
 func TestDecision33_EveryAnswerIsByTheAccessOfAMoment(t *testing.T) {
 	t.Parallel()
-	histories := 4
-	if n, err := strconv.Atoi(os.Getenv("HISTORIES")); err == nil {
-		histories = n
-	}
-	for seed := range uint64(histories) {
+	for seed := range histories.Count(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			g := &changingAccess{

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
+	"github.com/caddysync/caddy-sync/test/histories"
 	"github.com/stretchr/testify/require"
 )
 
@@ -151,11 +150,7 @@ func (l *databaseLives) left(live map[uint32]bool) (n int) {
 // another, and nothing is left of those that are gone. HISTORIES says how many histories are played.
 func TestDecision30_NothingOfADeletedDatabaseIsInTheNextOrLeft(t *testing.T) {
 	t.Parallel()
-	histories := 2
-	if n, err := strconv.Atoi(os.Getenv("HISTORIES")); err == nil {
-		histories = n
-	}
-	for seed := range uint64(histories) {
+	for seed := range histories.Count(2) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			l := &databaseLives{fixture: newFixture(t), stop: make(chan struct{})}

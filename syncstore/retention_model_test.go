@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine/memory"
+	"github.com/caddysync/caddy-sync/test/histories"
 	"github.com/stretchr/testify/require"
 )
 
@@ -472,11 +471,7 @@ func (m *keptModel) end() {
 // for as long as they have to be, and then they go. HISTORIES says how many are played.
 func TestDecision30_WhatIsNamedIsKeptAndWhatIsNotGoes(t *testing.T) {
 	t.Parallel()
-	histories := 12
-	if n, err := strconv.Atoi(os.Getenv("HISTORIES")); err == nil {
-		histories = n
-	}
-	for seed := range uint64(histories) {
+	for seed := range histories.Count(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			m := newKeptModel(t, seed)

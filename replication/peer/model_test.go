@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/caddysync/caddy-sync/replication/peer"
 	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/caddysync/caddy-sync/test/histories"
 	"github.com/stretchr/testify/require"
 )
 
@@ -151,12 +150,9 @@ func (s *sites) settle() {
 }
 
 // play plays as many histories as HISTORIES says.
-func play(t *testing.T, histories int, history func(*sites)) {
+func play(t *testing.T, usual int, history func(*sites)) {
 	t.Helper()
-	if n, err := strconv.Atoi(os.Getenv("HISTORIES")); err == nil {
-		histories = n
-	}
-	for seed := range uint64(histories) {
+	for seed := range histories.Count(usual) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			history(newSites(t, seed))
