@@ -100,3 +100,12 @@ func holdsKey(list []publicKey, key thumbprint) bool {
 func losesKey(before, after []publicKey) bool {
 	return slices.ContainsFunc(before, func(k publicKey) bool { return !holdsKey(after, k.thumbprint) })
 }
+
+// keyIDs are the IDs of keys, for the log.
+func keyIDs(list []publicKey) []string {
+	ids := make([]string, len(list))
+	for n, k := range list {
+		ids[n] = k.KeyID
+	}
+	return ids
+}

@@ -274,7 +274,12 @@ func (k *keySet) run(f *flight) {
 	if old != nil && losesKey(old.list, next.list) {
 		k.lost()
 	}
-	if err := k.save(ctx, next); err != nil && ctx.Err() == nil {
+	err = k.save(ctx, next)
+	switch {
+	case err == nil && (old == nil || losesKey(old.list, next.list) || losesKey(next.list, old.list)):
+		k.logger.Info("provider's keys are new and stored",
+			zap.String("provider", k.source.provider), zap.Strings("keys", keyIDs(next.list)))
+	case err != nil && ctx.Err() == nil:
 		k.logger.Warn("provider's keys were not stored",
 			zap.String("provider", k.source.provider), zap.Error(err))
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 func (w *world) signedBy(key, kid, sub string) string {
@@ -75,6 +77,38 @@ func TestRotationIsFollowedAtTheFirstNewToken(t *testing.T) {
 	w.issuer.publish("ec2")
 	w.in(w.signedBy("ec2", "ec2", "alice"))
 	require.Equal(t, 503, w.out(w.signedBy("ec", "ec", "bob")).Status, "the old key is gone; that is known for sure in 30 s")
+}
+
+// An operator sees in the log when a provider's keys change, and only then.
+func TestAChangeOfKeysIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		core, logs := observer.New(zap.InfoLevel)
+		state, err := openState(t.Context(), w.records, zap.New(core))
+		require.NoError(t, err)
+		t.Cleanup(state.Close)
+		w.state = state
+		w.service = w.start()
+		said := func(count int) map[string]any {
+			t.Helper()
+			synctest.Wait()
+			lines := logs.FilterMessage("provider's keys are new and stored").All()
+			require.Len(t, lines, count)
+			return lines[count-1].ContextMap()
+		}
+		w.in(bearer(w.issuer.token("alice")))
+		require.Equal(t, map[string]any{"provider": "idp", "keys": []any{"rsa", "ec", "ed"}}, said(1))
+
+		require.Equal(t, 401, w.out(w.signedBy("ec2", "unknown", "alice")).Status)
+		require.EqualValues(t, 2, w.issuer.fetches.Load())
+		said(1)
+
+		w.issuer.publish("ec", "ec2")
+		time.Sleep(kidInterval)
+		w.in(w.signedBy("ec2", "ec2", "alice"))
+		require.Equal(t, []any{"ec", "ec2"}, said(2)["keys"])
+	})
 }
 
 func TestOldKeysAreKeptWhenARefreshFails(t *testing.T) {

@@ -3,6 +3,7 @@ package test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,7 +36,9 @@ func TestDecision7_AProviderThatIsDownAtStartIsFoundLater(t *testing.T) {
 		p.start()
 		eventually(t, 40*time.Second, func() bool { return ask(t, server, read(token)).status == http.StatusOK })
 
-		// The last good keys are kept, so that a restart works while the provider is down.
+		// The last good keys are kept, so that a restart works while the provider is down. They are
+		// stored after whoever waits for them is answered.
+		eventually(t, 10*time.Second, func() bool { return strings.Contains(server.Log(), "keys are new and stored") })
 		p.stop()
 		require.NoError(t, server.Kill())
 		require.NoError(t, server.Restart(t.Context()))
