@@ -118,6 +118,33 @@ func TestWhatAServerDoesNotStoreIsTold(t *testing.T) {
 	}
 }
 
+// TestAnExportEndsWhileOthersWrite exports from a server whose feed is never empty. A revision that was replaced after
+// the feed told of it, and is not there any more, is awaited under its new name.
+func TestAnExportEndsWhileOthersWrite(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/notes/_changes" {
+			asked++
+			_, _ = fmt.Fprintf(w, `{"results":[{"id":"a","changes":[{"rev":"%d-a"}]}],"last_seq":"%d-x","pending":%d}`, asked, asked, max(0, 2-asked))
+			return
+		}
+		text, _ := io.ReadAll(r.Body)
+		if bytes.Contains(text, []byte("2-a")) { // the last of the feed, and it has changed since
+			_, _ = fmt.Fprint(w, `{"results":[{"id":"a","docs":[{"error":{"error":"not_found"}}]}]}`)
+			return
+		}
+		_, _ = fmt.Fprint(w, `{"results":[{"id":"a","docs":[{"ok":{"_id":"a"}}]}]}`)
+	}))
+	t.Cleanup(server.Close)
+	d, err := NewDatabase(server.URL+"/notes", "")
+	require.NoError(t, err)
+	sum, err := Export(t.Context(), d, io.Discard, nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, sum.Revisions, "1-a and 3-a")
+	require.Equal(t, 3, asked)
+}
+
 // TestWhatAServerDoesNotGiveIsTold exports from a server that has something and cannot give it.
 func TestWhatAServerDoesNotGiveIsTold(t *testing.T) {
 	t.Parallel()

@@ -28,6 +28,8 @@ type feedPage struct {
 		} `json:"changes"`
 	} `json:"results"`
 	LastSeq json.RawMessage `json:"last_seq"`
+	// Pending is how many rows follow. Not every server says it.
+	Pending *uint64 `json:"pending"`
 }
 
 type revision struct {
@@ -36,7 +38,8 @@ type revision struct {
 }
 
 // Export writes all leaves of all documents, tombstones included, with their ancestry and
-// attachments. A document that changes meanwhile is there once or twice.
+// attachments. A document that changes meanwhile is there once or twice. It ends at the end of the feed,
+// also while others write.
 func Export(ctx context.Context, d *Database, w io.Writer, progress func(revisions uint64)) (Summary, error) {
 	out, err := newWriter(w, Header{Format: format, Database: d.name(), Created: time.Now().UTC().Truncate(time.Second)})
 	if err != nil {
@@ -49,34 +52,39 @@ func Export(ctx context.Context, d *Database, w io.Writer, progress func(revisio
 		if err := d.Ask(ctx, http.MethodGet, query, nil, Into(&page)); err != nil {
 			return out.sum, err
 		}
-		if len(page.Results) == 0 {
-			return out.sum, out.close()
-		}
 		var wanted []revision
 		for _, row := range page.Results {
 			for _, leaf := range row.Changes {
 				wanted = append(wanted, revision{row.ID, leaf.Rev})
 			}
 		}
+		missing := 0
 		for len(wanted) > 0 {
 			n := min(len(wanted), exportDocs)
-			if err := out.fetch(ctx, d, wanted[:n]); err != nil {
+			gone, err := out.fetch(ctx, d, wanted[:n])
+			if err != nil {
 				return out.sum, err
 			}
+			missing += gone
 			wanted = wanted[n:]
 			if progress != nil {
 				progress(out.sum.Revisions)
 			}
 		}
+		// Where others write all the time, there is no empty page.
+		last := page.Pending != nil && *page.Pending == 0 && missing == 0
+		if last || len(page.Results) == 0 {
+			return out.sum, out.close()
+		}
 		since = strings.Trim(string(page.LastSeq), `"`)
 	}
 }
 
-// fetch writes revisions. One that is not there any more was changed, and comes again in the feed; one
-// that the server does not give for another reason would be missing.
-func (d *writer) fetch(ctx context.Context, db *Database, wanted []revision) error {
+// fetch writes revisions and counts those that are not there any more: they were changed, and come again in
+// the feed. One that the server does not give for another reason would be missing.
+func (d *writer) fetch(ctx context.Context, db *Database, wanted []revision) (missing int, err error) {
 	asked := map[string]any{"docs": wanted}
-	return db.Ask(ctx, http.MethodPost, "/_bulk_get?revs=true&attachments=true", asked, func(r io.Reader) error {
+	err = db.Ask(ctx, http.MethodPost, "/_bulk_get?revs=true&attachments=true", asked, func(r io.Reader) error {
 		return eachElement(r, "results", func(element *json.Decoder) error {
 			var result struct {
 				ID   string `json:"id"`
@@ -96,6 +104,7 @@ func (d *writer) fetch(ctx context.Context, db *Database, wanted []revision) err
 					if name := doc.Error.Error; name != "" && name != "not_found" {
 						return fmt.Errorf("%w: document %q: %s: %s", ErrRefused, result.ID, name, doc.Error.Reason)
 					}
+					missing++
 					continue
 				}
 				if err := d.add(doc.OK); err != nil {
@@ -105,6 +114,7 @@ func (d *writer) fetch(ctx context.Context, db *Database, wanted []revision) err
 			return nil
 		})
 	})
+	return missing, err
 }
 
 // eachElement reads an object that has an array, an element at a time.
