@@ -97,14 +97,14 @@ func TestTheErasureOfTheOperatingPageLeavesNothing(t *testing.T) {
 	server.put("/notes/list?rev="+winner(server, "/notes/list"), `{"channels": ["list"], "members": ["bob"]}`)
 	out, err = erase(t, server)
 	require.NoError(t, err, out)
-	require.Contains(t, out, "nothing of alice is left in notes\n")
+	require.Contains(t, out, "alice is gone, and what was in channel user:alice of notes\n")
 	require.Contains(t, string(server.get("/notes")), `"doc_count":3,"doc_del_count":0`)
 
 	server.put("/notes/_user/alice", `{}`)
 	out, err = erase(t, server, "keyspaces='notes'", "keyspaces='notes notes.missing'")
 	require.Error(t, err, "stops where a request fails")
 	require.Contains(t, string(server.get("/notes/_user/alice")), `"disabled":true`)
-	require.NotContains(t, out, "nothing of alice is left")
+	require.NotContains(t, out, "alice is gone")
 }
 
 // erase runs the page's script, with changes.
