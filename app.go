@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -71,6 +72,9 @@ type App struct {
 	// ready is closed when the store is open and sign-in works. Caddy starts apps in
 	// random order, so requests may come before.
 	ready chan struct{}
+	// gone is closed when the configuration is stopped or has failed, by endWaiting.
+	gone       chan struct{}
+	endWaiting func()
 }
 
 // CaddyModule returns the Caddy module information.
@@ -82,7 +86,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // `caddy validate` works beside a running server.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger = ctx, ctx.Logger()
-	a.streams, a.ready = newStreams(), make(chan struct{})
+	a.begin()
 	if a.StoreRaw == nil {
 		return errors.New("there is no store: write `store badger <path>` into the sync option")
 	}
@@ -115,6 +119,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	return a.holdStore()
+}
+
+// begin makes what requests wait for and are ended by.
+func (a *App) begin() {
+	a.streams, a.ready, a.gone = newStreams(), make(chan struct{}), make(chan struct{})
+	a.endWaiting = sync.OnceFunc(func() { close(a.gone) })
 }
 
 func (a *App) provisionAuth() error {
@@ -333,6 +343,7 @@ func (a *App) leave() {
 	if a.endEntering != nil {
 		a.endEntering()
 	}
+	a.endWaiting()
 	a.handle.leave(a, delay)
 	a.policies.each((*collectionPolicy).end)
 }

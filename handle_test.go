@@ -20,10 +20,12 @@ func newHeldApp(t *testing.T, h *storeHandle, guest bool) *App {
 	t.Cleanup(cancel)
 	service, err := auth.New(auth.Config{Databases: []auth.Policy{{Name: "notes", Guest: guest}}})
 	require.NoError(t, err)
-	return &App{
-		ctx: ctx, logger: zap.NewNop(), backend: &memoryStore{Name: h.key}, auth: service, streams: newStreams(),
+	a := &App{
+		ctx: ctx, logger: zap.NewNop(), backend: &memoryStore{Name: h.key}, auth: service,
 		Databases: map[string]*Database{"notes": {Guest: guest}}, handle: h,
 	}
+	a.begin()
+	return a
 }
 
 func TestSignInGoesBackWhenTheLastStepOfAReloadFails(t *testing.T) {

@@ -194,14 +194,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	}
 	if err := h.app.waitReady(r.Context()); err != nil {
-		return caddyhttp.Error(http.StatusServiceUnavailable, err)
+		return comeAgain(w, err)
 	}
 	seen := new(rest.Seen)
 	ctx, cancel := context.WithCancel(rest.WithSeen(auth.WithClient(r.Context(), clientOf(r)), seen))
 	defer cancel()
 	active, ok := h.app.handle.requests.begin(w, cancel)
 	if !ok {
-		return caddyhttp.Error(http.StatusServiceUnavailable, ErrClosed)
+		return comeAgain(w, ErrClosed)
 	}
 	onward := &onward{next: next, request: r, active: active}
 	defer onward.release()
@@ -211,6 +211,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	trace(ctx, seen)
 	logSeen(ctx, seen)
 	return onward.err
+}
+
+// comeAgain refuses a request that another configuration will answer, soon.
+func comeAgain(w http.ResponseWriter, err error) error {
+	w.Header().Set("Retry-After", "1")
+	return caddyhttp.Error(http.StatusServiceUnavailable, err)
 }
 
 // serve hands the request to rest, and counts it.

@@ -79,6 +79,12 @@ func (s *testSite) load(config []byte) error { return caddy.Load(config, true) }
 // resets connections that wait in the queue of a listening socket that Caddy closes.
 func (s *testSite) request(method, path, body string) (int, string) {
 	s.t.Helper()
+	return s.requestOften(method, path, body, 3)
+}
+
+// requestOften is request where configurations follow one another more quickly than requests.
+func (s *testSite) requestOften(method, path, body string, most int) (int, string) {
+	s.t.Helper()
 	for retries := 0; ; retries++ {
 		status, text, err := s.once(method, path, body)
 		if err == nil {
@@ -87,7 +93,7 @@ func (s *testSite) request(method, path, body string) (int, string) {
 			}
 			return status, text
 		}
-		require.Less(s.t, retries, 3, err)
+		require.Less(s.t, retries, most, err)
 	}
 }
 

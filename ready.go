@@ -28,7 +28,8 @@ func appOf(ctx caddy.Context) (*App, error) {
 	return app, nil
 }
 
-// waitReady waits for the store, at most readyLimit.
+// waitReady waits for the store, at most readyLimit. A configuration that another app of it made fail never gets
+// it: Caddy may have let requests in by then, from the sockets that it shares with the running one.
 func (a *App) waitReady(ctx context.Context) error {
 	select {
 	case <-a.ready:
@@ -40,6 +41,8 @@ func (a *App) waitReady(ctx context.Context) error {
 	select {
 	case <-a.ready:
 		return nil
+	case <-a.gone:
+		return ErrNotReady
 	case <-timer.C:
 		return ErrNotReady
 	case <-ctx.Done():

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/stretchr/testify/require"
@@ -23,4 +24,22 @@ func TestRequestsBeforeTheStoreIsOpenAreToldToComeBack(t *testing.T) {
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, http.StatusServiceUnavailable, refused.StatusCode)
 	require.Empty(t, w.Body.String())
+	require.Equal(t, "1", w.Header().Get("Retry-After"))
+}
+
+// Caddy starts apps in any order. Where the last one fails, requests may have come to the others from sockets that are
+// the running configuration's too: they are told to come again at once.
+func TestRequestsDoNotWaitForAConfigurationThatFailed(t *testing.T) {
+	t.Parallel()
+	failing := newHeldApp(t, newStoreHandle("failing"), true)
+	waited := make(chan error, 1)
+	go func() { waited <- failing.waitReady(t.Context()) }()
+	require.NoError(t, failing.Stop())
+	select {
+	case err := <-waited:
+		require.ErrorIs(t, err, ErrNotReady)
+	case <-time.After(readyLimit / 2):
+		require.FailNow(t, "it waits for what does not come")
+	}
+	require.NoError(t, failing.Stop(), "Cleanup comes after it")
 }
