@@ -83,7 +83,7 @@ func (p *collectionPolicy) provision(configured AccessPolicy) error {
 	case accessChannels:
 		p.current.Store(&judge{evaluator: access.Channels{}, version: access.Channels{}.Version()})
 	default:
-		p.current.Store(new(judge))
+		p.current.Store(&judge{version: syncstore.SharedVersion})
 	}
 	if configured.SyncFunction == "" {
 		return nil
@@ -135,7 +135,8 @@ func (p policies) each(fn func(*collectionPolicy)) {
 func (a *App) policyOf(database, scope, collection string) syncstore.Policy {
 	p := a.policies.find(database, collectionKey{scope, collection})
 	if p == nil {
-		return syncstore.Policy{Evaluator: closed{}, Version: "closed"}
+		// It puts documents into no channel, as the policy does by which all see everything.
+		return syncstore.Policy{Evaluator: closed{}, Version: syncstore.SharedVersion}
 	}
 	current := p.current.Load()
 	policy := syncstore.Policy{

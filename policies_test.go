@@ -259,6 +259,75 @@ func TestDecision17_SyncFunctionIsReadAgain(t *testing.T) {
 	require.Equal(t, before+1, strings.Count(s.logged(), "POST /notes/_resync"), "at each start until it is done")
 }
 
+// Who followed by a policy that showed them some documents, and comes to see all by another one, is told of the others by
+// a resync: also of those that were in no channel. The log asks for one until it is done, and not where nothing changed.
+func TestWhoComesToSeeEverythingIsToldOfItByAResync(t *testing.T) {
+	s := newAccessSite(t)
+	file := filepath.Join(t.TempDir(), "notes.sync.js")
+	writeFunction(t, file, "function (doc) { if (doc.by) channel('user:' + doc.by); }")
+	restricted, shared := s.with("database notes {\n sync_function "+file+"\n}"), s.with("database notes {\n access shared\n}")
+	require.NoError(t, s.load(restricted))
+	s.give("bob", "notes", `["user:bob"]`)
+	s.writes("bob", "/notes/bobs", `{"by":"bob"}`, 201)
+	s.writes("alice", "/notes/alices", `{"by":"alice"}`, 201)
+	s.writes("alice", "/notes/nobodys", `{}`, 201)
+	since := "0"
+	told := func() (ids []string) {
+		status, text := s.as("bob", http.MethodGet, "/notes/_changes?since="+since, "")
+		require.Equal(t, http.StatusOK, status, text)
+		var page struct {
+			Results []struct {
+				ID string `json:"id"`
+			} `json:"results"`
+			LastSeq json.RawMessage `json:"last_seq"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(text), &page), text)
+		for _, row := range page.Results {
+			ids = append(ids, row.ID)
+		}
+		since = strings.Trim(string(page.LastSeq), `"`)
+		return ids
+	}
+	resync := func() {
+		t.Helper()
+		answer, text := s.do(http.MethodPost, s.admin, "/notes/_resync", "", nil)
+		require.Equal(t, http.StatusOK, answer.StatusCode, text)
+		require.Eventually(t, func() bool {
+			_, text := s.do(http.MethodGet, s.admin, "/notes/_resync", "", nil)
+			return strings.Contains(text, `"completed"`)
+		}, 10*time.Second, 10*time.Millisecond)
+	}
+	require.Equal(t, []string{"bobs"}, told())
+
+	require.NoError(t, s.load(shared))
+	s.reads("bob", "/notes/nobodys", 200)
+	require.Empty(t, told())
+	require.Equal(t, 1, strings.Count(s.logged(), "everybody sees every document now"))
+	s.writes("bob", "/notes/more", `{}`, 201)
+	require.Equal(t, []string{"more"}, told())
+	require.NoError(t, s.load(s.with("database notes {\n access shared\n session {\n lifetime 1h\n }\n}")))
+	require.Equal(t, 2, strings.Count(s.logged(), "everybody sees every document now"))
+
+	resync()
+	require.ElementsMatch(t, []string{"bobs", "alices", "nobodys", "more"}, told())
+	require.NoError(t, s.load(shared))
+	resync()
+	require.Empty(t, told(), "they were all told of")
+
+	// The database leaves the configuration for a while.
+	require.NoError(t, s.load(s.with("database other {\n access shared\n}")))
+	require.NoError(t, s.load(shared))
+	require.Equal(t, 2, strings.Count(s.logged(), "everybody sees every document now"))
+
+	// What was written while all saw everything is in no channel by the function that is back.
+	require.NoError(t, s.load(restricted))
+	require.Contains(t, s.logged(), "the access policy has changed")
+	s.reads("bob", "/notes/bobs", 404)
+	resync()
+	s.reads("bob", "/notes/bobs", 200)
+	require.Equal(t, []string{"bobs"}, told(), "of the others nothing says that he had them")
+}
+
 func TestDatabasesMadeAtRunTimeHaveTheirPolicy(t *testing.T) {
 	s := newAccessSite(t)
 	require.NoError(t, s.load(s.with(`database * {
@@ -288,7 +357,7 @@ func TestDatabasesMadeAtRunTimeHaveTheirPolicy(t *testing.T) {
 	require.NotContains(t, s.logged(), "_resync")
 
 	require.NoError(t, s.load(s.with("database * {\n access private\n}")))
-	require.Equal(t, "closed", items.Policy().Version, "a collection that left the configuration")
+	require.Equal(t, closed{}, items.Policy().Evaluator, "a collection that left the configuration")
 	held, err = db.Grants(t.Context(), "", false)
 	require.NoError(t, err)
 	require.Empty(t, held)

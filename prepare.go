@@ -146,7 +146,11 @@ func (a *App) warnIfChanged(ctx context.Context, c *syncstore.Collection, keyspa
 	switch {
 	case err != nil:
 		a.logger.Warn("by which policy the documents were judged is not known", zap.String("keyspace", keyspace), zap.Error(err))
-	case changed && c.Policy().Evaluator != nil:
+	case changed && c.Policy().Evaluator == nil:
+		a.logger.Warn("everybody sees every document now: who follows already is not told of those that they could not see before, "+
+			"until a resync is done: POST /"+keyspace+"/_resync on the administrator's site",
+			zap.String("keyspace", keyspace))
+	case changed:
 		a.logger.Warn("the access policy has changed: documents stay in the channels that they were put into, "+
 			"until they are written again or a resync is done: POST /"+keyspace+"/_resync on the administrator's site",
 			zap.String("keyspace", keyspace))

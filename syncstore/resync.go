@@ -43,9 +43,15 @@ func (c *Collection) StartResync(ctx context.Context) error {
 		return ErrResyncRunning
 	}
 	moves := c.policyMoves.Load()
+	before, err := c.readResync(ctx)
+	if err != nil {
+		return fmt.Errorf("starting a resync: %w", err)
+	}
+	version := c.policy.Load().Version
 	state := resyncState{
 		ResyncStatus: ResyncStatus{State: ResyncRunning, Started: c.store.options.Now().UTC().Truncate(time.Second)},
-		Version:      c.policy.Load().Version,
+		Version:      version, Judged: severalVersions,
+		All: version == SharedVersion && !before.judgedBy(version),
 	}
 	if err := c.saveResync(state, false); err != nil {
 		return fmt.Errorf("starting a resync: %w", err)
@@ -88,20 +94,23 @@ func (c *Collection) ResyncStatus(ctx context.Context) (ResyncStatus, error) {
 // policy puts them into: they were judged by another version of it. A collection without
 // documents follows its policy.
 func (c *Collection) PolicyChanged(ctx context.Context) (bool, error) {
-	version := c.policy.Load().Version
+	return c.judgedOtherwise(ctx, c.policy.Load().Version)
+}
+
+func (c *Collection) judgedOtherwise(ctx context.Context, version string) (bool, error) {
 	if c.empty() {
 		return false, c.adoptPolicy(version)
 	}
 	state, err := c.readResync(ctx)
-	return state.Judged != version, err
+	return !state.judgedBy(version), err
 }
 
-// notePolicy notes that documents may be judged by several policies from now on, so that
+// notePolicy notes that documents may be judged by several policies since one was set, so that
 // coming back to an earlier one does not make all of them right.
-func (c *Collection) notePolicy() {
-	changed, err := c.PolicyChanged(c.store.ctx)
+func (c *Collection) notePolicy(version string) {
+	changed, err := c.judgedOtherwise(c.store.ctx, version)
 	if err == nil && changed {
-		err = c.adoptPolicy("")
+		err = c.adoptPolicy(severalVersions)
 	}
 	if err != nil && c.store.ctx.Err() == nil {
 		c.store.logger.Warn("a change of policy was not noted", zap.String("database", c.db.name),
@@ -114,17 +123,17 @@ func (c *Collection) empty() bool {
 	return counts.Docs+counts.Deleted == 0
 }
 
-// adoptPolicy notes the version by which documents are judged; "" if it is not one. That of a
+// adoptPolicy notes the version by which documents are judged. That of a
 // collection that was empty counts only if it still is, under the same policy: whoever noted a
 // change meanwhile was right.
 func (c *Collection) adoptPolicy(version string) error {
 	c.resyncing.Lock()
 	defer c.resyncing.Unlock()
-	if c.resync != nil || version != "" && (c.policy.Load().Version != version || !c.empty()) {
+	if c.resync != nil || version != severalVersions && (c.policy.Load().Version != version || !c.empty()) {
 		return nil
 	}
 	state, err := c.readResync(c.store.ctx)
-	if err != nil || state.Judged == version {
+	if err != nil || state.judgedBy(version) {
 		return err
 	}
 	state.Judged = version
@@ -185,7 +194,7 @@ func (c *Collection) resyncAll(ctx context.Context, run *resyncRun, state *resyn
 	for ctx.Err() == nil {
 		more, err := c.resyncDocuments(ctx, state)
 		if c.policyMoves.Load() != moves {
-			state.Version = "" // some were judged by another one, though it may be the same again by now
+			state.Version = severalVersions // some were judged by another one, though it may be the same again by now
 		}
 		switch {
 		case err != nil && ctx.Err() == nil:
@@ -199,7 +208,7 @@ func (c *Collection) resyncAll(ctx context.Context, run *resyncRun, state *resyn
 		case err == nil && !more:
 			state.State, state.Judged = ResyncCompleted, state.Version
 			if c.policy.Load().Version != state.Version {
-				state.Judged = "" // it changed meanwhile
+				state.Judged = severalVersions // it changed meanwhile
 			}
 			if err := c.saveResync(*state, true); err != nil {
 				state.State = ResyncRunning
@@ -285,7 +294,7 @@ func (c *Collection) rejudge(ctx context.Context, ids []string, state *resyncSta
 			continue // purged meanwhile
 		}
 		p := preparation{ctx: ctx, collection: c, edit: &edits[i], options: &WriteOptions{}, state: docs[i]}
-		set, refused, err := p.rejudge()
+		set, refused, err := p.rejudge(state.All)
 		switch {
 		case errors.Is(err, errStale):
 			stale = append(stale, ids[i])
@@ -347,15 +356,15 @@ func explain(refused error) string {
 }
 
 // rejudge returns the change set that puts the document where the policy says it belongs, nil
-// if it is there. refused is why the policy refuses it.
-func (p *preparation) rejudge() (set *changeSet, refused, err error) {
+// if it is there, unless it is to have a new sequence anyway. refused is why the policy refuses it.
+func (p *preparation) rejudge(anyway bool) (set *changeSet, refused, err error) {
 	p.set = &changeSet{
 		db: p.collection.db, collection: p.collection.scope.collection, key: string(p.state.key), base: p.state.base,
 	}
 	old := p.state.head
 	next := *old
 	next.Leaves, next.Spans = slices.Clone(old.Leaves), slices.Clone(old.Spans)
-	changed := false
+	changed := anyway
 	for i := range next.Leaves {
 		outcome, refusal, err := p.outcomeNow(&old.Leaves[i])
 		if err != nil {

@@ -91,7 +91,7 @@ func TestComingBackToAnEarlierPolicyIsAChange(t *testing.T) {
 	require.True(t, changed())
 	require.Eventually(t, func() bool {
 		state, err := f.readResync(t.Context())
-		return err == nil && state.Judged == ""
+		return err == nil && state.Judged == severalVersions
 	}, waitFor, tick)
 	set("a")
 	require.True(t, changed())

@@ -41,6 +41,17 @@ type resyncState struct {
 	Version string `json:"version,omitempty"`
 	Judged  string `json:"judged,omitempty"`
 	Last    string `json:"last,omitempty"` // the last document that was judged
+	// All: every document gets a new sequence.
+	All bool `json:"all,omitempty"`
+}
+
+// severalVersions is what resyncState has for a version where there is not one.
+const severalVersions = "several"
+
+// judgedBy reports whether all documents are judged by a version of the policy. Those of a new
+// collection, and of a store that is older than SharedVersion, are without one.
+func (s *resyncState) judgedBy(version string) bool {
+	return s.Judged == version || s.Judged == "" && version == SharedVersion
 }
 
 type atomicStatus = atomic.Pointer[ResyncStatus]

@@ -39,6 +39,9 @@ type Policy struct {
 	Version string
 }
 
+// SharedVersion is the Policy.Version of one that puts no document into a channel: everybody sees them all.
+const SharedVersion = "shared"
+
 // Channels that mean something by themselves.
 const (
 	// PublicChannel is held by everybody.
@@ -57,7 +60,7 @@ func (c *Collection) SetPolicy(p Policy) {
 		c.policyMoves.Add(1)
 	}
 	if before != nil && before.Version != p.Version && p.Version != "" {
-		c.store.start(c.notePolicy)
+		c.store.start(func() { c.notePolicy(p.Version) })
 	}
 	if before != nil && c.resumed.CompareAndSwap(false, true) {
 		c.store.start(c.resumeResync)
