@@ -142,7 +142,24 @@ func (g *changingAccess) ask(rng *rand.Rand, asker, n int) accessAnswer {
 	alice := &Viewer{Name: "alice", TokenGrants: true}
 	a := accessAnswer{from: time.Now()}
 	ctx := context.Background()
-	switch rng.IntN(4) {
+	switch rng.IntN(6) {
+	case 2:
+		a.what = "list"
+		g.only(g.AllDocs(ctx, AllDocsOptions{Viewer: alice}, func(doc *Document) error {
+			a.ok = a.ok || doc.ID == "there"
+			return nil
+		}))
+	case 3:
+		a.what = "query"
+		index := g.Index(testIndex)
+		g.only(index.Update(ctx, &wordMapper{}, g.Info().Seq))
+		a.from = time.Now() // who may see a row is read with it
+		g.only(index.View(ctx, alice, func(v *IndexView) error {
+			return v.Scan(IndexRange{}, func(e *IndexEntry) (bool, error) {
+				a.ok = a.ok || e.ID == "there"
+				return !a.ok, nil
+			})
+		}))
 	case 0:
 		a.what = "get"
 		_, err := g.Get(ctx, "there", GetOptions{Viewer: alice})
