@@ -12,7 +12,7 @@ import (
 
 // adminAPI tells operators, at Caddy's admin endpoint, how the stores are:
 //
-//	GET  /sync/health  200 if every store is open, 503 otherwise
+//	GET  /sync/health  200 if every store is open and its requests are answered, 503 otherwise
 //	GET  /sync/stats   counters of every store
 //	GET  /sync/backup  a store as a file; ?since= only what was written since a backup
 //	POST /sync/gc      gives disk space of deleted attachments back
@@ -54,17 +54,20 @@ func (a *adminAPI) health(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	list := handles()
-	open := 0
+	open, serving := 0, 0
 	for _, h := range list {
 		if h.current() != nil {
 			open++
 		}
+		if h.newest() != nil {
+			serving++
+		}
 	}
 	status := http.StatusOK
-	if open == 0 || open < len(list) {
+	if open == 0 || open < len(list) || serving < len(list) {
 		status = http.StatusServiceUnavailable
 	}
-	return answerAdmin(w, status, map[string]any{"ok": status == http.StatusOK, "stores": len(list), "open": open})
+	return answerAdmin(w, status, map[string]any{"ok": status == http.StatusOK, "stores": len(list), "open": open, "serving": serving})
 }
 
 func (a *adminAPI) stats(w http.ResponseWriter, r *http.Request) error {

@@ -23,6 +23,21 @@ func adminRequest(t *testing.T, method, path string) (int, string, error) {
 	return 0, "", nil
 }
 
+// A configuration may not come in though its store is open: a collection is to be made, and the disk is full. No request is
+// answered then.
+func TestHealthTellsWhenNoRequestIsAnswered(t *testing.T) {
+	s := newTestSite(t)
+	require.NoError(t, s.load(s.config("store memory health", "", "")))
+	h := handles()[0]
+	a := h.newest()
+	require.NotNil(t, a)
+	h.leave(a, 0)
+	status, text, err := adminRequest(t, http.MethodGet, "/sync/health")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.JSONEq(t, `{"ok":false,"stores":1,"open":1,"serving":0}`, text)
+}
+
 func TestAdminAPIShowsTheStoresOfTheMoment(t *testing.T) {
 	status, _, err := adminRequest(t, http.MethodGet, "/sync/health")
 	require.NoError(t, err)
@@ -36,7 +51,7 @@ func TestAdminAPIShowsTheStoresOfTheMoment(t *testing.T) {
 	status, text, err := adminRequest(t, http.MethodGet, "/sync/health")
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, status)
-	require.JSONEq(t, `{"ok":true,"stores":1,"open":1}`, text)
+	require.JSONEq(t, `{"ok":true,"stores":1,"open":1,"serving":1}`, text)
 	_, text, err = adminRequest(t, http.MethodGet, "/sync/stats")
 	require.NoError(t, err)
 	require.Contains(t, text, `"store":"memory:adminapi","databases":["notes"]`)
