@@ -2,6 +2,7 @@ package caddysync
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"testing"
 
@@ -91,4 +92,32 @@ func TestListsOfTheQuickstart(t *testing.T) {
 	trial, err = access.Try(t.Context(), function, access.Attempt{Doc: json.RawMessage(gone), OldDoc: json.RawMessage(list)})
 	require.NoError(t, err)
 	require.Equal(t, map[string][]string{"alice": {"list:a"}, "bob": {"list:a"}}, trial.Access, "they hear of the deletion")
+}
+
+// In examples/moderated-lists, whoever has a list ticks off an item that has attachments, and changes none.
+func TestModeratedListsKeepAnItemsAttachmentsItsAuthors(t *testing.T) {
+	s := newAccessSite(t)
+	require.NoError(t, s.load(s.with("database lists {\n sync_function examples/moderated-lists/lists.sync.js\n}")))
+	s.writes("alice", "/lists/list:alice:food", `{"type":"list","owner":"alice","title":"Food"}`, 201)
+	for _, member := range []string{"bob", "frank"} {
+		s.writes("alice", "/lists/share:alice:food:"+member, `{"type":"share"}`, 201)
+	}
+	const path, item = "/lists/item:alice:food:1", `"type":"item","text":"Bread","by":"bob","done":`
+	s.writes("bob", path, `{`+item+`false,"_attachments":{"photo":{"content_type":"image/png","data":"AAEC"}}}`, 201)
+	rev := func() string {
+		status, text := s.as("frank", http.MethodGet, path, "")
+		require.Equal(t, http.StatusOK, status, text)
+		var doc struct {
+			Rev string `json:"_rev"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(text), &doc))
+		return doc.Rev
+	}
+	only := "only its author, the owner of the list and moderators change more than done"
+	s.writes("frank", path+"?rev="+rev(), `{`+item+`true,"_attachments":{"photo":{"stub":true}}}`, 201)
+	status, text := s.as("frank", http.MethodPut, path+"/another?rev="+rev(), "AAEC")
+	require.Equal(t, http.StatusForbidden, status, text)
+	s.writes("frank", path+"?rev="+rev(), `{`+item+`true}`, 403, only)
+	s.writes("frank", path+"?rev="+rev(), `{`+item+`true,"_attachments":{"photo":{"content_type":"image/png","data":"AAED"}}}`, 403, only)
+	s.writes("bob", path+"?rev="+rev(), `{`+item+`true}`, 201)
 }

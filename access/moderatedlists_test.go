@@ -43,6 +43,7 @@ func TestModeratedListsWhoMayDoWhat(t *testing.T) {
 		item     = `{"_id":"item:alice:food:1","type":"item","text":"Bread","done":false,"by":"bob"}`
 		ticked   = `{"_id":"item:alice:food:1","type":"item","text":"Bread","done":true,"by":"bob"}`
 		expiring = `{"_exp":3600,"_id":"item:alice:food:1","type":"item","text":"Bread","done":true,"by":"bob"}`
+		marked   = `{"_id":"item:alice:food:1","type":"item","text":"Bread","done":false,"by":"bob","colour":"red"}`
 		edited   = `{"_id":"item:alice:food:1","type":"item","text":"Rye bread","done":false,"by":"bob"}`
 		carol    = `{"_id":"moderator:carol","type":"moderator"}`
 	)
@@ -58,6 +59,7 @@ func TestModeratedListsWhoMayDoWhat(t *testing.T) {
 		"add bob's item":           {item, "null", "a*", ""},
 		"tick it off":              {ticked, item, "oamM*", "only those who have the list change its items"},
 		"change its text":          {edited, item, "oaM*", ""},
+		"write more into it":       {marked, item, "oaM*", ""},
 		"tick it off for an hour":  {expiring, item, "", "_exp: delete it instead"},
 		"delete it":                {gone("item:alice:food:1"), item, "oaM*", ""},
 		"delete it once more":      {gone("item:alice:food:1"), gone("item:alice:food:1"), "oamM*", "only those who have the list change its items"},

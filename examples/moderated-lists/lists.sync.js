@@ -48,6 +48,9 @@ function (doc, oldDoc) {
     }
   }
 
+  // An item but for what whoever has the list may change: attachments, and members that nobody knows here, are of the rest.
+  const without = ({ done, _rev, _revisions, ...item }) => JSON.stringify(Object.entries(item).sort())
+
   const types = {
     list () {
       id('<owner>', '<list>')
@@ -81,7 +84,7 @@ function (doc, oldDoc) {
       if (typeof doc.done !== 'boolean') deny('done: write true or false')
       if (!before) need('by: write your own name', () => requireUser(doc.by))
       else if (doc.by !== before.by) deny('by: it never changes')
-      else if (doc.text !== before.text) need('only its author, the owner of the list and moderators change the text', isAuthor, isOwner, isModerator)
+      else if (without(doc) !== without(before)) need('only its author, the owner of the list and moderators change more than done', isAuthor, isOwner, isModerator)
     },
 
     moderator () {
