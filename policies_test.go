@@ -116,6 +116,18 @@ func (s *accessSite) reads(user, path string, status int) {
 	require.Equal(s.t, status, got, text)
 }
 
+// resyncs judges all documents of notes again, and returns how that went.
+func (s *accessSite) resyncs() string {
+	s.t.Helper()
+	answer, text := s.do(http.MethodPost, s.admin, "/notes/_resync", "", nil)
+	require.Equal(s.t, http.StatusOK, answer.StatusCode, text)
+	require.Eventually(s.t, func() bool {
+		_, text = s.do(http.MethodGet, s.admin, "/notes/_resync", "", nil)
+		return strings.Contains(text, `"completed"`)
+	}, 10*time.Second, 10*time.Millisecond)
+	return text
+}
+
 func (s *accessSite) logged() string {
 	s.t.Helper()
 	text, err := os.ReadFile(s.log)
@@ -259,6 +271,29 @@ func TestDecision17_SyncFunctionIsReadAgain(t *testing.T) {
 	require.Equal(t, before+1, strings.Count(s.logged(), "POST /notes/_resync"), "at each start until it is done")
 }
 
+// Where a new function asks writers for channels that only it gives, nobody has these before the resync: devices would be
+// refused, and give their documents up. They are told to come again while the database is offline, and a resync goes on.
+func TestDecision17_AFunctionIsChangedOfflineWithItsResync(t *testing.T) {
+	s := newAccessSite(t)
+	file := filepath.Join(t.TempDir(), "notes.sync.js")
+	writeFunction(t, file, "function (doc) { channel(doc.list || doc._id); }")
+	config := s.with("database notes {\n sync_function " + file + "\n}")
+	require.NoError(t, s.load(config))
+	s.writes("alice", "/notes/food", `{"owner":"alice"}`, 201)
+	admin := func(path string) {
+		t.Helper()
+		answer, text := s.do(http.MethodPost, s.admin, path, "", nil)
+		require.Equal(t, http.StatusOK, answer.StatusCode, text)
+	}
+	admin("/notes/_offline")
+	writeFunction(t, file, `function (doc) { if (doc.list) requireAccess(doc.list); else access(doc.owner, doc._id); channel(doc.list || doc._id); }`)
+	lookAgain(t)
+	s.writes("alice", "/notes/bread", `{"list":"food"}`, 503)
+	require.Contains(t, s.resyncs(), `"docs_changed":1`)
+	admin("/notes/_online")
+	s.writes("alice", "/notes/bread", `{"list":"food"}`, 201)
+}
+
 // Who followed by a policy that showed them some documents, and comes to see all by another one, is told of the others by
 // a resync: also of those that were in no channel. The log asks for one until it is done, and not where nothing changed.
 func TestWhoComesToSeeEverythingIsToldOfItByAResync(t *testing.T) {
@@ -288,15 +323,6 @@ func TestWhoComesToSeeEverythingIsToldOfItByAResync(t *testing.T) {
 		since = strings.Trim(string(page.LastSeq), `"`)
 		return ids
 	}
-	resync := func() {
-		t.Helper()
-		answer, text := s.do(http.MethodPost, s.admin, "/notes/_resync", "", nil)
-		require.Equal(t, http.StatusOK, answer.StatusCode, text)
-		require.Eventually(t, func() bool {
-			_, text := s.do(http.MethodGet, s.admin, "/notes/_resync", "", nil)
-			return strings.Contains(text, `"completed"`)
-		}, 10*time.Second, 10*time.Millisecond)
-	}
 	require.Equal(t, []string{"bobs"}, told())
 
 	require.NoError(t, s.load(shared))
@@ -308,10 +334,10 @@ func TestWhoComesToSeeEverythingIsToldOfItByAResync(t *testing.T) {
 	require.NoError(t, s.load(s.with("database notes {\n access shared\n session {\n lifetime 1h\n }\n}")))
 	require.Equal(t, 2, strings.Count(s.logged(), "everybody sees every document now"))
 
-	resync()
+	s.resyncs()
 	require.ElementsMatch(t, []string{"bobs", "alices", "nobodys", "more"}, told())
 	require.NoError(t, s.load(shared))
-	resync()
+	s.resyncs()
 	require.Empty(t, told(), "they were all told of")
 
 	// The database leaves the configuration for a while.
@@ -323,7 +349,7 @@ func TestWhoComesToSeeEverythingIsToldOfItByAResync(t *testing.T) {
 	require.NoError(t, s.load(restricted))
 	require.Contains(t, s.logged(), "the access policy has changed")
 	s.reads("bob", "/notes/bobs", 404)
-	resync()
+	s.resyncs()
 	s.reads("bob", "/notes/bobs", 200)
 	require.Equal(t, []string{"bobs"}, told(), "of the others nothing says that he had them")
 }
