@@ -128,6 +128,34 @@ func (s *accessSite) resyncs() string {
 	return text
 }
 
+// follows returns what a user is told by the feed of notes since the last time: the documents' IDs, "-" before one that is
+// lost.
+func (s *accessSite) follows(user string) func() []string {
+	since := "0"
+	return func() (ids []string) {
+		s.t.Helper()
+		status, text := s.as(user, http.MethodGet, "/notes/_changes?since="+since, "")
+		require.Equal(s.t, http.StatusOK, status, text)
+		var page struct {
+			Results []struct {
+				ID               string          `json:"id"`
+				Removed, Revoked json.RawMessage `json:",omitempty"`
+			} `json:"results"`
+			LastSeq json.RawMessage `json:"last_seq"`
+		}
+		require.NoError(s.t, json.Unmarshal([]byte(text), &page), text)
+		for _, row := range page.Results {
+			lost := ""
+			if row.Removed != nil || row.Revoked != nil {
+				lost = "-"
+			}
+			ids = append(ids, lost+row.ID)
+		}
+		since = strings.Trim(string(page.LastSeq), `"`)
+		return ids
+	}
+}
+
 func (s *accessSite) logged() string {
 	s.t.Helper()
 	text, err := os.ReadFile(s.log)
@@ -276,22 +304,32 @@ func TestDecision17_SyncFunctionIsReadAgain(t *testing.T) {
 func TestDecision17_AFunctionIsChangedOfflineWithItsResync(t *testing.T) {
 	s := newAccessSite(t)
 	file := filepath.Join(t.TempDir(), "notes.sync.js")
-	writeFunction(t, file, "function (doc) { channel(doc.list || doc._id); }")
-	config := s.with("database notes {\n sync_function " + file + "\n}")
-	require.NoError(t, s.load(config))
-	s.writes("alice", "/notes/food", `{"owner":"alice"}`, 201)
+	function := func(channel, asks string) {
+		t.Helper()
+		text := "function (doc) { const it = CHANNEL + (doc.list || doc._id); if (!doc.list) access(doc.owner, it); else ASKS(it); channel(it); }"
+		writeFunction(t, file, strings.NewReplacer("CHANNEL", "'"+channel+"'", "ASKS", asks).Replace(text))
+	}
+	function("old:", "String")
+	require.NoError(t, s.load(s.with("database notes {\n sync_function "+file+"\n}")))
+	s.writes("alice", "/notes/zoo", `{"owner":"alice"}`, 201)
+	for n := range 3 {
+		s.writes("alice", fmt.Sprint("/notes/", n), `{"list":"zoo"}`, 201)
+	}
+	rows := s.follows("alice")
+	require.Equal(t, []string{"zoo", "0", "1", "2"}, rows())
 	admin := func(path string) {
 		t.Helper()
 		answer, text := s.do(http.MethodPost, s.admin, path, "", nil)
 		require.Equal(t, http.StatusOK, answer.StatusCode, text)
 	}
 	admin("/notes/_offline")
-	writeFunction(t, file, `function (doc) { if (doc.list) requireAccess(doc.list); else access(doc.owner, doc._id); channel(doc.list || doc._id); }`)
+	function("new:", "requireAccess")
 	lookAgain(t)
-	s.writes("alice", "/notes/bread", `{"list":"food"}`, 503)
-	require.Contains(t, s.resyncs(), `"docs_changed":1`)
+	s.writes("alice", "/notes/3", `{"list":"zoo"}`, 503)
+	require.Contains(t, s.resyncs(), `"docs_changed":4`)
 	admin("/notes/_online")
-	s.writes("alice", "/notes/bread", `{"list":"food"}`, 201)
+	s.writes("alice", "/notes/3", `{"list":"zoo"}`, 201)
+	require.ElementsMatch(t, []string{"zoo", "0", "1", "2", "3"}, rows(), "and none is lost and given again")
 }
 
 // Who followed by a policy that showed them some documents, and comes to see all by another one, is told of the others by
@@ -306,23 +344,7 @@ func TestWhoComesToSeeEverythingIsToldOfItByAResync(t *testing.T) {
 	s.writes("bob", "/notes/bobs", `{"by":"bob"}`, 201)
 	s.writes("alice", "/notes/alices", `{"by":"alice"}`, 201)
 	s.writes("alice", "/notes/nobodys", `{}`, 201)
-	since := "0"
-	told := func() (ids []string) {
-		status, text := s.as("bob", http.MethodGet, "/notes/_changes?since="+since, "")
-		require.Equal(t, http.StatusOK, status, text)
-		var page struct {
-			Results []struct {
-				ID string `json:"id"`
-			} `json:"results"`
-			LastSeq json.RawMessage `json:"last_seq"`
-		}
-		require.NoError(t, json.Unmarshal([]byte(text), &page), text)
-		for _, row := range page.Results {
-			ids = append(ids, row.ID)
-		}
-		since = strings.Trim(string(page.LastSeq), `"`)
-		return ids
-	}
+	told := s.follows("bob")
 	require.Equal(t, []string{"bobs"}, told())
 
 	require.NoError(t, s.load(shared))
