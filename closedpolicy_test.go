@@ -15,7 +15,7 @@ import (
 // are to keep what they could not push, and to push it when the collection is back: by 403 they would give it up.
 func TestDecision17_APushToACollectionThatLeavesIsTriedAgain(t *testing.T) {
 	s := newTestSite(t)
-	without := s.caddyfile("store memory leaves", "stream_close_delay 1m", "")
+	without := s.caddyfile("store memory leaves", "stream_close_delay 1h", "")
 	with := adapt(t, strings.Replace(without, "access shared", "access shared\n collection items", 1))
 	require.NoError(t, s.load(with))
 	l, err := harness.DialLite(t.Context(), "http://"+s.addr+"/notes", harness.LiteOptions{Version: 3})
