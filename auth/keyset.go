@@ -133,6 +133,10 @@ func (k *keySet) usable(ctx context.Context) (cur *keys, fresh bool, err error) 
 		return cur, false, nil
 	}
 	k.mu.Lock()
+	if next := k.current.Load(); next != cur && now.Before(next.Due) {
+		k.mu.Unlock()
+		return next, true, nil // they came meanwhile
+	}
 	wait := k.retryAt.Sub(now)
 	if k.flight == nil && wait > 0 {
 		k.mu.Unlock()
@@ -177,6 +181,10 @@ func (k *keySet) describe(ctx context.Context) (*metadata, error) {
 		return &cur.Metadata, nil
 	}
 	k.mu.Lock()
+	if next := k.current.Load(); next.Metadata.Version == metadataVersion {
+		k.mu.Unlock()
+		return &next.Metadata, nil // it came meanwhile
+	}
 	if wait := time.Until(k.retryAt); k.flight == nil && wait > 0 {
 		k.mu.Unlock()
 		return nil, &retryError{after: wait, cause: errNoKeys}
