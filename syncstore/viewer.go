@@ -1,5 +1,7 @@
 package syncstore
 
+import "fmt"
+
 // Viewer is who reads: a user of the database, or a guest. What a viewer may see is
 // computed here, in the snapshot that the answer is read from (DECISIONS 33). Where a
 // *Viewer is nil, everything may be seen: it stands for an administrator. Viewers of a
@@ -37,6 +39,9 @@ type Policy struct {
 	// Version names the policy: a document that was written under another one may be in
 	// the wrong channels until a resync.
 	Version string
+	// Closed: only administrators read. Others get ErrUnavailable, and not what looks like documents
+	// that are gone: a client would pass over them for good.
+	Closed bool
 }
 
 // SharedVersion is the Policy.Version of one that puts no document into a channel: everybody sees them all.
@@ -72,3 +77,11 @@ func (c *Collection) Policy() Policy { return *c.policy.Load() }
 
 // seesAll reports whether a viewer sees everything without a look at the grants.
 func (c *Collection) seesAll(v *Viewer) bool { return v == nil || c.policy.Load().Evaluator == nil }
+
+// closedTo is ErrUnavailable for those who may not even be told what is not there.
+func (c *Collection) closedTo(v *Viewer) error {
+	if v != nil && c.policy.Load().Closed {
+		return fmt.Errorf("%w: the configuration does not have this collection any more", ErrUnavailable)
+	}
+	return nil
+}
