@@ -92,7 +92,9 @@ func TestReduceFunctionsInJavaScript(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{" null null"}, rows)
 	_, err = reduced(t, `function () { for (;;) {} }`, Options{}, `[1,1]`)
-	require.ErrorContains(t, err, "timed out")
+	require.Error(t, err)
+	// What others take beside it counts as a function's memory (script.Function.Call).
+	require.Regexp(t, "timed out|memory limit", err.Error())
 }
 
 func TestOptionsThatContradictThemselves(t *testing.T) {
