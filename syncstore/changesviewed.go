@@ -59,12 +59,12 @@ func (c *Collection) newViewedFeed(r engine.Reader, counts *counters, o FeedOpti
 		collection: c, reader: r, o: o, seq: counts.Seq, had: had.major(), fresh: had.major() == 0 && !o.Lags,
 		known: map[string]uint64{},
 	}
-	if err := c.closedTo(o.Viewer); err != nil {
-		return nil, err
-	}
 	if c.seesAll(o.Viewer) {
 		f.all = everyChannel()
 	} else {
+		if err := c.closedTo(o.Viewer); err != nil {
+			return nil, err
+		}
 		a, err := c.db.accessIn(r, counts, *o.Viewer)
 		if err != nil {
 			return nil, err

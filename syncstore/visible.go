@@ -14,7 +14,10 @@ type sight struct {
 // sightNow returns what a viewer may see, as of the last commit or a later one. A document
 // that was read before the call may be judged by it if it is found unchanged after the call.
 func (c *Collection) sightNow(ctx context.Context, v *Viewer) (*sight, error) {
-	if err := c.closedTo(v); err != nil || c.seesAll(v) {
+	if c.seesAll(v) {
+		return nil, nil
+	}
+	if err := c.closedTo(v); err != nil {
 		return nil, err
 	}
 	a, err := c.db.accessNow(ctx, *v)
@@ -26,7 +29,10 @@ func (c *Collection) sightNow(ctx context.Context, v *Viewer) (*sight, error) {
 
 // sightIn returns what a viewer may see in a snapshot.
 func (c *Collection) sightIn(r engine.Reader, v *Viewer) (*sight, error) {
-	if err := c.closedTo(v); err != nil || c.seesAll(v) {
+	if c.seesAll(v) {
+		return nil, nil
+	}
+	if err := c.closedTo(v); err != nil {
 		return nil, err
 	}
 	counts, err := readCounters(r, c.scope)
