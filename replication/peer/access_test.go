@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
 
+	"github.com/caddysync/caddy-sync/access"
 	"github.com/caddysync/caddy-sync/replication/peer"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/stretchr/testify/require"
@@ -114,5 +117,30 @@ func TestADocumentThatLeavesTheChannelsIsNotReplicatedAndADeletionIs(t *testing.
 			require.Equal(t, "2-b", to.rev("stays"))
 			require.Contains(t, to.content(), "deleted 2-b {} deleted")
 		})
+	}
+}
+
+// failing is a policy that does not judge writes before it is mended.
+type failing struct{ left *atomic.Int64 }
+
+func (f failing) Evaluate(context.Context, syncstore.Evaluation) (syncstore.Outcome, error) {
+	if f.left.Add(-1) >= 0 {
+		return syncstore.Outcome{}, &access.RejectionError{Status: http.StatusInternalServerError, Reason: "JS sync function timed out"}
+	}
+	return syncstore.Outcome{}, nil
+}
+
+// What a sync function does not judge is not refused by it, as long as it may be mended.
+func TestADocumentIsPulledWhenTheSyncFunctionIsMended(t *testing.T) {
+	t.Parallel()
+	for failures, given := range map[int64]bool{2: true, 1000: false} {
+		here, there := newServer(t), newServer(t)
+		there.bulk(`{"_id":"a","_rev":"1-a"}`)
+		var left atomic.Int64
+		left.Store(failures)
+		here.db.Default().SetPolicy(syncstore.Policy{Evaluator: failing{&left}, Version: "1"})
+		_, status := run(t, here.to(peer.Pull, there.admin))
+		require.Equal(t, given, strings.Contains(here.content(), "a 1-a"))
+		require.Equal(t, given, status.Failures == 0)
 	}
 }

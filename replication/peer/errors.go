@@ -80,11 +80,15 @@ func permanent(err error) bool {
 		errors.Is(err, ErrBadURL)
 }
 
-// ofDatabase reports whether an answer that refuses is one of a database, which names its errors: what
-// stands before it, and has no place to send a request to for a moment, does not.
+// ofDatabase reports whether an answer that refuses a document is one of a database that is there. Databases name
+// their errors: what stands before one, and has no place to send a request to for a moment, does not. And they
+// call a document missing or deleted, while a server has other words for a database that it does not have.
 func ofDatabase(err error) bool {
 	answer, ok := errors.AsType[*StatusError](err)
-	return ok && answer.Name != ""
+	if !ok || answer.Name == "" {
+		return false
+	}
+	return answer.Status != http.StatusNotFound || answer.Reason == "missing" || answer.Reason == "deleted"
 }
 
 // passing reports whether a status that refuses one document says that it may be taken

@@ -279,6 +279,55 @@ func TestWhatAProxyRefusesIsNotGivenUpAtOnce(t *testing.T) {
 	}
 }
 
+// A database that is not there for a moment, or not for who asks, says nothing of its documents.
+func TestWhatIsRefusedWithTheWholeDatabaseIsNotGivenUp(t *testing.T) {
+	t.Parallel()
+	for _, direction := range []peer.Direction{peer.Pull, peer.Push} {
+		for _, c := range []struct {
+			status int
+			answer string
+		}{
+			{http.StatusNotFound, `{"error":"not_found","reason":"no_db_file"}`},
+			{http.StatusNotFound, `{"error":"not_found","reason":"Database does not exist."}`},
+			{http.StatusNotFound, `{"error":"not_found","reason":"no such database \"notes\""}`},
+			{http.StatusForbidden, `{"error":"forbidden","reason":"You are not allowed to access this db."}`},
+		} {
+			t.Run(fmt.Sprint(direction, " ", c.answer), func(t *testing.T) {
+				t.Parallel()
+				here, there := newServer(t), newServer(t)
+				from, to := there, here
+				if direction == peer.Push {
+					from, to = here, there
+				}
+				large := base64.StdEncoding.EncodeToString(make([]byte, 100<<10))
+				from.bulk(`{"_id":"doc","_rev":"1-a","_attachments":{"a":{"content_type":"text/plain","data":"`+large+`"}}}`, `{"_id":"other","_rev":"1-a"}`)
+				var gone, back atomic.Bool
+				var asked atomic.Int64
+				there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+					of := strings.TrimPrefix(r.URL.Path, "/notes")
+					switch {
+					case of == "/_bulk_get":
+						w.WriteHeader(http.StatusMethodNotAllowed)
+						return true
+					case strings.HasPrefix(of, "/doc"):
+						gone.Store(true)
+					}
+					if !gone.Load() || back.Load() {
+						return false
+					}
+					back.Store(of == "" && asked.Add(1) == 2)
+					http.Error(w, c.answer, c.status)
+					return true
+				})
+				r, _ := start(t, here.to(direction, there.admin))
+				eventually(t, func() bool { return r.Status().State == peer.Idle })
+				require.Zero(t, r.Status().Failures)
+				require.Equal(t, from.content(), to.content())
+			})
+		}
+	}
+}
+
 // CouchDB 1 has no _bulk_get, and proxies in between know neither form.
 func TestPullWithoutBulkGet(t *testing.T) {
 	t.Parallel()

@@ -108,7 +108,7 @@ func (s *session) fetchRevision(ctx context.Context, want wanted, w taker) error
 	switch {
 	case isStatus(err, http.StatusNotFound, http.StatusForbidden):
 		s.answered[want.id] = true
-		return s.declined(want.id, want.rev.String(), err)
+		return s.declined(ctx, want.id, want.rev.String(), err)
 	case err != nil:
 		return err
 	}
@@ -201,7 +201,7 @@ func (s *session) fetchDocument(ctx context.Context, want []wanted, w taker) err
 		s.answered[want[0].id] = true
 	}
 	if isStatus(err, http.StatusNotFound, http.StatusForbidden) {
-		return s.declined(want[0].id, revs[0], err) // gone, or taken away, since the changes were read
+		return s.declined(ctx, want[0].id, revs[0], err) // gone, or taken away, since the changes were read
 	}
 	if isStatus(err, http.StatusBadRequest, http.StatusInternalServerError) {
 		return s.refused(want[0].id, revs[0], err)

@@ -207,11 +207,11 @@ func (g *giving) alone(ctx context.Context, doc *syncstore.Document, known func(
 	if own := fault.noted(); own != nil {
 		return g.unreadable(ctx, doc, own)
 	}
-	return g.answered(doc.ID, doc.Rev.String(), err)
+	return g.answered(ctx, doc.ID, doc.Rev.String(), err)
 }
 
 // answered says what becomes of a document that was sent alone.
-func (g *giving) answered(id, rev string, err error) error {
+func (g *giving) answered(ctx context.Context, id, rev string, err error) error {
 	answer, refused := errors.AsType[*StatusError](err)
 	switch {
 	case err == nil:
@@ -222,7 +222,7 @@ func (g *giving) answered(id, rev string, err error) error {
 	case refused && answer.Status >= http.StatusInternalServerError:
 		return g.refused(id, rev, err)
 	case refused:
-		return g.declined(id, rev, err)
+		return g.declined(ctx, id, rev, err)
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/caddysync/caddy-sync/access"
 	"github.com/caddysync/caddy-sync/syncstore"
 )
 
@@ -211,13 +212,20 @@ func (w *taking) notWritten(ctx context.Context, id, rev string, err error) erro
 		errors.Is(err, syncstore.ErrNoDatabase), errors.Is(err, syncstore.ErrClockAhead):
 		return fmt.Errorf("writing: %w", err)
 	case isStatus(err, http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusGone):
-		return w.declined(id, rev, err)
+		return w.declined(ctx, id, rev, err)
 	case errors.Is(err, errContent), errors.Is(err, syncstore.ErrMissingStub), errors.Is(err, syncstore.ErrUploadExpired),
-		isStatus(err, http.StatusInternalServerError):
+		isStatus(err, http.StatusInternalServerError), functionFailed(err):
 		return w.refused(id, rev, err)
 	case errors.Is(err, ErrRemote):
 		return err
 	}
 	w.failed(id, rev, err)
 	return nil
+}
+
+// functionFailed reports whether a sync function did not judge a write, since it has a mistake or ran for too long:
+// it may be mended, or the machine less busy, soon.
+func functionFailed(err error) bool {
+	rejection, ok := errors.AsType[*access.RejectionError](err)
+	return ok && rejection.Status >= http.StatusInternalServerError
 }

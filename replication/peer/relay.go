@@ -42,7 +42,7 @@ func (r *relaying) add(ctx context.Context, doc *received) error {
 	for i := range doc.attachments {
 		var err error
 		if data[i], err = r.content(ctx, doc, &doc.attachments[i]); err != nil {
-			return r.settled(doc, err)
+			return r.settled(ctx, doc, err)
 		}
 	}
 	text := appendRelayed(nil, doc, func(b []byte, i int) []byte { return appendInline(b, &doc.attachments[i], data[i]) })
@@ -111,15 +111,15 @@ func (r *relaying) alone(ctx context.Context, doc *received) error {
 	if errors.Is(err, errNotCompressed) {
 		err = r.putStreams(ctx, doc, false)
 	}
-	return r.settled(doc, err)
+	return r.settled(ctx, doc, err)
 }
 
 // settled says what becomes of a document that could not be handed on.
-func (r *relaying) settled(doc *received, err error) error {
+func (r *relaying) settled(ctx context.Context, doc *received, err error) error {
 	if errors.Is(err, errContent) {
 		return r.refused(doc.id, doc.rev.String(), err)
 	}
-	return r.answered(doc.id, doc.rev.String(), err)
+	return r.answered(ctx, doc.id, doc.rev.String(), err)
 }
 
 // putStreams sends it. What the source does wrong meanwhile is the error, not what that does to the

@@ -376,14 +376,29 @@ func (s *session) failed(id, rev string, reason error) {
 	s.log().Warn("a document is not replicated", zap.String("id", short(id)), zap.String("rev", short(rev)), zap.String("reason", short(reason.Error())))
 }
 
-// declined says what becomes of a document that an answer refuses: it is given up, unless it was no database
-// that answered.
-func (s *session) declined(id, rev string, answer error) error {
-	if !ofDatabase(answer) {
+// declined says what becomes of a document that an answer refuses. It is given up if it is the document that
+// is refused: not what stands before a database, and not the whole database, which may be there again soon.
+func (s *session) declined(ctx context.Context, id, rev string, answer error) error {
+	switch {
+	case !ofDatabase(answer):
 		return s.refused(id, rev, answer)
+	case isStatus(answer, http.StatusForbidden):
+		if err := s.reachable(ctx, answer); err != nil {
+			return err
+		}
 	}
 	s.failed(id, rev, answer)
 	return nil
+}
+
+// reachable asks for the database that refused a document: CouchDB says 403 both of a document that it does not
+// take, and of each to somebody who is no member.
+func (s *session) reachable(ctx context.Context, answer error) error {
+	at := s.to
+	if errors.Is(answer, ErrTarget) {
+		at = s.target
+	}
+	return at.get(ctx, ask{method: http.MethodGet}, maxCheckpoint, new(json.RawMessage))
 }
 
 // refused says what becomes of a document that failed for a reason that might pass: an error
