@@ -25,6 +25,7 @@ type sites struct {
 	servers []*server // the centre first
 	running map[string]func()
 	healthy atomic.Bool
+	gone    atomic.Int64 // requests for which there is no database any more
 	n       int
 	log     []string
 }
@@ -43,6 +44,13 @@ func newSites(t *testing.T, seed uint64) *sites {
 func (s *sites) fail(w http.ResponseWriter, _ *http.Request) bool {
 	if s.healthy.Load() {
 		return false
+	}
+	if rand.IntN(400) == 0 { // not more often, or three moments like that cost a document, which is given up then
+		s.gone.Store(rand.Int64N(12))
+	}
+	if s.gone.Add(-1) >= 0 {
+		http.Error(w, `{"error":"not_found","reason":"no_db_file"}`, http.StatusNotFound)
+		return true
 	}
 	switch rand.IntN(25) {
 	case 0:
