@@ -135,8 +135,7 @@ func (p policies) each(fn func(*collectionPolicy)) {
 func (a *App) policyOf(database, scope, collection string) syncstore.Policy {
 	p := a.policies.find(database, collectionKey{scope, collection})
 	if p == nil {
-		// It puts documents into no channel, as the policy does by which all see everything.
-		return syncstore.Policy{Evaluator: closed{}, Version: syncstore.SharedVersion, Closed: true}
+		return syncstore.ClosedPolicy()
 	}
 	current := p.current.Load()
 	policy := syncstore.Policy{

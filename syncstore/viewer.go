@@ -1,7 +1,5 @@
 package syncstore
 
-import "fmt"
-
 // Viewer is who reads: a user of the database, or a guest. What a viewer may see is
 // computed here, in the snapshot that the answer is read from (DECISIONS 33). Where a
 // *Viewer is nil, everything may be seen: it stands for an administrator. Viewers of a
@@ -77,12 +75,3 @@ func (c *Collection) Policy() Policy { return *c.policy.Load() }
 
 // seesAll reports whether a viewer sees everything without a look at the grants.
 func (c *Collection) seesAll(v *Viewer) bool { return v == nil || c.policy.Load().Evaluator == nil }
-
-// closedTo is ErrUnavailable for those who may not even be told what is not there. It is asked after
-// seesAll: between the two, a policy by which everybody sees everything may become one that is closed.
-func (c *Collection) closedTo(v *Viewer) error {
-	if v != nil && c.policy.Load().Closed {
-		return fmt.Errorf("%w: the configuration does not have this collection any more", ErrUnavailable)
-	}
-	return nil
-}
