@@ -48,6 +48,9 @@ type checkpoint struct {
 	Session  string          `json:"session_id"`
 	LastSeq  json.RawMessage `json:"source_last_seq"`
 	Sessions []SessionRecord `json:"history"`
+	// LeftBehind are revisions before LastSeq that are not replicated. The target of a pull and the source of a push
+	// remember them.
+	LeftBehind []revRef `json:"left_behind,omitempty"`
 }
 
 // beginning is where a replication without a checkpoint begins.
@@ -140,26 +143,29 @@ func (c *checkpoints) load(ctx context.Context) (json.RawMessage, error) {
 	return common(c.here.known, c.there.known), nil
 }
 
-// save writes the session's state to both sides.
-func (c *checkpoints) save(ctx context.Context, record SessionRecord) error {
+// save writes the session's state to both sides, and what is left behind to this one.
+func (c *checkpoints) save(ctx context.Context, record SessionRecord, left []revRef) error {
 	for _, at := range []*side{&c.there, &c.here} {
 		if at.keeper == nil {
 			continue
 		}
-		if err := at.save(ctx, c.id, record); err != nil {
+		next := checkpoint{Version: checkpointVersion, Session: record.SessionID, LastSeq: record.RecordedSeq, Sessions: []SessionRecord{record}}
+		if at == &c.here {
+			next.LeftBehind = left
+		}
+		if err := at.save(ctx, c.id, next); err != nil {
 			return fmt.Errorf("writing the checkpoint: %w", err)
 		}
 	}
 	return nil
 }
 
-func (s *side) save(ctx context.Context, id string, record SessionRecord) error {
-	next := checkpoint{Version: checkpointVersion, Session: record.SessionID, LastSeq: record.RecordedSeq, Sessions: []SessionRecord{record}}
+func (s *side) save(ctx context.Context, id string, next checkpoint) error {
 	if s.known == nil {
 		s.known = new(checkpoint)
 	}
 	for _, earlier := range s.known.Sessions {
-		if earlier.SessionID != record.SessionID && len(next.Sessions) < maxSessions {
+		if earlier.SessionID != next.Session && len(next.Sessions) < maxSessions {
 			next.Sessions = append(next.Sessions, earlier)
 		}
 	}

@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -46,11 +47,17 @@ func (s *session) changes(ctx context.Context, wait bool) (page, error) {
 	}}
 	if wait {
 		a.query.Set("feed", "longpoll")
+		var cancel context.CancelFunc
+		ctx, cancel = s.untilRetake(ctx)
+		defer cancel()
 	}
 	if err := s.filter(&a); err != nil {
 		return page{}, err
 	}
 	p, err := s.readPage(ctx, s.to, a)
+	if err != nil && errors.Is(context.Cause(ctx), errRetakeDue) {
+		return page{last: s.seq, pending: s.Status().Pending}, nil
+	}
 	if len(s.o.Channels) > 0 {
 		p.changes = slices.DeleteFunc(p.changes, func(c change) bool { return c.left() })
 	}

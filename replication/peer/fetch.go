@@ -199,12 +199,7 @@ func (s *session) fetchDocument(ctx context.Context, want []wanted, w taker) err
 	answer, err := s.to.do(ctx, a)
 	if isStatus(err, http.StatusNotFound, http.StatusForbidden, http.StatusBadRequest, http.StatusInternalServerError) {
 		s.answered[want[0].id] = true
-	}
-	if isStatus(err, http.StatusNotFound, http.StatusForbidden) {
-		return s.declined(ctx, want[0].id, revs[0], err) // gone, or taken away, since the changes were read
-	}
-	if isStatus(err, http.StatusBadRequest, http.StatusInternalServerError) {
-		return s.refused(want[0].id, revs[0], err)
+		return s.notGiven(ctx, want, err)
 	}
 	if err != nil {
 		return err
@@ -221,6 +216,23 @@ func (s *session) fetchDocument(ctx context.Context, want []wanted, w taker) err
 		}
 		return nil
 	})
+}
+
+// notGiven says what becomes of revisions of a document that an answer refuses together.
+func (s *session) notGiven(ctx context.Context, want []wanted, answer error) (err error) {
+	first := want[0]
+	if isStatus(answer, http.StatusNotFound, http.StatusForbidden) {
+		err = s.declined(ctx, first.id, first.rev.String(), answer) // gone, or taken away, since the changes were read
+	} else {
+		err = s.refused(first.id, first.rev.String(), answer)
+	}
+	if err != nil {
+		return err
+	}
+	for _, other := range want[1:] {
+		s.failed(other.id, other.rev.String(), answer)
+	}
+	return nil
 }
 
 // maxText is how long the JSON of one document may be, with an ancestry of its own.
@@ -253,6 +265,8 @@ func (s *session) receive(ctx context.Context, id string, one revision, w taker)
 	switch {
 	case passing(why.Status, why.Error):
 		return reason
+	case s.retakes && why.Error == "not_found":
+		return nil // there is nothing to be had any more
 	case why.Status >= http.StatusInternalServerError || why.Error == "internal_server_error":
 		return s.refused(id, why.Rev, reason)
 	}

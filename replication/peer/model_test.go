@@ -1,7 +1,9 @@
 package peer_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -66,6 +68,14 @@ func (s *sites) fail(w http.ResponseWriter, _ *http.Request) bool {
 	return true
 }
 
+// Evaluate implements syncstore.Evaluator: it refuses some of what comes from elsewhere.
+func (s *sites) Evaluate(_ context.Context, write syncstore.Evaluation) (o syncstore.Outcome, err error) {
+	if write.Replicated && !s.healthy.Load() && rand.IntN(10) == 0 {
+		return o, fmt.Errorf("%w: for now", syncstore.ErrRejected)
+	}
+	return o, nil
+}
+
 func (s *sites) note(format string, args ...any) { s.log = append(s.log, fmt.Sprintf(format, args...)) }
 
 func (s *sites) name(i int) string { return []string{"centre", "edge 1", "edge 2"}[i] }
@@ -125,7 +135,7 @@ func (s *sites) write(site int) {
 	}
 	w := collection.Write(s.t.Context(), []syncstore.Edit{e}, syncstore.WriteOptions{})[0]
 	s.note("%s writes %s %s of %s: %v", s.name(site), e.ID, w.Rev, e.Parent, w.Err)
-	if w.Err != nil {
+	if w.Err != nil && !errors.Is(w.Err, syncstore.ErrRejected) {
 		require.ErrorIs(s.t, w.Err, syncstore.ErrConflict) // by what was replicated just then
 	}
 }
@@ -173,6 +183,9 @@ func play(t *testing.T, usual int, history func(*sites)) {
 func TestSitesAgreeInTheEnd(t *testing.T) {
 	t.Parallel()
 	play(t, 3, func(s *sites) {
+		for _, server := range s.servers {
+			server.db.Default().SetPolicy(syncstore.Policy{Evaluator: s, Version: "1"})
+		}
 		for range 120 {
 			s.step()
 		}

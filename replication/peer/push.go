@@ -76,11 +76,13 @@ func (s *session) ownChanges(ctx context.Context, since syncstore.Cursor, o sync
 func (s *session) await(ctx context.Context, since syncstore.Cursor, o syncstore.FeedOptions) error {
 	feed := s.local.Collection.Follow(since, o)
 	defer feed.Close()
+	waiting, cancel := s.untilRetake(ctx)
+	defer cancel()
 	select {
 	case <-feed.Ready():
 		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	case <-waiting.Done():
+		return context.Cause(ctx) // nil if only the wait is over
 	}
 }
 

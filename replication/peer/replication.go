@@ -38,6 +38,8 @@ type Replication struct {
 	blamed  map[string]int
 	told    map[string]bool
 	givenUp int
+	// left are revisions that were given up, to be tried again.
+	left leftBehind
 	// paused is how long it waited after the last failure.
 	paused time.Duration
 }
@@ -167,6 +169,8 @@ type session struct {
 	onlyIDs []string
 	// lost, if not nil, takes what failed gives up, in place of counting it.
 	lost func(id, rev string, reason error)
+	// retakes: what fails is not tried again and again, since it has been.
+	retakes bool
 	// oneByOne: the other server has no _bulk_get. inParts: it has one that answers in parts only.
 	oneByOne, inParts bool
 	// answered are the documents that the answers to what was asked for last say something of.
@@ -190,7 +194,9 @@ func (r *Replication) session(ctx context.Context, result *Result) error {
 	if err != nil {
 		return err
 	}
-	if r.o.Direction == Pull {
+	if err = s.retake(ctx); err != nil {
+		err = fmt.Errorf("trying again what was not replicated: %w", err)
+	} else if r.o.Direction == Pull {
 		err = s.pull(ctx)
 	} else {
 		err = s.push(ctx)
@@ -277,6 +283,7 @@ func (s *session) begin(ctx context.Context) error {
 	if s.seq, err = s.points.load(ctx); err != nil {
 		return err
 	}
+	s.recall(s.points.here.known)
 	var random [16]byte
 	_, _ = crand.Read(random[:]) // crypto/rand never fails
 	now := httpTime(time.Now())
@@ -324,7 +331,7 @@ func (s *session) save(ctx context.Context, now bool) error {
 	}
 	s.record.EndTime, s.record.EndLastSeq, s.record.RecordedSeq = httpTime(time.Now()), s.seq, s.seq
 	s.record.Saved++
-	if err := s.points.save(ctx, s.record); err != nil {
+	if err := s.points.save(ctx, s.record, s.left.list()); err != nil {
 		return err
 	}
 	s.dirty, s.saved = false, time.Now()
@@ -333,6 +340,9 @@ func (s *session) save(ctx context.Context, now bool) error {
 
 // idle says that there is nothing to do for now.
 func (s *session) idle(ctx context.Context) error {
+	if err := s.retake(ctx); err != nil {
+		return err
+	}
 	if err := s.save(ctx, true); err != nil {
 		return err
 	}
@@ -364,6 +374,7 @@ func (s *session) failed(id, rev string, reason error) {
 		return
 	}
 	s.record.DocWriteFailures++
+	s.leave(id, rev)
 	key := id + "\x00" + rev
 	if s.told[key] {
 		return // by a session before this one
@@ -382,6 +393,8 @@ func (s *session) declined(ctx context.Context, id, rev string, answer error) er
 	switch {
 	case !ofDatabase(answer):
 		return s.refused(id, rev, answer)
+	case s.retakes && isStatus(answer, http.StatusNotFound):
+		return nil // there is nothing to be had any more
 	case isStatus(answer, http.StatusForbidden):
 		if err := s.reachable(ctx, answer); err != nil {
 			return err
@@ -404,6 +417,10 @@ func (s *session) reachable(ctx context.Context, answer error) error {
 // refused says what becomes of a document that failed for a reason that might pass: an error
 // lets the replication try again.
 func (s *session) refused(id, rev string, reason error) error {
+	if s.retakes {
+		s.failed(id, rev, reason)
+		return nil
+	}
 	key := id + "\x00" + rev
 	if s.blamed[key]++; s.blamed[key] < giveUpAfter {
 		return documentError{fmt.Errorf("a document failed: %w", reason)}

@@ -38,8 +38,10 @@ type Status struct {
 	// Checked counts the revisions that were compared, Missing those that the target had not.
 	Checked, Missing uint64
 	// Read and Written count revisions. Failures are those that the target, or the store, did
-	// not take, and that the source did not give: they are not tried again.
+	// not take, and that the source did not give. LeftBehind are those of them that are tried
+	// again.
 	Read, Written, Failures uint64
+	LeftBehind              int
 	// Attempts counts how often the replication failed since it last got on.
 	Attempts int
 	// Seq is the source's sequence up to which everything is replicated, as JSON.

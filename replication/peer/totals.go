@@ -4,7 +4,7 @@ package peer
 type Work struct {
 	// Pulled and Pushed were stored, here and at the other servers.
 	Pulled, Pushed uint64
-	// Failures were refused, or could not be had, and are not tried again.
+	// Failures were refused, or could not be had.
 	Failures uint64
 }
 

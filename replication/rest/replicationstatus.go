@@ -120,6 +120,7 @@ type replicationStatus struct {
 	Read     uint64          `json:"docs_read"`
 	Written  uint64          `json:"docs_written"`
 	Failures uint64          `json:"doc_write_failures"`
+	Left     int             `json:"revisions_left_behind"`
 	PullSeq  json.RawMessage `json:"last_seq_pull,omitempty"`
 	PushSeq  json.RawMessage `json:"last_seq_push,omitempty"`
 	Attempts int             `json:"failures_in_a_row,omitempty"`
@@ -132,7 +133,7 @@ type replicationStatus struct {
 func statusAnswer(s *peer.Status) replicationStatus {
 	a := replicationStatus{
 		ID: s.Name, State: gatewayState(s.State), Direction: string(s.Direction), Source: s.Source, Target: s.Target, Continuous: s.Continuous,
-		Channels: s.Channels, DocIDs: len(s.DocIDs), Checked: s.Checked, Missing: s.Missing, Read: s.Read, Written: s.Written, Failures: s.Failures,
+		Channels: s.Channels, DocIDs: len(s.DocIDs), Checked: s.Checked, Missing: s.Missing, Read: s.Read, Written: s.Written, Failures: s.Failures, Left: s.LeftBehind,
 		Attempts: s.Attempts, Error: s.Error, Started: s.Started.UTC().Format(time.RFC3339), Updated: s.Updated.UTC().Format(time.RFC3339),
 	}
 	if a.ID == "" {

@@ -1,0 +1,203 @@
+package peer_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/caddysync/caddy-sync/replication/peer"
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// strict is a policy that refuses bad documents until it is mended.
+type strict struct{ mended *atomic.Bool }
+
+func (s strict) Evaluate(_ context.Context, write syncstore.Evaluation) (syncstore.Outcome, error) {
+	if bytes.Contains(write.New.Body, []byte(`"bad":true`)) && !s.mended.Load() {
+		return syncstore.Outcome{}, fmt.Errorf("%w: it is bad", syncstore.ErrRejected)
+	}
+	return syncstore.Outcome{}, nil
+}
+
+// refusing are two servers of which the target refuses what is bad at the source.
+func refusing(t *testing.T, direction peer.Direction) (here, there, from, to *server, mended *atomic.Bool) {
+	t.Helper()
+	here, there = newServer(t), newServer(t)
+	from, to = there, here
+	if direction == peer.Push {
+		from, to = here, there
+	}
+	mended = new(atomic.Bool)
+	to.db.Default().SetPolicy(syncstore.Policy{Evaluator: strict{mended}, Version: "1"})
+	large := strings.Repeat("A", 200<<10)
+	from.bulk(
+		`{"_id":"a","_rev":"1-a","bad":true}`, `{"_id":"b","_rev":"1-b"}`, `{"_id":"both","_rev":"1-a","bad":true}`, `{"_id":"both","_rev":"1-b","bad":true}`,
+		`{"_id":"large","_rev":"1-a","bad":true,"_attachments":{"a":{"content_type":"text/plain","data":"`+large+`"}}}`,
+	)
+	return here, there, from, to, mended
+}
+
+// Nobody would ask for it ever after: the position is behind it.
+func TestWhatATargetRefusesIsTriedAgainWithTheNextReplication(t *testing.T) {
+	t.Parallel()
+	for _, direction := range []peer.Direction{peer.Pull, peer.Push} {
+		t.Run(string(direction), func(t *testing.T) {
+			t.Parallel()
+			here, there, from, to, mended := refusing(t, direction)
+			_, status := run(t, here.to(direction, there.admin))
+			require.EqualValues(t, 4, status.Failures)
+			require.Equal(t, 4, status.LeftBehind)
+			require.Equal(t, "b 1-b {} 1-b", to.content())
+
+			_, status = run(t, here.to(direction, there.admin))
+			require.Zero(t, status.Failures, "those that are known are not counted again")
+			require.Equal(t, 4, status.LeftBehind)
+
+			from.put("/a?rev=1-a", `{"bad":true,"changed":true}`)
+			mended.Store(true)
+			result, status := run(t, here.to(direction, there.admin))
+			require.Equal(t, from.content(), to.content())
+			require.Zero(t, status.Failures)
+			require.Zero(t, status.LeftBehind)
+			require.EqualValues(t, 4, result.Sessions[0].DocsWritten)
+
+			result, _ = run(t, here.to(direction, there.admin))
+			require.True(t, result.NoChanges)
+		})
+	}
+}
+
+func TestWhatATargetRefusesIsTriedAgainWhileAReplicationGoesOn(t *testing.T) {
+	t.Parallel()
+	for _, direction := range []peer.Direction{peer.Pull, peer.Push} {
+		t.Run(string(direction), func(t *testing.T) {
+			t.Parallel()
+			here, there, from, to, mended := refusing(t, direction)
+			r, _ := start(t, here.to(direction, there.admin))
+			eventually(t, func() bool { return r.Status().State == peer.Idle })
+			require.Equal(t, 4, r.Status().LeftBehind)
+			mended.Store(true)
+			eventually(t, func() bool { return r.Status().LeftBehind == 0 })
+			require.Equal(t, from.content(), to.content())
+			require.EqualValues(t, 4, r.Status().Failures, "that it did not go at once is still true")
+		})
+	}
+}
+
+func TestWhatATargetElsewhereRefusesIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	_, there, from, to, mended := refusing(t, peer.Pull)
+	target, c, err := peer.ParseURL(to.admin)
+	require.NoError(t, err)
+	o := to.to(peer.Pull, there.admin)
+	o.Open, o.Target, o.ReadOnly = nil, &peer.Remote{URL: target, Credentials: c}, true
+	_, status := run(t, o)
+	require.Equal(t, 4, status.LeftBehind)
+	mended.Store(true)
+	_, status = run(t, o)
+	require.Zero(t, status.LeftBehind)
+	require.Equal(t, from.content(), to.content())
+}
+
+func TestWhatIsGoneAtTheSourceIsForgotten(t *testing.T) {
+	t.Parallel()
+	for _, direction := range []peer.Direction{peer.Pull, peer.Push} {
+		for _, together := range []bool{true, false} {
+			here, there, from, to, _ := refusing(t, direction)
+			there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+				if !together && strings.HasSuffix(r.URL.Path, "/_bulk_get") {
+					w.WriteHeader(http.StatusMethodNotAllowed)
+					return true
+				}
+				return false
+			})
+			_, status := run(t, here.to(direction, there.admin))
+			require.Equal(t, 4, status.LeftBehind)
+			answered, text := from.ask(http.MethodPost, "/_purge", `{"a":["1-a"],"large":["*"],"both":["*"]}`)
+			require.Equal(t, http.StatusCreated, answered, text)
+			_, status = run(t, here.to(direction, there.admin))
+			require.Zero(t, status.LeftBehind)
+			require.Equal(t, "b 1-b {} 1-b", to.content())
+		}
+	}
+}
+
+// A revision that was refused for the user, or in the channels, that a replication is limited to, is asked for by its
+// name: what came after it may be for others.
+func TestWhatIsTriedAgainStaysWithinTheChannels(t *testing.T) {
+	t.Parallel()
+	here, there := newServer(t), newServer(t)
+	here.db.Default().SetPolicy(syncstore.Policy{Evaluator: byBody{}, Version: "1"})
+	var mended atomic.Bool
+	there.db.Default().SetPolicy(syncstore.Policy{Evaluator: strict{&mended}, Version: "1"})
+	here.bulk(`{"_id":"a","_rev":"1-a","bad":true,"channels":["a"]}`)
+	o := here.to(peer.Push, there.admin)
+	o.Channels = []string{"a"}
+	_, status := run(t, o)
+	require.Equal(t, 1, status.LeftBehind)
+	here.put("/a?rev=1-a", `{"channels":["secret"]}`)
+	mended.Store(true)
+	_, status = run(t, o)
+	require.Zero(t, status.LeftBehind)
+	require.NotContains(t, there.content(), "secret")
+
+	for _, limit := range []func(*peer.Options){
+		func(o *peer.Options) { o.Channels = []string{"a"} },
+		func(o *peer.Options) { o.Selector = []byte(`{}`) },
+	} {
+		here, there, _, _, _ := refusing(t, peer.Pull)
+		there.db.Default().SetPolicy(syncstore.Policy{Evaluator: byBody{}, Version: "1"})
+		there.bulk(`{"_id":"c","_rev":"1-c","bad":true,"channels":["a"]}`)
+		o := here.to(peer.Pull, there.admin)
+		limit(&o)
+		_, status := run(t, o)
+		require.NotZero(t, status.Failures)
+		require.Zero(t, status.LeftBehind)
+	}
+}
+
+func TestWhatIsTriedAgainIsBounded(t *testing.T) {
+	t.Parallel()
+	here, there, from, to, mended := refusing(t, peer.Pull)
+	var docs []string
+	for n := range 1100 {
+		docs = append(docs, fmt.Sprintf(`{"_id":"doc%d","_rev":"1-a","bad":true}`, n))
+	}
+	from.bulk(docs...)
+	o := here.to(peer.Pull, there.admin)
+	core, logs := observer.New(zap.WarnLevel)
+	o.Logger = zap.New(core)
+	_, status := run(t, o)
+	require.EqualValues(t, 1104, status.Failures)
+	require.Equal(t, 1000, status.LeftBehind)
+	require.Equal(t, 1, logs.FilterMessage("more documents are not replicated than are tried again later").Len())
+	mended.Store(true)
+	_, status = run(t, o)
+	require.Zero(t, status.LeftBehind)
+	require.Equal(t, 1001, strings.Count(to.content(), "\n")+1)
+}
+
+// A revision that ends every session that asks for it must not end each at its beginning.
+func TestWhatIsTriedAgainDoesNotStopTheRest(t *testing.T) {
+	t.Parallel()
+	here, there, from, to, _ := refusing(t, peer.Push)
+	run(t, here.to(peer.Push, there.admin))
+	there.meddleWith(func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/large") {
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	})
+	from.bulk(`{"_id":"new","_rev":"1-a"}`)
+	o := here.to(peer.Push, there.admin)
+	_, status := run(t, o)
+	require.Equal(t, 4, status.LeftBehind)
+	require.Contains(t, to.content(), "new 1-a")
+}
