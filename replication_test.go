@@ -3,6 +3,8 @@ package caddysync
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -85,4 +87,32 @@ func TestReplicationsFollowTheConfiguration(t *testing.T) {
 	s.request(http.MethodPut, "/notes/late", "{}")
 	status, _ = s.request(http.MethodGet, "/copy/late", "")
 	require.Equal(t, http.StatusNotFound, status)
+}
+
+// What a sync function refuses is behind the replication's position. When a reload has mended the function, it comes.
+func TestAReplicationTakesWhatAReloadHasMended(t *testing.T) {
+	store, functions := t.TempDir(), t.TempDir()
+	s := newTestSite(t)
+	with := func(name, function string) []byte {
+		file := filepath.Join(functions, name)
+		require.NoError(t, os.WriteFile(file, []byte(function), 0o600))
+		return s.replicating(store, "sync_function "+file+"\nreplicate in {\nfrom http://"+s.addr+"/notes\ncontinuous\n}")
+	}
+	left := func(n int) func() bool {
+		return func() bool {
+			_, text := s.request(http.MethodGet, "/copy/_replicationStatus/in", "")
+			return strings.Contains(text, `"status":"running"`) && strings.Contains(text, fmt.Sprintf(`"revisions_left_behind":%d,`, n))
+		}
+	}
+	require.NoError(t, s.load(with("strict.js", `function (doc) { if (!doc.type) { throw({forbidden: "it has no type"}); } }`)))
+	status, text := s.request(http.MethodPut, "/notes/a", "{}")
+	require.Equal(t, http.StatusCreated, status, text)
+	require.Eventually(t, left(1), 20*time.Second, 10*time.Millisecond)
+	status, _ = s.request(http.MethodGet, "/copy/a", "")
+	require.Equal(t, http.StatusNotFound, status)
+
+	require.NoError(t, s.load(with("mended.js", `function (doc) { }`)))
+	require.Eventually(t, left(0), 20*time.Second, 10*time.Millisecond)
+	status, _ = s.request(http.MethodGet, "/copy/a", "")
+	require.Equal(t, http.StatusOK, status)
 }
