@@ -14,36 +14,44 @@ import (
 	"go.uber.org/zap"
 )
 
-// fullStore is a store whose disk can be full. Beside writes that find no room no other is made
-// either, even one that changes nothing, so here none is at all.
-type fullStore struct {
+// faultyStore is a store whose disk can be full, or of which a commit can be made doubtful though it stays. Beside
+// writes that find no room no other is made either, even one that changes nothing, so here none is at all.
+type faultyStore struct {
 	memoryStore
-	full atomic.Bool
+	full, doubt atomic.Bool
 }
 
-func (s *fullStore) Open(ctx context.Context, logger *zap.Logger) (engine.Engine, error) {
+func newFaultyStore(name string) *faultyStore {
+	return &faultyStore{memoryStore: memoryStore{Name: name}}
+}
+
+func (s *faultyStore) Open(ctx context.Context, logger *zap.Logger) (engine.Engine, error) {
 	opened, err := s.memoryStore.Open(ctx, logger)
-	return &fullEngine{opened, &s.full}, err
+	return &faultyEngine{opened, s}, err
 }
 
-func (s *fullStore) Reconfigure(Backend) error { return nil }
+func (s *faultyStore) Reconfigure(Backend) error { return nil }
 
-type fullEngine struct {
+type faultyEngine struct {
 	engine.Engine
-	full *atomic.Bool
+	faults *faultyStore
 }
 
-func (e *fullEngine) Update(ctx context.Context, fn func(engine.Txn) error) error {
-	if e.full.Load() {
+func (e *faultyEngine) Update(ctx context.Context, fn func(engine.Txn) error) error {
+	if e.faults.full.Load() {
 		return engine.ErrNoSpace
 	}
-	return e.Engine.Update(ctx, fn)
+	err := e.Engine.Update(ctx, fn)
+	if err == nil && e.faults.doubt.CompareAndSwap(true, false) {
+		return engine.ErrDoubtful
+	}
+	return err
 }
 
 func TestAReloadOnAFullDiskWritesNoChannelsThatGuestsHave(t *testing.T) {
 	t.Parallel()
 	h := newStoreHandle("full")
-	store := &fullStore{memoryStore: memoryStore{Name: h.key}}
+	store := newFaultyStore(h.key)
 	apps := []*App{newHeldApp(t, h, true), newHeldApp(t, h, true), newHeldApp(t, h, true)}
 	for i, a := range apps {
 		a.backend = store
@@ -118,7 +126,7 @@ func (a *App) isReady() bool {
 func TestRequestsAreAnsweredAsSoonAsTheDiskHasRoom(t *testing.T) {
 	t.Parallel()
 	h := newStoreHandle("room")
-	store := &fullStore{memoryStore: memoryStore{Name: h.key}}
+	store := newFaultyStore(h.key)
 	apps := newApps(t, h, store, "first", "second", "third", "fourth")
 	store.full.Store(true)
 	apps[1].enter()
@@ -151,35 +159,11 @@ func TestRequestsAreAnsweredAsSoonAsTheDiskHasRoom(t *testing.T) {
 	require.False(t, apps[3].isReady())
 }
 
-// doubtfulStore is a store of which a commit can be made doubtful, though it stays.
-type doubtfulStore struct {
-	memoryStore
-	doubt atomic.Bool
-}
-
-func (s *doubtfulStore) Open(ctx context.Context, logger *zap.Logger) (engine.Engine, error) {
-	opened, err := s.memoryStore.Open(ctx, logger)
-	return &doubtfulEngine{opened, &s.doubt}, err
-}
-
-type doubtfulEngine struct {
-	engine.Engine
-	doubt *atomic.Bool
-}
-
-func (e *doubtfulEngine) Update(ctx context.Context, fn func(engine.Txn) error) error {
-	err := e.Engine.Update(ctx, fn)
-	if err == nil && e.doubt.CompareAndSwap(true, false) {
-		return engine.ErrDoubtful
-	}
-	return err
-}
-
 // TestADatabaseOfADoubtfulCommitBecomesReady: its administrator was answered 503, and later that it is there.
 func TestADatabaseOfADoubtfulCommitBecomesReady(t *testing.T) {
 	t.Parallel()
 	h := newStoreHandle("doubtful")
-	store := &doubtfulStore{memoryStore: memoryStore{Name: h.key}}
+	store := newFaultyStore(h.key)
 	a := newApps(t, h, store, "items")[0]
 	store.doubt.Store(true)
 	require.ErrorIs(t, h.createDatabase(t.Context(), "later"), syncstore.ErrUnavailable)
