@@ -51,6 +51,8 @@ type checkpoint struct {
 	// LeftBehind are revisions before LastSeq that are not replicated. The target of a pull and the source of a push
 	// remember them.
 	LeftBehind []revRef `json:"left_behind,omitempty"`
+	// LeftFrom is the position before the first of them that is not in LeftBehind, nil if all are.
+	LeftFrom json.RawMessage `json:"left_behind_from,omitempty"`
 }
 
 // beginning is where a replication without a checkpoint begins.
@@ -144,14 +146,14 @@ func (c *checkpoints) load(ctx context.Context) (json.RawMessage, error) {
 }
 
 // save writes the session's state to both sides, and what is left behind to this one.
-func (c *checkpoints) save(ctx context.Context, record SessionRecord, left []revRef) error {
+func (c *checkpoints) save(ctx context.Context, record SessionRecord, left *leftBehind) error {
 	for _, at := range []*side{&c.there, &c.here} {
 		if at.keeper == nil {
 			continue
 		}
 		next := checkpoint{Version: checkpointVersion, Session: record.SessionID, LastSeq: record.RecordedSeq, Sessions: []SessionRecord{record}}
 		if at == &c.here {
-			next.LeftBehind = left
+			next.LeftBehind, next.LeftFrom = left.list(), left.from
 		}
 		if err := at.save(ctx, c.id, next); err != nil {
 			return fmt.Errorf("writing the checkpoint: %w", err)

@@ -3,6 +3,7 @@ package peer
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
@@ -38,7 +39,9 @@ type revRef struct {
 type leftBehind struct {
 	revs  map[revRef]bool
 	bytes int
-	full  bool // more than is remembered; it was logged
+	// from is the position before the first that is not among them, nil if all are: the feed is looked through again
+	// from there.
+	from json.RawMessage
 	// recalled: the checkpoint was asked.
 	recalled bool
 	// next is when they are tried again; delay is waited after that.
@@ -69,22 +72,30 @@ func (l *leftBehind) list() []revRef {
 	})
 }
 
-// leave remembers a revision that is given up, unless it is none that could be asked for. What comes in place of one
-// that is asked for later may be outside of what a pull is limited to.
+// leave remembers a revision that is given up, unless it is none that could be asked for. What would come in place of
+// one that is asked for later may be outside of what a pull is limited to: there its position is remembered.
 func (s *session) leave(id, rev string) {
-	limited := s.o.Direction == Pull && (len(s.o.Channels) > 0 || s.o.Selector != nil)
-	if _, err := syncstore.ParseRev(rev); err != nil || checkID(id) != nil || limited {
+	if _, err := syncstore.ParseRev(rev); err != nil || checkID(id) != nil {
+		return
+	}
+	if s.o.Direction == Pull && (len(s.o.Channels) > 0 || s.o.Selector != nil) {
+		s.leaveFrom(s.seq)
 		return
 	}
 	if len(s.left.revs) == 0 {
 		s.left.delay = retakeAfter * s.o.MaxDelay
 		s.left.next = time.Now().Add(s.left.delay)
 	}
-	if !s.left.add(revRef{id, rev}) && !s.left.full {
-		s.left.full = true
-		s.log().Warn("more documents are not replicated than are tried again later", zap.Int("remembered", len(s.left.revs)))
+	if !s.left.add(revRef{id, rev}) {
+		s.leaveFrom(s.seq)
 	}
 	s.tellLeft()
+}
+
+func (s *session) leaveFrom(seq json.RawMessage) {
+	if s.left.from == nil {
+		s.left.from = seq
+	}
 }
 
 func (s *session) tellLeft() {
@@ -92,7 +103,8 @@ func (s *session) tellLeft() {
 	s.progress.change(func(p *Status) { p.LeftBehind = n })
 }
 
-// recall takes over what the checkpoint remembers, when a replication begins.
+// recall takes over what the checkpoint remembers, when a replication begins, and goes back to where more was left
+// behind than that.
 func (s *session) recall(known *checkpoint) {
 	if s.left.recalled {
 		return
@@ -104,6 +116,18 @@ func (s *session) recall(known *checkpoint) {
 		}
 	}
 	s.left.next = time.Now()
+	switch {
+	case known == nil || known.Version != checkpointVersion || len(known.LeftFrom) == 0:
+	case string(s.seq) == string(known.LastSeq):
+		s.goBack(known.LeftFrom)
+	default:
+		s.goBack(beginning()) // the other side knows less, and positions have no order that we know
+	}
+}
+
+// goBack has the feed looked through from a position.
+func (s *session) goBack(seq json.RawMessage) {
+	s.seq, s.left.from, s.dirty = seq, nil, true
 }
 
 // retake tries again what was left behind, if it is time to. What fails once more stays.
@@ -131,8 +155,11 @@ func (s *session) retake(ctx context.Context) error {
 	}
 	s.record.DocsRead += again.record.DocsRead
 	s.record.DocsWritten += again.record.DocsWritten
-	s.left.revs, s.left.bytes, s.left.full, s.dirty = still.revs, still.bytes, false, true
+	s.left.revs, s.left.bytes, s.dirty = still.revs, still.bytes, true
 	s.tellLeft()
+	if s.left.from != nil && len(still.revs) < len(before) { // as well as these, others may go
+		s.goBack(s.left.from)
+	}
 	s.log().Info("what was not replicated was tried again", zap.Int("revisions", len(before)), zap.Int("left", len(still.revs)))
 	return nil
 }

@@ -12,8 +12,6 @@ import (
 	"github.com/caddysync/caddy-sync/replication/peer"
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
 )
 
 // strict is a policy that refuses bad documents until it is mended.
@@ -150,38 +148,63 @@ func TestWhatIsTriedAgainStaysWithinTheChannels(t *testing.T) {
 
 	for _, limit := range []func(*peer.Options){
 		func(o *peer.Options) { o.Channels = []string{"a"} },
-		func(o *peer.Options) { o.Selector = []byte(`{}`) },
+		func(o *peer.Options) { o.Selector = []byte(`{"_id":{"$gte":"c"}}`) },
 	} {
-		here, there, _, _, _ := refusing(t, peer.Pull)
+		here, there, _, _, mended := refusing(t, peer.Pull)
 		there.db.Default().SetPolicy(syncstore.Policy{Evaluator: byBody{}, Version: "1"})
-		there.bulk(`{"_id":"c","_rev":"1-c","bad":true,"channels":["a"]}`)
+		there.bulk(`{"_id":"c","_rev":"1-c","bad":true,"channels":["a"]}`, `{"_id":"d","_rev":"1-d","channels":["a"]}`)
 		o := here.to(peer.Pull, there.admin)
 		limit(&o)
 		_, status := run(t, o)
 		require.NotZero(t, status.Failures)
 		require.Zero(t, status.LeftBehind)
+		require.NotContains(t, here.content(), "c 1-c")
+		mended.Store(true)
+		_, status = run(t, o)
+		require.Zero(t, status.Failures)
+		require.Contains(t, here.content(), "c 1-c")
+		require.NotContains(t, here.content(), "a 1-a")
+		result, _ := run(t, o)
+		require.True(t, result.NoChanges)
 	}
 }
 
+// Where more is left behind than is remembered, the feed is looked through again from the first that is not.
 func TestWhatIsTriedAgainIsBounded(t *testing.T) {
 	t.Parallel()
-	here, there, from, to, mended := refusing(t, peer.Pull)
-	var docs []string
-	for n := range 1100 {
-		docs = append(docs, fmt.Sprintf(`{"_id":"doc%d","_rev":"1-a","bad":true}`, n))
+	for _, direction := range []peer.Direction{peer.Pull, peer.Push} {
+		for _, continuous := range []bool{true, false} {
+			t.Run(fmt.Sprint(direction, " ", continuous), func(t *testing.T) {
+				t.Parallel()
+				here, there, from, to, mended := refusing(t, direction)
+				var docs []string
+				for n := range 1100 {
+					docs = append(docs, fmt.Sprintf(`{"_id":"doc%d","_rev":"1-a","bad":true}`, n))
+				}
+				from.bulk(docs...)
+				o := here.to(direction, there.admin)
+				if continuous {
+					r, _ := start(t, o)
+					eventually(t, func() bool { return r.Status().State == peer.Idle })
+					require.Equal(t, 1000, r.Status().LeftBehind)
+					mended.Store(true)
+					eventually(t, func() bool { return r.Status().Written == 1105 })
+					eventually(t, func() bool { return r.Status().LeftBehind == 0 })
+				} else {
+					_, status := run(t, o)
+					require.EqualValues(t, 1104, status.Failures)
+					require.Equal(t, 1000, status.LeftBehind)
+					mended.Store(true)
+					_, status = run(t, o)
+					require.Zero(t, status.LeftBehind)
+					require.EqualValues(t, 1104, status.Written)
+					result, _ := run(t, o)
+					require.True(t, result.NoChanges)
+				}
+				require.Equal(t, from.content(), to.content())
+			})
+		}
 	}
-	from.bulk(docs...)
-	o := here.to(peer.Pull, there.admin)
-	core, logs := observer.New(zap.WarnLevel)
-	o.Logger = zap.New(core)
-	_, status := run(t, o)
-	require.EqualValues(t, 1104, status.Failures)
-	require.Equal(t, 1000, status.LeftBehind)
-	require.Equal(t, 1, logs.FilterMessage("more documents are not replicated than are tried again later").Len())
-	mended.Store(true)
-	_, status = run(t, o)
-	require.Zero(t, status.LeftBehind)
-	require.Equal(t, 1001, strings.Count(to.content(), "\n")+1)
 }
 
 // A revision that ends every session that asks for it must not end each at its beginning.

@@ -13,20 +13,15 @@ import (
 
 // push gives the other server what is here, page by page.
 func (s *session) push(ctx context.Context) error {
-	since, err := syncstore.ParseCursor(sinceText(s.seq))
-	if err != nil {
-		since = syncstore.Cursor{}
-	}
 	o := syncstore.FeedOptions{Viewer: s.o.Viewer, Channels: s.o.Channels}
 	for {
-		p, last, err := s.ownChanges(ctx, since, o)
+		p, last, err := s.ownChanges(ctx, s.cursor(), o)
 		if err != nil {
 			return err
 		}
 		if err := s.give(ctx, p.changes); err != nil {
 			return err
 		}
-		since = last
 		if err := s.reached(ctx, json.RawMessage(quote(last.String()))); err != nil {
 			return err
 		}
@@ -39,10 +34,19 @@ func (s *session) push(ctx context.Context) error {
 		if err := s.idle(ctx); err != nil {
 			return err
 		}
-		if err := s.await(ctx, since, o); err != nil {
+		if err := s.await(ctx, s.cursor(), o); err != nil {
 			return err
 		}
 	}
+}
+
+// cursor is the position in the collection's feed.
+func (s *session) cursor() syncstore.Cursor {
+	since, err := syncstore.ParseCursor(sinceText(s.seq))
+	if err != nil {
+		return syncstore.Cursor{}
+	}
+	return since
 }
 
 // ownChanges reads a page of the collection's feed.

@@ -331,7 +331,7 @@ func (s *session) save(ctx context.Context, now bool) error {
 	}
 	s.record.EndTime, s.record.EndLastSeq, s.record.RecordedSeq = httpTime(time.Now()), s.seq, s.seq
 	s.record.Saved++
-	if err := s.points.save(ctx, s.record, s.left.list()); err != nil {
+	if err := s.points.save(ctx, s.record, &s.left); err != nil {
 		return err
 	}
 	s.dirty, s.saved = false, time.Now()
