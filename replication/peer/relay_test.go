@@ -285,3 +285,24 @@ func TestATargetThatRefusesEarlyLeavesNothingOpenAtTheSource(t *testing.T) {
 	_, status := run(t, between(t, from, to))
 	require.EqualValues(t, 1, status.Failures)
 }
+
+// A comparison knows the target as the side that it reads from.
+func TestAComparisonBearsATargetThatRefusesADocument(t *testing.T) {
+	t.Parallel()
+	from, to := newServer(t), newServer(t)
+	from.bulk(`{"_id":"a","_rev":"1-a"}`)
+	run(t, between(t, from, to))
+	to.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/_bulk_get"):
+			w.WriteHeader(http.StatusMethodNotAllowed)
+		case strings.HasSuffix(r.URL.Path, "/a"):
+			http.Error(w, `{"error":"forbidden","reason":"not for you"}`, http.StatusForbidden)
+		default:
+			return false
+		}
+		return true
+	})
+	_, differ := compare(t, between(t, from, to))
+	require.Len(t, differ, 1)
+}

@@ -408,7 +408,7 @@ func (s *session) declined(ctx context.Context, id, rev string, answer error) er
 // take, and of each to somebody who is no member.
 func (s *session) reachable(ctx context.Context, answer error) error {
 	at := s.to
-	if errors.Is(answer, ErrTarget) {
+	if s.target != nil && errors.Is(answer, ErrTarget) {
 		at = s.target
 	}
 	return at.get(ctx, ask{method: http.MethodGet}, maxCheckpoint, new(json.RawMessage))
