@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -128,13 +129,7 @@ func (g *giving) bulk(ctx context.Context, docs []given) error {
 		body = append(body, docs[i].text...)
 	}
 	body = append(body, "]}"...)
-	var rows []struct {
-		ID     string          `json:"id"`
-		Rev    string          `json:"rev"`
-		Error  string          `json:"error"`
-		Reason json.RawMessage `json:"reason"`
-		Status int             `json:"status"`
-	}
+	var rows []answerRow
 	err := g.at.get(ctx, ask{method: http.MethodPost, path: "_bulk_docs", json: body}, maxPage, &rows)
 	switch {
 	case isStatus(err, http.StatusRequestEntityTooLarge) && len(docs) > 1:
@@ -154,25 +149,69 @@ func (g *giving) bulk(ctx context.Context, docs []given) error {
 		return err
 	}
 	written := len(docs)
-	for _, row := range rows {
-		if row.Error == "" {
+	for i := range rows {
+		name := rows[i].refusal()
+		if name == "" {
 			continue // servers that answer for each
 		}
 		written--
-		reason := fmt.Errorf("%w refused it: %s %s", g.who, short(row.Error), short(string(row.Reason)))
-		switch {
-		case passing(row.Status, row.Error):
-			return reason
-		case row.Status >= http.StatusInternalServerError || row.Error == "internal_server_error":
-			if err := g.refused(row.ID, row.Rev, reason); err != nil {
-				return err
+		row := &rows[i]
+		reason := fmt.Errorf("%w refused it: %s %s", g.who, short(name), short(string(row.Reason)))
+		for _, rev := range row.revs(docs, len(rows) == len(docs), i) {
+			switch {
+			case passing(row.Status, name):
+				return reason
+			case row.Status >= http.StatusInternalServerError || name == "internal_server_error":
+				if err := g.refused(row.ID, rev, reason); err != nil {
+					return err
+				}
+			default:
+				g.failed(row.ID, rev, reason)
 			}
-		default:
-			g.failed(row.ID, row.Rev, reason)
 		}
 	}
 	g.wrote(max(written, 0))
 	return nil
+}
+
+// answerRow is what _bulk_docs answers of a document.
+type answerRow struct {
+	ID     string          `json:"id"`
+	Rev    string          `json:"rev"`
+	Error  any             `json:"error"`
+	Name   string          `json:"name"`
+	Reason json.RawMessage `json:"reason"`
+	Status int             `json:"status"`
+}
+
+// refusal is the name of the error, "" if the document was taken. PouchDB's server has true in its place, and the
+// name beside it.
+func (r *answerRow) refusal() string {
+	if r.Error == true {
+		return cmp.Or(r.Name, "error")
+	}
+	name, _ := r.Error.(string)
+	return name
+}
+
+// revs are the revisions that a row refuses: Sync Gateway and PouchDB's server do not say which. In a row for each
+// document it is the one in the same place, else any of the document.
+func (r *answerRow) revs(docs []given, each bool, place int) (revs []string) {
+	switch {
+	case r.Rev != "":
+		return []string{r.Rev}
+	case each && docs[place].id == r.ID:
+		return []string{docs[place].rev}
+	}
+	for _, doc := range docs {
+		if doc.id == r.ID {
+			revs = append(revs, doc.rev)
+		}
+	}
+	if revs == nil {
+		return []string{""} // of none that was sent
+	}
+	return revs
 }
 
 // apart sends documents one by one of which one is not understood: it would keep the others

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -223,4 +224,38 @@ func TestWhatIsTriedAgainDoesNotStopTheRest(t *testing.T) {
 	_, status := run(t, o)
 	require.Equal(t, 4, status.LeftBehind)
 	require.Contains(t, to.content(), "new 1-a")
+}
+
+// Sync Gateway's rows of refused documents have no revision, and PouchDB Server's say true where others name the error.
+func TestWhatATargetRefusesInItsOwnWordsIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]string{
+		"Sync Gateway":   `{"id":"a","status":403,"error":"forbidden","reason":"no"}`,
+		"PouchDB Server": `{"id":"a","status":403,"name":"forbidden","message":"no","error":true}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			here, there := newServer(t), newServer(t)
+			here.bulk(`{"_id":"a","_rev":"1-a","bad":true}`, `{"_id":"b","_rev":"1-b"}`)
+			there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+				if !strings.HasSuffix(r.URL.Path, "/_bulk_docs") {
+					return false
+				}
+				text, _ := io.ReadAll(r.Body)
+				r.Body = io.NopCloser(bytes.NewReader(text))
+				if !bytes.Contains(text, []byte(`"bad"`)) {
+					return false
+				}
+				w.WriteHeader(http.StatusCreated)
+				fmt.Fprint(w, "["+row+"]")
+				return true
+			})
+			_, status := run(t, here.to(peer.Push, there.admin))
+			require.EqualValues(t, 1, status.Failures)
+			require.Equal(t, 1, status.LeftBehind)
+			there.meddleWith(nil)
+			run(t, here.to(peer.Push, there.admin))
+			require.Contains(t, there.content(), "a 1-a")
+		})
+	}
 }
