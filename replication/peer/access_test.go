@@ -1,6 +1,7 @@
 package peer_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -143,4 +144,46 @@ func TestADocumentIsPulledWhenTheSyncFunctionIsMended(t *testing.T) {
 		require.Equal(t, given, strings.Contains(here.content(), "a 1-a"))
 		require.Equal(t, given, status.Failures == 0)
 	}
+}
+
+// badFails is a policy with a mistake, that does not judge what is bad.
+type badFails struct{}
+
+func (badFails) Evaluate(_ context.Context, write syncstore.Evaluation) (syncstore.Outcome, error) {
+	if bytes.Contains(write.New.Body, []byte(`"bad":true`)) {
+		return syncstore.Outcome{}, &access.RejectionError{Status: http.StatusInternalServerError, Reason: "JS sync function threw"}
+	}
+	return syncstore.Outcome{}, nil
+}
+
+// A sync function with a mistake fails on many.
+func TestASyncFunctionThatFailsOnManyDoesNotKeepTheRestBack(t *testing.T) {
+	t.Parallel()
+	here, there := newServer(t), newServer(t)
+	var docs []string
+	for n := range 20 {
+		docs = append(docs, fmt.Sprintf(`{"_id":"bad%d","_rev":"1-a","bad":true}`, n), fmt.Sprintf(`{"_id":"good%d","_rev":"1-a"}`, n))
+	}
+	there.bulk(docs...)
+	here.db.Default().SetPolicy(syncstore.Policy{Evaluator: badFails{}, Version: "1"})
+	_, status := run(t, here.to(peer.Pull, there.admin))
+	require.EqualValues(t, 20, status.Failures)
+	require.EqualValues(t, 20, status.Written)
+	require.LessOrEqual(t, there.times("POST /_bulk_get"), 4, "each session is one, and waits for up to five minutes")
+}
+
+// The same of a target.
+func TestATargetThatFailsOnManyDoesNotKeepTheRestBack(t *testing.T) {
+	t.Parallel()
+	here, there := newServer(t), newServer(t)
+	var docs []string
+	for n := range 20 {
+		docs = append(docs, fmt.Sprintf(`{"_id":"bad%d","_rev":"1-a","bad":true}`, n), fmt.Sprintf(`{"_id":"good%d","_rev":"1-a"}`, n))
+	}
+	here.bulk(docs...)
+	there.db.Default().SetPolicy(syncstore.Policy{Evaluator: badFails{}, Version: "1"})
+	_, status := run(t, here.to(peer.Push, there.admin))
+	require.EqualValues(t, 20, status.Failures)
+	require.EqualValues(t, 20, status.Written)
+	require.LessOrEqual(t, there.times("POST /_bulk_docs"), 4)
 }

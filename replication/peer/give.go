@@ -149,6 +149,7 @@ func (g *giving) bulk(ctx context.Context, docs []given) error {
 		return err
 	}
 	written := len(docs)
+	var failed error // all are judged before it ends the session: each session costs a wait
 	for i := range rows {
 		name := rows[i].refusal()
 		if name == "" {
@@ -160,10 +161,10 @@ func (g *giving) bulk(ctx context.Context, docs []given) error {
 		for _, rev := range row.revs(docs, len(rows) == len(docs), i) {
 			switch {
 			case passing(row.Status, name):
-				return reason
+				failed = reason
 			case row.Status >= http.StatusInternalServerError || name == "internal_server_error":
-				if err := g.refused(row.ID, rev, reason); err != nil {
-					return err
+				if err := g.refused(row.ID, rev, reason); err != nil && failed == nil {
+					failed = err
 				}
 			default:
 				g.failed(row.ID, rev, reason)
@@ -171,7 +172,7 @@ func (g *giving) bulk(ctx context.Context, docs []given) error {
 		}
 	}
 	g.wrote(max(written, 0))
-	return nil
+	return failed
 }
 
 // answerRow is what _bulk_docs answers of a document.

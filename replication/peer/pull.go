@@ -188,18 +188,19 @@ func (w *taking) flush(ctx context.Context) error {
 	results := w.local.Collection.Write(ctx, w.edits, syncstore.WriteOptions{Viewer: w.o.Viewer})
 	w.edits, w.bytes = w.edits[:0], 0
 	written := 0
+	var failed error // all are judged before it ends the session: each session costs a wait
 	for _, result := range results {
 		if result.Err == nil {
 			written++
 			w.known[result.ID] = true
 			continue
 		}
-		if err := w.notWritten(ctx, result.ID, result.Rev.String(), result.Err); err != nil {
-			return err
+		if err := w.notWritten(ctx, result.ID, result.Rev.String(), result.Err); err != nil && failed == nil {
+			failed = err
 		}
 	}
 	w.wrote(written)
-	return nil
+	return failed
 }
 
 // notWritten says what becomes of a document that could not be taken over: the store's own
