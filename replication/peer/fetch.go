@@ -108,7 +108,7 @@ func (s *session) fetchRevision(ctx context.Context, want wanted, w taker) error
 	switch {
 	case isStatus(err, http.StatusNotFound, http.StatusForbidden):
 		s.answered[want.id] = true
-		return s.declined(ctx, want.id, want.rev.String(), err)
+		return s.notGiven(ctx, []wanted{want}, err)
 	case err != nil:
 		return err
 	}
@@ -221,6 +221,9 @@ func (s *session) fetchDocument(ctx context.Context, want []wanted, w taker) err
 // notGiven says what becomes of revisions of a document that an answer refuses together.
 func (s *session) notGiven(ctx context.Context, want []wanted, answer error) (err error) {
 	first := want[0]
+	if s.retakes && isStatus(answer, http.StatusNotFound) && ofDatabase(answer) {
+		return nil // there is nothing to be had any more
+	}
 	if isStatus(answer, http.StatusNotFound, http.StatusForbidden) {
 		err = s.declined(ctx, first.id, first.rev.String(), answer) // gone, or taken away, since the changes were read
 	} else {

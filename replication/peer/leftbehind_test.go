@@ -3,6 +3,7 @@ package peer_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
@@ -258,4 +259,47 @@ func TestWhatATargetRefusesInItsOwnWordsIsTriedAgain(t *testing.T) {
 			require.Contains(t, there.content(), "a 1-a")
 		})
 	}
+}
+
+// It is the source that has nothing any more, not the target.
+func TestWhatATargetCallsMissingIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	here, there := newServer(t), newServer(t)
+	large := base64.StdEncoding.EncodeToString(make([]byte, 100<<10))
+	here.bulk(`{"_id":"doc","_rev":"1-a","_attachments":{"a":{"content_type":"text/plain","data":"` + large + `"}}}`)
+	there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/doc") {
+			http.Error(w, `{"error":"not_found","reason":"missing"}`, http.StatusNotFound)
+			return true
+		}
+		return false
+	})
+	for range 3 {
+		_, status := run(t, here.to(peer.Push, there.admin))
+		require.Equal(t, 1, status.LeftBehind)
+	}
+	there.meddleWith(nil)
+	run(t, here.to(peer.Push, there.admin))
+	require.Equal(t, here.content(), there.content())
+}
+
+// Of an attachment that is not there the document is.
+func TestADocumentWhoseAttachmentIsMissingIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	here, there := newServer(t), newServer(t)
+	there.bulk(`{"_id":"doc","_rev":"1-a","_attachments":{"a":{"content_type":"text/plain","data":"eA=="}}}`)
+	there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/doc/a") {
+			http.Error(w, `{"error":"not_found","reason":"missing"}`, http.StatusNotFound)
+			return true
+		}
+		return false
+	})
+	for range 3 {
+		_, status := run(t, here.to(peer.Pull, there.admin))
+		require.Equal(t, 1, status.LeftBehind)
+	}
+	there.meddleWith(nil)
+	run(t, here.to(peer.Pull, there.admin))
+	require.Equal(t, there.content(), here.content())
 }

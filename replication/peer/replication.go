@@ -393,8 +393,6 @@ func (s *session) declined(ctx context.Context, id, rev string, answer error) er
 	switch {
 	case !ofDatabase(answer):
 		return s.refused(id, rev, answer)
-	case s.retakes && isStatus(answer, http.StatusNotFound):
-		return nil // there is nothing to be had any more
 	case isStatus(answer, http.StatusForbidden):
 		if err := s.reachable(ctx, answer); err != nil {
 			return err
