@@ -5,8 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
-	"net/http"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -49,20 +50,41 @@ type leftBehind struct {
 	delay time.Duration
 }
 
+// size is how long it is in a checkpoint.
+func (r revRef) size() int { return len(quote(r.ID)) + len(r.Rev) + len(`{"id":,"rev":""},`) }
+
 // add remembers a revision, and reports whether there was room.
 func (l *leftBehind) add(one revRef) bool {
-	size := len(quote(one.ID)) + len(one.Rev) + len(`{"id":,"rev":""},`)
 	switch {
 	case l.revs[one]:
 		return true
-	case len(l.revs) >= maxLeftBehind, l.bytes+size > leftBehindBytes:
+	case len(l.revs) >= maxLeftBehind, l.bytes+one.size() > leftBehindBytes:
 		return false
 	case l.revs == nil:
 		l.revs = make(map[revRef]bool)
 	}
 	l.revs[one] = true
-	l.bytes += size
+	l.bytes += one.size()
 	return true
+}
+
+// settle forgets what was tried again, but for what failed once more. One without a revision stands for all of its
+// document.
+func (l *leftBehind) settle(tried []change, still map[revRef]bool) {
+	for _, one := range tried {
+		for _, rev := range one.revs {
+			ref := revRef{one.id, rev.String()}
+			if l.revs[ref] && !still[ref] && !still[revRef{ID: one.id}] {
+				delete(l.revs, ref)
+				l.bytes -= ref.size()
+			}
+		}
+	}
+	for ref := range still {
+		if _, err := syncstore.ParseRev(ref.Rev); err == nil {
+			l.add(ref) // it may have come in place of one that was asked for
+		}
+	}
 }
 
 // list has them in order, those of a document together.
@@ -138,29 +160,32 @@ func (s *session) retake(ctx context.Context) error {
 	// Whatever comes of it: what breaks a connection must not do so at every beginning.
 	s.left.next = time.Now().Add(s.left.delay)
 	s.left.delay = min(2*s.left.delay, retakeEvery*s.o.MaxDelay)
-	before := s.left.list()
-	var still leftBehind
+	before, all := len(s.left.revs), changesOf(s.left.list())
+	// One that breaks whatever asks for it must not keep the same others back each time.
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	var still map[revRef]bool
 	again := &session{
 		Replication: s.Replication, local: s.local, to: s.to, target: s.target, oneByOne: s.oneByOne, inParts: s.inParts, retakes: true,
-		lost: func(id, rev string, _ error) { still.add(revRef{id, rev}) },
+		lost: func(id, rev string, _ error) { still[revRef{id, rev}] = true },
 	}
-	for some := range slices.Chunk(before, s.o.Batch) {
-		err := again.replicate(ctx, changesOf(some))
-		if isStatus(err, http.StatusBadRequest, http.StatusNotImplemented) {
-			return nil
+	defer func() {
+		s.record.DocsRead += again.record.DocsRead
+		s.record.DocsWritten += again.record.DocsWritten
+		s.tellLeft()
+		s.log().Info("what was not replicated was tried again", zap.Int("revisions", before), zap.Int("left", len(s.left.revs)))
+	}()
+	for some := range slices.Chunk(all, s.o.Batch) {
+		still = make(map[revRef]bool)
+		if err := again.replicate(ctx, slices.Clone(some)); err != nil {
+			// It may be one of them that broke it. The next session begins without.
+			return documentError{fmt.Errorf("trying again what was not replicated: %w", err)}
 		}
-		if err != nil {
-			return err
-		}
+		s.left.settle(some, still)
+		s.dirty = true
 	}
-	s.record.DocsRead += again.record.DocsRead
-	s.record.DocsWritten += again.record.DocsWritten
-	s.left.revs, s.left.bytes, s.dirty = still.revs, still.bytes, true
-	s.tellLeft()
-	if s.left.from != nil && len(still.revs) < len(before) { // as well as these, others may go
+	if s.left.from != nil && len(s.left.revs) < before { // as well as these, others may go
 		s.goBack(s.left.from)
 	}
-	s.log().Info("what was not replicated was tried again", zap.Int("revisions", len(before)), zap.Int("left", len(still.revs)))
 	return nil
 }
 

@@ -194,11 +194,9 @@ func (r *Replication) session(ctx context.Context, result *Result) error {
 	if err != nil {
 		return err
 	}
-	if err = s.retake(ctx); err != nil {
-		err = fmt.Errorf("trying again what was not replicated: %w", err)
-	} else if r.o.Direction == Pull {
+	if err = s.retake(ctx); err == nil && r.o.Direction == Pull {
 		err = s.pull(ctx)
-	} else {
+	} else if err == nil {
 		err = s.push(ctx)
 	}
 	if err == nil {
