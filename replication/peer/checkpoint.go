@@ -48,8 +48,8 @@ type checkpoint struct {
 	Session  string          `json:"session_id"`
 	LastSeq  json.RawMessage `json:"source_last_seq"`
 	Sessions []SessionRecord `json:"history"`
-	// LeftBehind are revisions before LastSeq that are not replicated. The target of a pull and the source of a push
-	// remember them.
+	// LeftBehind are revisions before LastSeq that are not replicated. The target remembers them, which may be restored
+	// from a backup of a time when it had them not yet, and the source of a push.
 	LeftBehind []revRef `json:"left_behind,omitempty"`
 	// LeftFrom is the position before the first of them that is not in LeftBehind, nil if all are.
 	LeftFrom json.RawMessage `json:"left_behind_from,omitempty"`
@@ -112,6 +112,7 @@ func (o *Options) id(local Local) string {
 type checkpoints struct {
 	id          string
 	here, there side
+	pushes      bool // to there
 }
 
 // side is one of the two sides that keep a checkpoint.
@@ -145,14 +146,14 @@ func (c *checkpoints) load(ctx context.Context) (json.RawMessage, error) {
 	return common(c.here.known, c.there.known), nil
 }
 
-// save writes the session's state to both sides, and what is left behind to this one.
+// save writes the session's state to both sides, and what is left behind but to the source of a pull.
 func (c *checkpoints) save(ctx context.Context, record SessionRecord, left *leftBehind) error {
 	for _, at := range []*side{&c.there, &c.here} {
 		if at.keeper == nil {
 			continue
 		}
 		next := checkpoint{Version: checkpointVersion, Session: record.SessionID, LastSeq: record.RecordedSeq, Sessions: []SessionRecord{record}}
-		if at == &c.here {
+		if at == &c.here || c.pushes {
 			next.LeftBehind, next.LeftFrom = left.list(), left.from
 		}
 		if err := at.save(ctx, c.id, next); err != nil {

@@ -97,7 +97,8 @@ func (l *leftBehind) list() []revRef {
 // leave remembers a revision that is given up, unless it is none that could be asked for. What would come in place of
 // one that is asked for later may be outside of what a pull is limited to: there its position is remembered.
 func (s *session) leave(id, rev string) {
-	if _, err := syncstore.ParseRev(rev); err != nil || checkID(id) != nil {
+	named := len(s.o.DocIDs) == 0 || slices.Contains(s.o.DocIDs, id) // whoever writes to the target may name others
+	if _, err := syncstore.ParseRev(rev); err != nil || checkID(id) != nil || !named {
 		return
 	}
 	if s.o.Direction == Pull && (len(s.o.Channels) > 0 || s.o.Selector != nil) {
@@ -125,25 +126,37 @@ func (s *session) tellLeft() {
 	s.progress.change(func(p *Status) { p.LeftBehind = n })
 }
 
-// recall takes over what the checkpoint remembers, when a replication begins, and goes back to where more was left
+// recall takes over what the checkpoints remember, when a replication begins, and goes back to where more was left
 // behind than that.
-func (s *session) recall(known *checkpoint) {
+func (s *session) recall(all ...*checkpoint) {
 	if s.left.recalled {
 		return
 	}
 	s.left.recalled = true
-	if known != nil && known.Version == checkpointVersion {
+	for _, known := range all {
+		if known == nil || known.Version != checkpointVersion {
+			continue
+		}
 		for _, one := range known.LeftBehind {
 			s.leave(one.ID, one.Rev)
 		}
 	}
+	if s.left.from != nil {
+		s.left.from = beginning()
+	}
 	s.left.next = time.Now()
-	switch {
-	case known == nil || known.Version != checkpointVersion || len(known.LeftFrom) == 0:
-	case string(s.seq) == string(known.LastSeq):
-		s.goBack(known.LeftFrom)
-	default:
-		s.goBack(beginning()) // the other side knows less, and positions have no order that we know
+	from := s.left.from // the lists together are too long, and which comes first is not known
+	for _, known := range all {
+		switch {
+		case known == nil || known.Version != checkpointVersion || len(known.LeftFrom) == 0:
+		case string(s.seq) == string(known.LastSeq) && (from == nil || string(from) == string(known.LeftFrom)):
+			from = known.LeftFrom
+		default: // positions have no order that we know
+			from = beginning()
+		}
+	}
+	if from != nil {
+		s.goBack(from)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -345,4 +346,58 @@ func TestWhatIsTriedAgainDoesNotFailAReplication(t *testing.T) {
 	_, status := run(t, here.to(peer.Pull, there.admin))
 	require.Equal(t, 1, status.LeftBehind)
 	require.Contains(t, here.content(), "b 1-b")
+}
+
+// checkpointOf is what the server has of a replication with it.
+func (s *server) checkpointOf(o peer.Options) (path, text string) {
+	s.t.Helper()
+	r, err := peer.New(o)
+	require.NoError(s.t, err)
+	path = "/_local/" + r.ID()
+	status, text := s.ask(http.MethodGet, path, "")
+	require.Equal(s.t, http.StatusOK, status, text)
+	return path, text
+}
+
+// What was tried again went to a target that has lost it since.
+func TestATargetThatIsRestoredGetsWhatWasTriedAgain(t *testing.T) {
+	t.Parallel()
+	here, there, from, to, mended := refusing(t, peer.Push)
+	o := here.to(peer.Push, there.admin)
+	run(t, o)
+	path, backup := there.checkpointOf(o)
+	mended.Store(true)
+	run(t, o)
+	require.Equal(t, from.content(), to.content())
+	// The backup had b alone.
+	status, text := there.ask(http.MethodPost, "/_purge", `{"a":["*"],"large":["*"],"both":["*"]}`)
+	require.Equal(t, http.StatusCreated, status, text)
+	_, now := there.checkpointOf(o)
+	var old, current map[string]any
+	require.NoError(t, json.Unmarshal([]byte(backup), &old))
+	require.NoError(t, json.Unmarshal([]byte(now), &current))
+	old["_rev"] = current["_rev"]
+	delete(old, "_id")
+	body, _ := json.Marshal(old)
+	status, text = there.ask(http.MethodPut, path, string(body))
+	require.Equal(t, http.StatusCreated, status, text)
+	run(t, o)
+	require.Equal(t, from.content(), to.content())
+}
+
+// A target keeps a checkpoint in which whoever writes to it may name what is not for it.
+func TestWhatATargetRemembersIsAmongTheDocumentsThatItIsGiven(t *testing.T) {
+	t.Parallel()
+	from, to := newServer(t), newServer(t)
+	from.bulk(`{"_id":"a","_rev":"1-a"}`, `{"_id":"secret","_rev":"1-a"}`)
+	push, relay := from.to(peer.Push, to.admin), between(t, from, to)
+	for _, o := range []peer.Options{push, relay} {
+		o.DocIDs = []string{"a"}
+		run(t, o)
+		path, text := to.checkpointOf(o)
+		status, text := to.ask(http.MethodPut, path, strings.TrimRight(text, "}\n")+`,"left_behind":[{"id":"secret","rev":"1-a"}]}`)
+		require.Equal(t, http.StatusCreated, status, text)
+		run(t, o)
+		require.Equal(t, "a 1-a {} 1-a", to.content())
+	}
 }

@@ -281,7 +281,7 @@ func (s *session) begin(ctx context.Context) error {
 	if s.seq, err = s.points.load(ctx); err != nil {
 		return err
 	}
-	s.recall(s.points.here.known)
+	s.recall(s.points.here.known, s.points.there.known)
 	var random [16]byte
 	_, _ = crand.Read(random[:]) // crypto/rand never fails
 	now := httpTime(time.Now())
@@ -295,7 +295,7 @@ func (s *session) begin(ctx context.Context) error {
 
 // keepers are where the checkpoints are.
 func (s *session) keepers() checkpoints {
-	points := checkpoints{id: s.id}
+	points := checkpoints{id: s.id, pushes: s.o.Direction == Push}
 	if s.target != nil {
 		points.here.keeper = s.target
 	} else {
