@@ -189,7 +189,11 @@ func (s *session) retake(ctx context.Context) error {
 	}()
 	for some := range slices.Chunk(all, s.o.Batch) {
 		still = make(map[revRef]bool)
-		if err := again.replicate(ctx, slices.Clone(some)); err != nil {
+		within, err := s.within(ctx, some)
+		if err == nil {
+			err = again.replicate(ctx, within)
+		}
+		if err != nil {
 			// It may be one of them that broke it. The next session begins without.
 			return documentError{fmt.Errorf("trying again what was not replicated: %w", err)}
 		}
@@ -200,6 +204,34 @@ func (s *session) retake(ctx context.Context) error {
 		s.goBack(s.left.from)
 	}
 	return nil
+}
+
+// within leaves those out that the feed would not tell of by now: the document is in none of the channels that a push
+// is limited to, by what it has become or by another policy. Should it come back, the feed tells of it.
+func (s *session) within(ctx context.Context, all []change) (within []change, err error) {
+	if s.o.Direction == Pull || len(s.o.Channels) == 0 {
+		return slices.Clone(all), nil
+	}
+	for _, one := range all {
+		kept, err := s.local.Collection.Inspect(ctx, one.id)
+		switch {
+		case errors.Is(err, syncstore.ErrNotFound):
+			continue
+		case errors.Is(err, syncstore.ErrDamagedDocument):
+			within = append(within, one) // it is not given either, and stays
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("looking for a document's channels: %w", err)
+		}
+		deleted := kept.Leaves[0].Deleted // a deletion is told of to whom the document was
+		if slices.ContainsFunc(kept.Spans, func(in syncstore.ChannelSpan) bool {
+			return (in.To == 0 || deleted) && slices.Contains(s.o.Channels, in.Channel)
+		}) ||
+			slices.Contains(s.o.Channels, syncstore.AllChannel) {
+			within = append(within, one)
+		}
+	}
+	return within, nil
 }
 
 // replicate does what is to be done of a page.

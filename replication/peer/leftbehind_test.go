@@ -401,3 +401,36 @@ func TestWhatATargetRemembersIsAmongTheDocumentsThatItIsGiven(t *testing.T) {
 		require.Equal(t, "a 1-a {} 1-a", to.content())
 	}
 }
+
+// By another policy the same revision may be in other channels.
+func TestWhatIsTriedAgainIsStillInTheChannels(t *testing.T) {
+	t.Parallel()
+	here, there := newServer(t), newServer(t)
+	here.db.Default().SetPolicy(syncstore.Policy{Evaluator: byBody{}, Version: "1"})
+	var mended atomic.Bool
+	there.db.Default().SetPolicy(syncstore.Policy{Evaluator: strict{&mended}, Version: "1"})
+	here.bulk(`{"_id":"a","_rev":"1-a","bad":true,"channels":["a"]}`, `{"_id":"deleted","_rev":"1-a","channels":["a"]}`)
+	o := here.to(peer.Push, there.admin)
+	o.Channels = []string{"a"}
+	run(t, o)
+	here.bulk(`{"_id":"deleted","_rev":"2-b","_revisions":{"start":2,"ids":["b","a"]},"_deleted":true,"bad":true}`)
+	_, status := run(t, o)
+	require.Equal(t, 2, status.LeftBehind)
+	here.db.Default().SetPolicy(syncstore.Policy{Evaluator: hiding{}, Version: "2"})
+	require.NoError(t, here.db.Default().StartResync(t.Context()))
+	eventually(t, func() bool {
+		s, err := here.db.Default().ResyncStatus(t.Context())
+		return err == nil && s.State != syncstore.ResyncRunning
+	})
+	mended.Store(true)
+	run(t, o)
+	require.Equal(t, `deleted 2-b {"bad":true} deleted 2-b 1-a`, there.content())
+}
+
+// hiding is a policy that has all in one channel.
+type hiding struct{}
+
+func (hiding) Evaluate(context.Context, syncstore.Evaluation) (o syncstore.Outcome, err error) {
+	o.Channels = []string{"secret"}
+	return o, nil
+}
