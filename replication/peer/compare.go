@@ -83,7 +83,7 @@ func (r *Replication) Compare(ctx context.Context, ids []string, progress func(*
 func (r *Replication) Retake(ctx context.Context, ids []string) error {
 	clear(r.told)
 	for some := range slices.Chunk(ids, r.o.Batch) {
-		s := &session{Replication: r, seq: beginning(), onlyIDs: some}
+		s := &session{Replication: r, seq: beginning(), onlyIDs: some, retakes: true}
 		if err := s.open(ctx, nil); err != nil {
 			return err
 		}

@@ -306,3 +306,21 @@ func TestAComparisonBearsATargetThatRefusesADocument(t *testing.T) {
 	_, differ := compare(t, between(t, from, to))
 	require.Len(t, differ, 1)
 }
+
+// What movein does with a document on which the target fails always.
+func TestRetakeBearsADocumentThatAlwaysFails(t *testing.T) {
+	t.Parallel()
+	from, to := newServer(t), newServer(t)
+	from.bulk(`{"_id":"a","_rev":"1-a","bad":true}`, `{"_id":"b","_rev":"1-b"}`)
+	to.db.Default().SetPolicy(syncstore.Policy{Evaluator: badFails{}, Version: "1"})
+	o := between(t, from, to)
+	told := 0
+	o.OnFailure = func(string, string, error) { told++ }
+	r, err := peer.New(o)
+	require.NoError(t, err)
+	_, err = r.Run(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, told)
+	require.NoError(t, r.Retake(t.Context(), []string{"a"}))
+	require.Equal(t, 2, told)
+}
