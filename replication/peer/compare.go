@@ -57,6 +57,7 @@ func (r *Replication) Compare(ctx context.Context, ids []string, progress func(*
 	defer r.client.CloseIdleConnections()
 	c := comparing{Replication: r, seq: beginning(), ids: ids, each: each}
 	for failures := 0; ; {
+		givenUp := r.givenUp
 		done, err := c.page(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -67,6 +68,9 @@ func (r *Replication) Compare(ctx context.Context, ids []string, progress func(*
 			failures = 0
 			progress(&c.Comparison)
 			continue
+		}
+		if r.givenUp > givenUp {
+			failures = 0 // it comes to its end, however many documents are like that
 		}
 		failures++
 		if permanent(err) || failures >= r.o.Attempts {

@@ -324,3 +324,26 @@ func TestRetakeBearsADocumentThatAlwaysFails(t *testing.T) {
 	require.NoError(t, r.Retake(t.Context(), []string{"a"}))
 	require.Equal(t, 2, told)
 }
+
+// A comparison comes to its end, however many documents a side cannot give.
+func TestAComparisonNamesAllThatASideFailsOn(t *testing.T) {
+	t.Parallel()
+	from, to := newServer(t), newServer(t)
+	var docs, rows []string
+	for n := range 6 {
+		docs = append(docs, fmt.Sprintf(`{"_id":"doc%d","_rev":"1-a"}`, n))
+		rows = append(rows, fmt.Sprintf(`{"id":"doc%d","docs":[{"error":{"id":"doc%d","rev":"1-a","error":"internal_server_error","status":500}}]}`, n, n))
+	}
+	from.bulk(docs...)
+	to.bulk(docs...)
+	to.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/_bulk_get") {
+			return false
+		}
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"results":[%s]}`, strings.Join(rows, ","))
+		return true
+	})
+	_, differ := compare(t, between(t, from, to))
+	require.Len(t, differ, 6)
+}
