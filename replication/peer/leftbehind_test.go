@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/caddysync/caddy-sync/replication/peer"
 	"github.com/caddysync/caddy-sync/syncstore"
@@ -433,4 +434,27 @@ type hiding struct{}
 func (hiding) Evaluate(context.Context, syncstore.Evaluation) (o syncstore.Outcome, err error) {
 	o.Channels = []string{"secret"}
 	return o, nil
+}
+
+// What is tried again seldom, and breaks the connection each time, fails once each time.
+func TestFailuresInARowBeginAnewWhenAllIsReplicated(t *testing.T) {
+	t.Parallel()
+	here, there := newServer(t), newServer(t)
+	var mended atomic.Bool
+	here.db.Default().SetPolicy(syncstore.Policy{Evaluator: strict{&mended}, Version: "1"})
+	there.bulk(`{"_id":"a","_rev":"1-a","bad":true,"_attachments":{"a":{"content_type":"text/plain","data":"eA=="}}}`)
+	run(t, here.to(peer.Pull, there.admin))
+	there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/a/a") {
+			w.WriteHeader(http.StatusUnauthorized)
+			return true
+		}
+		return false
+	})
+	r, _ := start(t, here.to(peer.Pull, there.admin))
+	most := 0
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		most = max(most, r.Status().Attempts)
+	}
+	require.LessOrEqual(t, most, 2)
 }

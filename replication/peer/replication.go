@@ -42,6 +42,8 @@ type Replication struct {
 	left leftBehind
 	// paused is how long it waited after the last failure.
 	paused time.Duration
+	// idled: the session had everything replicated.
+	idled bool
 }
 
 // Result is what a replication did that has come to its end.
@@ -87,6 +89,7 @@ func (r *Replication) Run(ctx context.Context) (*Result, error) {
 	var result Result
 	for failures := 0; ; {
 		before, givenUp, began := r.Status(), r.givenUp, time.Now()
+		r.idled = false
 		err := r.session(ctx, &result)
 		after := r.Status()
 		switch {
@@ -103,7 +106,7 @@ func (r *Replication) Run(ctx context.Context) (*Result, error) {
 		if !r.o.Continuous && r.givenUp > givenUp {
 			failures = 0 // it comes to its end, however many documents are like that
 		}
-		if after.State == Idle && time.Since(began) > r.paused {
+		if r.idled && time.Since(began) > r.paused {
 			failures = 0 // what stands between ends connections on which nothing happens
 		}
 		failures++
@@ -344,6 +347,7 @@ func (s *session) idle(ctx context.Context) error {
 	if err := s.save(ctx, true); err != nil {
 		return err
 	}
+	s.idled = true
 	s.progress.change(func(p *Status) { p.State = Idle })
 	return nil
 }
