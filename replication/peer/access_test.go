@@ -187,3 +187,29 @@ func TestATargetThatFailsOnManyDoesNotKeepTheRestBack(t *testing.T) {
 	require.EqualValues(t, 20, status.Written)
 	require.LessOrEqual(t, there.times("POST /_bulk_docs"), 4)
 }
+
+// inTheEnd is a policy that refuses something bad once, and fails twice on what is not.
+type inTheEnd struct{ a, b *atomic.Int64 }
+
+func (p inTheEnd) Evaluate(_ context.Context, write syncstore.Evaluation) (syncstore.Outcome, error) {
+	bad := bytes.Contains(write.New.Body, []byte(`"bad"`))
+	if bad && p.a.Add(1) == 1 {
+		return syncstore.Outcome{}, fmt.Errorf("%w: it is bad", syncstore.ErrRejected)
+	}
+	if !bad && p.b.Add(1) <= 2 {
+		return syncstore.Outcome{}, &access.RejectionError{Status: http.StatusInternalServerError, Reason: "x"}
+	}
+	return syncstore.Outcome{}, nil
+}
+
+func TestLeftBehindCountsNothingThatIsHere(t *testing.T) {
+	t.Parallel()
+	for _, direction := range []peer.Direction{peer.Pull, peer.Push} {
+		here, there, from, to, _ := refusing(t, direction)
+		to.db.Default().SetPolicy(syncstore.Policy{Evaluator: inTheEnd{new(atomic.Int64), new(atomic.Int64)}, Version: "1"})
+		_, status := run(t, here.to(direction, there.admin))
+		require.Equal(t, from.content(), to.content())
+		require.NotZero(t, status.Failures)
+		require.Zero(t, status.LeftBehind)
+	}
+}

@@ -149,6 +149,7 @@ func (g *giving) bulk(ctx context.Context, docs []given) error {
 		return err
 	}
 	written := len(docs)
+	refused := make(map[revRef]bool)
 	var failed error // all are judged before it ends the session: each session costs a wait
 	for i := range rows {
 		name := rows[i].refusal()
@@ -159,6 +160,7 @@ func (g *giving) bulk(ctx context.Context, docs []given) error {
 		row := &rows[i]
 		reason := fmt.Errorf("%w refused it: %s %s", g.who, short(name), short(string(row.Reason)))
 		for _, rev := range row.revs(docs, len(rows) == len(docs), i) {
+			refused[revRef{row.ID, rev}] = true
 			switch {
 			case passing(row.Status, name):
 				failed = reason
@@ -169,6 +171,11 @@ func (g *giving) bulk(ctx context.Context, docs []given) error {
 			default:
 				g.failed(row.ID, rev, reason)
 			}
+		}
+	}
+	for _, doc := range docs {
+		if !refused[revRef{doc.id, doc.rev}] {
+			g.taken(doc.id, doc.rev)
 		}
 	}
 	g.wrote(max(written, 0))
@@ -255,6 +262,7 @@ func (g *giving) answered(ctx context.Context, id, rev string, err error) error 
 	answer, refused := errors.AsType[*StatusError](err)
 	switch {
 	case err == nil:
+		g.taken(id, rev)
 		g.wrote(1)
 		return nil
 	case refused && (answer.Status == http.StatusUnauthorized || passing(answer.Status, answer.Name)):

@@ -68,15 +68,21 @@ func (l *leftBehind) add(one revRef) bool {
 	return true
 }
 
+// forget is the opposite of add.
+func (l *leftBehind) forget(one revRef) {
+	if l.revs[one] {
+		delete(l.revs, one)
+		l.bytes -= one.size()
+	}
+}
+
 // settle forgets what was tried again, but for what failed once more. One without a revision stands for all of its
 // document.
 func (l *leftBehind) settle(tried []change, still map[revRef]bool) {
 	for _, one := range tried {
 		for _, rev := range one.revs {
-			ref := revRef{one.id, rev.String()}
-			if l.revs[ref] && !still[ref] && !still[revRef{ID: one.id}] {
-				delete(l.revs, ref)
-				l.bytes -= ref.size()
+			if ref := (revRef{one.id, rev.String()}); !still[ref] && !still[revRef{ID: one.id}] {
+				l.forget(ref)
 			}
 		}
 	}
@@ -118,6 +124,15 @@ func (s *session) leave(id, rev string) {
 func (s *session) leaveFrom(seq json.RawMessage) {
 	if s.left.from == nil {
 		s.left.from = seq
+	}
+}
+
+// taken forgets a revision that went after all: a session after the one that gave it up came by it again.
+func (s *session) taken(id, rev string) {
+	if one := (revRef{id, rev}); s.left.revs[one] {
+		s.left.forget(one)
+		s.dirty = true
+		s.tellLeft()
 	}
 }
 

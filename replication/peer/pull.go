@@ -193,6 +193,7 @@ func (w *taking) flush(ctx context.Context) error {
 		if result.Err == nil {
 			written++
 			w.known[result.ID] = true
+			w.taken(result.ID, result.Rev.String())
 			continue
 		}
 		if err := w.notWritten(ctx, result.ID, result.Rev.String(), result.Err); err != nil && failed == nil {
