@@ -19,7 +19,7 @@ const revsAtOnce = 20
 // fetch gets revisions without the content of their attachments and hands them to w. A document of which the
 // answers do not say anything is not taken for one that is done.
 func (s *session) fetch(ctx context.Context, want []wanted, w taker) error {
-	s.answered = make(map[string]bool, len(want))
+	s.asked, s.answered = want, make(map[string]bool, len(want))
 	if err := s.fetchAll(ctx, want, w); err != nil {
 		return err
 	}
@@ -270,11 +270,31 @@ func (s *session) receive(ctx context.Context, id string, one revision, w taker)
 		return reason
 	case s.retakes && why.Error == "not_found":
 		return nil // there is nothing to be had any more
-	case why.Status >= http.StatusInternalServerError || why.Error == "internal_server_error":
-		return s.refused(id, why.Rev, reason)
 	}
-	s.failed(id, why.Rev, reason)
+	for _, rev := range s.askedOf(id, why.Rev) {
+		if why.Status < http.StatusInternalServerError && why.Error != "internal_server_error" {
+			s.failed(id, rev, reason)
+		} else if err := s.refused(id, rev, reason); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// askedOf are the revisions that an answer refuses: rev, or where that is none, all of the document that were asked for.
+func (s *session) askedOf(id, rev string) (revs []string) {
+	if _, err := syncstore.ParseRev(rev); err == nil {
+		return []string{rev}
+	}
+	for _, one := range s.asked {
+		if one.id == id {
+			revs = append(revs, one.rev.String())
+		}
+	}
+	if revs == nil {
+		return []string{rev}
+	}
+	return revs
 }
 
 // handled is an error of what was done with an element, not of reading it.

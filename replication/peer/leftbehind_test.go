@@ -458,3 +458,26 @@ func TestFailuresInARowBeginAnewWhenAllIsReplicated(t *testing.T) {
 	}
 	require.LessOrEqual(t, most, 2)
 }
+
+// A source need not say which revision it is that it does not give.
+func TestWhatASourceDoesNotNameIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	for _, refusal := range []string{`"error":"forbidden","reason":"no"`, `"error":true,"name":"forbidden","status":403`, `"error":"x","status":500`} {
+		here, there := newServer(t), newServer(t)
+		there.bulk(`{"_id":"a","_rev":"1-a"}`)
+		there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, "/_bulk_get") {
+				return false
+			}
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprintf(w, `{"results":[{"id":"a","docs":[{"error":{"id":"a",%s}}]}]}`, refusal)
+			return true
+		})
+		_, status := run(t, here.to(peer.Pull, there.admin))
+		require.EqualValues(t, 1, status.Failures, refusal)
+		require.Equal(t, 1, status.LeftBehind, refusal)
+		there.meddleWith(nil)
+		run(t, here.to(peer.Pull, there.admin))
+		require.Equal(t, "a 1-a {} 1-a", here.content())
+	}
+}

@@ -176,7 +176,8 @@ type session struct {
 	retakes bool
 	// oneByOne: the other server has no _bulk_get. inParts: it has one that answers in parts only.
 	oneByOne, inParts bool
-	// answered are the documents that the answers to what was asked for last say something of.
+	// asked is what was asked for last, answered are the documents that the answers say something of.
+	asked    []wanted
 	answered map[string]bool
 
 	record SessionRecord
