@@ -19,8 +19,8 @@ const (
 	checkpointVersion = 4
 	// maxSessions is how many sessions a checkpoint remembers, as in CouchDB.
 	maxSessions = 50
-	// maxCheckpoint bounds the document that another server gives as one.
-	maxCheckpoint = 1 << 20
+	// maxCheckpoint bounds the document that another server gives as one: sequences of CouchDB may have several KiB.
+	maxCheckpoint = 4 << 20
 )
 
 // SessionRecord is what a checkpoint remembers of one run, with CouchDB's members.

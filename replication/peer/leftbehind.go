@@ -76,23 +76,6 @@ func (l *leftBehind) forget(one revRef) {
 	}
 }
 
-// settle forgets what was tried again, but for what failed once more. One without a revision stands for all of its
-// document.
-func (l *leftBehind) settle(tried []change, still map[revRef]bool) {
-	for _, one := range tried {
-		for _, rev := range one.revs {
-			if ref := (revRef{one.id, rev.String()}); !still[ref] && !still[revRef{ID: one.id}] {
-				l.forget(ref)
-			}
-		}
-	}
-	for ref := range still {
-		if _, err := syncstore.ParseRev(ref.Rev); err == nil {
-			l.add(ref) // it may have come in place of one that was asked for
-		}
-	}
-}
-
 // list has them in order, those of a document together.
 func (l *leftBehind) list() []revRef {
 	return slices.SortedFunc(maps.Keys(l.revs), func(a, b revRef) int {
@@ -212,13 +195,34 @@ func (s *session) retake(ctx context.Context) error {
 			// It may be one of them that broke it. The next session begins without.
 			return documentError{fmt.Errorf("trying again what was not replicated: %w", err)}
 		}
-		s.left.settle(some, still)
-		s.dirty = true
+		s.settle(some, still)
+		s.dirty = s.dirty || again.dirty
 	}
 	if s.left.from != nil && len(s.left.revs) < before { // as well as these, others may go
 		s.goBack(s.left.from)
 	}
 	return nil
+}
+
+// settle forgets what was tried again, but for what failed once more. One without a revision stands for all of its
+// document.
+func (s *session) settle(tried []change, still map[revRef]bool) {
+	for _, one := range tried {
+		for _, rev := range one.revs {
+			if ref := (revRef{one.id, rev.String()}); !still[ref] && !still[revRef{ID: one.id}] {
+				s.taken(ref.ID, ref.Rev)
+			}
+		}
+	}
+	for ref := range still {
+		if _, err := syncstore.ParseRev(ref.Rev); err != nil || s.left.revs[ref] {
+			continue
+		}
+		s.dirty = true // it came in place of one that was asked for
+		if !s.left.add(ref) {
+			s.leaveFrom(beginning())
+		}
+	}
 }
 
 // within leaves those out that the feed would not tell of by now: the document is in none of the channels that a push
