@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/caddysync/caddy-sync/replication/peer"
 	"github.com/caddysync/caddy-sync/syncstore"
@@ -132,48 +131,6 @@ func TestWhatIsGoneAtTheSourceIsForgotten(t *testing.T) {
 	}
 }
 
-// A revision that was refused for the user, or in the channels, that a replication is limited to, is asked for by its
-// name: what came after it may be for others.
-func TestWhatIsTriedAgainStaysWithinTheChannels(t *testing.T) {
-	t.Parallel()
-	here, there := newServer(t), newServer(t)
-	here.db.Default().SetPolicy(syncstore.Policy{Evaluator: byBody{}, Version: "1"})
-	var mended atomic.Bool
-	there.db.Default().SetPolicy(syncstore.Policy{Evaluator: strict{&mended}, Version: "1"})
-	here.bulk(`{"_id":"a","_rev":"1-a","bad":true,"channels":["a"]}`)
-	o := here.to(peer.Push, there.admin)
-	o.Channels = []string{"a"}
-	_, status := run(t, o)
-	require.Equal(t, 1, status.LeftBehind)
-	here.put("/a?rev=1-a", `{"channels":["secret"]}`)
-	mended.Store(true)
-	_, status = run(t, o)
-	require.Zero(t, status.LeftBehind)
-	require.NotContains(t, there.content(), "secret")
-
-	for _, limit := range []func(*peer.Options){
-		func(o *peer.Options) { o.Channels = []string{"a"} },
-		func(o *peer.Options) { o.Selector = []byte(`{"_id":{"$gte":"c"}}`) },
-	} {
-		here, there, _, _, mended := refusing(t, peer.Pull)
-		there.db.Default().SetPolicy(syncstore.Policy{Evaluator: byBody{}, Version: "1"})
-		there.bulk(`{"_id":"c","_rev":"1-c","bad":true,"channels":["a"]}`, `{"_id":"d","_rev":"1-d","channels":["a"]}`)
-		o := here.to(peer.Pull, there.admin)
-		limit(&o)
-		_, status := run(t, o)
-		require.NotZero(t, status.Failures)
-		require.Zero(t, status.LeftBehind)
-		require.NotContains(t, here.content(), "c 1-c")
-		mended.Store(true)
-		_, status = run(t, o)
-		require.Zero(t, status.Failures)
-		require.Contains(t, here.content(), "c 1-c")
-		require.NotContains(t, here.content(), "a 1-a")
-		result, _ := run(t, o)
-		require.True(t, result.NoChanges)
-	}
-}
-
 // Where more is left behind than is remembered, the feed is looked through again from the first that is not.
 func TestWhatIsTriedAgainIsBounded(t *testing.T) {
 	t.Parallel()
@@ -210,24 +167,6 @@ func TestWhatIsTriedAgainIsBounded(t *testing.T) {
 			})
 		}
 	}
-}
-
-// A revision that ends every session that asks for it must not end each at its beginning.
-func TestWhatIsTriedAgainDoesNotStopTheRest(t *testing.T) {
-	t.Parallel()
-	here, there, from, to, _ := refusing(t, peer.Push)
-	run(t, here.to(peer.Push, there.admin))
-	there.meddleWith(func(_ http.ResponseWriter, r *http.Request) bool {
-		if strings.HasSuffix(r.URL.Path, "/large") {
-			panic(http.ErrAbortHandler)
-		}
-		return false
-	})
-	from.bulk(`{"_id":"new","_rev":"1-a"}`)
-	o := here.to(peer.Push, there.admin)
-	_, status := run(t, o)
-	require.Equal(t, 4, status.LeftBehind)
-	require.Contains(t, to.content(), "new 1-a")
 }
 
 // Sync Gateway's rows of refused documents have no revision, and PouchDB Server's say true where others name the error.
@@ -307,49 +246,6 @@ func TestADocumentWhoseAttachmentIsMissingIsNotForgotten(t *testing.T) {
 	require.Equal(t, there.content(), here.content())
 }
 
-// One that breaks whatever asks for it must not keep the others from being tried.
-func TestOneThatBreaksWhatIsTriedAgainKeepsNoOthersBack(t *testing.T) {
-	t.Parallel()
-	here, there := newServer(t), newServer(t)
-	var mended atomic.Bool
-	there.db.Default().SetPolicy(syncstore.Policy{Evaluator: strict{&mended}, Version: "1"})
-	large := base64.StdEncoding.EncodeToString(make([]byte, 100<<10))
-	here.bulk(`{"_id":"a","_rev":"1-a","bad":true,"_attachments":{"a":{"content_type":"text/plain","data":"`+large+`"}}}`, `{"_id":"b","_rev":"1-b","bad":true}`)
-	run(t, here.to(peer.Push, there.admin))
-	mended.Store(true)
-	there.meddleWith(func(_ http.ResponseWriter, r *http.Request) bool {
-		if strings.HasSuffix(r.URL.Path, "/a") {
-			panic(http.ErrAbortHandler)
-		}
-		return false
-	})
-	for range 30 {
-		run(t, here.to(peer.Push, there.admin))
-	}
-	require.Contains(t, there.content(), "b 1-b")
-}
-
-// What is refused in a way that does not pass would end a replication at its beginning, and any after it.
-func TestWhatIsTriedAgainDoesNotFailAReplication(t *testing.T) {
-	t.Parallel()
-	here, there := newServer(t), newServer(t)
-	var mended atomic.Bool
-	here.db.Default().SetPolicy(syncstore.Policy{Evaluator: strict{&mended}, Version: "1"})
-	there.bulk(`{"_id":"a","_rev":"1-a","bad":true,"_attachments":{"a":{"content_type":"text/plain","data":"eA=="}}}`)
-	run(t, here.to(peer.Pull, there.admin))
-	there.bulk(`{"_id":"b","_rev":"1-b"}`)
-	there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
-		if strings.HasSuffix(r.URL.Path, "/a/a") {
-			w.WriteHeader(http.StatusUnauthorized)
-			return true
-		}
-		return false
-	})
-	_, status := run(t, here.to(peer.Pull, there.admin))
-	require.Equal(t, 1, status.LeftBehind)
-	require.Contains(t, here.content(), "b 1-b")
-}
-
 // checkpointOf is what the server has of a replication with it.
 func (s *server) checkpointOf(o peer.Options) (path, text string) {
 	s.t.Helper()
@@ -385,79 +281,6 @@ func TestATargetThatIsRestoredGetsWhatWasTriedAgain(t *testing.T) {
 	require.Equal(t, http.StatusCreated, status, text)
 	run(t, o)
 	require.Equal(t, from.content(), to.content())
-}
-
-// A target keeps a checkpoint in which whoever writes to it may name what is not for it.
-func TestWhatATargetRemembersIsAmongTheDocumentsThatItIsGiven(t *testing.T) {
-	t.Parallel()
-	from, to := newServer(t), newServer(t)
-	from.bulk(`{"_id":"a","_rev":"1-a"}`, `{"_id":"secret","_rev":"1-a"}`)
-	push, relay := from.to(peer.Push, to.admin), between(t, from, to)
-	for _, o := range []peer.Options{push, relay} {
-		o.DocIDs = []string{"a"}
-		run(t, o)
-		path, text := to.checkpointOf(o)
-		status, text := to.ask(http.MethodPut, path, strings.TrimRight(text, "}\n")+`,"left_behind":[{"id":"secret","rev":"1-a"}]}`)
-		require.Equal(t, http.StatusCreated, status, text)
-		run(t, o)
-		require.Equal(t, "a 1-a {} 1-a", to.content())
-	}
-}
-
-// By another policy the same revision may be in other channels.
-func TestWhatIsTriedAgainIsStillInTheChannels(t *testing.T) {
-	t.Parallel()
-	here, there := newServer(t), newServer(t)
-	here.db.Default().SetPolicy(syncstore.Policy{Evaluator: byBody{}, Version: "1"})
-	var mended atomic.Bool
-	there.db.Default().SetPolicy(syncstore.Policy{Evaluator: strict{&mended}, Version: "1"})
-	here.bulk(`{"_id":"a","_rev":"1-a","bad":true,"channels":["a"]}`, `{"_id":"deleted","_rev":"1-a","channels":["a"]}`)
-	o := here.to(peer.Push, there.admin)
-	o.Channels = []string{"a"}
-	run(t, o)
-	here.bulk(`{"_id":"deleted","_rev":"2-b","_revisions":{"start":2,"ids":["b","a"]},"_deleted":true,"bad":true}`)
-	_, status := run(t, o)
-	require.Equal(t, 2, status.LeftBehind)
-	here.db.Default().SetPolicy(syncstore.Policy{Evaluator: hiding{}, Version: "2"})
-	require.NoError(t, here.db.Default().StartResync(t.Context()))
-	eventually(t, func() bool {
-		s, err := here.db.Default().ResyncStatus(t.Context())
-		return err == nil && s.State != syncstore.ResyncRunning
-	})
-	mended.Store(true)
-	run(t, o)
-	require.Equal(t, `deleted 2-b {"bad":true} deleted 2-b 1-a`, there.content())
-}
-
-// hiding is a policy that has all in one channel.
-type hiding struct{}
-
-func (hiding) Evaluate(context.Context, syncstore.Evaluation) (o syncstore.Outcome, err error) {
-	o.Channels = []string{"secret"}
-	return o, nil
-}
-
-// What is tried again seldom, and breaks the connection each time, fails once each time.
-func TestFailuresInARowBeginAnewWhenAllIsReplicated(t *testing.T) {
-	t.Parallel()
-	here, there := newServer(t), newServer(t)
-	var mended atomic.Bool
-	here.db.Default().SetPolicy(syncstore.Policy{Evaluator: strict{&mended}, Version: "1"})
-	there.bulk(`{"_id":"a","_rev":"1-a","bad":true,"_attachments":{"a":{"content_type":"text/plain","data":"eA=="}}}`)
-	run(t, here.to(peer.Pull, there.admin))
-	there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
-		if strings.HasSuffix(r.URL.Path, "/a/a") {
-			w.WriteHeader(http.StatusUnauthorized)
-			return true
-		}
-		return false
-	})
-	r, _ := start(t, here.to(peer.Pull, there.admin))
-	most := 0
-	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		most = max(most, r.Status().Attempts)
-	}
-	require.LessOrEqual(t, most, 2)
 }
 
 // A source need not say which revision it is that it does not give.
