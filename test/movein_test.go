@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -212,6 +213,23 @@ func TestReplicationWithAPouchDBServer(t *testing.T) {
 		require.Equal(t, string(server.get("/notes/"+path)), string(server.get("/other/"+path)), path)
 	}
 	require.Contains(t, string(server.get("/other/_changes?style=all_docs")), `"id":"tree","changes":[{"rev":"3-d"},{"rev":"3-c"},{"rev":"4-e"}]`)
+
+	// What it refuses comes when it is mended.
+	pouch.ask(http.MethodPut, "/strict", "", "")
+	pouch.ask(http.MethodPut, "/strict/_design/v", "application/json", `{"validate_doc_update":"function (doc) { if (doc.bad) { throw({forbidden: 'it is bad'}); } }"}`)
+	for _, doc := range []string{"/other/bad", "/other/fine"} {
+		status, text := server.ask(t.Context(), http.MethodPut, doc, []byte(`{"bad":`+strconv.FormatBool(doc == "/other/bad")+`}`))
+		require.Equal(t, http.StatusCreated, status, "%s", text)
+	}
+	ids := `,"doc_ids":["bad","fine"]`
+	require.Contains(t, replicate(`"other"`, other("strict"), ids), `"docs_written":1,"doc_write_failures":1`)
+	var design struct {
+		Rev string `json:"_rev"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(pouch.ask(http.MethodGet, "/strict/_design/v", "", "")), &design))
+	pouch.ask(http.MethodDelete, "/strict/_design/v?rev="+design.Rev, "", "")
+	require.Contains(t, replicate(`"other"`, other("strict"), ids), `"docs_written":1,"doc_write_failures":0`)
+	require.Contains(t, pouch.ask(http.MethodGet, "/strict/bad", "", ""), `"bad":true`)
 
 	// And on, in both directions.
 	pouch.ask(http.MethodPut, "/notes/there", "application/json", `{"n":1}`)
