@@ -3,6 +3,7 @@ package lite
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // jobs runs a connection's requests, a few at once and the others in their order. It has
@@ -13,9 +14,11 @@ type jobs struct {
 	running int
 	// unwanted is what the requests take that want no answer, and whose job is not over.
 	unwanted int
-	most     int
-	closed   bool
-	all      sync.WaitGroup
+	// freed has a member when there may be room for more of those, made by who waits for it.
+	freed  chan struct{}
+	most   int
+	closed bool
+	all    sync.WaitGroup
 	// recovered is deferred around each job.
 	recovered func()
 }
@@ -26,30 +29,66 @@ const (
 	maxUnwantedJobs = 8 << 20
 	// jobCost is what one is counted as besides its body.
 	jobCost = 512
+	// roomPatience is how long the connection reads no further while there is no room for them: a
+	// machine that is busy does not take long to make some.
+	roomPatience = 5 * time.Second
 )
 
-// doUnwanted is do for a request that wants no answer, of so many bytes. It returns false,
-// and does not do it, if too many of them wait.
-func (j *jobs) doUnwanted(bytes int, job func()) bool {
+// doUnwanted is do for a request that wants no answer, of so many bytes. It waits for room, not for
+// long: what those before do may need an answer of the peer, which nobody reads meanwhile. It returns
+// false, and does not do it, if too many of them wait then. Only one goroutine may call it.
+func (j *jobs) doUnwanted(ctx context.Context, bytes int, job func()) bool {
 	bytes += jobCost
-	if !j.reserve(bytes) {
+	if !j.reserve(bytes) && !j.awaitRoom(ctx, bytes) {
 		return false
 	}
 	j.do(func() {
-		defer j.reserve(-bytes)
+		defer j.release(bytes)
 		job()
 	})
+	return true
+}
+
+func (j *jobs) awaitRoom(ctx context.Context, bytes int) bool {
+	if bytes > maxUnwantedJobs {
+		return false
+	}
+	j.mu.Lock()
+	freed := make(chan struct{}, 1)
+	j.freed = freed
+	j.mu.Unlock()
+	timer := time.NewTimer(roomPatience)
+	defer timer.Stop()
+	for !j.reserve(bytes) {
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return false
+		case <-timer.C:
+			return false
+		}
+	}
 	return true
 }
 
 func (j *jobs) reserve(bytes int) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if bytes > 0 && j.unwanted+bytes > maxUnwantedJobs {
+	if j.unwanted+bytes > maxUnwantedJobs {
 		return false
 	}
 	j.unwanted += bytes
 	return true
+}
+
+func (j *jobs) release(bytes int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.unwanted -= bytes
+	select {
+	case j.freed <- struct{}{}:
+	default: // nobody waits, or knows already
+	}
 }
 
 // do runs job soon. It does not wait; how many can be waiting is bounded by how many requests

@@ -1,8 +1,10 @@
 package lite
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -60,15 +62,41 @@ func TestJobsOfALineWaitForThoseBefore(t *testing.T) {
 // The connection does not count requests that want no answer, however long they take.
 func TestRequestsThatWantNoAnswerAreBounded(t *testing.T) {
 	t.Parallel()
-	j := jobs{most: 1, recovered: func() {}}
-	release := make(chan struct{})
-	taken := 0
-	for j.doUnwanted(64<<10, func() { <-release }) {
-		taken++
-	}
-	require.Less(t, taken, 200)
-	require.Greater(t, taken, 100)
-	close(release)
-	require.Eventually(t, func() bool { return j.doUnwanted(maxUnwantedJobs-jobCost, func() {}) }, waitFor, time.Millisecond)
-	j.close()
+	synctest.Test(t, func(t *testing.T) {
+		j := jobs{most: 1, recovered: func() {}}
+		release := make(chan struct{})
+		taken := 0
+		for j.doUnwanted(t.Context(), 64<<10, func() { <-release }) {
+			taken++
+		}
+		require.Less(t, taken, 200)
+		require.Greater(t, taken, 100)
+		ended, end := context.WithCancel(t.Context())
+		end()
+		began := time.Now()
+		require.False(t, j.doUnwanted(ended, 64<<10, func() {}))
+		require.False(t, j.doUnwanted(t.Context(), maxUnwantedJobs, func() {}), "there would never be room for it")
+		require.Equal(t, began, time.Now())
+		close(release)
+		synctest.Wait()
+		require.True(t, j.doUnwanted(t.Context(), maxUnwantedJobs-jobCost, func() {}))
+		j.close()
+	})
+}
+
+// A machine that is busy falls behind for a moment: that is no reason to end a connection.
+func TestRequestsThatWantNoAnswerWaitForRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		j := jobs{most: 1, recovered: func() {}}
+		done := 0
+		for range 1000 {
+			require.True(t, j.doUnwanted(t.Context(), 64<<10, func() {
+				time.Sleep(time.Second)
+				done++
+			}))
+		}
+		j.all.Wait()
+		require.Equal(t, 1000, done)
+	})
 }
