@@ -3,6 +3,8 @@ package peer
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
+	"net/http"
 )
 
 // answerRow is what _bulk_docs answers of a document.
@@ -43,4 +45,39 @@ func (r *answerRow) revs(docs []given, each bool, place int) (revs []string) {
 		return []string{""} // of none that was sent
 	}
 	return revs
+}
+
+// judged says what becomes of documents that were sent together. All are judged before one of them ends the session:
+// each session costs a wait.
+func (g *giving) judged(docs []given, rows []answerRow) (failed error) {
+	written := len(docs)
+	refused := make(map[revRef]bool)
+	for i := range rows {
+		row, name := &rows[i], rows[i].refusal()
+		if name == "" {
+			continue // servers that answer for each
+		}
+		written--
+		reason := fmt.Errorf("%w refused it: %s %s", g.who, short(name), short(string(row.Reason)))
+		for _, rev := range row.revs(docs, len(rows) == len(docs), i) {
+			refused[revRef{row.ID, rev}] = true
+			switch {
+			case passing(row.Status, name):
+				failed = reason
+			case row.Status >= http.StatusInternalServerError || name == "internal_server_error":
+				if err := g.refused(row.ID, rev, reason); err != nil && failed == nil {
+					failed = err
+				}
+			default:
+				g.failed(row.ID, rev, reason)
+			}
+		}
+	}
+	for _, doc := range docs {
+		if !refused[revRef{doc.id, doc.rev}] {
+			g.taken(doc.id, doc.rev)
+		}
+	}
+	g.wrote(max(written, 0))
+	return failed
 }

@@ -147,38 +147,7 @@ func (g *giving) bulk(ctx context.Context, docs []given) error {
 	case err != nil:
 		return err
 	}
-	written := len(docs)
-	refused := make(map[revRef]bool)
-	var failed error // all are judged before it ends the session: each session costs a wait
-	for i := range rows {
-		name := rows[i].refusal()
-		if name == "" {
-			continue // servers that answer for each
-		}
-		written--
-		row := &rows[i]
-		reason := fmt.Errorf("%w refused it: %s %s", g.who, short(name), short(string(row.Reason)))
-		for _, rev := range row.revs(docs, len(rows) == len(docs), i) {
-			refused[revRef{row.ID, rev}] = true
-			switch {
-			case passing(row.Status, name):
-				failed = reason
-			case row.Status >= http.StatusInternalServerError || name == "internal_server_error":
-				if err := g.refused(row.ID, rev, reason); err != nil && failed == nil {
-					failed = err
-				}
-			default:
-				g.failed(row.ID, rev, reason)
-			}
-		}
-	}
-	for _, doc := range docs {
-		if !refused[revRef{doc.id, doc.rev}] {
-			g.taken(doc.id, doc.rev)
-		}
-	}
-	g.wrote(max(written, 0))
-	return failed
+	return g.judged(docs, rows)
 }
 
 // apart sends documents one by one of which one is not understood: it would keep the others
