@@ -32,6 +32,9 @@ func passwordPrincipal(u *User, db Database, pol *policy) *Principal {
 	return p.as(u, pol)
 }
 
+// passwordChecks is how often a password is checked that is set anew each time.
+const passwordChecks = 4
+
 // checkPassword returns the enabled user of a database whose password this is. Unknown
 // users, users without a password, disabled ones and wrong passwords read the same and
 // take the same time.
@@ -41,24 +44,38 @@ func (s *Service) checkPassword(ctx context.Context, db Database, name, password
 	if err != nil {
 		return nil, errInternal("signing in", err)
 	}
-	enabled := u != nil && u.Password != "" && !u.Disabled
 	// Who may not guess may not guess what others have verified either.
-	if enabled && !st.throttle.refuses(time.Now(), userRef{db.ID, name}, ClientOf(ctx).Addr) &&
+	if u.takesPassword() && !st.throttle.refuses(time.Now(), userRef{db.ID, name}, ClientOf(ctx).Addr) &&
 		st.basic.has(db.ID, name, password, u.PasswordAt) {
 		return u, nil
 	}
-	refusal := s.oneAttempt(ctx, loginKey{st.basic.key(db.ID, name, password), networkOf(ClientOf(ctx).Addr), enabled, u.passwordAt()},
-		func(ctx context.Context) *Error {
-			refusal := s.judgePassword(ctx, db, name, password, u)
-			if refusal != nil {
-				refusal.user = name
-			}
-			return refusal
-		})
-	if refusal != nil {
-		return nil, refusal
+	for range passwordChecks {
+		if refusal := s.verifyPassword(ctx, db, name, password, u); refusal != nil {
+			return nil, refusal
+		}
+		// That took a while. What was set meanwhile, often the same, would end the sign-in as soon as it begins,
+		// and clients take that for good.
+		checked := u.passwordAt()
+		if u, err = st.user(ctx, db.ID, name); err != nil {
+			return nil, errInternal("signing in", err)
+		}
+		if u.takesPassword() && u.PasswordAt == checked {
+			return u, nil
+		}
 	}
-	return u, nil
+	return nil, errTryLater("the user is being changed", time.Second, "")
+}
+
+// verifyPassword checks a password that is not known to be good. u may be nil.
+func (s *Service) verifyPassword(ctx context.Context, db Database, name, password string, u *User) *Error {
+	key := loginKey{s.state.Load().basic.key(db.ID, name, password), networkOf(ClientOf(ctx).Addr), u.takesPassword(), u.passwordAt()}
+	return s.oneAttempt(ctx, key, func(ctx context.Context) *Error {
+		refusal := s.judgePassword(ctx, db, name, password, u)
+		if refusal != nil {
+			refusal.user = name
+		}
+		return refusal
+	})
 }
 
 // loginKey is a name and a password from a client, and the password that the user has.
@@ -85,7 +102,7 @@ func (s *Service) oneAttempt(ctx context.Context, key loginKey, judge func(conte
 	}
 }
 
-// judgePassword is checkPassword for a password that is not known to be good. u may be nil.
+// judgePassword is verifyPassword for one of the same logins that come at the same time.
 func (s *Service) judgePassword(ctx context.Context, db Database, name, password string, u *User) *Error {
 	st, ref, addr := s.state.Load(), userRef{db.ID, name}, ClientOf(ctx).Addr
 	delay, refuse := st.throttle.check(time.Now(), ref, addr)

@@ -77,6 +77,9 @@ func (u *User) passwordAt() int64 {
 	return u.PasswordAt
 }
 
+// takesPassword reports whether there is a user who may sign in by a password.
+func (u *User) takesPassword() bool { return u != nil && u.Password != "" && !u.Disabled }
+
 // outdated reports whether a says something newer about u. The same token twice
 // changes nothing (sync-gateway F row 23); an older one neither.
 func (u *User) outdated(a *applicant, rec *identityRecord) bool {
