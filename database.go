@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddysync/caddy-sync/auth"
 	"github.com/caddysync/caddy-sync/replication/rest"
+	"github.com/caddysync/caddy-sync/syncstore"
 )
 
 // anyDatabase stands for the databases that have no policy of their own, and at a site
@@ -153,6 +154,14 @@ const maxDocument = 32 << 20
 var sameSites = map[string]http.SameSite{
 	"": http.SameSiteLaxMode, "lax": http.SameSiteLaxMode,
 	"strict": http.SameSiteStrictMode, "none": http.SameSiteNoneMode,
+}
+
+// revisions is how many generations of a document's ancestry are kept.
+func (d *Database) revisions() int {
+	if d == nil || d.Revisions == 0 {
+		return syncstore.DefaultRevisions
+	}
+	return d.Revisions
 }
 
 func (d *Database) check(name string) error {

@@ -13,8 +13,8 @@ func (a *App) checkDatabases() error {
 	if len(a.Databases) == 0 {
 		return errors.New("there is no database: write `database <name>` into the sync option")
 	}
-	revisions := a.settings().revisions
-	for _, name := range sortedKeys(a.Databases) {
+	names := sortedKeys(a.Databases)
+	for _, name := range names {
 		d := a.Databases[name]
 		if d == nil {
 			d = new(Database) // "notes": null means all defaults
@@ -23,9 +23,9 @@ func (a *App) checkDatabases() error {
 		if err := d.check(name); err != nil {
 			return err
 		}
-		if d.Revisions != revisions {
-			return fmt.Errorf("database %s: revisions is %d here and %d elsewhere: databases of one store keep the same number",
-				name, d.Revisions, revisions)
+		if first := a.Databases[names[0]]; d.revisions() != first.revisions() {
+			return fmt.Errorf("database %s: revisions is %d here and %d in %s: databases of one store keep the same number",
+				name, d.revisions(), first.revisions(), names[0])
 		}
 	}
 	return nil
@@ -58,9 +58,7 @@ func (a *App) checkListed() error {
 // settings are what the store is opened with.
 func (a *App) settings() storeSettings {
 	for _, d := range a.Databases {
-		if d != nil && d.Revisions > 0 {
-			return storeSettings{revisions: d.Revisions}
-		}
+		return storeSettings{revisions: d.revisions()} // the same in all
 	}
 	return storeSettings{}
 }

@@ -26,7 +26,7 @@ func TestValidateRefuses(t *testing.T) {
 		"an unset issuer":          {"store memory v\noidc a {\n issuer {env.UNSET_ISSUER}\n client_id x\n}\ndatabase notes", "sync notes", "issuer"},
 		"no client_id":             {"store memory v\noidc a {\n issuer https://login.example.com\n}\ndatabase notes", "sync notes", "client_id is missing"},
 		"an unknown provider":      {"store memory v\ndatabase notes {\n oidc b\n}", "sync notes", "there is no provider of that name"},
-		"revisions that differ":    {"store memory v\ndatabase notes {\n revisions 10\n}\ndatabase other {\n revisions 20\n}", "sync notes", "keep the same number"},
+		"revisions that differ":    {"store memory v\ndatabase notes {\n revisions 10\n}\ndatabase other {\n revisions 20\n}", "sync notes", "database other: revisions is 20 here and 10 in notes: databases of one store keep the same number"},
 		"a limit too large":        {"store memory v\ndatabase notes {\n limits {\n document 1GB\n }\n}", "sync notes", "limits document is over"},
 		"a path_prefix":            {"store memory v\ndatabase notes", "sync notes {\n path_prefix api/\n}", "path_prefix"},
 		"cors without origins":     {"store memory v\ndatabase notes", "sync notes {\n cors {\n credentials\n }\n}", "no origins"},
@@ -41,6 +41,13 @@ func TestValidateRefuses(t *testing.T) {
 			require.ErrorContains(t, validate(t, adapt(t, withGlobal(test.option, test.site))), test.want)
 		})
 	}
+}
+
+// TestTheDefaultNumberOfRevisionsMayBeWritten: in one database, while others leave it out.
+func TestTheDefaultNumberOfRevisionsMayBeWritten(t *testing.T) {
+	require.NoError(t, validate(t, adapt(t, withGlobal("store memory v\ndatabase notes {\n revisions 1000\n}\ndatabase other", "sync notes"))))
+	require.ErrorContains(t, validate(t, adapt(t, withGlobal("store memory v\ndatabase notes\ndatabase other {\n revisions 10\n}", "sync notes"))),
+		"database other: revisions is 10 here and 1000 in notes")
 }
 
 // TestUnknownDatabaseIsNamedWithItsLine: a typo in a site is shown where it stands, with what
