@@ -2,8 +2,12 @@ package lite
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/caddysync/caddy-sync/replication/lite/delta"
 	"github.com/caddysync/caddy-sync/syncstore"
@@ -55,6 +59,38 @@ func (p *push) deltaBase(r *replication, source string) ([]byte, error) {
 		return nil, errNoDelta
 	}
 	return revBody(doc), nil
+}
+
+// mirrorsBlob begins the name of an attachment that is the server's form of a blob; the JSON pointer to it follows
+// (reference/blip.md 5.3).
+const mirrorsBlob = "blob_/"
+
+// withoutLostBlobs leaves out of what a delta made of a document's attachments those of blobs that are gone. Couchbase
+// Lite up to 3 adds them to both sides of a delta, but to neither where the new revision has no blob: then the delta
+// takes the blobs away and says nothing of them.
+func (p *push) withoutLostBlobs(attachments []attachment, body []byte) []attachment {
+	mirrors := func(a attachment) bool { return strings.HasPrefix(a.name, mirrorsBlob) }
+	if p.q.Properties.Value("deltaSrc") == "" || !slices.ContainsFunc(attachments, mirrors) || hasBlob(body) {
+		return attachments
+	}
+	return slices.DeleteFunc(attachments, mirrors)
+}
+
+// hasBlob reports whether there is a member "@type" with the value "blob" anywhere in a document.
+func hasBlob(body []byte) bool {
+	tokens := json.NewDecoder(bytes.NewReader(body))
+	tokens.UseNumber()
+	var before json.Token
+	for {
+		token, err := tokens.Token()
+		if err != nil {
+			return !errors.Is(err, io.EOF)
+		}
+		if before == json.Token("@type") && token == json.Token("blob") {
+			return true
+		}
+		before = token
+	}
 }
 
 // deltaError says of what a delta made that it cannot be taken. The client then sends the

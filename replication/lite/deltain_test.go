@@ -118,6 +118,39 @@ func TestDeltaOfADocumentWithAttachments_row73_row74_row75(t *testing.T) {
 	}
 }
 
+// Couchbase Lite up to 3 adds what mirrors blobs to both sides of a delta, or to neither where none is left: then
+// the delta says nothing of attachments (seen with 3.2.4).
+func TestADeltaThatTakesTheLastBlobAwayTakesItsAttachment(t *testing.T) {
+	t.Parallel()
+	blob := `{"@type":"blob","digest":"` + digestOf("text") + `","length":4}`
+	for name, test := range map[string]struct {
+		delta string
+		kept  []string
+	}{
+		"the last blob":            {`{"v":2,"p":[],"list":[]}`, []string{"mine"}},
+		"its place has another":    {`{"p":[{"@type":"blob?"}],"list":[["@type"]]}`, []string{"mine"}},
+		"nothing":                  {`{"v":2}`, []string{"blob_/list/0", "blob_/p", "mine"}},
+		"one of two":               {`{"p":[],"_attachments":{"blob_/p":[]}}`, []string{"blob_/list/0", "mine"}},
+		"blobs, and their mirrors": {`{"p":[],"list":[],"_attachments":{"blob_/p":[],"blob_/list/0":[]}}`, []string{"mine"}},
+		"blobs, and an attachment": {`{"p":[],"list":[],"_attachments":{"mine":[]}}`, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLoopback(t, nil)
+			c := l.connect(protocol3)
+			c.serve("text", "more")
+			c.push("doc", treeRev(1, "a"), `{"v":1,"p":`+blob+`,"list":[`+blob+`],"_attachments":{"blob_/p":`+stub("text", 1)+
+				`,"blob_/list/0":`+stub("text", 1)+`,"mine":`+stub("more", 1)+`}}`)
+			c.push("doc", treeRev(2, "b"), test.delta, "history", treeRev(1, "a"), "deltaSrc", treeRev(1, "a"))
+			var kept []string
+			for _, a := range l.get("doc").Attachments {
+				kept = append(kept, a.Name)
+			}
+			require.Equal(t, test.kept, kept)
+		})
+	}
+}
+
 // A small delta makes a large body, and thousands of them may be open.
 func TestBodiesThatDeltasMakeAreBounded(t *testing.T) {
 	t.Parallel()

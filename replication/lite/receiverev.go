@@ -97,7 +97,8 @@ func (p *push) parse(r *replication) error {
 	case int64(len(body.body)) > r.peer.MaxDocument:
 		return syncstore.ErrTooLarge
 	}
-	p.edit.Body, p.edit.Extra, p.edit.Expires, p.attachments = body.body, body.extra, body.expires, body.attachments
+	p.edit.Body, p.edit.Extra, p.edit.Expires = body.body, body.extra, body.expires
+	p.attachments = p.withoutLostBlobs(body.attachments, body.body)
 	return nil
 }
 

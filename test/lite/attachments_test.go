@@ -95,6 +95,26 @@ func TestAttachmentsOfOthersStayWhenADeviceEdits(t *testing.T) {
 	})
 }
 
+// The document is long enough for a delta, which up to version 3 says nothing of the attachment.
+func TestABlobThatGoesTakesItsAttachment(t *testing.T) {
+	everyVersion(t, func(t versioned) {
+		v := t.version
+		s, d, other := newSite(t.T, func(s *site) { s.deltas = true }), NewDevice(t, v), NewDevice(t, v)
+		d.Put("a", long(1))
+		d.Collection(DefaultCollection).Update("a", func(body map[string]any) { body["pic"] = d.AddBlob("image/png", []byte("pixels")) })
+		d.Sync(s.both())
+		s.requireSame(d)
+		d.Collection(DefaultCollection).Update("a", func(body map[string]any) { delete(body, "pic") })
+		r := d.Sync(s.both())
+		require.Equal(t, 1, has(r, false, "deltaSrc"))
+		s.requireSame(d)
+		doc, _ := d.Get("a")
+		require.Empty(t, doc.Attachments)
+		other.Sync(s.both())
+		s.requireSame(other)
+	})
+}
+
 // Through REST the content of a blob is another: the entry of _attachments counts.
 func TestABlobThatWasEditedElsewhere(t *testing.T) {
 	everyVersion(t, func(t versioned) {

@@ -9,11 +9,16 @@ import (
 	"github.com/caddysync/caddy-sync/replication/lite/delta"
 )
 
-// base is the body of an earlier revision as a delta is made from it, nil if it is not there.
+// base is the body of an earlier revision as a delta is made from it, nil if it is not there. What mirrors its blobs
+// is added only where the document, which is sent, has attachments (seen with 3.2.4: the last blob goes, and the delta
+// says nothing of its mirror).
 func (c *Collection) base(doc *document, rev string) []byte {
 	body, ok := doc.bodies[rev]
-	if !ok {
+	switch {
+	case !ok:
 		return nil
+	case len(doc.attachments(0)) == 0 && !doc.unblobbed:
+		return encode(body)
 	}
 	return c.pushed(&document{id: doc.id, rev: rev, body: body})
 }
