@@ -61,6 +61,8 @@ type feed struct {
 	// next row waits for that.
 	open map[string]*openRow
 	held string
+	// purging are the documents that the client purges.
+	purging purges
 }
 
 // errClient: a feed fails by what the client does.
@@ -298,6 +300,7 @@ func (f *feed) deliver(ctx context.Context, b *batch) error {
 	if err != nil {
 		return err
 	}
+	f.purges(b.rows)
 	for i := range b.rows {
 		if i >= len(answer.known) || answer.known[i] == nil {
 			f.done(b.rows[i].id)

@@ -39,6 +39,9 @@ type loopback struct {
 }
 
 // newLoopback makes a server. configure, if not nil, changes who replicates.
+// purgesWithin is how long a client may take to purge a document.
+const purgesWithin = 50 * time.Millisecond
+
 func newLoopback(t *testing.T, configure func(*Peer)) *loopback {
 	t.Helper()
 	return newLoopbackOn(t, memory.New(), configure)
@@ -58,7 +61,7 @@ func newLoopbackOn(t *testing.T, eng engine.Engine, configure func(*Peer)) *loop
 	if configure != nil {
 		configure(&l.peer)
 	}
-	replications := New(Config{Counters: l.counters})
+	replications := New(Config{Counters: l.counters, purgeTime: purgesWithin})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		l.mu.Lock()
 		peer := l.peer

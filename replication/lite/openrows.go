@@ -55,6 +55,8 @@ func (f *feed) meets(ctx context.Context, r *row) (repeats, waits bool) {
 	defer f.mu.Unlock()
 	met = f.open[r.id]
 	switch {
+	case met == nil && f.heldForPurge(r):
+		return false, true
 	case met == nil:
 		if f.open == nil {
 			f.open = make(map[string]*openRow)

@@ -22,6 +22,8 @@ type Config struct {
 	Logger *zap.Logger // default: no log
 	// Counters, if not nil, are counted up.
 	Counters *Counters
+
+	purgeTime time.Duration // default: purgeTime
 }
 
 // Counters count what replications do. One may serve many servers.
@@ -131,8 +133,9 @@ func (p *Peer) setDefaults() {
 
 // Server serves replications.
 type Server struct {
-	logger   *zap.Logger
-	counters *Counters
+	logger    *zap.Logger
+	counters  *Counters
+	purgeTime time.Duration
 }
 
 // New makes a server.
@@ -143,7 +146,10 @@ func New(c Config) *Server {
 	if c.Counters == nil {
 		c.Counters = new(Counters)
 	}
-	return &Server{logger: c.Logger, counters: c.Counters}
+	if c.purgeTime == 0 {
+		c.purgeTime = purgeTime
+	}
+	return &Server{logger: c.Logger, counters: c.Counters, purgeTime: c.purgeTime}
 }
 
 // Replication is one that was accepted and has not begun.
