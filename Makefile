@@ -21,7 +21,7 @@ RACE       := -race
 export CGO_ENABLED = 1
 endif
 
-.PHONY: help build quickstart-free run test vet unit examples e2e torture-short torture soak bench fuzz lint isolated macos clean race-notice
+.PHONY: help build quickstart-free run test vet unit examples e2e torture-short torture soak couchbase-lite bench fuzz lint isolated macos clean race-notice
 
 help:
 	@echo 'make run      start the quickstart on http://localhost:8080'
@@ -29,6 +29,7 @@ help:
 	@echo 'make bench    the table of docs/architecture.md'
 	@echo 'make torture  the crash test for DURATION (default $(DURATION)), and all faults at length'
 	@echo 'make soak     makes and removes the same things for MINUTES (default $(MINUTES)): what grows is a leak'
+	@echo 'make couchbase-lite  the real Couchbase Lite in the folders that COUCHBASE_LITE lists (test/cblite/README.md)'
 	@echo 'make fuzz     every fuzz test for FUZZTIME (default $(FUZZTIME))'
 	@echo 'make lint     golangci-lint on the three modules'
 	@echo 'make build    $(BIN)'
@@ -95,6 +96,11 @@ torture: build
 
 soak: build
 	node test/soak/soak.mjs $(MINUTES)
+
+# A real Couchbase Lite, which the project does not install (test/cblite/README.md).
+couchbase-lite: build
+	@test -n "$$COUCHBASE_LITE" || { echo 'COUCHBASE_LITE lists no folder of Couchbase Lite for C (test/cblite/README.md)'; exit 1; }
+	$(GO) test -count 1 -timeout 60m -v -tags $(TAGS) -run 'CouchbaseLite(Devices|Ends)' ./test
 
 bench:
 	$(GO) run -tags $(TAGS) ./bench

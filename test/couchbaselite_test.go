@@ -1,0 +1,454 @@
+package test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddysync/caddy-sync/test/cblite"
+	"github.com/caddysync/caddy-sync/test/harness"
+	"github.com/stretchr/testify/require"
+)
+
+// channelSync puts documents into the channels that they name.
+const channelSync = `function (doc) { channel(doc.channels) }`
+
+// couchbaseLite is what versions of the real Couchbase Lite there are (test/cblite/README.md). None
+// can be installed by this project, so this is not in CI.
+func couchbaseLite(t *testing.T) []cblite.Library {
+	t.Helper()
+
+	all, err := cblite.Libraries(t.Context(), t.TempDir())
+	require.NoError(t, err)
+
+	if len(all) == 0 {
+		t.Skipf("NOT RUN: %s lists no folder of Couchbase Lite for C", cblite.Variable)
+	}
+
+	return all
+}
+
+// liteSite is a server with users, each of whom has a device.
+type liteSite struct {
+	t      *testing.T
+	server *harness.Server
+	people []*liteUser
+}
+
+type liteUser struct {
+	*cblite.Device
+
+	name     string
+	header   map[string]string
+	channels []string // that an administrator gave
+	resolver string
+	live     bool
+}
+
+func newLiteSite(t *testing.T, libraries ...cblite.Library) *liteSite {
+	t.Helper()
+
+	sync := filepath.Join(t.TempDir(), "sync.js")
+	require.NoError(t, os.WriteFile(sync, []byte(channelSync), 0o600))
+
+	s := &liteSite{t: t, server: harness.New(t, harness.Options{Settings: harness.Settings{
+		Provider: "username_claim sub\nregister", Database: "sync_function " + sync + "\ncollection items {\nsync_function " + sync + "\n}",
+	}})}
+
+	for n, l := range libraries {
+		u := &liteUser{Device: cblite.New(t, l, "items"), name: []string{"alice", "bob", "carol"}[n]}
+		u.header = bearer(t, s.server, u.name)
+		require.Equal(t, http.StatusOK, ask(t, s.server, request{url: "/notes/", header: u.header}).status)
+		s.people = append(s.people, u)
+		s.give(u, u.name)
+	}
+
+	return s
+}
+
+// give sets the channels of a user, in both collections.
+func (s *liteSite) give(u *liteUser, channels ...string) {
+	s.t.Helper()
+
+	u.channels = channels
+	s.put("/notes/_user/"+u.name, map[string]any{
+		"admin_channels":    channels,
+		"collection_access": map[string]any{"_default": map[string]any{"items": map[string]any{"admin_channels": channels}}},
+	})
+}
+
+func (s *liteSite) admin(method, path, body string) reply {
+	s.t.Helper()
+
+	return ask(s.t, s.server, request{method: method, url: s.server.AdminURL + path, body: body})
+}
+
+func (s *liteSite) put(path string, body any) reply {
+	s.t.Helper()
+
+	text, err := json.Marshal(body)
+	require.NoError(s.t, err)
+
+	return s.admin(http.MethodPut, path, string(text))
+}
+
+// replication is one of a user's device with the server.
+func (s *liteSite) replication(u *liteUser, continuous bool) cblite.Replication {
+	return cblite.Replication{
+		URL: strings.Replace(s.server.URL, "http://", "ws://", 1) + "/notes", Continuous: continuous,
+		Headers: u.header, Collections: []string{cblite.Default, "items"}, Resolver: u.resolver,
+	}
+}
+
+// replicate replicates once, without an error.
+func (s *liteSite) replicate(u *liteUser) {
+	s.t.Helper()
+
+	end := u.Replicate(s.replication(u, false))
+	require.Nil(s.t, end.Error, "%s, Couchbase Lite %s", u.name, u.Library)
+}
+
+// stored is what the server has in a collection.
+func (s *liteSite) stored(collection string) map[string]map[string]any {
+	s.t.Helper()
+
+	var all struct {
+		Rows []struct {
+			ID  string         `json:"id"`
+			Doc map[string]any `json:"doc"`
+		} `json:"rows"`
+	}
+
+	got := s.admin(http.MethodGet, "/notes._default."+collection+"/_all_docs?include_docs=true", "")
+	require.NoError(s.t, json.Unmarshal([]byte(got.body), &all), got.body)
+
+	docs := make(map[string]map[string]any)
+	for _, row := range all.Rows {
+		maps.DeleteFunc(row.Doc, func(name string, _ any) bool { return strings.HasPrefix(name, "_") })
+		docs[row.ID] = row.Doc
+	}
+
+	return docs
+}
+
+// differences says where a device has not just what its user may see.
+func (s *liteSite) differences(u *liteUser) (said []string) {
+	s.t.Helper()
+
+	for _, collection := range []string{cblite.Default, "items"} {
+		has, want := u.All(collection), s.stored(collection)
+		maps.DeleteFunc(want, func(_ string, doc map[string]any) bool {
+			names, _ := doc["channels"].([]any)
+
+			return !slices.ContainsFunc(names, func(name any) bool { return slices.Contains(u.channels, fmt.Sprint(name)) })
+		})
+
+		for id := range has {
+			if want[id] == nil {
+				said = append(said, fmt.Sprintf("%s has %s/%s: %v", u.name, collection, id, has[id].Body))
+			}
+		}
+
+		for id, doc := range want {
+			if on, ok := has[id]; !ok || !reflect.DeepEqual(on.Body, doc) || on.Size < 0 {
+				said = append(said, fmt.Sprintf("%s: %s/%s is %v, blob %d, and not %v", u.name, collection, id, on.Body, on.Size, doc))
+			}
+		}
+	}
+
+	return said
+}
+
+// Two devices with each version of Couchbase Lite change the same documents of two collections, blobs
+// among them, while they are apart; each way to resolve conflicts leaves both and the server equal.
+func TestCouchbaseLiteDevicesEndEqual(t *testing.T) {
+	t.Parallel()
+
+	libraries := couchbaseLite(t)
+
+	for _, resolver := range []string{"", "remote", "local", "merge"} {
+		for n, first := range libraries {
+			second := libraries[(n+1)%len(libraries)]
+
+			t.Run(fmt.Sprintf("%s, %s, %q", first, second, resolver), func(t *testing.T) {
+				t.Parallel()
+
+				s := newLiteSite(t, first, second)
+				alice, bob := s.people[0], s.people[1]
+
+				for _, u := range s.people {
+					s.give(u, "all")
+
+					u.resolver = resolver
+				}
+
+				write := func(u *liteUser, round int) {
+					for n := range 12 {
+						blob := map[bool]*cblite.Blob{true: {Size: n * 10_000, Seed: n + round}}[n%3 == 0]
+						body := map[string]any{"channels": []string{"all"}, u.name: round, "text": strings.Repeat("long ", 100*n)}
+						u.Save([]string{cblite.Default, "items"}[n%2], fmt.Sprint("d", n), body, blob)
+					}
+				}
+
+				write(alice, 1)
+				s.replicate(alice)
+				s.replicate(bob)
+				write(alice, 2)
+				write(bob, 3)
+				alice.Delete(cblite.Default, "d0")
+				bob.Delete("items", "d1")
+
+				for range 3 { // what one resolves comes to the other
+					s.replicate(alice)
+					s.replicate(bob)
+				}
+
+				s.replicate(alice)
+				require.Empty(t, s.differences(alice))
+				require.Empty(t, s.differences(bob))
+				require.Equal(t, alice.All(cblite.Default), bob.All(cblite.Default))
+				require.Equal(t, alice.All("items"), bob.All("items"))
+			})
+		}
+	}
+}
+
+// liteHistory is a history of devices that come and go, while users gain and lose channels, an
+// administrator writes, and the server is killed.
+type liteHistory struct {
+	*liteSite
+
+	random *rand.Rand
+	// retired are documents that were deleted. Nobody makes them again: a device that does so while it is
+	// told of the deletion sees a conflict, in which Couchbase Lite's own resolver takes the deletion.
+	retired map[string]bool
+	log     []string
+}
+
+// TestCouchbaseLiteEndsWithWhatItsUserMaySee plays COUCHBASE_LITE_SEEDS histories, from
+// COUCHBASE_LITE_SEED on.
+func TestCouchbaseLiteEndsWithWhatItsUserMaySee(t *testing.T) {
+	t.Parallel()
+
+	libraries := couchbaseLite(t)
+	first := number(t, "COUCHBASE_LITE_SEED", 1)
+
+	for seed := first; seed < first+number(t, "COUCHBASE_LITE_SEEDS", 10); seed++ {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			h := &liteHistory{random: rand.New(rand.NewPCG(uint64(seed), 0)), retired: make(map[string]bool)}
+
+			used := make([]cblite.Library, 3)
+			for n := range used {
+				used[n] = libraries[h.random.IntN(len(libraries))]
+			}
+
+			h.liteSite = newLiteSite(t, used...)
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Log(strings.Join(h.log, "\n"))
+				}
+			})
+
+			for _, u := range h.people {
+				u.resolver = []string{"", "remote", "local", "merge"}[h.random.IntN(4)]
+				h.note("%s has Couchbase Lite %s, resolver %q", u.name, u.Library, u.resolver)
+			}
+
+			for range 80 {
+				h.step()
+			}
+
+			h.end()
+		})
+	}
+}
+
+func (h *liteHistory) note(format string, args ...any) {
+	h.log = append(h.log, fmt.Sprintf(format, args...))
+}
+
+func (h *liteHistory) one(of ...string) string { return of[h.random.IntN(len(of))] }
+
+func (h *liteHistory) step() {
+	u := h.people[h.random.IntN(len(h.people))]
+
+	switch n := h.random.IntN(25); {
+	case n < 8:
+		h.save(u)
+	case n < 10:
+		h.remove(u)
+	case n < 14:
+		h.write(n == 13)
+	case n < 17:
+		h.regrant(u)
+	case n < 22:
+		h.follow(u)
+	case n == 22 && h.random.IntN(2) == 0:
+		h.note("the server is killed")
+		require.NoError(h.t, h.server.Kill())
+		require.NoError(h.t, h.server.Restart(h.t.Context()))
+	default:
+		time.Sleep(time.Duration(h.random.IntN(100)) * time.Millisecond)
+	}
+}
+
+// body is a document in some channels.
+func (h *liteHistory) body(by string, channels ...string) map[string]any {
+	for range h.random.IntN(3) {
+		channels = append(channels, h.one("shared", "x", "y", "alice", "bob", "carol"))
+	}
+
+	doc := map[string]any{"channels": channels, "by": by, "n": h.random.IntN(1 << 30)}
+	if h.random.IntN(3) == 0 {
+		doc["text"] = strings.Repeat("long ", 300) + fmt.Sprint(h.random.IntN(100))
+	}
+
+	return doc
+}
+
+// save writes on a device: what it has, or something of its user's.
+func (h *liteHistory) save(u *liteUser) {
+	collection := h.one(cblite.Default, "items")
+	has := slices.Sorted(maps.Keys(u.All(collection)))
+	id := h.one(append(has, u.name+"1", u.name+"2", u.name+"3")...)
+
+	// What somebody else moved out of the user's sight is not theirs to make again.
+	if h.retired[id] || !slices.Contains(has, id) && h.stored(collection)[id] != nil {
+		return
+	}
+
+	var blob *cblite.Blob
+	if h.random.IntN(3) == 0 {
+		blob = &cblite.Blob{Size: []int{0, 1, 5000, 300_000}[h.random.IntN(4)], Seed: h.random.IntN(5)}
+	}
+
+	doc := h.body(u.name, u.name)
+	h.note("%s saves %s/%s %v, blob %v", u.name, collection, id, doc["channels"], blob)
+	u.Save(collection, id, doc, blob)
+}
+
+func (h *liteHistory) remove(u *liteUser) {
+	collection := h.one(cblite.Default, "items")
+	if has := slices.Sorted(maps.Keys(u.All(collection))); len(has) > 0 {
+		id := h.one(has...)
+		h.retired[id] = true
+		h.note("%s deletes %s/%s", u.name, collection, id)
+		u.Delete(collection, id)
+	}
+}
+
+// write writes over REST, or deletes.
+func (h *liteHistory) write(deletes bool) {
+	collection := h.one(cblite.Default, "items")
+	id := h.one(append(slices.Sorted(maps.Keys(h.stored(collection))), "rest1", "rest2")...)
+	path := "/notes._default." + collection + "/" + id
+
+	if h.retired[id] {
+		return
+	}
+
+	var now map[string]any
+
+	got := h.admin(http.MethodGet, path, "")
+	require.NoError(h.t, json.Unmarshal([]byte(got.body), &now))
+
+	doc := h.body("rest")
+	if got.status == http.StatusOK {
+		doc["_rev"] = now["_rev"]
+	}
+
+	if now["blob"] != nil && h.random.IntN(2) == 0 {
+		doc["blob"], doc["_attachments"] = now["blob"], now["_attachments"]
+	}
+
+	if deletes && got.status == http.StatusOK {
+		doc = map[string]any{"_rev": now["_rev"], "_deleted": true}
+		h.retired[id] = true
+	}
+
+	h.note("REST writes %s/%s %v, deletion: %v: %d", collection, id, doc["channels"], deletes, h.put(path, doc).status)
+}
+
+// regrant gives a user a channel, or takes one away. One's own stays.
+func (h *liteHistory) regrant(u *liteUser) {
+	name := h.one("shared", "x", "y", "alice", "bob", "carol")
+	channels := slices.DeleteFunc(slices.Clone(u.channels), func(has string) bool { return has == name })
+
+	if len(channels) == len(u.channels) {
+		channels = append(channels, name)
+	} else if name == u.name {
+		return
+	}
+
+	h.note("%s has %v", u.name, channels)
+	h.give(u, channels...)
+}
+
+// follow has a device replicate, once or until the next time.
+func (h *liteHistory) follow(u *liteUser) {
+	if u.live {
+		h.note("%s stops", u.name)
+		u.Stop()
+		u.live = false
+
+		return
+	}
+
+	if u.live = h.random.IntN(2) == 0; u.live {
+		h.note("%s follows", u.name)
+		u.Start(h.replication(u, true))
+
+		return
+	}
+
+	h.note("%s replicates", u.name)
+	h.replicate(u)
+}
+
+// end has all devices follow until they have what their users may see.
+func (h *liteHistory) end() {
+	for _, u := range h.people {
+		if !u.live {
+			u.Start(h.replication(u, true))
+		}
+	}
+
+	var said []string
+
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		said = nil
+
+		for _, u := range h.people {
+			now := u.Status()
+			if now.State != "idle" {
+				said = append(said, fmt.Sprintf("%s is %s: %v", u.name, now.State, now.Error))
+			}
+
+			// It takes a handshake that the kill cut off for an answer by which it stops for good.
+			if now.State == "stopped" && now.Error != nil && now.Error.Code == http.StatusBadRequest {
+				u.Start(h.replication(u, true))
+			}
+
+			said = append(said, h.differences(u)...)
+		}
+
+		if len(said) == 0 || time.Now().After(deadline) {
+			break
+		}
+	}
+
+	require.Empty(h.t, said)
+
+	for _, u := range h.people {
+		u.Stop()
+	}
+}
