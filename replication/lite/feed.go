@@ -300,7 +300,7 @@ func (f *feed) deliver(ctx context.Context, b *batch) error {
 	if err != nil {
 		return err
 	}
-	f.purges(b.rows)
+	f.willPurge(b.rows)
 	for i := range b.rows {
 		if i >= len(answer.known) || answer.known[i] == nil {
 			f.done(b.rows[i].id)

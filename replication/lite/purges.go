@@ -9,7 +9,7 @@ import (
 const (
 	// purgeTime is how long a client may take to purge what it was told that its user has lost. LiteCore answers
 	// at once and purges later, some 20 ms as a rule. If the user is given the document again in between, it says
-	// that it has the revision, purges it, and is never told of it again (seen with 4.1).
+	// that it has the revision, purges it, and is never told of it again (seen with 3.2.4, 4.0.3 and 4.1).
 	purgeTime = 2 * time.Second
 	// maxPurging is of how many documents it is known that they were lost lately.
 	maxPurging = 4096
@@ -52,7 +52,7 @@ func (p *purges) add(rows []row, until time.Time) bool {
 	return true
 }
 
-// until is when a document is purged for certain, the zero time if it is by now.
+// until is when a document may be told of again, the zero time if it may be now.
 func (p *purges) until(id string, now time.Time) time.Time {
 	if len(p.batches) == 0 {
 		return time.Time{}
@@ -77,8 +77,8 @@ func (p *purges) forget(now time.Time) {
 	}
 }
 
-// purges notes that the client purges what a message told it that it has lost.
-func (f *feed) purges(rows []row) {
+// willPurge notes that the client purges what a message told it that it has lost.
+func (f *feed) willPurge(rows []row) {
 	takes := f.ks.r.server.purgeTime
 	f.mu.Lock()
 	defer f.mu.Unlock()

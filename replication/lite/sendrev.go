@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddysync/caddy-sync/replication/blip"
@@ -27,6 +28,9 @@ type wanted struct {
 // that it is missing would make the client pass over it for good, so the feed must end.
 func (f *feed) send(ctx context.Context, w *wanted) error {
 	doc, err := f.requested(ctx, w)
+	if err == nil && w.goesOnFrom(doc) {
+		return f.sendNoRev(ctx, w, http.StatusNotFound, "The client has it, and goes on from it.")
+	}
 	if err == nil {
 		return f.sendRev(ctx, w, doc, w.rev)
 	}
@@ -54,6 +58,17 @@ func (f *feed) send(ctx context.Context, w *wanted) error {
 		return f.sendNoRev(ctx, w, http.StatusInternalServerError, "The document is damaged.")
 	}
 	return err
+}
+
+// goesOnFrom reports whether the client has the revision by its tree ID, and a later one of its own on top of it. A
+// device that was updated to version 4 has such, names the later one first, and does not know the revision by its
+// version: it would take it for a conflict with what it is about to push, and go back to it (seen with 4.0.3).
+func (w *wanted) goesOnFrom(doc *syncstore.Document) bool {
+	if !strings.Contains(w.rev, "@") || len(w.known) < 2 || !slices.Contains(w.known[1:], doc.Rev.String()) {
+		return false
+	}
+	own, err := syncstore.ParseRev(w.known[0])
+	return err == nil && own.Gen > doc.Rev.Gen
 }
 
 // requested reads the very revision that the client was told of.

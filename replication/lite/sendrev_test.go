@@ -335,3 +335,26 @@ func TestADamagedDocumentDoesNotStopAFeedThatNamesIt(t *testing.T) { // row 52
 	require.Contains(t, pulled.revs, "good")
 	require.Contains(t, pulled.norevs, "bad")
 }
+
+// A device that was updated to version 4 with a change that it had not pushed names that first, and what it changed by
+// its tree ID. It knows no version of that, and would take it for a conflict with its change.
+func TestADeviceIsNotSentWhatItsOwnChangeComesFrom(t *testing.T) {
+	t.Parallel()
+	l := newLoopback(t, nil)
+	l.connect(protocol3).push("a", tree(1, "a"), `{}`)
+	for known, profile := range map[string]string{
+		`["` + tree(2, "b") + `","` + tree(1, "a") + `"]`:                        "norev",
+		`["` + tree(4, "b") + `","` + tree(1, "c") + `","` + tree(1, "a") + `"]`: "norev",
+		`["` + tree(1, "a") + `"]`:                                               "rev", // it gets a version
+		`["` + tree(2, "b") + `","` + tree(1, "b") + `"]`:                        "rev", // a conflict
+		`["` + tree(1, "b") + `","` + tree(1, "a") + `"]`:                        "rev", // likewise
+		`["` + versionAt(1, sourceX) + `","` + tree(1, "a") + `"]`:               "rev",
+		`[]`: "rev",
+	} {
+		c := l.connect(protocol4)
+		q, row := c.followed()
+		require.Contains(t, row.rev, "@")
+		answer(q, "["+known+"]")
+		require.Equal(t, profile, c.brought().Profile(), known)
+	}
+}
