@@ -38,27 +38,14 @@ type Blob struct {
 	Seed int `json:"seed"`
 }
 
-// Direction of a replication.
-type Direction int
-
-// Directions of a replication.
-const (
-	Both Direction = iota
-	Push
-	Pull
-)
-
-// Replication says what to replicate.
+// Replication says what to replicate, both ways.
 type Replication struct {
 	URL         string            `json:"url"`
-	Direction   Direction         `json:"direction"`
 	Continuous  bool              `json:"continuous"`
 	Headers     map[string]string `json:"headers"`
 	Collections []string          `json:"collections"`
 	// Resolver of conflicts is "remote", "local", "merge", or Couchbase Lite's own.
 	Resolver string `json:"resolver,omitempty"`
-	// Reset begins anew, as if nothing had been replicated.
-	Reset bool `json:"reset"`
 }
 
 // Status of the replication that was started last.
@@ -169,10 +156,6 @@ func (d *Device) All(collection string) map[string]Document {
 func (d *Device) Start(r Replication) {
 	d.tb.Helper()
 
-	if r.Collections == nil {
-		r.Collections = []string{Default}
-	}
-
 	d.must("start", r)
 }
 
@@ -188,19 +171,19 @@ func (d *Device) Status() (now Status) {
 func (d *Device) Stop() {
 	d.tb.Helper()
 	d.must("stop", struct{}{})
-	d.Await("stopped", time.Minute)
+	d.awaitEnd()
 }
 
-// Await waits until the replication is in a state, or has stopped.
-func (d *Device) Await(state string, limit time.Duration) (now Status) {
+// awaitEnd waits until the replication has stopped.
+func (d *Device) awaitEnd() (end Status) {
 	d.tb.Helper()
 
-	for deadline := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) {
-		if now = d.Status(); now.State == state || now.State == "stopped" {
-			return now
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		if end = d.Status(); end.State == "stopped" {
+			return end
 		}
 
-		require.True(d.tb, time.Now().Before(deadline), "Couchbase Lite %s is %s, not %s", d.Library, now.State, state)
+		require.True(d.tb, time.Now().Before(deadline), "Couchbase Lite %s is %s, and does not stop", d.Library, end.State)
 	}
 }
 
@@ -209,5 +192,5 @@ func (d *Device) Replicate(r Replication) Status {
 	d.tb.Helper()
 	d.Start(r)
 
-	return d.Await("stopped", time.Minute)
+	return d.awaitEnd()
 }

@@ -193,7 +193,6 @@ static void start(void) {
     config.collectionCount++;
   }
   config.endpoint = CBLEndpoint_CreateWithURL(text("url"), &error);
-  config.replicatorType = (CBLReplicatorType)FLValue_AsInt(member("direction"));
   config.continuous = FLValue_AsBool(member("continuous"));
   config.headers = FLValue_AsDict(member("headers"));
   config.maxAttemptWaitTime = 1;
@@ -203,7 +202,7 @@ static void start(void) {
     failed(&error);
     return;
   }
-  CBLReplicator_Start(replicator, FLValue_AsBool(member("reset")));
+  CBLReplicator_Start(replicator, false);
   ok();
 }
 
