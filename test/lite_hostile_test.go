@@ -65,6 +65,10 @@ func TestLiteHostilePeersCostTheirOwnConnection(t *testing.T) {
 	made := ask(t, server, request{method: http.MethodPost, url: "/open/_bulk_docs", body: `{"docs":[` + docs.String()[1:] + `]}`})
 	require.Equal(t, http.StatusCreated, made.status, made.body)
 
+	var err error
+	a.worked, err = resident(server)
+	require.NoError(t, err)
+
 	for _, attack := range []struct {
 		name string
 		run  func(t *testing.T, a *attacked)

@@ -19,10 +19,10 @@ type call struct {
 // answered ends the call with the message that came.
 func (c *call) answered(m *incoming) {
 	if m.flags&typeMask == typeError {
-		c.done(nil, newPeerError(m.properties, m.body))
+		c.done(nil, newPeerError(m.properties, m.body.join()))
 		return
 	}
-	c.done(&Response{Properties: m.properties, Body: m.body}, nil)
+	c.done(&Response{Properties: m.properties, Body: m.body.join()}, nil)
 }
 
 // newPeerError reads an error answer (blip.md 2.8).

@@ -31,7 +31,7 @@ type incoming struct {
 	head       []byte // properties with their length, as far as they came
 	known      bool   // properties are complete
 	properties Properties
-	body       []byte
+	body       pieces
 	limit      int // of the body
 	skipped    bool
 	charged    int // what it counts in Conn.buffered
@@ -124,12 +124,12 @@ func (m *incoming) takeBody(content []byte) error {
 			return m.call.to.push(content)
 		}
 	}
-	if m.skipped || len(content) > m.limit-len(m.body) {
+	if m.skipped || len(content) > m.limit-m.body.size {
 		return m.skip()
 	}
-	before := cap(m.body)
-	m.body = append(m.body, content...)
-	return m.charge(cap(m.body) - before)
+	before := m.body.memory
+	m.body.add(content)
+	return m.charge(m.body.memory - before)
 }
 
 // skip throws away the body of a message that is too large, if its profile allows it.
@@ -138,8 +138,8 @@ func (m *incoming) skip() error {
 		return fmt.Errorf("%w: a body of more than %d bytes", ErrLimit, m.limit)
 	}
 	m.skipped = true
-	before := cap(m.body)
-	m.body = nil
+	before := m.body.memory
+	m.body = pieces{}
 	return m.charge(-before)
 }
 

@@ -171,7 +171,7 @@ func (c *Conn) complete(m *incoming) error {
 	delete(c.requests, m.number)
 	r := &Request{
 		Properties: m.properties,
-		Body:       m.body,
+		Body:       m.body.join(),
 		Compressed: m.flags&flagCompressed != 0,
 		Urgent:     m.flags&flagUrgent != 0,
 		NoReply:    m.flags&flagNoReply != 0,
