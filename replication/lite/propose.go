@@ -187,21 +187,33 @@ func (r *replication) forecast(ks *keyspace, rows []proposal) error {
 	}
 	for i := range rows {
 		if rows[i].asked {
-			rows[i].answer(answers[0])
+			rows[i].answer(r.version, answers[0])
 			answers = answers[1:]
 		}
 	}
 	return nil
 }
 
-// answer takes over what the store says. A client that proposed a tree ID can do nothing with
-// a version, and none with a tree ID that it cannot hold.
-func (p *proposal) answer(a syncstore.ProposalAnswer) {
+// answer takes over what the store says. A client that proposed a tree ID can do nothing with a version, and none with a
+// tree ID that it cannot hold. One that proposes a version and names none as the parent may be one that was updated to
+// version 4: of what it had before it knows the tree ID alone, and it names no parent at all where it meets the server by
+// another address than before. By the tree ID it finds that it goes on from there; any other takes it for a conflict.
+func (p *proposal) answer(version protocol, a syncstore.ProposalAnswer) {
 	p.status = int(a.Status)
-	if p.Rev.IsZero() && !a.Version.IsZero() {
+	if p.status == http.StatusConflict && version == protocol4 && !p.Rev.IsZero() && p.Parent.IsZero() && !a.Rev.IsZero() {
+		// Updated likewise, but what it proposes is of before. It would find nothing in any answer (seen with 4.0.3);
+		// the revision comes with its history, and is judged by that.
+		p.status = 0
+		return
+	}
+	tree := a.Rev.String()
+	switch fits := syncstore.RevFitsLite(tree); {
+	case fits && (!p.Rev.IsZero() || p.ParentVersion.IsZero()):
+		p.rev = tree
+	case p.Rev.IsZero() && !a.Version.IsZero():
 		p.rev = a.Version.String()
-	} else if rev := a.Rev.String(); syncstore.RevFitsLite(rev) {
-		p.rev = rev
+	case fits:
+		p.rev = tree
 	}
 }
 

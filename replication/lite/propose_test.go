@@ -65,12 +65,15 @@ func TestProposeChangesSaysWhatBecomesOfEachRow_row32(t *testing.T) {
 		c := l.connect(version)
 		rows := `[["same","` + treeRev(1, "a") + `"],["child","` + treeRev(2, "b") + `","` + treeRev(1, "a") + `",3],` +
 			`["other","` + treeRev(1, "b") + `"],["new","` + treeRev(1, "b") + `"],["last","` + treeRev(2, "b") + `",""],["newer","` + treeRev(1, "b") + `"]]`
+		without, with := "[304,0,409,0,409]", `[304,0,{"status":409,"rev":"`+treeRev(1, "a")+`"},0,{"status":409,"rev":"`+treeRev(1, "a")+`"}]`
+		if version == protocol4 {
+			without, with = "[304]", "[304]" // see TestProposalsOfUpdatedDevices
+		}
 		answer := c.must("proposeChanges", rows)
-		require.Equal(t, "[304,0,409,0,409]", string(answer.Body), "trailing zeros are left out")
+		require.Equal(t, without, string(answer.Body), "trailing zeros are left out")
 		require.Empty(t, answer.Properties)
 		answer = c.must("proposeChanges", rows, "conflictIncludesRev", "true")
-		ours := `{"status":409,"rev":"` + treeRev(1, "a") + `"}`
-		require.Equal(t, `[304,0,`+ours+`,0,`+ours+`]`, string(answer.Body), "a proposed tree ID is answered by a tree ID")
+		require.Equal(t, with, string(answer.Body), "a proposed tree ID is answered by a tree ID")
 		c.close()
 	}
 }
@@ -91,10 +94,35 @@ func TestProposeChangesInVersions_row34(t *testing.T) {
 	require.Equal(t, "[]", propose(`["doc","`+versionAt(3, sourceY)+`; `+first+`",""]`), "its vector covers ours")
 	require.Equal(t, "[]", propose(`["doc","`+versionAt(4, sourceY)+`, `+versionAt(3, sourceY)+`, `+first+`;",""]`), "it merged ours")
 	require.Equal(t, "[]", propose(`["doc","`+versionAt(3, sourceY)+`","`+first+`; `+versionAt(0, sourceY)+`"]`), "a parent with its vector")
-	require.Equal(t, conflict, propose(`["doc","`+versionAt(3, sourceY)+`","",3]`))
+	require.Equal(t, conflict, propose(`["doc","`+versionAt(3, sourceY)+`","`+versionAt(2, sourceY)+`",3]`))
 	require.Equal(t, "[]", propose(`["none","`+versionAt(3, sourceY)+`","`+versionAt(2, sourceY)+`"]`))
 	require.Equal(t, "[422,422]", propose(`["doc","`+first+`,"],["doc","zz@`+sourceX+`"],["none","`+first+`"]`))
 	require.Equal(t, "[422]", propose(`["doc","`+second+`","1@x"]`))
+}
+
+// A device that was updated to version 4 knows what it had before by tree IDs. Where it meets the server by another
+// address than before it names no parent.
+func TestProposalsOfUpdatedDevices(t *testing.T) {
+	t.Parallel()
+	l := newLoopback(t, nil)
+	l.connect(protocol3).push("a", tree(2, "a"), `{"v":2}`, "history", tree(1, "a"))
+	c := l.connect(protocol4)
+	own := versionAt(1, sourceX)
+	propose := func(rev, parent string) string {
+		return string(c.must("proposeChanges", `[["a","`+rev+`","`+parent+`"]]`, "conflictIncludesRev", "true").Body)
+	}
+	ours := `[{"status":409,"rev":"` + tree(2, "a") + `"}]`
+	require.Equal(t, ours, propose(own, ""), "it looks whether it goes on from there")
+	require.Equal(t, ours, propose(own, tree(1, "a")))
+	require.Equal(t, "[]", propose(own, tree(2, "a")), "and proposes it again")
+	require.Equal(t, "[]", propose(tree(3, "b"), ""), "the history that comes with it will tell")
+	require.Equal(t, ours, propose(tree(3, "b"), tree(1, "a")))
+	require.Equal(t, "[304]", propose(tree(2, "a"), ""))
+
+	c.refused(409, "rev", `{}`, "id", "a", "rev", tree(2, "b"), "history", tree(1, "a"), "sequence", "1", "noconflicts", "1")
+	c.must("rev", `{"v":3}`, "id", "a", "rev", tree(3, "b"), "history", tree(2, "a")+","+tree(1, "a"), "sequence", "2", "noconflicts", "1")
+	c.must("rev", `{"v":4}`, "id", "a", "rev", own, "history", tree(3, "b"), "sequence", "3", "noconflicts", "1")
+	require.JSONEq(t, `{"v":4}`, string(l.get("a").Body))
 }
 
 func TestProposeChangesRefusesRowsNotLists(t *testing.T) {

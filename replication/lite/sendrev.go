@@ -28,15 +28,21 @@ type wanted struct {
 // that it is missing would make the client pass over it for good, so the feed must end.
 func (f *feed) send(ctx context.Context, w *wanted) error {
 	doc, err := f.requested(ctx, w)
-	if err == nil && w.goesOnFrom(doc) {
-		return f.sendNoRev(ctx, w, http.StatusNotFound, "The client has it, and goes on from it.")
+	if err == nil && w.hasByTree(doc) {
+		return f.sendNoRev(ctx, w, http.StatusNotFound, "The client has it.")
 	}
 	if err == nil {
 		return f.sendRev(ctx, w, doc, w.rev)
 	}
 	if errors.Is(err, syncstore.ErrNotFound) && w.replace {
 		if doc, err = f.current(ctx, w); err == nil {
-			return f.sendRev(ctx, w, doc, f.ks.r.revOf(doc))
+			rev := f.ks.r.revOf(doc)
+			if f.ks.r.version == protocol4 && slices.Contains(w.known, rev) {
+				// It pushed it meanwhile. On a device that was updated to version 4 the document would be in conflict
+				// with itself, which no resolver gets it out of (seen with 4.0.3).
+				return f.sendNoRev(ctx, w, http.StatusNotFound, "The client has it.")
+			}
+			return f.sendRev(ctx, w, doc, rev)
 		}
 	}
 	if errors.Is(err, syncstore.ErrNotFound) && w.flags&rowLost != 0 {
@@ -60,15 +66,24 @@ func (f *feed) send(ctx context.Context, w *wanted) error {
 	return err
 }
 
-// goesOnFrom reports whether the client has the revision by its tree ID, and a later one of its own on top of it. A
-// device that was updated to version 4 has such, names the later one first, and does not know the revision by its
-// version: it would take it for a conflict with what it is about to push, and go back to it (seen with 4.0.3).
-func (w *wanted) goesOnFrom(doc *syncstore.Document) bool {
-	if !strings.Contains(w.rev, "@") || len(w.known) < 2 || !slices.Contains(w.known[1:], doc.Rev.String()) {
+// hasByTree reports whether the client has the revision by its tree ID, as a device has that was updated to version 4,
+// alone or below a later one of its own. It does not know the version: it would take the revision for a conflict with
+// what it is about to push, and go back to it (seen with 4.0.3). Of a later one that it made before the update it names
+// the tree ID, of one that it made after that the version; a deletion it does not name.
+func (w *wanted) hasByTree(doc *syncstore.Document) bool {
+	if !strings.Contains(w.rev, "@") || doc.Removed {
 		return false
 	}
-	own, err := syncstore.ParseRev(w.known[0])
-	return err == nil && own.Gen > doc.Rev.Gen
+	switch at := slices.Index(w.known, doc.Rev.String()); {
+	case at <= 0:
+		return at == 0
+	case strings.Contains(w.known[0], "@"):
+		own, err := syncstore.ParseVersion(w.known[0])
+		return err == nil && !doc.Vector.Covers(own)
+	default:
+		own, err := syncstore.ParseRev(w.known[0])
+		return err == nil && own.Gen > doc.Rev.Gen
+	}
 }
 
 // requested reads the very revision that the client was told of.

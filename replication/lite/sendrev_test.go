@@ -345,16 +345,40 @@ func TestADeviceIsNotSentWhatItsOwnChangeComesFrom(t *testing.T) {
 	for known, profile := range map[string]string{
 		`["` + tree(2, "b") + `","` + tree(1, "a") + `"]`:                        "norev",
 		`["` + tree(4, "b") + `","` + tree(1, "c") + `","` + tree(1, "a") + `"]`: "norev",
-		`["` + tree(1, "a") + `"]`:                                               "rev", // it gets a version
+		`["` + tree(1, "a") + `"]`:                                               "norev",
 		`["` + tree(2, "b") + `","` + tree(1, "b") + `"]`:                        "rev", // a conflict
 		`["` + tree(1, "b") + `","` + tree(1, "a") + `"]`:                        "rev", // likewise
-		`["` + versionAt(1, sourceX) + `","` + tree(1, "a") + `"]`:               "rev",
-		`[]`: "rev",
+		`["` + versionAt(1, sourceX) + `","` + tree(1, "a") + `"]`:               "norev",
+		`["` + versionAt(1, sourceX) + `","` + tree(1, "b") + `"]`:               "rev", // a conflict
+		`["` + versionAt(1, sourceX) + `"]`:                                      "rev", // likewise
+		`["OURS","` + tree(1, "a") + `"]`:                                        "rev", // nothing of its own
+		`["mine","` + tree(1, "a") + `"]`:                                        "rev", // nor this
+		`[]`:                                                                     "rev",
 	} {
 		c := l.connect(protocol4)
 		q, row := c.followed()
 		require.Contains(t, row.rev, "@")
-		answer(q, "["+known+"]")
+		answer(q, "["+strings.ReplaceAll(known, "OURS", row.rev)+"]")
 		require.Equal(t, profile, c.brought().Profile(), known)
+	}
+}
+
+// It would be in conflict with itself on a device that was updated to version 4.
+func TestADeviceIsNotSentWhatItHasPushedMeanwhile(t *testing.T) {
+	t.Parallel()
+	own := versionAt(1, sourceX)
+	for known, profile := range map[string]string{
+		`["` + own + `","` + tree(1, "a") + `"]`: "norev",
+		`["` + tree(1, "a") + `"]`:               "rev",
+	} {
+		l := newLoopback(t, nil)
+		l.connect(protocol3).push("a", tree(1, "a"), `{}`)
+		c := l.connect(protocol4)
+		q, row := c.followed("sendReplacementRevs", "1")
+		c.must("rev", `{"v":2}`, "id", "a", "rev", own, "history", tree(1, "a"), "sequence", "1", "noconflicts", "1")
+		answer(q, "["+known+"]")
+		got := c.brought()
+		require.Equal(t, profile, got.Profile(), known)
+		require.Equal(t, row.seq, got.Properties.Value("sequence"))
 	}
 }
