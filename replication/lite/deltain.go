@@ -17,27 +17,26 @@ import (
 // (reference/blip.md 3.10).
 var errNoDelta = refuse(http.StatusUnprocessableEntity, "The delta cannot be applied: send the revision in full.")
 
-// text returns the revision's body as JSON: as it came, or what a delta makes of the revision
-// that it starts from. That of a tombstone is never a delta.
-func (p *push) text(r *replication) ([]byte, error) {
+// text returns the revision's body as JSON: as it came, or what a delta makes of base, the revision
+// that it starts from, nil if it is none. That of a tombstone is never a delta.
+func (p *push) text(r *replication) (text, base []byte, err error) {
 	source := p.q.Properties.Value("deltaSrc")
 	switch {
 	case p.edit.Deleted && len(bytes.TrimSpace(p.q.Body)) == 0:
-		return []byte("{}"), nil
+		return []byte("{}"), nil, nil
 	case source == "" || p.edit.Deleted:
-		return p.q.Body, nil
+		return p.q.Body, nil, nil
 	case r.peer.NoDeltas:
-		return nil, refuse(http.StatusBadRequest, "This database takes no deltas.")
+		return nil, nil, refuse(http.StatusBadRequest, "This database takes no deltas.")
 	}
-	base, err := p.deltaBase(r, source)
-	if err != nil {
-		return nil, err
+	if base, err = p.deltaBase(r, source); err != nil {
+		return nil, nil, err
 	}
-	text, err := delta.Apply(base, p.q.Body)
+	text, err = delta.Apply(base, p.q.Body)
 	if err != nil || !r.push.grow(p, len(text)) {
-		return nil, errNoDelta
+		return nil, nil, errNoDelta
 	}
-	return text, nil
+	return text, base, nil
 }
 
 // deltaBase returns the revision that a delta starts from as the client has it, its
@@ -65,12 +64,13 @@ func (p *push) deltaBase(r *replication, source string) ([]byte, error) {
 // (reference/blip.md 5.3).
 const mirrorsBlob = "blob_/"
 
-// withoutLostBlobs leaves out of what a delta made of a document's attachments those of blobs that are gone. Couchbase
+// withoutLostBlobs leaves out of what a delta made of a document's attachments those of blobs that it took away. Couchbase
 // Lite up to 3 adds them to both sides of a delta, but to neither where the new revision has no blob: then the delta
-// takes the blobs away and says nothing of them.
-func (p *push) withoutLostBlobs(attachments []attachment, body []byte) []attachment {
+// takes the blobs away and says nothing of them. Where there was no blob before, they are somebody's attachments with
+// such a name, and the device has them too.
+func withoutLostBlobs(attachments []attachment, base []byte, now receivedBody) []attachment {
 	mirrors := func(a attachment) bool { return strings.HasPrefix(a.name, mirrorsBlob) }
-	if p.q.Properties.Value("deltaSrc") == "" || !slices.ContainsFunc(attachments, mirrors) || hasBlob(body) {
+	if base == nil || !slices.ContainsFunc(attachments, mirrors) || hasBlob(now.body) || hasBlob(now.extra) || !hasBlob(base) {
 		return attachments
 	}
 	return slices.DeleteFunc(attachments, mirrors)

@@ -151,6 +151,26 @@ func TestADeltaThatTakesTheLastBlobAwayTakesItsAttachment(t *testing.T) {
 	}
 }
 
+// A device keeps an attachment that mirrors none of its blobs, whatever its name is, and its deltas say nothing of it.
+func TestADeltaLeavesAttachmentsThatWereNoBlobs(t *testing.T) {
+	t.Parallel()
+	for name, member := range map[string]string{
+		"another program's":               `"p":{"file":"blob_/p"}`,
+		"the blob in a member of its own": `"_p":{"@type":"blob","digest":"` + digestOf("text") + `","length":4}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLoopback(t, nil)
+			c := l.connect(protocol3)
+			c.serve("text")
+			c.push("doc", treeRev(1, "a"), `{"v":1,`+member+`,"_attachments":{"blob_/p":`+stub("text", 1)+`}}`)
+			c.push("doc", treeRev(2, "b"), `{"v":2}`, "history", treeRev(1, "a"), "deltaSrc", treeRev(1, "a"))
+			require.Contains(t, string(l.get("doc").Body), `"v":2`)
+			require.Len(t, l.get("doc").Attachments, 1)
+		})
+	}
+}
+
 // A small delta makes a large body, and thousands of them may be open.
 func TestBodiesThatDeltasMakeAreBounded(t *testing.T) {
 	t.Parallel()

@@ -86,7 +86,7 @@ func (p *push) parse(r *replication) error {
 	if err := p.nameRevision(r.version); err != nil {
 		return err
 	}
-	text, err := p.text(r)
+	text, base, err := p.text(r)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (p *push) parse(r *replication) error {
 		return syncstore.ErrTooLarge
 	}
 	p.edit.Body, p.edit.Extra, p.edit.Expires = body.body, body.extra, body.expires
-	p.attachments = p.withoutLostBlobs(body.attachments, body.body)
+	p.attachments = withoutLostBlobs(body.attachments, base, body)
 	return nil
 }
 
