@@ -38,10 +38,10 @@ type loopback struct {
 	peer Peer
 }
 
-// newLoopback makes a server. configure, if not nil, changes who replicates.
 // purgesWithin is how long a client may take to purge a document.
 const purgesWithin = 50 * time.Millisecond
 
+// newLoopback makes a server. configure, if not nil, changes who replicates.
 func newLoopback(t *testing.T, configure func(*Peer)) *loopback {
 	t.Helper()
 	return newLoopbackOn(t, memory.New(), configure)

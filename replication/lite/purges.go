@@ -28,11 +28,14 @@ type purgeBatch struct {
 	ids   []uint64
 }
 
+// purged reports whether a client purges what a row tells of. A tombstone that left the channels it takes as one.
+func (r *row) purged() bool { return r.flags&rowLost != 0 && r.flags != rowDeleted|rowRemoved }
+
 // add takes up the lost documents of rows that a client has just answered, and reports whether there are any.
 func (p *purges) add(rows []row, until time.Time) bool {
 	b := purgeBatch{until: until}
 	for i := range rows {
-		if rows[i].flags&rowLost == 0 {
+		if !rows[i].purged() {
 			continue
 		}
 		if p.seed == (maphash.Seed{}) {

@@ -43,6 +43,12 @@ func TestPurgesAreRememberedForAWhileAndNotAllOfThem(t *testing.T) {
 	}
 	var p purges
 	require.False(t, p.add([]row{{id: "kept"}}, now))
+	require.False(t, p.add([]row{{id: "deleted", flags: rowDeleted | rowRemoved}}, now), "it is in no channel, and no loss")
+	for _, flags := range []int{rowRevoked, rowRevoked | rowDeleted, rowRemoved, rowRevoked | rowRemoved, rowLost | rowDeleted} {
+		q := new(purges)
+		require.True(t, q.add([]row{{id: "lost", flags: flags}}, now.Add(1)))
+		require.NotZero(t, q.until("lost", now))
+	}
 	require.Zero(t, p.until("kept", now))
 	for n := range 30 {
 		require.True(t, p.add(lost(n), now.Add(time.Duration(n)*time.Second)))
