@@ -30,6 +30,32 @@ type keyspace struct {
 	feeds int
 	// deltas: the client takes deltas. It says so once (reference/blip.md 3.5).
 	deltas bool
+	// refused are the documents of which the client proposed a change of before its update to version 4, in vain: it
+	// waits for the revision that is here.
+	refused map[string]struct{}
+}
+
+// maxRefused bounds refused. A client sends what it has not pushed when it connects, most have a few such changes.
+const maxRefused = 10_000
+
+// refuse notes that the client waits for the revision of a document that is here.
+func (ks *keyspace) refuse(id string) {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	if ks.refused == nil {
+		ks.refused = make(map[string]struct{})
+	}
+	if len(ks.refused) < maxRefused {
+		ks.refused[id] = struct{}{}
+	}
+}
+
+// awaits reports whether the client waits for the revision of a document that is here.
+func (ks *keyspace) awaits(id string) bool {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	_, ok := ks.refused[id]
+	return ok
 }
 
 func newKeyspace(r *replication, c *syncstore.Collection, index int) *keyspace {

@@ -187,34 +187,50 @@ func (r *replication) forecast(ks *keyspace, rows []proposal) error {
 	}
 	for i := range rows {
 		if rows[i].asked {
-			rows[i].answer(r.version, answers[0])
+			rows[i].answer(answers[0])
 			answers = answers[1:]
+			if r.version == protocol4 && rows[i].ofBefore() {
+				ks.refuse(rows[i].ID)
+			}
 		}
 	}
 	return nil
 }
 
 // answer takes over what the store says. A client that proposed a tree ID can do nothing with a version, and none with a
-// tree ID that it cannot hold. One that proposes a version and names none as the parent may be one that was updated to
-// version 4: of what it had before it knows the tree ID alone, and it names no parent at all where it meets the server by
-// another address than before. By the tree ID it finds that it goes on from there; any other takes it for a conflict.
-func (p *proposal) answer(version protocol, a syncstore.ProposalAnswer) {
+// tree ID that it cannot hold. One that was updated to version 4 knows what it had before by tree IDs: named such a
+// parent, it is told our tree ID, by which it finds whether it goes on from there. Where it meets the server by another
+// address than before it names no parent, and finds nothing in any answer (seen with 4.0.3): what it sends comes with its
+// history, and is judged by that.
+func (p *proposal) answer(a syncstore.ProposalAnswer) {
 	p.status = int(a.Status)
-	if p.status == http.StatusConflict && version == protocol4 && !p.Rev.IsZero() && p.Parent.IsZero() && !a.Rev.IsZero() {
-		// Updated likewise, but what it proposes is of before. It would find nothing in any answer (seen with 4.0.3);
-		// the revision comes with its history, and is judged by that.
+	versioned := p.Rev.IsZero()
+	if p.status == http.StatusConflict && versioned && p.Parent.IsZero() && p.ParentVersion.IsZero() && !a.Rev.IsZero() {
 		p.status = 0
 		return
 	}
 	tree := a.Rev.String()
 	switch fits := syncstore.RevFitsLite(tree); {
-	case fits && (!p.Rev.IsZero() || p.ParentVersion.IsZero()):
+	case fits && (!versioned || p.ParentVersion.IsZero()):
 		p.rev = tree
-	case p.Rev.IsZero() && !a.Version.IsZero():
+	case versioned && !a.Version.IsZero():
 		p.rev = a.Version.String()
-	case fits:
-		p.rev = tree
 	}
+}
+
+// ofBefore reports whether the proposal is in vain, by a device that was updated to version 4, of a revision of before
+// that: it waits for the one that is here then. Where it names no parent it meets the server by another address than
+// before. Told that its revision is here it would store half of the old form of the document, half of the new, and
+// could not read the next list of changes with it (4.0.3, 4.1): it pulls nothing any more. So it is told of a conflict
+// without a revision, which it finds to be none.
+func (p *proposal) ofBefore() bool {
+	if p.Rev.IsZero() {
+		return false
+	}
+	if p.status == http.StatusNotModified && p.Parent.IsZero() && p.ParentVersion.IsZero() {
+		p.status, p.rev = http.StatusConflict, ""
+	}
+	return p.status == http.StatusConflict
 }
 
 // appendStatuses appends the answer. Zeros at the end are left out.

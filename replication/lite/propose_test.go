@@ -65,15 +65,16 @@ func TestProposeChangesSaysWhatBecomesOfEachRow_row32(t *testing.T) {
 		c := l.connect(version)
 		rows := `[["same","` + treeRev(1, "a") + `"],["child","` + treeRev(2, "b") + `","` + treeRev(1, "a") + `",3],` +
 			`["other","` + treeRev(1, "b") + `"],["new","` + treeRev(1, "b") + `"],["last","` + treeRev(2, "b") + `",""],["newer","` + treeRev(1, "b") + `"]]`
-		without, with := "[304,0,409,0,409]", `[304,0,{"status":409,"rev":"`+treeRev(1, "a")+`"},0,{"status":409,"rev":"`+treeRev(1, "a")+`"}]`
+		same := "304"
 		if version == protocol4 {
-			without, with = "[304]", "[304]" // see TestProposalsOfUpdatedDevices
+			same = "409" // without a parent; see TestAnUpdatedDeviceIsSentWhatItsProposalWasRefusedFor
 		}
 		answer := c.must("proposeChanges", rows)
-		require.Equal(t, without, string(answer.Body), "trailing zeros are left out")
+		require.Equal(t, "["+same+",0,409,0,409]", string(answer.Body), "trailing zeros are left out")
 		require.Empty(t, answer.Properties)
 		answer = c.must("proposeChanges", rows, "conflictIncludesRev", "true")
-		require.Equal(t, with, string(answer.Body), "a proposed tree ID is answered by a tree ID")
+		ours := `{"status":409,"rev":"` + treeRev(1, "a") + `"}`
+		require.Equal(t, "["+same+",0,"+ours+",0,"+ours+"]", string(answer.Body), "a proposed tree ID is answered by a tree ID")
 		c.close()
 	}
 }
@@ -95,6 +96,7 @@ func TestProposeChangesInVersions_row34(t *testing.T) {
 	require.Equal(t, "[]", propose(`["doc","`+versionAt(4, sourceY)+`, `+versionAt(3, sourceY)+`, `+first+`;",""]`), "it merged ours")
 	require.Equal(t, "[]", propose(`["doc","`+versionAt(3, sourceY)+`","`+first+`; `+versionAt(0, sourceY)+`"]`), "a parent with its vector")
 	require.Equal(t, conflict, propose(`["doc","`+versionAt(3, sourceY)+`","`+versionAt(2, sourceY)+`",3]`))
+	require.Equal(t, "[]", propose(`["doc","`+versionAt(3, sourceY)+`","",3]`), "its history will tell")
 	require.Equal(t, "[]", propose(`["none","`+versionAt(3, sourceY)+`","`+versionAt(2, sourceY)+`"]`))
 	require.Equal(t, "[422,422]", propose(`["doc","`+first+`,"],["doc","zz@`+sourceX+`"],["none","`+first+`"]`))
 	require.Equal(t, "[422]", propose(`["doc","`+second+`","1@x"]`))
@@ -111,18 +113,37 @@ func TestProposalsOfUpdatedDevices(t *testing.T) {
 	propose := func(rev, parent string) string {
 		return string(c.must("proposeChanges", `[["a","`+rev+`","`+parent+`"]]`, "conflictIncludesRev", "true").Body)
 	}
-	ours := `[{"status":409,"rev":"` + tree(2, "a") + `"}]`
-	require.Equal(t, ours, propose(own, ""), "it looks whether it goes on from there")
-	require.Equal(t, ours, propose(own, tree(1, "a")))
+	require.Equal(t, `[{"status":409,"rev":"`+tree(2, "a")+`"}]`, propose(own, tree(1, "a")), "it looks whether it goes on from there")
 	require.Equal(t, "[]", propose(own, tree(2, "a")), "and proposes it again")
-	require.Equal(t, "[]", propose(tree(3, "b"), ""), "the history that comes with it will tell")
-	require.Equal(t, ours, propose(tree(3, "b"), tree(1, "a")))
-	require.Equal(t, "[304]", propose(tree(2, "a"), ""))
+	require.Equal(t, "[]", propose(own, ""), "its history will tell")
+	require.Equal(t, "[304]", propose(tree(2, "a"), tree(1, "a")))
 
-	c.refused(409, "rev", `{}`, "id", "a", "rev", tree(2, "b"), "history", tree(1, "a"), "sequence", "1", "noconflicts", "1")
-	c.must("rev", `{"v":3}`, "id", "a", "rev", tree(3, "b"), "history", tree(2, "a")+","+tree(1, "a"), "sequence", "2", "noconflicts", "1")
-	c.must("rev", `{"v":4}`, "id", "a", "rev", own, "history", tree(3, "b"), "sequence", "3", "noconflicts", "1")
-	require.JSONEq(t, `{"v":4}`, string(l.get("a").Body))
+	c.refused(409, "rev", `{}`, "id", "a", "rev", own, "sequence", "1", "noconflicts", "1")
+	c.refused(409, "rev", `{}`, "id", "a", "rev", own, "history", tree(2, "b")+","+tree(1, "a"), "sequence", "1", "noconflicts", "1")
+	c.must("rev", `{"v":3}`, "id", "a", "rev", own, "history", tree(3, "b")+","+tree(2, "a"), "sequence", "1", "noconflicts", "1")
+	require.JSONEq(t, `{"v":3}`, string(l.get("a").Body))
+}
+
+// It waits for the revision that is here, though it may have that by its tree ID.
+func TestAnUpdatedDeviceIsSentWhatItsProposalWasRefusedFor(t *testing.T) {
+	t.Parallel()
+	ours := `{"status":409,"rev":"` + tree(2, "a") + `"}`
+	for _, test := range []struct{ rev, parent, answer, profile string }{
+		{tree(3, "b"), "", ours, "rev"},
+		{tree(3, "b"), tree(1, "a"), ours, "rev"},
+		{tree(3, "b"), tree(2, "a"), "", "norev"},
+		{tree(2, "a"), "", "409", "rev"}, // as it is, from another address
+		{tree(2, "a"), tree(1, "a"), "304", "norev"},
+	} {
+		l := newLoopback(t, nil)
+		l.connect(protocol3).push("a", tree(2, "a"), `{}`, "history", tree(1, "a"))
+		c := l.connect(protocol4)
+		q, _ := c.followed()
+		got := c.must("proposeChanges", `[["a","`+test.rev+`","`+test.parent+`"]]`, "conflictIncludesRev", "true")
+		require.Equal(t, "["+test.answer+"]", string(got.Body), test)
+		answer(q, `[["`+test.rev+`","`+tree(2, "a")+`"]]`)
+		require.Equal(t, test.profile, c.brought().Profile(), test)
+	}
 }
 
 func TestProposeChangesRefusesRowsNotLists(t *testing.T) {

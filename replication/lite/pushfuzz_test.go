@@ -51,7 +51,7 @@ func FuzzProposals(f *testing.F) {
 			require.Contains(t, []int{0, 400, 422}, rows[i].status)
 			if rows[i].asked {
 				require.NotEqual(t, rows[i].Rev.IsZero(), rows[i].Vector.Current.IsZero(), "exactly one of them")
-				rows[i].answer(r.version, syncstore.ProposalAnswer{Status: syncstore.ProposalConflict, Rev: rows[i].Rev, Version: rows[i].Vector.Current})
+				rows[i].answer(syncstore.ProposalAnswer{Status: syncstore.ProposalConflict, Rev: rows[i].Rev, Version: rows[i].Vector.Current})
 			}
 		}
 		var list []any

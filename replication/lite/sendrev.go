@@ -28,21 +28,15 @@ type wanted struct {
 // that it is missing would make the client pass over it for good, so the feed must end.
 func (f *feed) send(ctx context.Context, w *wanted) error {
 	doc, err := f.requested(ctx, w)
-	if err == nil && w.hasByTree(doc) {
+	if err == nil && w.hasByTree(doc) && !f.ks.awaits(w.id) {
 		return f.sendNoRev(ctx, w, http.StatusNotFound, "The client has it.")
 	}
 	if err == nil {
 		return f.sendRev(ctx, w, doc, w.rev)
 	}
-	if errors.Is(err, syncstore.ErrNotFound) && w.replace {
+	if errors.Is(err, syncstore.ErrNotFound) && w.replace && !w.updated() {
 		if doc, err = f.current(ctx, w); err == nil {
-			rev := f.ks.r.revOf(doc)
-			if f.ks.r.version == protocol4 && slices.Contains(w.known, rev) {
-				// It pushed it meanwhile. On a device that was updated to version 4 the document would be in conflict
-				// with itself, which no resolver gets it out of (seen with 4.0.3).
-				return f.sendNoRev(ctx, w, http.StatusNotFound, "The client has it.")
-			}
-			return f.sendRev(ctx, w, doc, rev)
+			return f.sendRev(ctx, w, doc, f.ks.r.revOf(doc))
 		}
 	}
 	if errors.Is(err, syncstore.ErrNotFound) && w.flags&rowLost != 0 {
@@ -66,24 +60,19 @@ func (f *feed) send(ctx context.Context, w *wanted) error {
 	return err
 }
 
-// hasByTree reports whether the client has the revision by its tree ID, as a device has that was updated to version 4,
-// alone or below a later one of its own. It does not know the version: it would take the revision for a conflict with
-// what it is about to push, and go back to it (seen with 4.0.3). Of a later one that it made before the update it names
-// the tree ID, of one that it made after that the version; a deletion it does not name.
+// updated reports whether a row of versions is answered by a device that was updated to version 4: it names tree IDs.
+// It is not sent what goes on from there in place of the row's revision, but told of it by a row of its own: if it has
+// pushed that itself meanwhile, the document would be in conflict with itself, which no resolver gets it out of, and
+// its answer does not say (seen with 4.0.3).
+func (w *wanted) updated() bool {
+	return strings.Contains(w.rev, "@") && slices.ContainsFunc(w.known, namesTree)
+}
+
+// hasByTree reports whether the client has the revision, and only does not know it by its version: a device that was
+// updated to version 4 names it by its tree ID. If it changed the document since it last replicated, or deleted it, which
+// it does not name, it would take the version for a conflict with that, and go back to it (seen with 4.0.3 and 4.1).
 func (w *wanted) hasByTree(doc *syncstore.Document) bool {
-	if !strings.Contains(w.rev, "@") || doc.Removed {
-		return false
-	}
-	switch at := slices.Index(w.known, doc.Rev.String()); {
-	case at <= 0:
-		return at == 0
-	case strings.Contains(w.known[0], "@"):
-		own, err := syncstore.ParseVersion(w.known[0])
-		return err == nil && !doc.Vector.Covers(own)
-	default:
-		own, err := syncstore.ParseRev(w.known[0])
-		return err == nil && own.Gen > doc.Rev.Gen
-	}
+	return strings.Contains(w.rev, "@") && !doc.Removed && slices.Contains(w.known, doc.Rev.String())
 }
 
 // requested reads the very revision that the client was told of.

@@ -336,49 +336,50 @@ func TestADamagedDocumentDoesNotStopAFeedThatNamesIt(t *testing.T) { // row 52
 	require.Contains(t, pulled.norevs, "bad")
 }
 
-// A device that was updated to version 4 with a change that it had not pushed names that first, and what it changed by
-// its tree ID. It knows no version of that, and would take it for a conflict with its change.
-func TestADeviceIsNotSentWhatItsOwnChangeComesFrom(t *testing.T) {
+// A device that was updated to version 4 names what it has by its tree ID, after a change that it has not pushed; a
+// deletion it does not name. It knows no version of it, and would take that for a conflict with its change.
+func TestADeviceIsNotSentWhatItHasByItsTreeID(t *testing.T) {
 	t.Parallel()
 	l := newLoopback(t, nil)
 	l.connect(protocol3).push("a", tree(1, "a"), `{}`)
 	for known, profile := range map[string]string{
 		`["` + tree(2, "b") + `","` + tree(1, "a") + `"]`:                        "norev",
 		`["` + tree(4, "b") + `","` + tree(1, "c") + `","` + tree(1, "a") + `"]`: "norev",
-		`["` + tree(1, "a") + `"]`:                                               "norev",
-		`["` + tree(2, "b") + `","` + tree(1, "b") + `"]`:                        "rev", // a conflict
-		`["` + tree(1, "b") + `","` + tree(1, "a") + `"]`:                        "rev", // likewise
-		`["` + versionAt(1, sourceX) + `","` + tree(1, "a") + `"]`:               "norev",
-		`["` + versionAt(1, sourceX) + `","` + tree(1, "b") + `"]`:               "rev", // a conflict
-		`["` + versionAt(1, sourceX) + `"]`:                                      "rev", // likewise
-		`["OURS","` + tree(1, "a") + `"]`:                                        "rev", // nothing of its own
-		`["mine","` + tree(1, "a") + `"]`:                                        "rev", // nor this
+		`["` + tree(1, "a") + `"]`:                                               "norev", // unchanged, or deleted
+		`["` + tree(1, "b") + `","` + tree(1, "a") + `"]`:                        "norev", // a conflict that it knows of
+		`["` + versionAt(1, sourceX) + `","` + tree(1, "a") + `"]`:               "norev", // changed after the update
+		`["` + tree(2, "b") + `","` + tree(1, "b") + `"]`:                        "rev",   // a conflict
+		`["` + versionAt(1, sourceX) + `","` + tree(1, "b") + `"]`:               "rev",   // likewise
+		`["` + versionAt(1, sourceX) + `"]`:                                      "rev",
 		`[]`:                                                                     "rev",
 	} {
 		c := l.connect(protocol4)
 		q, row := c.followed()
 		require.Contains(t, row.rev, "@")
-		answer(q, "["+strings.ReplaceAll(known, "OURS", row.rev)+"]")
+		answer(q, "["+known+"]")
 		require.Equal(t, profile, c.brought().Profile(), known)
 	}
 }
 
-// It would be in conflict with itself on a device that was updated to version 4.
-func TestADeviceIsNotSentWhatItHasPushedMeanwhile(t *testing.T) {
+// It would be in conflict with itself on a device that was updated to version 4. A deletion it does not name.
+func TestAnUpdatedDeviceIsNotSentWhatItHasPushedMeanwhile(t *testing.T) {
 	t.Parallel()
 	own := versionAt(1, sourceX)
 	for known, profile := range map[string]string{
 		`["` + own + `","` + tree(1, "a") + `"]`: "norev",
-		`["` + tree(1, "a") + `"]`:               "rev",
+		`["` + tree(1, "a") + `"]`:               "norev",
+		`["` + own + `"]`:                        "rev",
+		`[]`:                                     "rev",
 	} {
 		l := newLoopback(t, nil)
 		l.connect(protocol3).push("a", tree(1, "a"), `{}`)
 		c := l.connect(protocol4)
 		q, row := c.followed("sendReplacementRevs", "1")
-		c.must("rev", `{"v":2}`, "id", "a", "rev", own, "history", tree(1, "a"), "sequence", "1", "noconflicts", "1")
+		c.must("rev", `{}`, "id", "a", "rev", own, "history", tree(1, "a"), "deleted", "1", "sequence", "1", "noconflicts", "1")
 		answer(q, "["+known+"]")
 		got := c.brought()
 		require.Equal(t, profile, got.Profile(), known)
 		require.Equal(t, row.seq, got.Properties.Value("sequence"))
+		c.close()
 	}
 }
