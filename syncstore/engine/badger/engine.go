@@ -139,33 +139,44 @@ func (e *Engine) openHandle() (*handle, error) {
 		// No table may be removed. None comes to level 0 but from the few memtables there are.
 		options = options.WithNumCompactors(0).WithNumLevelZeroTablesStall(math.MaxInt)
 	}
-	err := e.alone(func() error {
-		if err := e.removeLeftovers(); err != nil {
-			return err
-		}
-		if err := e.dropLost(); err != nil && !e.options.Lenient {
-			return err
-		}
-		if e.options.Lenient {
-			return nil
-		}
-		return e.checkOpenable()
-	})
-	if err != nil {
-		return nil, fmt.Errorf("opening the store %s: %w", e.path, err)
-	}
 	for began := time.Now(); ; pause(context.Background(), lockPause) {
-		db, err := badgerdb.OpenManaged(options)
+		db, err := e.tryToOpen(options)
 		if err == nil {
 			return newHandle(db, log), nil
 		}
-		if !strings.Contains(err.Error(), "Cannot acquire directory lock") { // not wrapped
+		if !errors.Is(err, ErrInUse) {
 			return nil, fmt.Errorf("opening the store %s: %w", e.path, err)
 		}
 		if time.Since(began) > lockPatience {
 			return nil, fmt.Errorf("opening the store %s: %w by another process, or twice by this one", e.path, ErrInUse)
 		}
 	}
+}
+
+// tryToOpen opens Badger if nobody else has the store open; it returns ErrInUse and touches nothing otherwise.
+func (e *Engine) tryToOpen(options badgerdb.Options) (*badgerdb.DB, error) {
+	if err := e.alone(e.prepare); err != nil {
+		return nil, err
+	}
+	db, err := badgerdb.OpenManaged(options)
+	if err != nil && strings.Contains(err.Error(), "Cannot acquire directory lock") { // not wrapped
+		return nil, ErrInUse
+	}
+	return db, err
+}
+
+// prepare brings the files into a state that Badger opens, and refuses those that it would lose something of.
+func (e *Engine) prepare() error {
+	if err := e.removeLeftovers(); err != nil {
+		return err
+	}
+	if err := e.dropLost(); err != nil && !e.options.Lenient {
+		return err
+	}
+	if e.options.Lenient {
+		return nil
+	}
+	return e.checkOpenable()
 }
 
 // guarded returns a logger for a Badger that is going to be opened. Its guard is the store's from now

@@ -1,7 +1,6 @@
 package badger
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,13 +26,10 @@ func (e *Engine) removeLeftovers() error {
 	return nil
 }
 
-// alone does something under the directory's lock, as Badger takes it: where another process has the
-// store open, nothing is touched, and opening it says so.
+// alone does something under the directory's lock, as Badger takes it. It returns ErrInUse, and does nothing, where
+// another process has the store open, or a child of this one that was forked while this one had it, for a moment.
 func (e *Engine) alone(do func() error) error {
 	unlock, err := lockStore(e.path)
-	if errors.Is(err, ErrInUse) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}

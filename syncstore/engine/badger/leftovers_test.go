@@ -1,8 +1,11 @@
 package badger
 
 import (
+	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
@@ -39,5 +42,31 @@ func TestAStoreOpensWithTheEmptyLogsOfAKilledProcess(t *testing.T) {
 	_, err = Open(path, small(t))
 	require.ErrorIs(t, err, ErrInUse)
 	require.FileExists(t, young)
+	require.NoError(t, e.Close())
+}
+
+// A child has its parent's locks from the fork on until it is another program.
+func TestAStoreOpensWithEmptyLogsWhileChildrenAreForked(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	e, err := Open(path, small(t))
+	require.NoError(t, err)
+	ctx, end := context.WithCancel(t.Context())
+	var forking sync.WaitGroup
+	for range 4 {
+		forking.Go(func() {
+			for ctx.Err() == nil {
+				_ = exec.CommandContext(ctx, os.Args[0], "-test.run=^$").Run()
+			}
+		})
+	}
+	defer forking.Wait()
+	defer end()
+	for range 30 {
+		require.NoError(t, e.Close())
+		require.NoError(t, os.WriteFile(filepath.Join(path, "00099.mem"), nil, 0o600))
+		e, err = Open(path, small(t))
+		require.NoError(t, err)
+	}
 	require.NoError(t, e.Close())
 }
