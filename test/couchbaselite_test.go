@@ -222,6 +222,96 @@ func TestCouchbaseLiteDevicesEndEqual(t *testing.T) {
 	}
 }
 
+// A device changes documents, is updated to Couchbase Lite 4 and changes some more before it replicates again, where it
+// did before or at another address of the server. Nobody else changes these: none of it is lost.
+func TestAnUpdateToCouchbaseLite4LosesNothing(t *testing.T) {
+	t.Parallel()
+
+	libraries := couchbaseLite(t)
+	ran := false
+
+	for _, before := range libraries {
+		for _, after := range libraries {
+			if before.Major() >= 4 || after.Major() < 4 {
+				continue
+			}
+
+			ran = true
+
+			for _, resolver := range []string{"", "remote", "merge"} {
+				for _, moves := range []bool{false, true} {
+					t.Run(fmt.Sprintf("%s to %s, %q, to another address: %v", before, after, resolver, moves), func(t *testing.T) {
+						t.Parallel()
+						updateCouchbaseLite(t, before, after, resolver, moves)
+					})
+				}
+			}
+		}
+	}
+
+	if !ran {
+		t.Skipf("NOT RUN: %s lists no versions to update from and to", cblite.Variable)
+	}
+}
+
+func updateCouchbaseLite(t *testing.T, before, after cblite.Library, resolver string, moves bool) {
+	t.Helper()
+
+	s := newLiteSite(t, before)
+	alice := s.people[0]
+	alice.resolver = resolver
+	save := func(round int, ids ...string) {
+		for _, id := range ids {
+			alice.Save(cblite.Default, id, map[string]any{"channels": []string{"alice"}, "round": round}, nil)
+		}
+	}
+
+	all := []string{"as it was", "edited", "edited often", "deleted", "by others", "edited before", "deleted before", "edited before and after"}
+	for round := range 2 {
+		save(round, all...)
+		s.replicate(alice)
+	}
+
+	// What it has not pushed of before the update, Couchbase Lite 4 takes for a conflict at another address.
+	if !moves {
+		save(3, "edited before", "edited before and after")
+		alice.Delete(cblite.Default, "deleted before")
+	}
+
+	alice.Update(after)
+	save(4, "edited", "edited often", "edited before and after", "new")
+	save(5, "edited often")
+	alice.Delete(cblite.Default, "deleted")
+
+	var now map[string]any
+
+	require.NoError(t, json.Unmarshal([]byte(s.admin(http.MethodGet, "/notes/by%20others", "").body), &now))
+	now["round"] = 6
+	require.Equal(t, http.StatusCreated, s.put("/notes/by%20others", now).status)
+
+	want := map[string]any{"as it was": 1.0, "edited": 4.0, "edited often": 5.0, "by others": 6.0, "edited before": 3.0, "edited before and after": 4.0, "new": 4.0}
+	if moves {
+		want["edited before"], want["deleted before"] = 1.0, 1.0
+	}
+
+	r := s.replication(alice, false)
+	if moves {
+		r.URL = strings.Replace(r.URL, "127.0.0.1", "localhost", 1)
+	}
+
+	for range 3 {
+		require.Nil(t, alice.Replicate(r).Error)
+
+		has := map[string]any{}
+		for id, doc := range s.stored(cblite.Default) {
+			has[id] = doc["round"]
+		}
+
+		require.Equal(t, want, has)
+		require.Empty(t, s.differences(alice))
+	}
+}
+
 // liteHistory is a history of devices that come and go, while users gain and lose channels, an
 // administrator writes, and the server is killed.
 type liteHistory struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,9 +20,12 @@ const Default = "_default"
 type Device struct {
 	Library Library
 
-	tb      testing.TB
-	in      io.Writer
-	answers *bufio.Reader
+	tb          testing.TB
+	folder      string
+	collections []string
+	in          io.WriteCloser
+	answers     *bufio.Reader
+	ended       func() error
 }
 
 // Document is a document of a device.
@@ -67,22 +71,38 @@ func (e *Error) Error() string { return fmt.Sprintf("%d/%d %s", e.Domain, e.Code
 func New(tb testing.TB, of Library, collections ...string) *Device {
 	tb.Helper()
 
-	cmd := exec.CommandContext(tb.Context(), of.driver)
-	in, err := cmd.StdinPipe()
-	require.NoError(tb, err)
-	out, err := cmd.StdoutPipe()
-	require.NoError(tb, err)
-	require.NoError(tb, cmd.Start())
-	tb.Cleanup(func() {
-		_ = in.Close()
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-
-	d := &Device{Library: of, tb: tb, in: in, answers: bufio.NewReader(out)}
-	d.must("open", map[string]any{"folder": tb.TempDir(), "collections": collections})
+	d := &Device{tb: tb, folder: tb.TempDir(), collections: collections}
+	d.run(of)
 
 	return d
+}
+
+// Update ends the app and starts it again, with another version of Couchbase Lite and the database that it has.
+func (d *Device) Update(to Library) {
+	d.tb.Helper()
+	require.NoError(d.tb, d.in.Close())
+	require.NoError(d.tb, d.ended())
+	d.run(to)
+}
+
+func (d *Device) run(of Library) {
+	d.tb.Helper()
+
+	cmd := exec.CommandContext(d.tb.Context(), of.driver)
+	in, err := cmd.StdinPipe()
+	require.NoError(d.tb, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(d.tb, err)
+	require.NoError(d.tb, cmd.Start())
+
+	d.Library, d.in, d.answers, d.ended = of, in, bufio.NewReader(out), sync.OnceValue(cmd.Wait)
+	d.tb.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Process.Kill()
+		_ = d.ended()
+	})
+
+	d.must("open", map[string]any{"folder": d.folder, "collections": d.collections})
 }
 
 // call has the driver do something. The answer goes into answer.

@@ -10,12 +10,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 )
 
 // Variable names the environment variable that lists folders of Couchbase Lite for C.
 const Variable = "COUCHBASE_LITE"
+
+var firstNumber = regexp.MustCompile(`\d+`)
 
 var errNoLibrary = errors.New("no libcblite in the folder")
 
@@ -26,6 +30,13 @@ type Library struct {
 
 // String is the folder's name.
 func (l Library) String() string { return l.name }
+
+// Major is the first number of the folder's name, 0 if there is none.
+func (l Library) Major() int {
+	n, _ := strconv.Atoi(firstNumber.FindString(l.name))
+
+	return n
+}
 
 // Libraries builds a driver into a folder for each that the environment lists; none if it lists none.
 func Libraries(ctx context.Context, into string) ([]Library, error) {
