@@ -1,6 +1,7 @@
 package lite
 
 import (
+	"hash/maphash"
 	"net/http"
 	"strconv"
 	"sync"
@@ -31,11 +32,12 @@ type keyspace struct {
 	// deltas: the client takes deltas. It says so once (reference/blip.md 3.5).
 	deltas bool
 	// refused are the documents of which the client proposed a change of before its update to version 4, in vain: it
-	// waits for the revision that is here.
-	refused map[string]struct{}
+	// waits for the revision that is here. They are hashes, as IDs may be long.
+	refused map[uint64]struct{}
+	seed    maphash.Seed
 }
 
-// maxRefused bounds refused. A client sends what it has not pushed when it connects, most have a few such changes.
+// maxRefused bounds refused. A client proposes what it has not pushed when it connects; most have a few such changes.
 const maxRefused = 10_000
 
 // refuse notes that the client waits for the revision of a document that is here.
@@ -43,10 +45,10 @@ func (ks *keyspace) refuse(id string) {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
 	if ks.refused == nil {
-		ks.refused = make(map[string]struct{})
+		ks.refused, ks.seed = make(map[uint64]struct{}), maphash.MakeSeed()
 	}
 	if len(ks.refused) < maxRefused {
-		ks.refused[id] = struct{}{}
+		ks.refused[maphash.String(ks.seed, id)] = struct{}{}
 	}
 }
 
@@ -54,7 +56,10 @@ func (ks *keyspace) refuse(id string) {
 func (ks *keyspace) awaits(id string) bool {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
-	_, ok := ks.refused[id]
+	if ks.refused == nil {
+		return false
+	}
+	_, ok := ks.refused[maphash.String(ks.seed, id)]
 	return ok
 }
 

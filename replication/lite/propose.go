@@ -189,7 +189,7 @@ func (r *replication) forecast(ks *keyspace, rows []proposal) error {
 		if rows[i].asked {
 			rows[i].answer(answers[0])
 			answers = answers[1:]
-			if r.version == protocol4 && rows[i].ofBefore() {
+			if r.version == protocol4 && !rows[i].Rev.IsZero() && rows[i].answerUpdated() == http.StatusConflict {
 				ks.refuse(rows[i].ID)
 			}
 		}
@@ -218,19 +218,16 @@ func (p *proposal) answer(a syncstore.ProposalAnswer) {
 	}
 }
 
-// ofBefore reports whether the proposal is in vain, by a device that was updated to version 4, of a revision of before
-// that: it waits for the one that is here then. Where it names no parent it meets the server by another address than
-// before. Told that its revision is here it would store half of the old form of the document, half of the new, and
-// could not read the next list of changes with it (4.0.3, 4.1): it pulls nothing any more. So it is told of a conflict
-// without a revision, which it finds to be none.
-func (p *proposal) ofBefore() bool {
-	if p.Rev.IsZero() {
-		return false
-	}
+// answerUpdated corrects the answer to a tree ID that was proposed by a device with version 4, which has it of before its
+// update, and returns the status. Where it names no parent, it meets the server by another address than before. Told that
+// its revision is here it would store half of the old form of the document, half of the new, and could not read the next
+// list of changes with it (4.0.3, 4.1): it would pull nothing any more. So it is told of a conflict without a revision,
+// and sent the one that is here, which it finds to be its own.
+func (p *proposal) answerUpdated() (status int) {
 	if p.status == http.StatusNotModified && p.Parent.IsZero() && p.ParentVersion.IsZero() {
 		p.status, p.rev = http.StatusConflict, ""
 	}
-	return p.status == http.StatusConflict
+	return p.status
 }
 
 // appendStatuses appends the answer. Zeros at the end are left out.
