@@ -1,7 +1,6 @@
 package lite
 
 import (
-	"hash/maphash"
 	"net/http"
 	"strconv"
 	"sync"
@@ -31,36 +30,8 @@ type keyspace struct {
 	feeds int
 	// deltas: the client takes deltas. It says so once (reference/blip.md 3.5).
 	deltas bool
-	// refused are the documents of which the client proposed a change of before its update to version 4, in vain: it
-	// waits for the revision that is here. They are hashes, as IDs may be long.
-	refused map[uint64]struct{}
-	seed    maphash.Seed
-}
-
-// maxRefused bounds refused. A client proposes what it has not pushed when it connects; most have a few such changes.
-const maxRefused = 10_000
-
-// refuse notes that the client waits for the revision of a document that is here.
-func (ks *keyspace) refuse(id string) {
-	ks.mu.Lock()
-	defer ks.mu.Unlock()
-	if ks.refused == nil {
-		ks.refused, ks.seed = make(map[uint64]struct{}), maphash.MakeSeed()
-	}
-	if len(ks.refused) < maxRefused {
-		ks.refused[maphash.String(ks.seed, id)] = struct{}{}
-	}
-}
-
-// awaits reports whether the client waits for the revision of a document that is here.
-func (ks *keyspace) awaits(id string) bool {
-	ks.mu.Lock()
-	defer ks.mu.Unlock()
-	if ks.refused == nil {
-		return false
-	}
-	_, ok := ks.refused[maphash.String(ks.seed, id)]
-	return ok
+	// awaited are the documents of which the client waits for the revision that is here.
+	awaited awaited
 }
 
 func newKeyspace(r *replication, c *syncstore.Collection, index int) *keyspace {

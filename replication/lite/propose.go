@@ -190,7 +190,7 @@ func (r *replication) forecast(ks *keyspace, rows []proposal) error {
 			rows[i].answer(answers[0])
 			answers = answers[1:]
 			if r.version == protocol4 && !rows[i].Rev.IsZero() && rows[i].answerUpdated() == http.StatusConflict {
-				ks.refuse(rows[i].ID)
+				ks.await(rows[i].ID)
 			}
 		}
 	}
