@@ -188,6 +188,9 @@ func (r *replication) forecast(ks *keyspace, rows []proposal) error {
 	for i := range rows {
 		if rows[i].asked {
 			rows[i].answer(answers[0])
+			if r.version == protocol2 {
+				rows[i].answerBefore3(answers[0])
+			}
 			answers = answers[1:]
 			if r.version == protocol4 && !rows[i].Rev.IsZero() && rows[i].answerUpdated() == http.StatusConflict {
 				ks.await(rows[i].ID)
@@ -215,6 +218,16 @@ func (p *proposal) answer(a syncstore.ProposalAnswer) {
 		p.rev = tree
 	case versioned && !a.Version.IsZero():
 		p.rev = a.Version.String()
+	}
+}
+
+// answerBefore3 corrects the answer to a client with version 2, which cannot be told what revision is here. If the answer
+// to its first push of a document was lost, or it meets the server by another address than before, it does not know that
+// it goes on from that. Told of a conflict it would propose the same for ever: a row of changes about what it has is no
+// news to it (seen with 2.8.6). What it sends comes with its history, and is judged by that.
+func (p *proposal) answerBefore3(a syncstore.ProposalAnswer) {
+	if p.status == http.StatusConflict && p.Parent.IsZero() && !a.Rev.IsZero() && a.Rev.Gen < p.Rev.Gen {
+		p.status = 0
 	}
 }
 

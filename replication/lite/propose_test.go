@@ -69,9 +69,16 @@ func TestProposeChangesSaysWhatBecomesOfEachRow_row32(t *testing.T) {
 		if version == protocol4 {
 			same = "409" // without a parent; see TestAnUpdatedDeviceIsSentWhatItsProposalWasRefusedFor
 		}
+		last := ",0,409"
+		if version == protocol2 {
+			last = "" // see TestACouchbaseLite2ThatKnowsNoParentIsJudgedByItsHistory
+		}
 		answer := c.must("proposeChanges", rows)
-		require.Equal(t, "["+same+",0,409,0,409]", string(answer.Body), "trailing zeros are left out")
+		require.Equal(t, "["+same+",0,409"+last+"]", string(answer.Body), "trailing zeros are left out")
 		require.Empty(t, answer.Properties)
+		if version == protocol2 {
+			continue // it does not ask for revisions
+		}
 		answer = c.must("proposeChanges", rows, "conflictIncludesRev", "true")
 		ours := `{"status":409,"rev":"` + treeRev(1, "a") + `"}`
 		require.Equal(t, "["+same+",0,"+ours+",0,"+ours+"]", string(answer.Body), "a proposed tree ID is answered by a tree ID")
@@ -100,6 +107,35 @@ func TestProposeChangesInVersions_row34(t *testing.T) {
 	require.Equal(t, "[]", propose(`["none","`+versionAt(3, sourceY)+`","`+versionAt(2, sourceY)+`"]`))
 	require.Equal(t, "[422,422]", propose(`["doc","`+first+`,"],["doc","zz@`+sourceX+`"],["none","`+first+`"]`))
 	require.Equal(t, "[422]", propose(`["doc","`+second+`","1@x"]`))
+}
+
+// Couchbase Lite 2 whose first push of a document was not answered goes on from what it does not know to be here.
+func TestACouchbaseLite2ThatKnowsNoParentIsJudgedByItsHistory(t *testing.T) {
+	t.Parallel()
+	l := newLoopback(t, nil)
+	c := l.connect(protocol2)
+	c.push("a", tree(2, "a"), `{"v":2}`, "history", tree(1, "a"))
+	propose := func(rev, parent string) string {
+		return string(c.must("proposeChanges", `[["a","`+rev+`","`+parent+`"]]`).Body)
+	}
+	require.Equal(t, "[409]", propose(tree(2, "b"), ""), "not younger than ours")
+	require.Equal(t, "[409]", propose(tree(4, "a"), tree(1, "a")), "it names a parent, so it learns of ours by its pull")
+	require.Equal(t, "[304]", propose(tree(2, "a"), ""))
+	require.Equal(t, "[]", propose(tree(4, "a"), ""))
+
+	c.refused(409, "rev", `{}`, "id", "a", "rev", tree(4, "b"), "history", tree(3, "b")+","+tree(2, "b"), "sequence", "1", "noconflicts", "true")
+	require.JSONEq(t, `{"v":2}`, string(l.get("a").Body))
+	c.must("rev", `{"v":4}`, "id", "a", "rev", tree(4, "a"), "history", tree(3, "a")+","+tree(2, "a"), "sequence", "1", "noconflicts", "true")
+	require.JSONEq(t, `{"v":4}`, string(l.get("a").Body))
+}
+
+// What a client may not see, it is not told of by how its proposal is answered.
+func TestCouchbaseLite2IsNotAskedForRevisionsOfWhatItMayNotSee(t *testing.T) {
+	t.Parallel()
+	l := newLoopback(t, func(p *Peer) { p.Viewer = &syncstore.Viewer{Name: "alice"} })
+	l.coll().SetPolicy(syncstore.Policy{Evaluator: access.Channels{}})
+	l.write(replicated(t, "a", `{"channels":["bob"]}`, treeRev(1, "a")))
+	require.Equal(t, "[409]", string(l.connect(protocol2).must("proposeChanges", `[["a","`+treeRev(2, "b")+`",""]]`).Body))
 }
 
 // A device that was updated to version 4 knows what it had before by tree IDs. Where it meets the server by another
