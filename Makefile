@@ -100,7 +100,7 @@ soak: build
 # A real Couchbase Lite, which the project does not install (test/cblite/README.md).
 couchbase-lite: build
 	@test -n "$$COUCHBASE_LITE" || { echo 'COUCHBASE_LITE lists no folder of Couchbase Lite for C (test/cblite/README.md)'; exit 1; }
-	$(GO) test -count 1 -timeout 60m -v -tags $(TAGS) -run 'CouchbaseLite(Devices|Ends|4)' ./test
+	$(GO) test -count 1 -timeout 60m -v -tags $(TAGS) -run 'CouchbaseLite(Devices|Ends|At|4)' ./test
 
 bench:
 	$(GO) run -tags $(TAGS) ./bench

@@ -190,6 +190,12 @@ func (d *Device) Status() (now Status) {
 // Stop stops the replication.
 func (d *Device) Stop() {
 	d.tb.Helper()
+
+	// That of before 3 crashes if it is stopped while it connects.
+	for d.Library.Before3() && d.Status().State == "connecting" {
+		time.Sleep(5 * time.Millisecond)
+	}
+
 	d.must("stop", struct{}{})
 	d.awaitEnd()
 }

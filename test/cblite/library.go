@@ -38,6 +38,9 @@ func (l Library) Major() int {
 	return n
 }
 
+// Before3 says that there is but the default collection, and that a device keeps what its user loses with a channel.
+func (l Library) Before3() bool { return l.Major() != 0 && l.Major() < 3 }
+
 // Libraries builds a driver into a folder for each that the environment lists; none if it lists none.
 func Libraries(ctx context.Context, into string) ([]Library, error) {
 	var all []Library

@@ -1,10 +1,20 @@
 // driver is a device with Couchbase Lite for C. It takes a command a line on standard input, an object of
 // JSON with the member "op", and answers each with a line of JSON on standard output. See ../device.go.
+#if __has_include("cbl/CBLCollection.h")
 #include "cbl/CouchbaseLite.h"
+
+typedef FLString ResolverID;
+#else
+#define BEFORE_3
+#include "before3.h"
+
+typedef const char *ResolverID;
+#endif
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 extern inline FLSlice FLStr(const char *string) FLAPI; // C99: an inline function is defined by whoever needs it
 
@@ -154,12 +164,12 @@ static void all(void) {
   CBLQuery_Release(compiled);
 }
 
-static const CBLDocument *takeRemote(void *context, FLString id, const CBLDocument *local, const CBLDocument *remote) { return remote; }
+static const CBLDocument *takeRemote(void *context, ResolverID id, const CBLDocument *local, const CBLDocument *remote) { return remote; }
 
-static const CBLDocument *takeLocal(void *context, FLString id, const CBLDocument *local, const CBLDocument *remote) { return local; }
+static const CBLDocument *takeLocal(void *context, ResolverID id, const CBLDocument *local, const CBLDocument *remote) { return local; }
 
 // mergeBoth is the server's document with what only this device's has, as a revision of its own.
-static const CBLDocument *mergeBoth(void *context, FLString id, const CBLDocument *local, const CBLDocument *remote) {
+static const CBLDocument *mergeBoth(void *context, ResolverID id, const CBLDocument *local, const CBLDocument *remote) {
   if (!local || !remote) return local ? local : remote;
   CBLDocument *merged = CBLDocument_MutableCopy(remote);
   FLMutableDict members = CBLDocument_MutableProperties(merged);
@@ -183,19 +193,24 @@ static CBLConflictResolver resolver(void) {
 
 static void start(void) {
   CBLError error = {0};
+  CBLReplicatorConfiguration config = {0};
+#ifdef BEFORE_3
+  config.database = database;
+  config.conflictResolver = resolver();
+#else
   CBLReplicationCollection collections[8] = {{0}};
   FLArray names = FLValue_AsArray(member("collections"));
-  CBLReplicatorConfiguration config = {0};
   config.collections = collections;
   for (uint32_t i = 0; i < FLArray_Count(names) && i < 8; i++) {
     collections[i].collection = collectionNamed(FLValue_AsString(FLArray_Get(names, i)));
     collections[i].conflictResolver = resolver();
     config.collectionCount++;
   }
+  config.maxAttemptWaitTime = 1;
+#endif
   config.endpoint = CBLEndpoint_CreateWithURL(text("url"), &error);
   config.continuous = FLValue_AsBool(member("continuous"));
   config.headers = FLValue_AsDict(member("headers"));
-  config.maxAttemptWaitTime = 1;
   if (replicator) CBLReplicator_Release(replicator);
   replicator = config.endpoint ? CBLReplicator_Create(&config, &error) : NULL;
   if (!replicator) {
@@ -223,15 +238,27 @@ static void status(void) {
   printf("}\n");
 }
 
+// setLogging has nothing logged but into a folder, if the environment names one.
+static void setLogging(const char *folder) {
+#ifdef BEFORE_3 // it has no log files
+  CBLLog_SetConsoleLevel(folder ? CBLLogVerbose : CBLLogNone);
+  if (folder) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%d.log", folder, (int)getpid());
+    freopen(path, "w", stderr);
+  }
+#else
+  CBLConsoleLogSink quiet = {kCBLLogNone, kCBLLogDomainMaskAll};
+  CBLFileLogSink file = {kCBLLogVerbose, FLStr(folder), 10, 100 << 20, true};
+  CBLLogSinks_SetConsole(quiet);
+  if (folder) CBLLogSinks_SetFile(file);
+#endif
+}
+
 int main(void) {
   char *line = NULL;
   size_t capacity = 0;
-  CBLConsoleLogSink quiet = {kCBLLogNone, kCBLLogDomainMaskAll};
-  CBLLogSinks_SetConsole(quiet);
-  if (getenv("COUCHBASE_LITE_LOG")) { // a folder
-    CBLFileLogSink file = {kCBLLogVerbose, FLStr(getenv("COUCHBASE_LITE_LOG")), 10, 100 << 20, true};
-    CBLLogSinks_SetFile(file);
-  }
+  setLogging(getenv("COUCHBASE_LITE_LOG"));
   for (ssize_t size; (size = getline(&line, &capacity, stdin)) > 0;) {
     FLSlice json = {line, (size_t)size};
     FLDoc parsed = FLDoc_FromJSON(json, NULL); // never released: a replicator points into it
