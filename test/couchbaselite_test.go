@@ -223,6 +223,12 @@ func TestCouchbaseLiteDevicesEndEqual(t *testing.T) {
 
 				write(alice, 1)
 				s.replicate(alice)
+
+				for round := range 2 { // documents that alice has made, too
+					bob.Save(cblite.Default, "d4", map[string]any{"channels": []string{"all"}, "bob": -round}, nil)
+				}
+
+				bob.Save(cblite.Default, "d6", map[string]any{"channels": []string{"all"}, "bob": -2}, &cblite.Blob{Size: 50_000, Seed: 7})
 				s.replicate(bob)
 				write(alice, 2)
 				write(bob, 3)
