@@ -162,6 +162,25 @@ func (s *liteSite) stored(collection string) map[string]map[string]any {
 	return docs
 }
 
+// saveRound saves documents that say in which round that was, in the user's own channel.
+func (u *liteUser) saveRound(round int, ids ...string) {
+	for _, id := range ids {
+		u.Save(cblite.Default, id, map[string]any{"channels": []string{u.name}, "round": round}, nil)
+	}
+}
+
+// rounds is in which round each document that the server has was saved.
+func (s *liteSite) rounds() map[string]any {
+	s.t.Helper()
+
+	rounds := map[string]any{}
+	for id, doc := range s.stored(cblite.Default) {
+		rounds[id] = doc["round"]
+	}
+
+	return rounds
+}
+
 // differences says where a device has not just what its user may see.
 func (s *liteSite) differences(u *liteUser) (said []string) {
 	s.t.Helper()
@@ -264,11 +283,7 @@ func TestCouchbaseLiteAtAnotherAddressLosesNothing(t *testing.T) {
 			s := newLiteSite(t, l)
 			alice := s.people[0]
 			alice.resolver = "remote"
-			save := func(round int, ids ...string) {
-				for _, id := range ids {
-					alice.Save(cblite.Default, id, map[string]any{"channels": []string{"alice"}, "round": round}, nil)
-				}
-			}
+			save := alice.saveRound
 
 			save(1, "as it was", "edited", "edited often", "deleted")
 			s.replicate(alice)
@@ -283,12 +298,7 @@ func TestCouchbaseLiteAtAnotherAddressLosesNothing(t *testing.T) {
 				require.Nil(t, alice.Replicate(r).Error)
 			}
 
-			has := map[string]any{}
-			for id, doc := range s.stored(cblite.Default) {
-				has[id] = doc["round"]
-			}
-
-			require.Equal(t, map[string]any{"as it was": 1.0, "edited": 2.0, "edited often": 3.0, "new": 2.0}, has)
+			require.Equal(t, map[string]any{"as it was": 1.0, "edited": 2.0, "edited often": 3.0, "new": 2.0}, s.rounds())
 			require.Empty(t, s.differences(alice))
 		})
 	}
@@ -332,11 +342,7 @@ func updateCouchbaseLite(t *testing.T, before, after cblite.Library, resolver st
 	s := newLiteSite(t, before)
 	alice := s.people[0]
 	alice.resolver = resolver
-	save := func(round int, ids ...string) {
-		for _, id := range ids {
-			alice.Save(cblite.Default, id, map[string]any{"channels": []string{"alice"}, "round": round}, nil)
-		}
-	}
+	save := alice.saveRound
 
 	all := []string{"as it was", "edited", "edited often", "deleted", "by others", "edited before", "deleted before", "edited before and after"}
 	for round := range 2 {
@@ -388,13 +394,7 @@ func updateCouchbaseLite(t *testing.T, before, after cblite.Library, resolver st
 
 	for range 3 {
 		require.Nil(t, alice.Replicate(r).Error)
-
-		has := map[string]any{}
-		for id, doc := range s.stored(cblite.Default) {
-			has[id] = doc["round"]
-		}
-
-		require.Equal(t, want, has)
+		require.Equal(t, want, s.rounds())
 		require.Empty(t, s.differences(alice))
 	}
 }

@@ -2,8 +2,6 @@
 // LiteCore 2.8. There are no collections: the database stands for the default one.
 #include "cbl/CouchbaseLite.h"
 
-#include <string.h>
-
 #define CBLCollection CBLDatabase
 #define CBLCollection_DeleteDocument(collection, document, error) CBLDocument_Delete(document, kCBLConcurrencyControlLastWriteWins, error)
 #define CBLCollection_GetDocument(collection, id, error) CBLDatabase_GetDocument_s(collection, id)
