@@ -169,6 +169,19 @@ func (u *liteUser) saveRound(round int, ids ...string) {
 	}
 }
 
+// putRound has somebody else save a document in a round.
+func (s *liteSite) putRound(round int, id string) {
+	s.t.Helper()
+
+	path := "/notes/" + url.PathEscape(id)
+
+	var doc map[string]any
+
+	require.NoError(s.t, json.Unmarshal([]byte(s.admin(http.MethodGet, path, "").body), &doc))
+	doc["round"] = round
+	require.Equal(s.t, http.StatusCreated, s.put(path, doc).status)
+}
+
 // rounds is in which round each document that the server has was saved.
 func (s *liteSite) rounds() map[string]any {
 	s.t.Helper()
@@ -309,6 +322,22 @@ func TestCouchbaseLiteAtAnotherAddressLosesNothing(t *testing.T) {
 func TestAnUpdateToCouchbaseLite4LosesNothing(t *testing.T) {
 	t.Parallel()
 
+	updates(t, func(t *testing.T, before, after cblite.Library) {
+		for _, resolver := range []string{"", "remote", "merge"} {
+			for _, moves := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%q, to another address: %v", resolver, moves), func(t *testing.T) {
+					t.Parallel()
+					updateCouchbaseLite(t, before, after, resolver, moves)
+				})
+			}
+		}
+	})
+}
+
+// updates runs a test for each two libraries between which an app may be updated to Couchbase Lite 4.
+func updates(t *testing.T, test func(t *testing.T, before, after cblite.Library)) {
+	t.Helper()
+
 	libraries := couchbaseLite(t)
 	ran := false
 
@@ -320,20 +349,50 @@ func TestAnUpdateToCouchbaseLite4LosesNothing(t *testing.T) {
 
 			ran = true
 
-			for _, resolver := range []string{"", "remote", "merge"} {
-				for _, moves := range []bool{false, true} {
-					t.Run(fmt.Sprintf("%s to %s, %q, to another address: %v", before, after, resolver, moves), func(t *testing.T) {
-						t.Parallel()
-						updateCouchbaseLite(t, before, after, resolver, moves)
-					})
-				}
-			}
+			t.Run(fmt.Sprintf("%s to %s", before, after), func(t *testing.T) {
+				t.Parallel()
+				test(t, before, after)
+			})
 		}
 	}
 
 	if !ran {
 		t.Skipf("NOT RUN: %s lists no versions to update from and to", cblite.Variable)
 	}
+}
+
+// An app works without a server, is updated to Couchbase Lite 4, and replicates for the first time only then, as one does
+// whose user signs in later.
+func TestAnAppThatReplicatesFirstAfterItsUpdateToCouchbaseLite4LosesNothing(t *testing.T) {
+	t.Parallel()
+
+	updates(t, func(t *testing.T, before, after cblite.Library) {
+		s := newLiteSite(t, before)
+		alice := s.people[0]
+		alice.resolver = "remote"
+		save := alice.saveRound
+
+		save(1, "as it was", "edited", "edited after", "edited when here", "by others", "deleted")
+		save(2, "edited")
+		alice.Delete(cblite.Default, "deleted")
+		alice.Update(after)
+		save(3, "edited after", "new")
+
+		want := map[string]any{"as it was": 1.0, "edited": 2.0, "edited after": 3.0, "edited when here": 1.0, "by others": 1.0, "new": 3.0}
+
+		for round := range 4 {
+			s.replicate(alice)
+			require.Equal(t, want, s.rounds())
+			require.Empty(t, s.differences(alice))
+
+			if round == 1 {
+				save(4, "edited when here")
+				s.putRound(5, "by others")
+
+				want["edited when here"], want["by others"] = 4.0, 5.0
+			}
+		}
+	})
 }
 
 func updateCouchbaseLite(t *testing.T, before, after cblite.Library, resolver string, moves bool) {
@@ -372,11 +431,7 @@ func updateCouchbaseLite(t *testing.T, before, after cblite.Library, resolver st
 	save(5, "edited often")
 	alice.Delete(cblite.Default, "deleted")
 
-	var now map[string]any
-
-	require.NoError(t, json.Unmarshal([]byte(s.admin(http.MethodGet, "/notes/by%20others", "").body), &now))
-	now["round"] = 6
-	require.Equal(t, http.StatusCreated, s.put("/notes/by%20others", now).status)
+	s.putRound(6, "by others")
 
 	want := map[string]any{"as it was": 1.0, "edited": 4.0, "edited often": 5.0, "by others": 6.0, "edited before": 3.0, "edited before and after": 4.0, "new": 4.0}
 	if !moves {
