@@ -317,6 +317,37 @@ func TestCouchbaseLiteAtAnotherAddressLosesNothing(t *testing.T) {
 	}
 }
 
+// A device pushes by one address of the server and by another, and does not know by either what it pushed by the other,
+// nor does it pull.
+func TestCouchbaseLiteAtTwoAddressesPushesEverything(t *testing.T) {
+	t.Parallel()
+
+	for _, l := range couchbaseLite(t) {
+		t.Run(l.String(), func(t *testing.T) {
+			t.Parallel()
+
+			s := newLiteSite(t, l)
+			alice := s.people[0]
+			here := s.replication(alice, false)
+			here.PushOnly = true
+			there := here
+			there.URL = s.anotherAddress()
+
+			for round, r := range []cblite.Replication{here, there, here, here, there, here} {
+				alice.saveRound(round, "edited")
+				alice.saveRound(round, "edited often")
+				alice.saveRound(round, "edited often")
+				require.Nil(t, alice.Replicate(r).Error)
+				require.Equal(t, map[string]any{"edited": float64(round), "edited often": float64(round)}, s.rounds())
+			}
+
+			alice.Delete(cblite.Default, "edited")
+			require.Nil(t, alice.Replicate(there).Error)
+			require.Equal(t, map[string]any{"edited often": 5.0}, s.rounds())
+		})
+	}
+}
+
 // A device changes documents, is updated to Couchbase Lite 4 and changes some more before it replicates again, where it
 // did before or at another address of the server. Nobody else changes these: none of it is lost.
 func TestAnUpdateToCouchbaseLite4LosesNothing(t *testing.T) {

@@ -222,11 +222,12 @@ func (p *proposal) answer(a syncstore.ProposalAnswer) {
 }
 
 // answerBefore3 corrects the answer to a client with version 2, which cannot be told what revision is here. If the answer
-// to its first push of a document was lost, or it meets the server by another address than before, it does not know that
-// it goes on from that. Told of a conflict it would propose the same for ever: a row of changes about what it has is no
-// news to it (seen with 2.8.6). What it sends comes with its history, and is judged by that.
+// to a push was lost, or it meets the server by another address than before, it does not know that it goes on from that:
+// it names no parent, or an older one. Told of a conflict it would propose the same for ever where it does not pull, and
+// without a parent where it pulls, too: a row of changes about what it has is no news to it (seen with 2.8.6). What it
+// sends comes with its history, and is judged by that.
 func (p *proposal) answerBefore3(a syncstore.ProposalAnswer) {
-	if p.status == http.StatusConflict && p.Parent.IsZero() && !a.Rev.IsZero() && a.Rev.Gen < p.Rev.Gen {
+	if p.status == http.StatusConflict && !a.Rev.IsZero() && a.Rev.Gen < p.Rev.Gen {
 		p.status = 0
 	}
 }

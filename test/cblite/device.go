@@ -46,6 +46,7 @@ type Blob struct {
 type Replication struct {
 	URL         string            `json:"url"`
 	Continuous  bool              `json:"continuous"`
+	PushOnly    bool              `json:"push_only"`
 	Headers     map[string]string `json:"headers"`
 	Collections []string          `json:"collections"`
 	// Resolver of conflicts is "remote", "local", "merge", or Couchbase Lite's own.

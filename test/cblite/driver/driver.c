@@ -210,6 +210,7 @@ static void start(void) {
 #endif
   config.endpoint = CBLEndpoint_CreateWithURL(text("url"), &error);
   config.continuous = FLValue_AsBool(member("continuous"));
+  config.replicatorType = FLValue_AsBool(member("push_only")) ? kCBLReplicatorTypePush : kCBLReplicatorTypePushAndPull;
   config.headers = FLValue_AsDict(member("headers"));
   if (replicator) CBLReplicator_Release(replicator);
   replicator = config.endpoint ? CBLReplicator_Create(&config, &error) : NULL;
