@@ -491,6 +491,9 @@ type liteHistory struct {
 	*liteSite
 
 	random *rand.Rand
+	// elsewhere is another address of the server, chance whether a device goes there.
+	elsewhere string
+	chance    *rand.Rand
 	// retired are documents that were deleted. Nobody makes them again: a device that does so while it is
 	// told of the deletion sees a conflict, in which Couchbase Lite's own resolver takes the deletion.
 	retired map[string]bool
@@ -507,7 +510,9 @@ func TestCouchbaseLiteEndsWithWhatItsUserMaySee(t *testing.T) {
 
 	for seed := first; seed < first+number(t, "COUCHBASE_LITE_SEEDS", 10); seed++ {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			h := &liteHistory{random: rand.New(rand.NewPCG(uint64(seed), 0)), retired: make(map[string]bool)}
+			h := &liteHistory{
+				random: rand.New(rand.NewPCG(uint64(seed), 0)), chance: rand.New(rand.NewPCG(uint64(seed), 1)), retired: make(map[string]bool),
+			}
 
 			used := make([]cblite.Library, 3)
 			for n := range used {
@@ -515,6 +520,7 @@ func TestCouchbaseLiteEndsWithWhatItsUserMaySee(t *testing.T) {
 			}
 
 			h.liteSite = newLiteSite(t, used...)
+			h.elsewhere = h.anotherAddress()
 			t.Cleanup(func() {
 				if t.Failed() {
 					t.Log(strings.Join(h.log, "\n"))
@@ -676,23 +682,31 @@ func (h *liteHistory) follow(u *liteUser) {
 		return
 	}
 
-	if u.live = h.random.IntN(2) == 0; u.live {
-		h.note("%s follows", u.name)
-		u.Start(h.replication(u, true))
+	u.live = h.random.IntN(2) == 0
+	r := h.replication(u, u.live)
+	if h.chance.IntN(3) == 0 {
+		r.URL = h.elsewhere
+	}
+
+	if u.live {
+		h.note("%s follows at %s", u.name, r.URL)
+		u.Start(r)
 
 		return
 	}
 
-	h.note("%s replicates", u.name)
-	h.replicate(u)
+	h.note("%s replicates at %s", u.name, r.URL)
+	require.Nil(h.t, u.Replicate(r).Error, "%s, Couchbase Lite %s", u.name, u.Library)
 }
 
 // end has all devices follow until they have what their users may see.
 func (h *liteHistory) end() {
 	for _, u := range h.people {
-		if !u.live {
-			u.Start(h.replication(u, true))
+		if u.live {
+			u.Stop()
 		}
+
+		u.Start(h.replication(u, true))
 	}
 
 	var said []string
