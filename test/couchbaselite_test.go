@@ -348,6 +348,67 @@ func TestCouchbaseLiteAtTwoAddressesPushesEverything(t *testing.T) {
 	}
 }
 
+// A store is restored from a backup. Devices bring back what was written after it, by others too where they pull, and go on.
+func TestCouchbaseLiteAtARestoredStoreBringsBackWhatItHas(t *testing.T) {
+	t.Parallel()
+
+	for _, l := range couchbaseLite(t) {
+		for _, pulls := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, pulls: %v", l, pulls), func(t *testing.T) {
+				t.Parallel()
+				bringBack(t, l, pulls)
+			})
+		}
+	}
+}
+
+func bringBack(t *testing.T, l cblite.Library, pulls bool) {
+	t.Helper()
+
+	s := newLiteSite(t, l)
+	server := operated{s.server, t}
+	backup, restored := filepath.Join(server.Dir, "one.backup"), filepath.Join(server.Dir, "restored")
+	alice := s.people[0]
+	alice.resolver = "remote"
+	save := alice.saveRound
+	r := s.replication(alice, false)
+	r.PushOnly = !pulls
+
+	save(1, "as it was", "edited", "edited after", "pending", "by others", "deleted")
+	require.Nil(t, alice.Replicate(r).Error)
+	server.command("backup", backup, fmt.Sprintf("--address=localhost:%d", server.ControlPort))
+	save(2, "edited", "edited after", "new")
+	s.putRound(2, "by others")
+	alice.Delete(cblite.Default, "deleted")
+	require.Nil(t, alice.Replicate(r).Error)
+	save(3, "pending")
+
+	require.NoError(t, server.Stop())
+	server.command("restore", backup, "--to", restored)
+	require.NoError(t, os.Rename(server.Store, filepath.Join(server.Dir, "before")))
+	require.NoError(t, os.Rename(restored, server.Store))
+	require.NoError(t, server.Restart(t.Context()))
+	require.Equal(t, map[string]any{"as it was": 1.0, "edited": 1.0, "edited after": 1.0, "pending": 1.0, "by others": 1.0, "deleted": 1.0}, s.rounds())
+	save(4, "edited after")
+
+	want := map[string]any{"as it was": 1.0, "edited": 2.0, "edited after": 4.0, "pending": 3.0, "by others": 2.0, "new": 2.0}
+	if !pulls {
+		want["by others"] = 1.0
+	}
+
+	for round := range 4 {
+		require.Nil(t, alice.Replicate(r).Error)
+		require.Equal(t, want, s.rounds())
+		require.Empty(t, s.differences(alice))
+
+		if round == 1 {
+			save(5, "as it was", "new", "by others")
+
+			want["as it was"], want["new"], want["by others"] = 5.0, 5.0, 5.0
+		}
+	}
+}
+
 // A device changes documents, is updated to Couchbase Lite 4 and changes some more before it replicates again, where it
 // did before or at another address of the server. Nobody else changes these: none of it is lost.
 func TestAnUpdateToCouchbaseLite4LosesNothing(t *testing.T) {
