@@ -57,6 +57,25 @@ func (o operated) command(args ...string) string {
 	return out
 }
 
+// backUp makes a whole backup, and returns its file.
+func (o operated) backUp() (file string) {
+	o.t.Helper()
+	file = filepath.Join(o.Dir, "one.backup")
+	o.command("backup", file, fmt.Sprintf("--address=localhost:%d", o.ControlPort))
+	return file
+}
+
+// putBack stops the server, and starts it with the store that backups make.
+func (o operated) putBack(backups ...string) {
+	o.t.Helper()
+	restored := filepath.Join(o.Dir, "restored")
+	require.NoError(o.t, o.Stop())
+	o.command(append([]string{"restore", "--to", restored}, backups...)...)
+	require.NoError(o.t, os.Rename(o.Store, filepath.Join(o.Dir, "before")))
+	require.NoError(o.t, os.Rename(restored, o.Store))
+	require.NoError(o.t, o.Restart(o.t.Context()))
+}
+
 // lastSeq is the position of a client that has seen everything.
 func (o operated) lastSeq(db string) string {
 	o.t.Helper()
@@ -132,6 +151,19 @@ func TestAStoreIsBackedUpWhileItIsWrittenAndServesTheSame(t *testing.T) {
 	}
 }
 
+func TestPouchDBBringsBackWhatARestoredStoreLacks(t *testing.T) {
+	t.Parallel()
+	server := operated{harness.New(t, harness.Options{}), t}
+	script := site{Server: server.Server, issuer: server.Issuer}.start(t, "restored", nil)
+	event[struct{}](t, script, "back up")
+	backup := server.backUp()
+	require.NoError(t, script.Tell("backed up"))
+	event[struct{}](t, script, "restore")
+	server.putBack(backup)
+	require.NoError(t, script.Tell("restored"))
+	finish(t, script)
+}
+
 // TestCheckFindsWhatWasDamaged damages files of a store, and a backup.
 func TestCheckFindsWhatWasDamaged(t *testing.T) {
 	t.Parallel()
@@ -142,8 +174,7 @@ func TestCheckFindsWhatWasDamaged(t *testing.T) {
 	attachment := bytes.Repeat([]byte("kept in the value log"), 10_000)
 	status, answer := server.ask(t.Context(), http.MethodPut, "/notes/attached/file", attachment)
 	require.Equal(t, http.StatusCreated, status, string(answer))
-	backup := filepath.Join(server.Dir, "one.backup")
-	server.command("backup", backup, fmt.Sprintf("--address=localhost:%d", server.ControlPort))
+	backup := server.backUp()
 	_, err := server.Command(t.Context(), "sync", "check", server.Store)
 	require.ErrorContains(t, err, "a server is running on it")
 	require.NoError(t, server.Stop())

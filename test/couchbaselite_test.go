@@ -367,7 +367,6 @@ func bringBack(t *testing.T, l cblite.Library, pulls bool) {
 
 	s := newLiteSite(t, l)
 	server := operated{s.server, t}
-	backup, restored := filepath.Join(server.Dir, "one.backup"), filepath.Join(server.Dir, "restored")
 	alice := s.people[0]
 	alice.resolver = "remote"
 	save := alice.saveRound
@@ -376,18 +375,14 @@ func bringBack(t *testing.T, l cblite.Library, pulls bool) {
 
 	save(1, "as it was", "edited", "edited after", "pending", "by others", "deleted")
 	require.Nil(t, alice.Replicate(r).Error)
-	server.command("backup", backup, fmt.Sprintf("--address=localhost:%d", server.ControlPort))
+	backup := server.backUp()
 	save(2, "edited", "edited after", "new")
 	s.putRound(2, "by others")
 	alice.Delete(cblite.Default, "deleted")
 	require.Nil(t, alice.Replicate(r).Error)
 	save(3, "pending")
 
-	require.NoError(t, server.Stop())
-	server.command("restore", backup, "--to", restored)
-	require.NoError(t, os.Rename(server.Store, filepath.Join(server.Dir, "before")))
-	require.NoError(t, os.Rename(restored, server.Store))
-	require.NoError(t, server.Restart(t.Context()))
+	server.putBack(backup)
 	require.Equal(t, map[string]any{"as it was": 1.0, "edited": 1.0, "edited after": 1.0, "pending": 1.0, "by others": 1.0, "deleted": 1.0}, s.rounds())
 	save(4, "edited after")
 

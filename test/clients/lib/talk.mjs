@@ -25,7 +25,6 @@ function listen() {
     if (at < 0) heardLines.push(line)
     else waiting.splice(at, 1)[0].go()
   })
-  process.stdin.unref?.()
 }
 
 // heard waits for a command of the test.
