@@ -758,11 +758,9 @@ func (h *liteHistory) follow(u *liteUser) {
 // end has all devices follow until they have what their users may see.
 func (h *liteHistory) end() {
 	for _, u := range h.people {
-		if u.live {
-			u.Stop()
+		if !u.live {
+			u.Start(h.replication(u, true))
 		}
-
-		u.Start(h.replication(u, true))
 	}
 
 	var said []string
