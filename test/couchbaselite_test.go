@@ -65,7 +65,7 @@ func newLiteSite(t *testing.T, libraries ...cblite.Library) *liteSite {
 	require.NoError(t, os.WriteFile(sync, []byte(channelSync), 0o600))
 
 	s := &liteSite{t: t, server: harness.New(t, harness.Options{Settings: harness.Settings{
-		Provider: "username_claim sub\nregister", Database: "sync_function " + sync + "\ncollection items {\nsync_function " + sync + "\n}",
+		Sync: liteCloseDelayLine(0), Provider: "username_claim sub\nregister", Database: "sync_function " + sync + "\ncollection items {\nsync_function " + sync + "\n}",
 	}})}
 
 	s.collections = []string{cblite.Default, "items"}
@@ -547,9 +547,11 @@ type liteHistory struct {
 	*liteSite
 
 	random *rand.Rand
-	// elsewhere is another address of the server, chance whether a device goes there.
+	// elsewhere is another address of the server, chance whether a device goes there and what an operator does.
 	elsewhere string
 	chance    *rand.Rand
+	// loads is how many configurations were loaded.
+	loads int
 	// retired are documents that were deleted. Nobody makes them again: a device that does so while it is
 	// told of the deletion sees a conflict, in which Couchbase Lite's own resolver takes the deletion.
 	retired map[string]bool
@@ -626,9 +628,34 @@ func (h *liteHistory) step() {
 		require.NoError(h.t, h.server.Kill())
 		require.NoError(h.t, h.server.Restart(h.t.Context()))
 	default:
+		h.operate()
 		time.Sleep(time.Duration(h.random.IntN(100)) * time.Millisecond)
 	}
 }
+
+// operate does what an operator does with a server that serves, or nothing.
+func (h *liteHistory) operate() {
+	if !h.survivesKills() {
+		return
+	}
+
+	switch h.chance.IntN(6) {
+	case 0:
+		collection := h.collections[h.chance.IntN(len(h.collections))]
+		h.note("resync of %s: %d", collection, h.admin(http.MethodPost, "/notes._default."+collection+"/_resync", "").status)
+	case 1:
+		h.note("the database is offline: %d", h.admin(http.MethodPost, "/notes/_offline", "").status)
+		time.Sleep(time.Duration(h.chance.IntN(100)) * time.Millisecond)
+		require.Equal(h.t, http.StatusOK, h.admin(http.MethodPost, "/notes/_online", "").status)
+	case 2:
+		h.loads++
+		h.note("another configuration is loaded")
+		require.NoError(h.t, h.server.Load(h.t.Context(), strings.Replace(h.server.Caddyfile(), liteCloseDelayLine(0), liteCloseDelayLine(h.loads), 1)))
+	}
+}
+
+// liteCloseDelayLine is a setting by which one configuration differs from another.
+func liteCloseDelayLine(loads int) string { return fmt.Sprintf("stream_close_delay %dms", 100+loads) }
 
 // survivesKills reports whether all devices have sockets that notice when the server is gone. Those of Couchbase Lite for C
 // before 3, which no other has, may hang.
