@@ -56,7 +56,7 @@ func (a *adminAPI) health(w http.ResponseWriter, r *http.Request) error {
 	list := handles()
 	open, serving := 0, 0
 	for _, h := range list {
-		if h.current() != nil {
+		if o := h.current(); o != nil && o.tryRead(r.Context()) == nil {
 			open++
 		}
 		if h.newest() != nil {

@@ -38,6 +38,17 @@ func TestHealthTellsWhenNoRequestIsAnswered(t *testing.T) {
 	require.JSONEq(t, `{"ok":false,"stores":1,"open":1,"serving":0}`, text)
 }
 
+// A store that is damaged, or could not be opened again after a commit in doubt, is there and answers nothing.
+func TestHealthTellsWhenAStoreCannotBeRead(t *testing.T) {
+	s := newTestSite(t)
+	require.NoError(t, s.load(s.config("store memory unread", "", "")))
+	require.NoError(t, handles()[0].current().engine.Close())
+	status, text, err := adminRequest(t, http.MethodGet, "/sync/health")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.JSONEq(t, `{"ok":false,"stores":1,"open":0,"serving":1}`, text)
+}
+
 func TestAdminAPIShowsTheStoresOfTheMoment(t *testing.T) {
 	status, _, err := adminRequest(t, http.MethodGet, "/sync/health")
 	require.NoError(t, err)

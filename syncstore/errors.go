@@ -3,6 +3,8 @@ package syncstore
 import (
 	"errors"
 	"fmt"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
 
 var (
@@ -41,9 +43,9 @@ var (
 	ErrResyncRunning = errors.New("a resync is running")
 	// ErrInsufficientStorage: the disk is below its free-space limit; reads go on.
 	ErrInsufficientStorage = errors.New("insufficient storage")
-	// ErrUnavailable: the store refuses writes for now, because a commit is in doubt
-	// or the store is closing. Try again later.
-	ErrUnavailable = errors.New("store unavailable")
+	// ErrUnavailable: the store refuses writes for now, because a commit is in doubt or the store is
+	// closing, or it refuses everything, as it could not be opened again after such a commit. Try again later.
+	ErrUnavailable = engine.ErrUnavailable
 	// ErrFormat: the store was written in a format that this release does not know.
 	ErrFormat = errors.New("unknown store format")
 	// ErrNewerFormat is an ErrFormat of a store that a later release wrote.

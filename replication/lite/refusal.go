@@ -87,7 +87,7 @@ func asRefusal(err error) *refusal {
 		// It will not heal: the client is to report it, and to go on with the others.
 		return &refusal{domain: domainHTTP, code: http.StatusInternalServerError, text: "The document is damaged.", cause: err}
 	case errors.Is(err, syncstore.ErrUnavailable), errors.Is(err, syncstore.ErrNoDatabase):
-		return later("The server takes no writes at the moment.", err)
+		return later("The store is not available for this at the moment.", err)
 	}
 	return later("The server failed. Its log says more.", err)
 }

@@ -145,7 +145,7 @@ func errorRules() []errorRule {
 		{syncstore.ErrInsufficientStorage, storeFull},
 		{syscall.ENOSPC, insufficientStorage},
 		{syncstore.ErrUnavailable, func(err error) *answerError {
-			answer := unavailable("The store takes no writes at the moment. Try again.", err)
+			answer := unavailable("The store is not available for this at the moment. Try again.", err)
 			answer.expected = true // the store logs when it begins to refuse writes, and when it ends
 			return answer
 		}},

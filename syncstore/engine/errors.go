@@ -11,6 +11,9 @@ var (
 	// ErrDoubtful is returned by Update when it is unknown whether the transaction
 	// reached stable storage. The engine refuses further updates until Recover.
 	ErrDoubtful = errors.New("commit in doubt")
+	// ErrUnavailable is returned by all methods but Recover while the store could not be opened
+	// again after a doubtful commit, unless it is damaged.
+	ErrUnavailable = errors.New("store unavailable")
 	// ErrDamaged is returned for what is stored otherwise than it was written, and by all
 	// methods of an engine that found such a thing where it cannot tell what is missing.
 	ErrDamaged = errors.New("store damaged")

@@ -164,7 +164,9 @@ func TestRecoverThatCannotOpenIsTriedAgain(t *testing.T) {
 	good := b.options
 	b.options.EncryptionKey = []byte("not the key of it")[:16]
 	require.ErrorIs(t, b.Recover(t.Context()), ErrKey)
-	require.ErrorIs(t, b.View(t.Context(), func(engine.Reader) error { return nil }), ErrKey)
+	err := b.View(t.Context(), func(engine.Reader) error { return nil })
+	require.ErrorIs(t, err, ErrKey)
+	require.ErrorIs(t, err, engine.ErrUnavailable, "clients are to come back")
 	require.ErrorIs(t, b.put(t.Context(), "a", "3"), engine.ErrDoubtful)
 
 	b.options = good

@@ -2,9 +2,12 @@ package badger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"go.uber.org/zap"
+
+	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
 
 // Recover implements engine.Engine: after a doubtful commit it closes Badger, which
@@ -31,7 +34,7 @@ func (e *Engine) Recover(ctx context.Context) error {
 	}
 	next, err := e.openHandle()
 	if err != nil {
-		e.replace(h, failedHandle(fmt.Errorf("recovering: %w", err)))
+		e.replace(h, failedHandle(notReopened(err)))
 		return err
 	}
 	e.doubt.Store(nil)
@@ -39,6 +42,15 @@ func (e *Engine) Recover(ctx context.Context) error {
 	e.watches.tellAll() // the doubtful transaction may be there
 	e.log.Info("store reopened after a commit in doubt")
 	return nil
+}
+
+// notReopened is what all get while the store cannot be opened again. It may pass (no memory, no file left), and clients come
+// back after ErrUnavailable; damage does not.
+func notReopened(err error) error {
+	if errors.Is(err, engine.ErrDamaged) {
+		return fmt.Errorf("recovering: %w", err)
+	}
+	return fmt.Errorf("%w: recovering: %w", engine.ErrUnavailable, err)
 }
 
 // closeHandle closes Badger when nobody uses it any more, and notes the tables that could not be
