@@ -410,6 +410,8 @@ func TestAnUpdateToCouchbaseLite4LosesNothing(t *testing.T) {
 	t.Parallel()
 
 	updates(t, func(t *testing.T, before, after cblite.Library) {
+		t.Helper()
+
 		for _, resolver := range []string{"", "remote", "merge"} {
 			for _, moves := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%q, to another address: %v", resolver, moves), func(t *testing.T) {
@@ -454,6 +456,8 @@ func TestAnAppThatReplicatesFirstAfterItsUpdateToCouchbaseLite4LosesNothing(t *t
 	t.Parallel()
 
 	updates(t, func(t *testing.T, before, after cblite.Library) {
+		t.Helper()
+
 		s := newLiteSite(t, before)
 		alice := s.people[0]
 		alice.resolver = "remote"
