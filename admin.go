@@ -1,18 +1,21 @@
 package caddysync
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddysync/caddy-sync/syncstore"
 )
 
 // adminAPI tells operators, at Caddy's admin endpoint, how the stores are:
 //
-//	GET  /sync/health  200 if every store is open and its requests are answered, 503 otherwise
+//	GET  /sync/health  200 if every store can be read and its requests are answered, 503 otherwise
 //	GET  /sync/stats   counters of every store
 //	GET  /sync/backup  a store as a file; ?since= only what was written since a backup
 //	POST /sync/gc      gives disk space of deleted attachments back
@@ -68,6 +71,17 @@ func (a *adminAPI) health(w http.ResponseWriter, r *http.Request) error {
 		status = http.StatusServiceUnavailable
 	}
 	return answerAdmin(w, status, map[string]any{"ok": status == http.StatusOK, "stores": len(list), "open": open, "serving": serving})
+}
+
+// readTime is how long a read may take that shows whether the store is open: longer than it takes
+// to open it again after a commit in doubt, mostly.
+const readTime = 2 * time.Second
+
+// tryRead fails if the store cannot be read: it is damaged, or could not be opened again.
+func (o *openStore) tryRead(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	return o.store.Records().View(ctx, func(syncstore.RecordReader) error { return nil })
 }
 
 func (a *adminAPI) stats(w http.ResponseWriter, r *http.Request) error {

@@ -224,17 +224,6 @@ func (o *openStore) tryWrite(ctx context.Context) error {
 	})
 }
 
-// readTime is how long a read may take that shows whether the store is open: longer than it takes
-// to open it again after a commit in doubt, mostly.
-const readTime = 2 * time.Second
-
-// tryRead fails if the store cannot be read: it is damaged, or could not be opened again.
-func (o *openStore) tryRead(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readTime)
-	defer cancel()
-	return o.store.Records().View(ctx, func(syncstore.RecordReader) error { return nil })
-}
-
 // createDatabases makes the databases of a configuration that are not there yet.
 func (o *openStore) createDatabases(ctx context.Context, logger *zap.Logger, names []string) error {
 	for _, name := range o.missing(names) {

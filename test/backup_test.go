@@ -65,15 +65,21 @@ func (o operated) backUp() (file string) {
 	return file
 }
 
+// swap starts the server, which was stopped, with a store that was restored.
+func (o operated) swap(restored string) {
+	o.t.Helper()
+	require.NoError(o.t, os.Rename(o.Store, filepath.Join(o.Dir, "before")))
+	require.NoError(o.t, os.Rename(restored, o.Store))
+	require.NoError(o.t, o.Restart(o.t.Context()))
+}
+
 // putBack stops the server, and starts it with the store that backups make.
 func (o operated) putBack(backups ...string) {
 	o.t.Helper()
 	restored := filepath.Join(o.Dir, "restored")
 	require.NoError(o.t, o.Stop())
 	o.command(append([]string{"restore", "--to", restored}, backups...)...)
-	require.NoError(o.t, os.Rename(o.Store, filepath.Join(o.Dir, "before")))
-	require.NoError(o.t, os.Rename(restored, o.Store))
-	require.NoError(o.t, o.Restart(o.t.Context()))
+	o.swap(restored)
 }
 
 // lastSeq is the position of a client that has seen everything.
@@ -136,9 +142,7 @@ func TestAStoreIsBackedUpWhileItIsWrittenAndServesTheSame(t *testing.T) {
 	require.Contains(t, checked, "That one is "+file("one.backup")+".")
 	require.Contains(t, server.command("check", file("restored")), "is sound")
 	require.Contains(t, server.command("check", server.Store), "is sound", "and so is what was backed up")
-	require.NoError(t, os.Rename(server.Store, file("before")))
-	require.NoError(t, os.Rename(file("restored"), server.Store))
-	require.NoError(t, server.Restart(t.Context()))
+	server.swap(file("restored"))
 
 	require.Equal(t, string(want), string(server.get("/notes/_all_docs?include_docs=true")))
 	require.Equal(t, string(wantOther), string(server.get("/other/_all_docs?include_docs=true")))

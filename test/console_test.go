@@ -107,9 +107,7 @@ func restoresTheSame(t *testing.T, server *harness.Server, events []harness.Even
 	}
 
 	require.NoError(t, server.Stop())
-	require.NoError(t, os.Rename(server.Store, filepath.Join(server.Dir, "before")))
-	require.NoError(t, os.Rename(filepath.Join(server.Dir, "restored1"), server.Store))
-	require.NoError(t, server.Restart(t.Context()))
+	o.swap(filepath.Join(server.Dir, "restored1"))
 	require.True(t, bytes.Equal(docs, o.get("/notes/_all_docs?startkey=%22note-%22&endkey=%22note-%EF%BF%B0%22&include_docs=true")))
 	require.True(t, bytes.Equal(photo, o.get("/notes/shopping/photo.png")))
 	require.JSONEq(t, string(user), string(o.get("/notes/_user/amelie")))
