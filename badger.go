@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,7 +54,9 @@ func (Badger) CaddyModule() caddy.ModuleInfo {
 
 // Provision makes the folder and finds its canonical path, by which configurations share
 // one open store.
-func (b *Badger) Provision(caddy.Context) error {
+func (b *Badger) Provision(ctx caddy.Context) error {
+	warnAddresses(ctx.Logger(), bits.UintSize)
+
 	path, err := caddy.NewReplacer().ReplaceOrErr(b.Path, true, true)
 	if err != nil {
 		return fmt.Errorf("path of the store: %w", err)
@@ -68,6 +71,14 @@ func (b *Badger) Provision(caddy.Context) error {
 		return err
 	}
 	return nil
+}
+
+// warnAddresses says so if the system has so few addresses that the store fills them: its files are mapped into memory
+// (docs/operating.md, Sizing).
+func warnAddresses(logger *zap.Logger, uintSize int) {
+	if uintSize < 64 {
+		logger.Warn("this is a 32-bit system: a store that grows to some 2.5 GB cannot be opened here; use a 64-bit one")
+	}
 }
 
 // canonicalFolder makes a folder and resolves its path: one that does not exist cannot be

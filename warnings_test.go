@@ -9,6 +9,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // loadLog runs a configuration with a site and returns what Caddy logged.
@@ -149,4 +151,13 @@ func TestDecision12_WarnsOfCookiesThatAreNotSent(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestA32BitSystemIsWarnedOfWhatAStoreCannotOutgrow(t *testing.T) {
+	t.Parallel()
+	core, logged := observer.New(zap.InfoLevel)
+	warnAddresses(zap.New(core), 64)
+	require.Empty(t, logged.All())
+	warnAddresses(zap.New(core), 32)
+	require.Len(t, logged.FilterLevelExact(zap.WarnLevel).FilterMessageSnippet("32-bit").All(), 1)
 }
