@@ -60,7 +60,7 @@ func (r *replication) proposeChanges(ks *keyspace, q *blip.Request) error {
 	return nil
 }
 
-var errManyProposals = refuse(http.StatusRequestEntityTooLarge, "proposeChanges has too many rows.")
+var errManyProposals = refuse(http.StatusRequestEntityTooLarge, "proposeChanges has more than "+strconv.Itoa(maxProposals)+" rows.")
 
 // proposals reads the list of proposeChanges.
 func (r *replication) proposals(body []byte) ([]proposal, error) {

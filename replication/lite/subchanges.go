@@ -166,7 +166,7 @@ func parseDocIDs(body []byte) (map[string]struct{}, error) {
 	case err != nil:
 		return nil, refuse(http.StatusBadRequest, "The body of subChanges must be a JSON object with the list docIDs.")
 	case len(ids) > maxDocIDs:
-		return nil, refuse(http.StatusRequestEntityTooLarge, "docIDs names too many documents.")
+		return nil, refuse(http.StatusRequestEntityTooLarge, "docIDs names more than "+strconv.Itoa(maxDocIDs)+" documents.")
 	}
 	return ids, nil
 }
