@@ -25,7 +25,8 @@ const linkFrom = 1 << 20
 // Copy makes a copy of the store in path that can be opened and read without changing the store:
 // what is never written again is linked, the rest, some hundred MiB at most, copied. It is made
 // beside the store, in a folder that remove removes. The store stays locked until then; ErrInUse
-// if somebody has it open.
+// if somebody has it open. Copies of it that were not removed, since their process was killed, are
+// removed first.
 //
 // Badger truncates a file before it removes it, and with it the one that it is linked to: whoever
 // opens a copy must not compact tables or collect the value log. Open does neither where it finds
@@ -40,7 +41,8 @@ func Copy(path string) (copied string, remove func() error, err error) {
 			_ = unlock()
 		}
 	}()
-	copied, err = os.MkdirTemp(filepath.Dir(path), "."+filepath.Base(path)+"-check-")
+	removeCopies(path)
+	copied, err = os.MkdirTemp(filepath.Dir(path), copyPrefix(path))
 	if err != nil {
 		return "", nil, fmt.Errorf("making a folder beside the store: %w", err)
 	}
@@ -50,6 +52,30 @@ func Copy(path string) (copied string, remove func() error, err error) {
 		return "", nil, errors.Join(err, os.RemoveAll(copied))
 	}
 	return copied, remove, nil
+}
+
+// copyPrefix is what the names of a store's copies begin with. os.MkdirTemp puts digits after it.
+func copyPrefix(path string) string { return "." + filepath.Base(path) + "-check-" }
+
+// removeCopies removes a store's copies that nobody uses any more: whoever makes one has the store locked until it is
+// removed, and the caller has it locked now. A folder without the mark is no copy. What cannot be removed, since it is
+// another user's, stays: the next copy is none the worse for it.
+func removeCopies(path string) {
+	folder := filepath.Dir(path)
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		return
+	}
+	for _, f := range files {
+		number, found := strings.CutPrefix(f.Name(), copyPrefix(path))
+		if !found || strings.Trim(number, "0123456789") != "" {
+			continue
+		}
+		left := filepath.Join(folder, f.Name())
+		if _, err := os.Lstat(filepath.Join(left, copiedMark)); err == nil {
+			_ = os.RemoveAll(left)
+		}
+	}
 }
 
 // lockStore takes the lock of a store's directory, as Badger does.

@@ -80,6 +80,38 @@ func TestACopyIsReadWithoutChangingTheStore(t *testing.T) {
 }
 
 // Badger truncates a table before it removes it, and with it the one that it is linked to.
+func TestACopyThatAKilledCheckLeftIsRemovedByTheNext(t *testing.T) {
+	t.Parallel()
+	path := filled(t, small(t))
+	before := sums(t, path)
+	folder := filepath.Dir(path)
+	copied, unlock, err := Copy(path)
+	require.NoError(t, err)
+	left := filepath.Join(folder, ".store-check-12")
+	require.NoError(t, os.Rename(copied, left), "as a process leaves it that is killed")
+	others := []string{".store-check-13", ".store-check-x", ".store-check-more-check-1", ".other-check-1"}
+	for n, name := range others {
+		require.NoError(t, os.Mkdir(filepath.Join(folder, name), 0o700))
+		if n > 0 { // the first is no copy
+			require.NoError(t, os.WriteFile(filepath.Join(folder, name, copiedMark), nil, 0o600))
+		}
+	}
+
+	_, _, err = Copy(path)
+	require.ErrorIs(t, err, ErrInUse)
+	require.DirExists(t, left, "a check may be using it")
+
+	require.NoError(t, unlock())
+	_, remove, err := Copy(path)
+	require.NoError(t, err)
+	require.NoDirExists(t, left)
+	require.NoError(t, remove())
+	for _, name := range others {
+		require.DirExists(t, filepath.Join(folder, name))
+	}
+	require.Equal(t, before, sums(t, path))
+}
+
 func TestACopyIsNeverCompacted(t *testing.T) {
 	t.Parallel()
 	const tables = 12 // more than Badger leaves in level 0
