@@ -2,6 +2,8 @@ package movein
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -48,11 +50,11 @@ func scopesOf(names map[string]struct{}) map[string]scope {
 		}
 		scopes[in].Collections[name] = struct{}{}
 	}
-	add("_default", "_default")
+	add(defaultName, defaultName)
 	for name := range names {
 		in, rest, ok := strings.Cut(name, ".")
 		if !ok {
-			in, rest = "_default", name
+			in, rest = defaultName, name
 		}
 		add(in, rest)
 	}
@@ -87,16 +89,39 @@ func (m *move) gateway(ctx context.Context, pairs []pair) error {
 func (m *move) syncFunction(ctx context.Context, p *pair) error {
 	text, err := m.source.At(p.from).Text(ctx, "_config/sync")
 	switch {
+	case status(err) == http.StatusNotFound && !m.isGateway:
+		return nil // one of ours, with another policy
 	case status(err) == http.StatusNotFound:
-		return nil
+		text = "" // before 3.0
 	case err != nil && status(err) != 0:
 		m.Teller.Say("The sync function of %s cannot be read: %s.", p.name(), err)
 		return nil
 	case err != nil:
 		return err
-	case strings.TrimSpace(text) == "":
+	}
+	if strings.TrimSpace(text) == "" {
+		return m.defaultFunction(p)
+	}
+	return m.saveFunction(p, text)
+}
+
+// defaultFunction says what the function is of a keyspace that names none: in the default collection the document says
+// its channels, and since Sync Gateway 3.1 all documents of another one are in the channel of its name.
+func (m *move) defaultFunction(p *pair) error {
+	if p.collection == "" {
+		m.Teller.Say("The default collection shows no sync function of its own. Sync Gateway's default one is `access channels` in the database's block.")
 		return nil
-	case m.Save == nil:
+	}
+	m.Teller.Say("%s has Sync Gateway's default sync function: all documents are in the channel %q.", p.name(), p.collection)
+	name, err := json.Marshal(p.collection)
+	if err != nil {
+		return fmt.Errorf("writing the default sync function of %s: %w", p.name(), err)
+	}
+	return m.saveFunction(p, fmt.Sprintf("function (doc) { channel(%s) }\n", name))
+}
+
+func (m *move) saveFunction(p *pair, text string) error {
+	if m.Save == nil {
 		m.Teller.Say("%s has a sync function, which is not applied: --save-to <folder> writes it to a file for the Caddyfile.", p.name())
 		return nil
 	}
@@ -105,8 +130,8 @@ func (m *move) syncFunction(ctx context.Context, p *pair) error {
 		return err
 	}
 	block := line("sync_function", where)
-	if p.collection != "" {
-		block = "collection " + p.scope + "." + p.collection + " {\n  \t" + block + "\n  }"
+	if scope, collection := collectionOf(p.to); collection != "" {
+		block = "collection " + scope + "." + collection + " {\n  \t" + block + "\n  }"
 	}
 	m.Teller.Say("The sync function of %s is in %s, and is not applied: read it, and write into the database's block\n  %s", p.name(), where, block)
 	m.Teller.Say("  With another policy in force while the documents came, POST /%s/_resync has it judge them.", last(p.to))

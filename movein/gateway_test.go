@@ -22,6 +22,8 @@ type gateway struct {
 	large string
 	// parts: _bulk_get answers in parts; without, it is refused whatever is asked, as behind some proxies.
 	parts bool
+	// noFunction: its collection has Sync Gateway's default sync function.
+	noFunction bool
 	// guest is the answer for GUEST; guests do not come in if it is empty.
 	guest string
 }
@@ -45,7 +47,9 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"bucket":"b","name":"db","scopes":{"_default":{"collections":{"_default":{}}},"shop":{"collections":{"orders":{"sync":"function(doc){channel(doc.c)}"}}}},"num_index_replicas":0}`)
 	case "/db.shop.orders/_config/sync":
 		w.Header().Set("Content-Type", "application/javascript")
-		fmt.Fprint(w, `function(doc){channel(doc.c)}`)
+		if !g.noFunction {
+			fmt.Fprint(w, `function(doc){channel(doc.c)}`)
+		}
 	case "/db/_config/sync":
 		refuse(http.StatusNotFound, "not_found", "not found")
 	case "/db/_user/":
@@ -178,6 +182,7 @@ func TestASyncGatewayIsMovedIn(t *testing.T) {
 			require.Contains(t, to.get("/_user/carl"), `"disabled":true`)
 			require.Contains(t, to.get("/_role/staff"), `"admin_channels":["s"]`)
 			for _, text := range []string{
+				"default collection shows no sync function of its own. Sync Gateway's default one is `access channels`",
 				"the collection shop.orders has a sync function, which is not applied: --save-to",
 				`user "carl": signed in at http://127.0.0.1:5556, which is no provider of the database here`,
 				"2 users have NONE here", "1 have roles or channels from their tokens",
@@ -185,6 +190,30 @@ func TestASyncGatewayIsMovedIn(t *testing.T) {
 				require.Contains(t, said.String(), text)
 			}
 			require.Equal(t, 2, strings.Count(said.String(), "all are here: the same winners, leaves, bodies and attachments"))
+		})
+	}
+}
+
+func TestTheFunctionThatACollectionHasByDefaultIsMovedIn(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/db", "/db.shop.orders"} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			source := httptest.NewServer(&gateway{large: "small", noFunction: true})
+			t.Cleanup(source.Close)
+			o, said := newServer(t, "orders").from(movein.SyncGateway, source.URL+path)
+			if strings.HasSuffix(path, "orders") {
+				o.Target.URL = o.Target.URL.JoinPath("../notes.shop.orders")
+			}
+			saved := make(map[string]string)
+			o.Save = func(name, text string) (string, error) {
+				saved[name] = text
+				return "/etc/caddy/" + name, nil
+			}
+			require.NoError(t, movein.Run(t.Context(), o), said)
+			require.Equal(t, map[string]string{"db.shop.orders.sync.js": "function (doc) { channel(\"orders\") }\n"}, saved)
+			require.Contains(t, said.String(), `the collection shop.orders has Sync Gateway's default sync function: all documents are in the channel "orders"`)
+			require.Contains(t, said.String(), "\n  collection shop.orders {\n  \tsync_function /etc/caddy/db.shop.orders.sync.js\n  }\n")
 		})
 	}
 }

@@ -18,6 +18,8 @@ type move struct {
 	source, target *peer.Client
 	// admin: the source is a Sync Gateway's admin port, or lets administrators in.
 	admin bool
+	// isGateway: the source says that it is a Sync Gateway.
+	isGateway bool
 	// failed: something is not here that should be.
 	failed bool
 }
@@ -27,6 +29,12 @@ type pair struct {
 	from, to *url.URL
 	// scope and collection name it at the source, both "" for the default one.
 	scope, collection string
+}
+
+func newPair(from, to *url.URL) pair {
+	p := pair{from: from, to: to}
+	p.scope, p.collection = collectionOf(from)
+	return p
 }
 
 func (p *pair) name() string {
@@ -94,9 +102,9 @@ func (m *move) greet(ctx context.Context) error {
 	}
 	_ = json.Unmarshal([]byte(text), &welcome) // a site may have its own page there, which says nothing
 	m.admin = welcome.Admin
-	gateway := strings.Contains(welcome.Vendor.Name, "Sync Gateway")
+	m.isGateway = strings.Contains(welcome.Vendor.Name, "Sync Gateway")
 	switch {
-	case m.Kind == CouchDB && gateway:
+	case m.Kind == CouchDB && m.isGateway:
 		return fmt.Errorf("%w is a Sync Gateway: use `sync import sync-gateway`", ErrBadSource)
 	case m.Kind == SyncGateway && (len(welcome.Express) > 0 || strings.Contains(welcome.Vendor.Name, "Apache")):
 		return fmt.Errorf("%w is a CouchDB, or something like it: use `sync import couchdb`", ErrBadSource)
@@ -122,7 +130,7 @@ func (m *move) find(ctx context.Context, p *pair) error {
 
 // pairs are what is moved: of Sync Gateway, all collections of a database.
 func (m *move) pairs(ctx context.Context) ([]pair, error) {
-	whole := []pair{{from: m.Source.URL, to: m.Target.URL}}
+	whole := []pair{newPair(m.Source.URL, m.Target.URL)}
 	if m.Kind != SyncGateway || isKeyspace(m.Source.URL) || isKeyspace(m.Target.URL) {
 		return whole, nil
 	}
@@ -133,12 +141,12 @@ func (m *move) pairs(ctx context.Context) ([]pair, error) {
 	var pairs []pair
 	for _, scope := range sorted(scopes) {
 		for _, collection := range sorted(scopes[scope].Collections) {
-			if scope == "_default" && collection == "_default" {
+			if scope == defaultName && collection == defaultName {
 				pairs = append(pairs, whole...)
 				continue
 			}
 			suffix := "." + url.PathEscape(scope) + "." + url.PathEscape(collection)
-			pairs = append(pairs, pair{from: appended(m.Source.URL, suffix), to: appended(m.Target.URL, suffix), scope: scope, collection: collection})
+			pairs = append(pairs, newPair(appended(m.Source.URL, suffix), appended(m.Target.URL, suffix)))
 		}
 	}
 	return pairs, nil

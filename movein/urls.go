@@ -15,8 +15,26 @@ import (
 // last is the last segment of a URL's path, unescaped: the name of the database, or keyspace.
 func last(u *url.URL) string { return u.Path[strings.LastIndexByte(u.Path, '/')+1:] }
 
+// defaultName is the scope, and the collection in it, that a database has by itself.
+const defaultName = "_default"
+
 // isKeyspace reports whether a URL names a collection of a database: names of databases have no dot.
 func isKeyspace(u *url.URL) bool { return strings.Contains(last(u), ".") }
+
+// collectionOf is the one that a URL names, both "" for the default one of a database.
+func collectionOf(u *url.URL) (scope, collection string) {
+	switch parts := strings.Split(last(u), "."); len(parts) {
+	case 1:
+	case 2:
+		scope, collection = defaultName, parts[1]
+	default:
+		scope, collection = parts[1], parts[2]
+	}
+	if scope == defaultName && collection == defaultName {
+		return "", ""
+	}
+	return scope, collection
+}
 
 // above is a URL without its last segment: the server of a database.
 func above(u *url.URL) *url.URL {
