@@ -24,7 +24,13 @@ async function device(replicate, user) {
   await database.addCollections({ lists: { schema } })
   const refused = []
   let failures = 0
+  let failedRows = 0
   const answer = (url, options) => {
+    if (url.includes('/_bulk_docs') && failedRows-- > 0) {
+      const rows = JSON.parse(options.body).docs.map(({ _id }) => (
+        { id: _id, error: 'internal_server_error', reason: 'Exception in JS sync function', status: 500 }))
+      return Response.json(rows, { status: 201 })
+    }
     if (failures-- > 0) return Response.json({ error: 'service_unavailable', reason: 'the server restarts' }, { status: 503 })
     return fetch(url, { ...options, headers: { ...options.headers, authorization: `Bearer ${token()}` } })
   }
@@ -44,6 +50,7 @@ async function device(replicate, user) {
     has: (...ids) => until(soon, `${user} has ${ids}`, async () => (await Promise.all(ids.map(get))).every(Boolean)),
     lacks: (...ids) => until(soon, `${user} lacks ${ids}`, async () => !(await Promise.all(ids.map(get))).some(Boolean)),
     fail: (times) => { failures = times },
+    failRows: (times) => { failedRows = times },
     inSync: () => replication.awaitInSync(),
     close: () => database.close(),
   }
@@ -83,6 +90,16 @@ await run(async () => {
   await until(soon, "alice has bob's change", async () => (await alice.get('item:milk')).text === 'Rice milk')
   await bob.patch('item:milk', { text: 'Soy milk' })
   await until(soon, 'alice has the next one', async () => (await alice.get('item:milk')).text === 'Soy milk')
+
+  // What it fails at itself is no refusal: it is sent again.
+  bob.failRows(1)
+  await bob.insert({ id: 'item:tea', type: 'item', list: 'list:food', text: 'Tea' })
+  await bob.patch('item:milk', { text: 'Almond milk' })
+  await alice.has('item:tea')
+  await until(soon, "alice has bob's change", async () => (await alice.get('item:milk')).text === 'Almond milk')
+  await bob.has('item:tea')
+  assert.equal((await bob.get('item:milk')).text, 'Almond milk', 'what was kept')
+  assert.equal(bob.refused.length, 2, 'of before')
 
   await alice.patch('list:food', { members: [] })
   await bob.lacks('list:food', 'item:milk', 'item:bread')
