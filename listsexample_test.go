@@ -54,6 +54,8 @@ func TestListsOfTheQuickstart(t *testing.T) {
 		"not by others":                  {"bob", gone, list, "sg wrong user"},
 		"a deleted list stays deleted":   {"bob", `{"_id":"list:a","type":"list","owner":"bob"}`, gone, "a deleted list does not come back: choose another ID"},
 		"an item":                        {"bob", item, "", ""},
+		"an item with a list's ID":       {"bob", `{"_id":"list:b","type":"item","list":"list:a"}`, "", `begin the ID of an item with something else than "list:"`},
+		"in a deleted list's place":      {"carol", `{"_id":"list:a","type":"item","list":"list:c"}`, gone, `begin the ID of an item with something else than "list:"`},
 		"an item of others":              {"carol", item, "", "sg missing channel access"},
 		"an item for everybody":          {"bob", `{"_id":"item:1","type":"item","list":"!"}`, "", "list: write the ID of a list"},
 		"an item of lists of others":     {"bob", `{"_id":"item:1","type":"item","list":["list:a","list:c"]}`, "", "list: write the ID of a list"},

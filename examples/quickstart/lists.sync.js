@@ -48,6 +48,8 @@ function (doc, oldDoc) {
       break
     case 'item':
       if (!doc._deleted && !isList(is.list)) deny('list: write the ID of a list')
+      // In the place of a deleted list it would take the channel from whoever hears of the deletion.
+      if (!was && isList(doc._id)) deny('begin the ID of an item with something else than "list:"')
       if (was) requireAccess(was.list)
       requireAccess(is.list)
       channel(is.list)
