@@ -19,7 +19,8 @@ func importCommand() *cobra.Command {
 With a file, writes the documents of an exported file into a database that is there, through the
 administrator's site, as a replication would: revisions keep their names and ancestry, what
 is there stays, and importing again changes nothing. The file is read to its end before the
-first document is written. At the end all revisions are known to be there.
+first document is written. What the server refuses is passed over, and named at the end; all else
+is known to be there then.
 
 The commands couchdb and sync-gateway take a database over from a running server (docs/import.md).`,
 		RunE: runCommand(runImport),

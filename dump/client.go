@@ -15,6 +15,17 @@ import (
 // ErrRefused is wrapped by errors of servers that do not answer as they must.
 var ErrRefused = errors.New("refused by the server")
 
+// StatusError is an answer that is an error. It is an ErrRefused.
+type StatusError struct {
+	Status int
+	// Text is the status and the beginning of the body.
+	Text string
+}
+
+func (e *StatusError) Error() string { return ErrRefused.Error() + ": " + e.Text }
+
+func (e *StatusError) Unwrap() error { return ErrRefused }
+
 // Database is one at the end of a URL.
 type Database struct {
 	// URL is that of the database (or of a collection of it), as http://localhost:4985/notes.
@@ -89,7 +100,7 @@ func (d *Database) Ask(ctx context.Context, method, path string, body any, use f
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode >= http.StatusBadRequest {
 		text, _ := io.ReadAll(io.LimitReader(response.Body, 500))
-		return fmt.Errorf("%w: %s: %s", ErrRefused, response.Status, bytes.TrimSpace(text))
+		return &StatusError{response.StatusCode, response.Status + ": " + string(bytes.TrimSpace(text))}
 	}
 	if err := use(response.Body); err != nil {
 		return fmt.Errorf("reading the answer: %w", err)

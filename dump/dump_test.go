@@ -2,14 +2,18 @@ package dump
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/zeebo/assert"
 )
 
 func TestADumpThatIsNotWholeIsRefused(t *testing.T) {
@@ -94,6 +98,8 @@ func TestWhatAServerDoesNotStoreIsTold(t *testing.T) {
 	require.NoError(t, w.add([]byte(`{"_id":"a","_rev":"1-a"}`)))
 	require.NoError(t, w.close())
 	for name, c := range map[string]struct{ written, missing, want string }{
+		"it refuses and lacks it": {`[{"id":"a","error":"forbidden","reason":"no","status":403}]`, `{"a":{"missing":["1-a"]}}`, "1 revisions were not taken; all others are there:\n  document \"a\": forbidden: no"},
+		"it fails at a document":  {`[{"id":"a","error":"internal_server_error","reason":"no","status":500}]`, `{}`, `refused by the server: document "a": internal_server_error: no`},
 		"it refuses a document":   {`[{"id":"a","error":"forbidden","reason":"no"}]`, `{}`, `document "a": forbidden: no`},
 		"it forgets a document":   {`[]`, `{"a":{"missing":["1-a"]}}`, `document "a" was not stored`},
 		"it answers what is none": {`<html>`, `{}`, "reading the answer"},
@@ -118,8 +124,64 @@ func TestWhatAServerDoesNotStoreIsTold(t *testing.T) {
 	}
 }
 
+func TestAnImportPassesOverWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	w, err := newWriter(&out, Header{Format: format})
+	require.NoError(t, err)
+	for n := range 2 * importDocs {
+		require.NoError(t, w.add(fmt.Appendf(nil, `{"_id":"%03d","_rev":"1-a"}`, n)))
+	}
+	require.NoError(t, w.close())
+	type document struct {
+		ID string `json:"_id"`
+	}
+	stored := make(map[string]bool)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var asked struct {
+			Docs []document `json:"docs"`
+		}
+		if r.URL.Path != "/notes/_bulk_docs" {
+			var revs map[string][]string
+			assert.NoError(t, json.NewDecoder(r.Body).Decode(&revs))
+			maps.DeleteFunc(revs, func(id string, _ []string) bool { return stored[id] })
+			missing := make(map[string]any)
+			for id, of := range revs {
+				missing[id] = map[string]any{"missing": of}
+			}
+			assert.NoError(t, json.NewEncoder(w).Encode(missing))
+			return
+		}
+		assert.NoError(t, json.NewDecoder(r.Body).Decode(&asked))
+		if len(asked.Docs) > 30 || slices.Contains(asked.Docs, document{"007"}) {
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			_, _ = fmt.Fprint(w, `{"error":"too_large"}`)
+			return
+		}
+		rows := []bulkRow{}
+		for _, doc := range asked.Docs {
+			if doc.ID == "000" || doc.ID > "150" {
+				rows = append(rows, bulkRow{doc.ID, "forbidden", "not yours", http.StatusForbidden})
+			} else {
+				stored[doc.ID] = true
+			}
+		}
+		assert.NoError(t, json.NewEncoder(w).Encode(rows))
+	}))
+	t.Cleanup(server.Close)
+	d, err := NewDatabase(server.URL+"/notes", "")
+	require.NoError(t, err)
+
+	_, err = Import(t.Context(), d, bytes.NewReader(out.Bytes()), nil)
+
+	require.ErrorIs(t, err, ErrRefused)
+	require.ErrorContains(t, err, "51 revisions were not taken; all others are there:\n  document \"000\": forbidden: not yours\n  document \"007\": 413 Request Entity Too Large: {\"error\":\"too_large\"}\n")
+	require.ErrorContains(t, err, "\n  and 31 more")
+	require.Len(t, stored, 2*importDocs-51)
+}
+
 // TestAnExportEndsWhileOthersWrite exports from a server whose feed is never empty. A revision that was replaced after
-// the feed told of it, and is not there any more, is awaited under its new name.
+// the feed told of it, and is not there any more, is read under its new name.
 func TestAnExportEndsWhileOthersWrite(t *testing.T) {
 	t.Parallel()
 	asked := 0
@@ -129,12 +191,17 @@ func TestAnExportEndsWhileOthersWrite(t *testing.T) {
 			_, _ = fmt.Fprintf(w, `{"results":[{"id":"a","changes":[{"rev":"%d-a"}]}],"last_seq":"%d-x","pending":%d}`, asked, asked, max(0, 2-asked))
 			return
 		}
+		if r.URL.Path == "/notes/a" {
+			assert.Equal(t, "all", r.URL.Query().Get("open_revs"))
+			_, _ = fmt.Fprint(w, `[{"ok":{"_id":"a","_rev":"3-a","_revisions":{"start":3,"ids":["a","a","a"]}}}]`)
+			return
+		}
 		text, _ := io.ReadAll(r.Body)
 		if bytes.Contains(text, []byte("2-a")) { // the last of the feed, and it has changed since
 			_, _ = fmt.Fprint(w, `{"results":[{"id":"a","docs":[{"error":{"error":"not_found"}}]}]}`)
 			return
 		}
-		_, _ = fmt.Fprint(w, `{"results":[{"id":"a","docs":[{"ok":{"_id":"a"}}]}]}`)
+		_, _ = fmt.Fprint(w, `{"results":[{"id":"a","docs":[{"ok":{"_id":"a","_rev":"1-a"}}]}]}`)
 	}))
 	t.Cleanup(server.Close)
 	d, err := NewDatabase(server.URL+"/notes", "")
@@ -142,37 +209,63 @@ func TestAnExportEndsWhileOthersWrite(t *testing.T) {
 	sum, err := Export(t.Context(), d, io.Discard, nil)
 	require.NoError(t, err)
 	require.EqualValues(t, 2, sum.Revisions, "1-a and 3-a")
-	require.Equal(t, 3, asked)
+	require.Equal(t, 2, asked)
 }
 
 // TestWhatAServerDoesNotGiveIsTold exports from a server that has something and cannot give it.
 func TestWhatAServerDoesNotGiveIsTold(t *testing.T) {
 	t.Parallel()
-	for failure, want := range map[string]string{
-		`{"id":"a","rev":"1-a","error":"not_found","reason":"missing"}`:             "",
-		`{"id":"a","rev":"1-a","error":"internal_server_error","reason":"damaged"}`: `document "a": internal_server_error: damaged`,
+	const lost = `lists revision 1-a of document "a/b", and does not give it`
+	for name, c := range map[string]struct{ bulk, again, want string }{
+		"a fault": {
+			`[{"id":"a/b","docs":[{"error":{"id":"a/b","rev":"1-a","error":"internal_server_error","reason":"damaged"}}]}]`, ``,
+			`document "a/b": internal_server_error: damaged`,
+		},
+		"it has lost all of it":   {`[{"id":"a/b","docs":[{"error":{"error":"not_found"}}]}]`, ``, `reading document "a/b" again: refused by the server: 404`},
+		"it answers for nothing":  {`[]`, `[{"missing":"1-a"}]`, lost},
+		"it has lost a revision":  {`[{"id":"a/b","docs":[{"error":{"error":"not_found"}}]}]`, `[{"ok":{"_id":"a/b","_rev":"2-b","_revisions":{"start":2,"ids":["b","c"]}}}]`, lost},
+		"it was replaced":         {`[{"id":"a/b","docs":[{"error":{"error":"not_found"}}]}]`, `[{"ok":{"_id":"a/b","_rev":"2-b","_revisions":{"start":2,"ids":["b","a"]}}}]`, ""},
+		"it answers only if told": {`[]`, `[{"ok":{"_id":"a/b","_rev":"1-a"}}]`, ""},
 	} {
-		asked := 0
+		listed := `[{"id":"a/b","changes":[{"rev":"1-a"}]}]`
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case r.URL.Path == "/notes/_bulk_get":
-				_, _ = fmt.Fprintf(w, `{"results":[{"id":"a","docs":[{"error":%s}]}]}`, failure)
-			case asked == 0:
-				asked++
-				_, _ = fmt.Fprint(w, `{"results":[{"id":"a","changes":[{"rev":"1-a"}]}],"last_seq":1}`)
+				_, _ = fmt.Fprintf(w, `{"results":%s}`, c.bulk)
+			case r.URL.Path == "/notes/_changes":
+				_, _ = fmt.Fprintf(w, `{"results":%s,"last_seq":1}`, listed)
+				listed = `[]`
+			case c.again == "" || r.RequestURI != "/notes/a%2Fb?open_revs=all&revs=true&attachments=true":
+				http.NotFound(w, r)
 			default:
-				_, _ = fmt.Fprint(w, `{"results":[],"last_seq":1}`)
+				_, _ = fmt.Fprint(w, c.again)
 			}
 		}))
 		d, err := NewDatabase(server.URL+"/notes", "Bearer x")
 		require.NoError(t, err)
 		sum, err := Export(t.Context(), d, io.Discard, nil)
-		if want == "" {
-			require.NoError(t, err)
-			require.Zero(t, sum.Revisions)
+		if c.want == "" {
+			require.NoError(t, err, name)
+			require.EqualValues(t, 1, sum.Revisions, name)
 		} else {
-			require.ErrorContains(t, err, want)
+			require.ErrorContains(t, err, c.want, name)
 		}
 		server.Close()
 	}
+}
+
+func TestAnExportEndsWhereTheFeedDoesNotGoOn(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/notes/_bulk_get" {
+			_, _ = fmt.Fprint(w, `{"results":[{"id":"a","docs":[{"ok":{"_id":"a","_rev":"1-a"}}]}]}`)
+			return
+		}
+		_, _ = fmt.Fprint(w, `{"results":[{"id":"a","changes":[{"rev":"1-a"}]}],"last_seq":"5-x"}`)
+	}))
+	t.Cleanup(server.Close)
+	d, err := NewDatabase(server.URL+"/notes", "")
+	require.NoError(t, err)
+	_, err = Export(t.Context(), d, io.Discard, nil)
+	require.ErrorContains(t, err, `its feed does not go on after "5-x"`)
 }

@@ -3,9 +3,13 @@ package dump
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 )
 
 const (
@@ -14,8 +18,12 @@ const (
 	importBytes = 2 << 20
 )
 
+// namedRefusals is how many refused revisions the error of an import names.
+const namedRefusals = 20
+
 // Import writes the revisions of a dump into a database, as a replication would: what is there
-// stays, and importing again changes nothing. It asks afterwards whether all are there. The dump is
+// stays, and importing again changes nothing. It asks afterwards whether all are there. What the
+// server refuses is passed over, and named by the error in the end (ErrRefused). The dump is
 // taken as it comes: Verify it before.
 func Import(ctx context.Context, d *Database, r io.Reader, progress func(revisions uint64)) (Summary, error) {
 	i := &importer{ctx: ctx, db: d, progress: progress}
@@ -23,17 +31,27 @@ func Import(ctx context.Context, d *Database, r io.Reader, progress func(revisio
 	if err != nil {
 		return sum, err
 	}
-	return sum, i.flush()
+	if err := i.flush(); err != nil {
+		return sum, err
+	}
+	return sum, i.refusals()
 }
 
 type importer struct {
 	ctx      context.Context //nolint:containedctx // of one call of Import
 	db       *Database
 	progress func(uint64)
-	docs     []json.RawMessage
-	revs     map[string][]string
+	gathered []dumped
 	size     int
 	done     uint64
+	refused  uint64
+	named    []string // the first of what is refused, with reasons
+}
+
+// dumped is a line of a dump.
+type dumped struct {
+	revision
+	line json.RawMessage
 }
 
 func (i *importer) add(line []byte) error {
@@ -42,53 +60,114 @@ func (i *importer) add(line []byte) error {
 		Rev string `json:"_rev"`
 	}
 	if err := json.Unmarshal(line, &doc); err != nil || doc.ID == "" || doc.Rev == "" {
-		return fmt.Errorf("%w: line %d is no revision", ErrBadDump, i.done+uint64(len(i.docs))+2)
+		return fmt.Errorf("%w: line %d is no revision", ErrBadDump, i.done+uint64(len(i.gathered))+2)
 	}
-	if len(i.docs) > 0 && (len(i.docs) >= importDocs || i.size+len(line) > importBytes) {
+	if len(i.gathered) > 0 && (len(i.gathered) >= importDocs || i.size+len(line) > importBytes) {
 		if err := i.flush(); err != nil {
 			return err
 		}
 	}
-	if i.revs == nil {
-		i.revs = make(map[string][]string)
-	}
-	i.docs = append(i.docs, line)
-	i.revs[doc.ID] = append(i.revs[doc.ID], doc.Rev)
+	i.gathered = append(i.gathered, dumped{revision{doc.ID, doc.Rev}, line})
 	i.size += len(line)
 	return nil
 }
 
-// flush writes what is gathered, and asks whether it is there: an answer to new_edits=false need
-// not say so.
+// flush writes what is gathered.
 func (i *importer) flush() error {
-	if len(i.docs) == 0 {
+	if len(i.gathered) == 0 {
 		return nil
 	}
-	var answers []struct {
-		ID     string `json:"id"`
-		Error  string `json:"error"`
-		Reason string `json:"reason"`
-	}
-	asked := map[string]any{"new_edits": false, "docs": i.docs}
-	if err := i.db.Ask(i.ctx, http.MethodPost, "/_bulk_docs", asked, Into(&answers)); err != nil {
+	if err := i.write(i.gathered); err != nil {
 		return err
 	}
-	for _, answer := range answers {
-		if answer.Error != "" {
-			return fmt.Errorf("%w: document %q: %s: %s", ErrRefused, answer.ID, answer.Error, answer.Reason)
-		}
-	}
-	var missing map[string]json.RawMessage
-	if err := i.db.Ask(i.ctx, http.MethodPost, "/_revs_diff", i.revs, Into(&missing)); err != nil {
-		return err
-	}
-	for id := range missing {
-		return fmt.Errorf("%w: document %q was not stored", ErrRefused, id)
-	}
-	i.done += uint64(len(i.docs))
-	i.docs, i.revs, i.size = nil, nil, 0
+	i.done += uint64(len(i.gathered))
+	i.gathered, i.size = nil, 0
 	if i.progress != nil {
 		i.progress(i.done)
 	}
 	return nil
+}
+
+// write writes some revisions, in halves if they are too many or too large for the server, and asks
+// whether they are there: an answer to new_edits=false need not say so.
+func (i *importer) write(revisions []dumped) error {
+	docs := make([]json.RawMessage, len(revisions))
+	for n, r := range revisions {
+		docs[n] = r.line
+	}
+	var rows []bulkRow
+	err := i.db.Ask(i.ctx, http.MethodPost, "/_bulk_docs", map[string]any{"new_edits": false, "docs": docs}, Into(&rows))
+	if status, ok := errors.AsType[*StatusError](err); ok && status.Status == http.StatusRequestEntityTooLarge {
+		if half := len(revisions) / 2; half > 0 {
+			return errors.Join(i.write(revisions[:half]), i.write(revisions[half:]))
+		}
+		i.refuse(fmt.Sprintf("document %q: %s", revisions[0].ID, status.Text))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return i.look(revisions, rows)
+}
+
+// bulkRow is what became of one revision, if it was not stored. CouchDB's have no status.
+type bulkRow struct {
+	ID     string `json:"id"`
+	Error  string `json:"error"`
+	Reason string `json:"reason"`
+	Status int    `json:"status"`
+}
+
+// look finds out which revisions were refused. What the server failed at ends the import: it may
+// take that later.
+func (i *importer) look(revisions []dumped, rows []bulkRow) error {
+	reasons := make(map[string][]string)
+	for _, row := range rows {
+		if row.Error == "" {
+			continue
+		}
+		reason := row.Error + ": " + row.Reason
+		if row.Status >= http.StatusInternalServerError {
+			return fmt.Errorf("%w: document %q: %s", ErrRefused, row.ID, reason)
+		}
+		reasons[row.ID] = append(reasons[row.ID], reason)
+	}
+	revs := make(map[string][]string)
+	for _, r := range revisions {
+		revs[r.ID] = append(revs[r.ID], r.Rev)
+	}
+	var missing map[string]struct {
+		Missing []string `json:"missing"`
+	}
+	if err := i.db.Ask(i.ctx, http.MethodPost, "/_revs_diff", revs, Into(&missing)); err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(revs)) {
+		for _, reason := range reasons[id] {
+			i.refuse(fmt.Sprintf("document %q: %s", id, reason))
+		}
+		for range len(missing[id].Missing) - len(reasons[id]) {
+			i.refuse(fmt.Sprintf("document %q was not stored", id))
+		}
+	}
+	return nil
+}
+
+func (i *importer) refuse(said string) {
+	i.refused++
+	if len(i.named) < namedRefusals {
+		i.named = append(i.named, said)
+	}
+}
+
+// refusals is the error of an import, of which the rest is there.
+func (i *importer) refusals() error {
+	if i.refused == 0 {
+		return nil
+	}
+	named := strings.Join(i.named, "\n  ")
+	if more := i.refused - uint64(len(i.named)); more > 0 {
+		named += fmt.Sprintf("\n  and %d more", more)
+	}
+	return fmt.Errorf("%w: %d revisions were not taken; all others are there:\n  %s", ErrRefused, i.refused, named)
 }
