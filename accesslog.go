@@ -15,11 +15,13 @@ const accessLogger = "http.log.access"
 
 // secretParameters are the query parameters that may hold a secret, access_token of who follows
 // RFC 6750, section 2.3, though it is refused; secretHeaders are the
-// fields of a log entry that may (DECISIONS 15). Caddy copies the request for its access
+// fields of a log entry that may (DECISIONS 15), secretURLs those that have an address: a
+// sign-out sends the browser on with its ID token. Caddy copies the request for its access
 // log before this module sees it, so only a filter keeps them out of the log.
 var (
 	secretParameters = []string{"code", "state", "refresh_token", "id_token_hint", "id_token", "access_token", "token"}
 	secretHeaders    = []string{"request>headers>Sec-Websocket-Protocol"}
+	secretURLs       = []string{"request>uri", "request>headers>Referer", "resp_headers>Location"}
 )
 
 // accessLog is what has to be known about one of Caddy's logs.
@@ -54,27 +56,39 @@ func redacts(encoder reflect.Value) bool {
 	if !encoder.IsValid() || encoder.Type() != reflect.TypeFor[logging.FilterEncoder]() {
 		return false
 	}
-	var uri reflect.Value
-	filtered := make(map[string]bool)
+	filters := make(map[string]reflect.Value)
 	for fields := member(encoder, "Fields").MapRange(); fields.Next(); {
-		filtered[fields.Key().String()] = true
-		if fields.Key().String() == "request>uri" {
-			uri = indirect(fields.Value())
+		filters[fields.Key().String()] = indirect(fields.Value())
+	}
+	// whole reports whether a field is left out with what it is in.
+	whole := func(field string) bool {
+		for within := range filters {
+			if strings.HasPrefix(field, within+">") {
+				return true
+			}
 		}
+		return false
 	}
 	for _, header := range secretHeaders {
-		if !filtered[header] && !filtered["request>headers"] {
+		if _, filtered := filters[header]; !filtered && !whole(header) {
 			return false
 		}
 	}
-	if !uri.IsValid() {
-		return filtered["request"]
+	for _, field := range secretURLs {
+		if filter, filtered := filters[field]; filtered && !redactsQuery(filter) || !filtered && !whole(field) {
+			return false
+		}
 	}
-	if uri.Type() != reflect.TypeFor[logging.QueryFilter]() {
+	return true
+}
+
+// redactsQuery reports whether a filter of an address leaves out what may be secret in it.
+func redactsQuery(filter reflect.Value) bool {
+	if filter.Type() != reflect.TypeFor[logging.QueryFilter]() {
 		return true // deleted, hashed or replaced: the operator's choice
 	}
 	var parameters []string
-	actions := member(uri, "Actions")
+	actions := member(filter, "Actions")
 	for i := range actions.Len() {
 		parameters = append(parameters, member(actions.Index(i), "Parameter").String())
 	}

@@ -75,22 +75,22 @@ func (p *AuthProvider) Validate() error {
 // that may pass by itself has a Retry-After.
 func (p *AuthProvider) Authenticate(w http.ResponseWriter, r *http.Request) (caddyauth.User, bool, error) {
 	if err := p.app.waitReady(r.Context()); err != nil {
-		return caddyauth.User{}, false, err
+		return caddyauth.User{}, false, comeAgain(w, err)
 	}
 	ctx, cancel := context.WithCancel(auth.WithClient(r.Context(), clientOf(r)))
 	defer cancel()
 	active, ok := p.app.handle.requests.begin(w, cancel)
 	if !ok {
-		return caddyauth.User{}, false, ErrClosed
+		return caddyauth.User{}, false, comeAgain(w, ErrClosed)
 	}
 	defer active.end()
 	opened := p.app.handle.current()
 	if opened == nil {
-		return caddyauth.User{}, false, ErrClosed
+		return caddyauth.User{}, false, comeAgain(w, ErrClosed)
 	}
 	db, err := opened.store.Database(p.Database)
 	if err != nil {
-		return caddyauth.User{}, false, fmt.Errorf("database %s: %w", p.Database, err)
+		return caddyauth.User{}, false, comeAgain(w, fmt.Errorf("database %s: %w", p.Database, err))
 	}
 	principal, err := p.app.auth.Authenticate(r.WithContext(ctx), &auth.Site{CookiePath: "/"}, auth.Database{Name: p.Database, ID: db.ID()})
 	if refusal, refused := errors.AsType[*auth.Error](err); refused {

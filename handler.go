@@ -213,7 +213,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return onward.err
 }
 
-// comeAgain refuses a request that another configuration will answer, soon.
+// comeAgain refuses a request that another configuration, or the store when it is open, will answer soon.
 func comeAgain(w http.ResponseWriter, err error) error {
 	w.Header().Set("Retry-After", "1")
 	return caddyhttp.Error(http.StatusServiceUnavailable, err)

@@ -27,6 +27,19 @@ func TestRequestsBeforeTheStoreIsOpenAreToldToComeBack(t *testing.T) {
 	require.Equal(t, "1", w.Header().Get("Retry-After"))
 }
 
+// Caddy answers 401 for whatever its authentication does not let in. Retry-After tells it from a refusal.
+func TestSyncAuthSaysThatAStoreThatIsNotOpenWillPass(t *testing.T) {
+	t.Parallel()
+	gone := make(chan struct{})
+	close(gone)
+	w := httptest.NewRecorder()
+	p := &AuthProvider{Database: "notes", app: &App{ready: make(chan struct{}), gone: gone}}
+	_, in, err := p.Authenticate(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/app", nil))
+	require.ErrorIs(t, err, ErrNotReady)
+	require.False(t, in)
+	require.Equal(t, "1", w.Header().Get("Retry-After"))
+}
+
 // Caddy starts apps in any order. Where the last one fails, requests may have come to the others from sockets that are
 // the running configuration's too: they are told to come again at once.
 func TestRequestsDoNotWaitForAConfigurationThatFailed(t *testing.T) {

@@ -46,21 +46,17 @@ func loadLog(t *testing.T, database, address, site string) string {
 	return string(text)
 }
 
-const filteredLog = `log {
-	format filter {
-		request>uri query {
-			replace code X
-			replace state X
-			replace refresh_token X
-			replace id_token_hint X
-			replace id_token X
-			replace access_token X
-			replace token X
-		}
-		request>headers>Sec-Websocket-Protocol delete
+var filteredLog = func() string {
+	query := ""
+	for _, name := range []string{"code", "state", "refresh_token", "id_token_hint", "id_token", "access_token", "token"} {
+		query += "\t\t\treplace " + name + " X\n"
 	}
-}
-`
+	log := ""
+	for _, field := range []string{"request>uri", "request>headers>Referer", "resp_headers>Location"} {
+		log += "\t\t" + field + " query {\n" + query + "\t\t}\n"
+	}
+	return "log {\n\tformat filter {\n" + log + "\t\trequest>headers>Sec-Websocket-Protocol delete\n\t}\n}\n"
+}()
 
 func TestDecision15_WarnsWhenTheAccessLogLacksTheFilter(t *testing.T) {
 	tests := map[string]struct {
@@ -75,7 +71,10 @@ func TestDecision15_WarnsWhenTheAccessLogLacksTheFilter(t *testing.T) {
 		"without refresh_token": {strings.Replace(filteredLog, "replace refresh_token X", "", 1) + "sync notes", true},
 		"without id_token_hint": {strings.Replace(filteredLog, "replace id_token_hint X", "", 1) + "sync notes", true},
 		"without access_token":  {strings.Replace(filteredLog, "replace access_token X", "", 1) + "sync notes", true},
-		"the URI is deleted":    {"log {\n format filter {\n request>uri delete\n request>headers delete\n }\n}\nsync notes", false},
+		"the URI is deleted":    {"log {\n format filter {\n request>uri delete\n request>headers delete\n resp_headers delete\n }\n}\nsync notes", false},
+		"without Location":      {strings.Replace(filteredLog, "resp_headers>Location", "resp_headers>X", 1) + "sync notes", true},
+		"without Referer":       {strings.Replace(filteredLog, "request>headers>Referer", "request>headers>X", 1) + "sync notes", true},
+		"without all of them":   {"log {\n format filter {\n request>uri delete\n request>headers delete\n }\n}\nsync notes", true},
 		"a site inside handle":  {"log\nhandle /api/* {\n sync notes {\n path_prefix /api\n }\n}", true},
 		"another site's log":    {"log\nrespond 404", false},
 	}
