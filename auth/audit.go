@@ -27,8 +27,6 @@ const (
 	auditTokenExplained   = "token_explained"
 	auditLoggedOut        = "logged_out"             // at the user's wish
 	auditProviderLogout   = "logged_out_by_provider" // back-channel logout
-	auditAdminAccess      = "admin_access"
-	auditAdminRefused     = "admin_refused"
 )
 
 // SignInRefused is the audit event of credentials that are refused, with the true reason. It is written for each

@@ -46,8 +46,8 @@ func TestAuditEvents(t *testing.T) {
 		auditRole("staff"), auditIdentity(Identity{Issuer: "i", Subject: "s"}), auditReason(errPasswordsOff())))
 
 	require.Equal(t, map[string]any{
-		"msg": "admin_access", "event": "admin_access", "actor": map[string]any{"method": "admin", "admin": true},
-	}, audited(t.Context(), t, auditAdminAccess, auditActor(&Principal{Admin: true, Method: MethodAdmin}), auditActor(nil),
+		"msg": "users_listed", "event": "users_listed", "actor": map[string]any{"method": "admin", "admin": true},
+	}, audited(t.Context(), t, auditUsersListed, auditActor(&Principal{Admin: true, Method: MethodAdmin}), auditActor(nil),
 		auditDB(Database{}), auditUser(""), auditReason(nil)), "what is not known is left out")
 }
 
