@@ -33,6 +33,9 @@ function (doc, oldDoc) {
     return gone && rest(is, left) === rest(was, before.filter(name => name !== gone)) ? gone : undefined
   }
 
+  // Or one member's item could not be shown to the others.
+  if (!doc._deleted && ['text', 'by', 'at'].some(name => typeof (is[name] || '') !== 'string')) deny('text, by, at: write texts')
+
   switch (is.type) {
     case 'list':
       if (!isList(doc._id)) deny('begin the ID of a list with "list:", and leave out commas')

@@ -31,6 +31,21 @@ async function signsOutWhileATokenIsRenewed() {
   assert.equal(JSON.parse(kept.get('tokens')).idToken, 'bob')
 }
 
+// Somebody else's change arrives while the user writes, and the revision that they saw is compacted: both texts are kept.
+async function keepsBothTexts() {
+  const { Notes } = await import(`${need('APP')}/js/notes.js`)
+  globalThis.PouchDB = PouchDB.defaults({ adapter: 'memory' })
+  const notes = new Notes('alice')
+  await notes.db.put({ _id: 'n', type: 'note', text: 'first', by: 'alice' })
+  const [seen] = await notes.all()
+  const came = { _id: 'n', _rev: '2-b', _revisions: { start: 2, ids: ['b', seen._rev.slice(2)] }, type: 'note', text: 'of bob', by: 'bob' }
+  await notes.db.bulkDocs([came], { new_edits: false })
+  await notes.edit(seen, 'of alice')
+  const [note] = await notes.all()
+  assert.deepEqual([note, ...note.others].map(({ text }) => text).toSorted(), ['of alice', 'of bob'])
+  await notes.destroy()
+}
+
 await run(async () => {
   globalThis.PouchDB = PouchDB
   const { Sync } = await import(`${need('APP')}/js/sync.js`)
@@ -63,15 +78,23 @@ await run(async () => {
   const notes = local('notes')
   await notes.put({ _id: 'here' })
   const states = []
-  const sync = new Sync({ local: notes, url, session, changed: (state) => states.push(state) })
+  const sync = new Sync({ local: notes, url, user: 'alice', session, changed: (state) => states.push(state) })
   sync.start()
   await until(20_000, 'the document of the server', () => notes.get('there').catch(() => undefined))
   await until(20_000, 'the document of the app', async () => (await fetchIt(`${url}/here`)).ok)
   await until(20_000, 'a failed question', () => failed > 0)
   await new Promise((go) => setImmediate(go))
   await sync.stop()
+
+  // A sign-in that was broken off left somebody else's session.
+  const others = new Sync({ local: notes, url, user: 'bob', session, changed: (...what) => states.push(what.join(': ')) })
+  await notes.put({ _id: 'of bob' })
+  others.start()
+  await until(20_000, 'the end of the sync', () => states.includes('ended: alice has signed in'))
+  assert.equal((await fetchIt(`${url}/of%20bob`)).status, 404)
   assert.deepEqual(unhandled.map(String), [])
   assert.ok(!states.includes('failed'), states.join(' '))
 
   await signsOutWhileATokenIsRenewed()
+  await keepsBothTexts()
 })

@@ -17,7 +17,7 @@ class Numbers {
 
 // device is a user's device with the lists on it. before is the same, switched off.
 async function device(user, before) {
-  const token = await signedIn(user)
+  let token = await signedIn(user)
   const names = before?.names ?? new Map() // as the app calls a database → the database as it is kept here
   const open = (name) => {
     const kept = names.get(name)
@@ -37,7 +37,8 @@ async function device(user, before) {
   }
   const sync = new Sync({ lists, url: databaseURL(), PouchDB, request, changed: (...what) => news.push(what) })
   sync.start()
-  return { user, lists, sync, names, numbers, news, server: remote(databaseURL(), token) }
+  const become = async (another) => { token = await signedIn(another) }
+  return { user, lists, sync, names, numbers, news, become, server: remote(databaseURL(), token) }
 }
 
 const off = (device) => device.sync.stop().then(() => device.lists.close())
@@ -59,6 +60,57 @@ const lost = (device, name, id) =>
 async function share(owner, name, members) {
   for (const member of (await list(owner, name)).members) if (!members.includes(member)) await owner.lists.unshare(await list(owner, name), member)
   for (const member of members) await owner.lists.share(await list(owner, name), member)
+}
+
+// What was made without a network, and shared in the end, goes in more than one request: items before the list that lets
+// them in.
+async function sharesALongList() {
+  const carol = await device('carol')
+  await carol.sync.stop()
+  await carol.lists.makeList('Long')
+  const { _id } = await list(carol, 'Long')
+  for (let n = 0; n < 130; n++) await carol.lists.add({ _id }, `item ${n}`)
+  await carol.lists.share(await list(carol, 'Long'), 'alice')
+  carol.sync.start()
+  const sent = async () => (await carol.server.allDocs({ include_docs: true })).rows.filter(({ doc }) => doc.list === _id).length
+  await until(30_000, 'all items are at the server', async () => (await sent()) === 130)
+  assert.equal((await list(carol, 'Long')).items.length, 130)
+  assert.deepEqual(carol.news.filter(([what]) => what === 'refused' || what === 'lost'), [])
+  await off(carol)
+}
+
+// A cookie is the host's: another app may have signed somebody else in.
+async function meetsAnothersSession() {
+  const alice = await device('alice')
+  await alice.sync.stop()
+  await alice.lists.makeList('Diary')
+  await alice.become('bob')
+  alice.sync.start()
+  const ended = ([what, why]) => what === 'ended' && why === 'bob has signed in'
+  await until(15_000, 'the sync ends', () => alice.news.some(ended))
+  await alice.sync.stop()
+  assert.ok(await list(alice, 'Diary'), 'it is hers as before')
+  assert.deepEqual(alice.news.filter(([what]) => what === 'lost'), [])
+  const bob = await device('bob')
+  await assert.rejects(bob.server.get((await list(alice, 'Diary'))._id), (err) => err.status === 404)
+  await alice.become('alice')
+  alice.sync.start()
+  await until(15_000, 'it is sent as hers', async () => alice.server.get((await list(alice, 'Diary'))._id).catch(() => false))
+  await Promise.all([alice, bob].map(off))
+}
+
+// There is no space to make the database without the list that was lost: all else goes on.
+async function cannotForget() {
+  const bob = await device('bob')
+  await bob.sync.stop()
+  await bob.lists.db.put({ _id: 'list:gone', type: 'list', owner: 'carol', name: 'Gone', members: ['bob'] })
+  let failed = 0
+  bob.lists.forget = async () => { failed++; throw new Error('no space') }
+  bob.sync.start()
+  await until(15_000, 'it is to be forgotten', () => failed > 0)
+  await bob.lists.makeList('After')
+  await until(15_000, 'what is written after is sent', async () => bob.server.get((await list(bob, 'After'))._id).catch(() => false))
+  await off(bob)
 }
 
 await run(async () => {
@@ -135,9 +187,10 @@ await run(async () => {
   // Whoever shares a list may write it without the app, which goes on showing the others.
   await assert.rejects(alice.server.put({ ...hers, name: 5 }), (err) => err.status === 403)
   const odd = local('odd')
-  await odd.bulkDocs([{ _id: 'list:odd', type: 'list', owner: 'mallory', members: 'bob', name: 5 }, { _id: 'list:good', type: 'list', owner: 'bob', members: [], name: 'Good' }])
+  await odd.bulkDocs([{ _id: 'list:odd', type: 'list', owner: 'mallory', members: 'bob', name: 5 }, { _id: 'list:good', type: 'list', owner: 'bob', members: [], name: 'Good' }, { _id: 'item:odd', type: 'item', list: 'list:good', text: 'Odd', by: { toString: 1 } }])
   const shown = await new Lists({ user: 'bob', open: () => odd, numbers: new Numbers() }).all()
   assert.deepEqual(shown.map(({ name, members }) => [name, members]), [['Good', []], ['odd', []]])
+  assert.deepEqual(shown[0].items.map(({ text, by }) => [text, by]), [['Odd', undefined]])
 
   // A member leaves: the list goes from their device only. Nobody else is put out by a member.
   const shared = await again.server.get(food)
@@ -155,4 +208,8 @@ await run(async () => {
   await has(alice, 'Mine', ['bread', 'secret'])
   await has(carol, 'Of carol', ['stays'])
   await Promise.all([alice, carol, again].map(off))
+
+  await sharesALongList()
+  await meetsAnothersSession()
+  await cannotForget()
 })

@@ -60,7 +60,7 @@ function open(name) {
   close()
   user = name
   notes = new Notes(name)
-  sync = new Sync({ local: notes.db, url: config.database, session, changed })
+  sync = new Sync({ local: notes.db, url: config.database, user: name, session, changed })
   notes.watch(render)
   render()
   show('notes', true)

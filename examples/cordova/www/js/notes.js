@@ -18,9 +18,8 @@ export class Notes {
 
   // edit goes on from the revision that the user saw. If another one came meanwhile both
   // are kept, and the user chooses.
-  async edit({ _id, _rev }, text) {
-    const doc = await this.db.get(_id, { rev: _rev }).catch(() => this.db.get(_id))
-    const next = { ...doc, text, by: this.user, changed: new Date().toISOString() }
+  async edit({ others, _conflicts, ...seen }, text) {
+    const next = { ...seen, text, by: this.user, changed: new Date().toISOString() }
     try {
       await this.db.put(next)
     } catch (err) {

@@ -56,7 +56,8 @@ export class Session {
   // kept it.
   async close() {
     await this.#ask('DELETE')
-    if (this.#tokens?.refreshToken) await this.#signIn.revoke(this.#tokens.refreshToken)
+    // A provider that lets no page revoke tokens (CORS) keeps nobody signed in here.
+    if (this.#tokens?.refreshToken) await this.#signIn.revoke(this.#tokens.refreshToken).catch(() => {})
     await this.forget()
   }
 

@@ -99,8 +99,9 @@ export class SignIn {
     const body = new URLSearchParams({ client_id: this.#config.clientID, ...form })
     const response = await fetch(token_endpoint, { method: 'POST', body, credentials: 'omit' })
     const answer = await response.json().catch(() => ({}))
-    if (response.status >= 400 && response.status < 500 && response.status !== 429) {
-      throw new SignInError(answer.error_description ?? answer.error ?? `the provider answered ${response.status}`)
+    // Only a provider's own words end a sign-in (RFC 6749, section 5.2), not the page of a network on the way.
+    if (answer.error && response.status >= 400 && response.status < 500 && response.status !== 429) {
+      throw new SignInError(answer.error_description ?? answer.error)
     }
     if (!response.ok) throw new Error(`the provider answered ${response.status}`)
     const { iss, aud, exp, iat } = claims(answer.id_token)

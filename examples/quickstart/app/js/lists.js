@@ -44,16 +44,13 @@ export class Lists {
     const { rows } = await db.allDocs({ include_docs: true, conflicts: true })
     const docs = await Promise.all(rows.map(async ({ doc }) => {
       const others = await Promise.all((doc._conflicts ?? []).map((rev) => db.get(doc._id, { rev }).catch(() => undefined)))
-      return { ...doc, others: others.filter((other) => other && !other._deleted) }
+      const versions = [doc, ...others.filter((other) => other && !other._deleted)]
+      versions.forEach(tidy)
+      return { ...doc, others: versions.slice(1) }
     }))
     const items = docs.filter(({ type }) => type === 'item')
     const lists = docs.filter(({ type }) => type === 'list')
-    for (const list of lists) {
-      // Whoever shares a list wrote what is in it.
-      if (typeof list.name !== 'string') list.name = list._id.slice('list:'.length)
-      if (!Array.isArray(list.members)) list.members = []
-      list.items = items.filter((item) => item.list === list._id)
-    }
+    for (const list of lists) list.items = items.filter((item) => item.list === list._id)
     return lists.toSorted((a, b) => a.name.localeCompare(b.name) || a._id.localeCompare(b._id))
   }
 
@@ -224,3 +221,11 @@ const valueOf = (doc, name) => (name === '_attachments' ? photoOf(doc) : JSON.st
 
 // deletion says of which list an item was, and whose a list, so that it can be told who hears of it.
 const deletion = ({ _id, _rev, type, list, owner, members }) => ({ _id, _rev, _deleted: true, type, list, owner, members })
+
+// tidy drops what is not as the app writes it: whoever shares a list wrote what is in it.
+function tidy(doc) {
+  for (const name of ['name', 'text', 'by', 'at']) if (typeof doc[name] !== 'string') delete doc[name]
+  if (doc.type !== 'list') return
+  doc.name ??= doc._id.slice('list:'.length)
+  doc.members = Array.isArray(doc.members) ? doc.members.filter((name) => typeof name === 'string') : []
+}

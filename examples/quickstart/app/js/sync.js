@@ -30,9 +30,9 @@ export class Sync {
     this.#changed = changed
   }
 
-  start() {
+  start({ forget = true } = {}) {
     this.stop()
-    const running = {}
+    const running = { refused: new Set() } // IDs of what is sent once more
     const tell = (...news) => this.#running === running && this.#changed(...news)
     const remote = new this.#PouchDB(this.#url, { skip_setup: true, fetch: (url, options) => this.#fetch(running, tell, url, options) })
     forgiveInfo(remote)
@@ -42,10 +42,11 @@ export class Sync {
       .sync(remote, { live: true, retry: true, back_off_function: (ms) => Math.min(ms * 2 || 500, 10_000) })
       .on('active', () => this.#offline || tell('syncing'))
       .on('paused', () => tell(this.#offline ? 'offline' : 'current'))
-      .on('denied', ({ doc }) => this.#forget(running).then((lost) => lost || tell('refused', doc?.reason ?? doc?.message)))
+      .on('denied', ({ doc }) => running.refused.add(doc.id))
       .on('error', (err) => tell(err.status === 401 ? 'ended' : 'failed', err.reason ?? err.message))
     running.sync.catch(() => {}) // told by 'error'
-    this.#forget(running) // what was lost while this device was away
+    running.sync.push.on('paused', (err) => err || this.#again(running, tell))
+    if (forget) this.#forget(running) // what was lost while this device was away
   }
 
   // stop ends at once. What has not been sent yet is sent after the next start. It returns a
@@ -85,14 +86,39 @@ export class Sync {
     if (this.#running) this.#changed('offline')
   }
 
+  // #again sends once more what was refused: PouchDB sends a hundred documents at a time, and what gives access to them,
+  // such as a list that was shared after its items were made, may have come in a later hundred.
+  async #again(running, tell) {
+    if (running.refused.size === 0 || this.#running !== running) return
+    const doc_ids = [...running.refused]
+    running.refused.clear()
+    if (await this.#forget(running)) return
+    this.#lists.db.replicate.to(running.remote, { doc_ids, checkpoint: false })
+      .on('denied', (err) => tell('refused', err.reason ?? err.message))
+      .catch(() => doc_ids.forEach((id) => running.refused.add(id))) // not reached: the next time
+  }
+
+  // #mine is whether the session is still this user's. The cookie is the host's: a page of another app may have signed
+  // somebody else in, and then nothing of the one may go to the other, nor be taken for lost.
+  async #mine(tell) {
+    const response = await this.#request(`${this.#url}/_session`, { cache: 'no-store' })
+    if (!response.ok) throw new Error(`the server answered ${response.status}`)
+    const { name } = (await response.json()).userCtx
+    if (name === this.#lists.user) return
+    tell('ended', name === null ? 'signed out' : `${name} has signed in`)
+    throw new Error('the session is not this user’s')
+  }
+
   async #fetch(running, tell, url, options) {
     const to = new URL(url)
     const feed = to.pathname.endsWith('/_changes')
     // The server says then what the user may not see any more.
     if (feed) to.searchParams.set('revocations', 'true')
     try {
+      if (!feed) await this.#mine(tell)
       const response = await this.#request(to.href, options)
-      if (response.status === 401) tell('ended', (await response.clone().json()).reason)
+      if (response.status === 401) tell('ended', (await response.clone().json().catch(() => ({}))).reason)
+      else if (feed) await this.#mine(tell)
       const result = feed && response.ok ? await this.#withoutLosses(running, response) : response
       this.#offline = false
       return result
@@ -124,7 +150,12 @@ export class Sync {
       const lost = await this.#lists.lost(new Set(rows.map(({ id }) => id)))
       if (lost.length === 0 || this.#running !== running) return false
       await this.stop()
-      await this.#lists.forget(lost)
+      try {
+        await this.#lists.forget(lost)
+      } catch (err) { // no space for the copy: the sync goes on, and the next start tries again
+        this.start({ forget: false })
+        throw err
+      }
       this.#changed('lost', lost)
       this.start()
       return true
