@@ -26,6 +26,28 @@ func TestDecision1_FirstUseIsOnce(t *testing.T) {
 	require.Equal(t, 403, w.out(bearer(w.issuer.token("eve", nick))).Status)
 }
 
+// Where an administrator links the first identity, that was the first use, and an account whose identity was taken
+// away, because it was stolen for one, is not for whoever asks for its name. A store of before may have both.
+func TestDecision1_FirstUseEndsWithALink(t *testing.T) {
+	t.Parallel()
+	again := true
+	for name, change := range map[string]func(*world){
+		"linked": func(*world) {},
+		"said again of a user with an identity": func(w *world) {
+			_, err := w.state.PutUser(t.Context(), notes.ID, "boss", UserUpdate{FirstUse: &again})
+			require.NoError(t, err)
+		},
+	} {
+		w := newWorld(t, func(c *Config) { c.Providers[0].UsernameClaim = "nick" })
+		id := Identity{w.issuer.url, "bob"}
+		require.NoError(t, w.state.CreateUser(t.Context(), notes.ID, "boss", true))
+		require.NoError(t, w.state.Link(t.Context(), notes.ID, "boss", id))
+		change(w)
+		require.NoError(t, w.state.Unlink(t.Context(), notes.ID, "boss", id))
+		require.Equal(t, 403, w.out(bearer(w.issuer.token("eve", map[string]any{"nick": "boss"}))).Status, name)
+	}
+}
+
 // Whoever asks for an account that is not theirs is refused with 403, and it is in the log
 // that somebody tried, with who and what.
 func TestDecision1_ARefusedTakeoverIsAudited(t *testing.T) {

@@ -42,7 +42,8 @@ type User struct {
 	TokenIssuer   string   `json:"token_issuer,omitempty"`
 	TokenUpdated  int64    `json:"token_updated,omitempty"` // Unix seconds; when one of them changed
 
-	// FirstUse allows the first identity with this name to become this user.
+	// FirstUse allows the first identity with this name to become this user. An identity that
+	// an administrator links is the first one, too.
 	FirstUse bool      `json:"first_use,omitempty"`
 	Created  time.Time `json:"created"`
 
@@ -321,7 +322,7 @@ func (s *State) Link(ctx context.Context, db uint32, name string, id Identity) e
 			return ErrLinked
 		}
 		rec.User = name
-		u.Identities = append(u.Identities, id)
+		u.Identities, u.FirstUse = append(u.Identities, id), false // this was the first use
 		if err := tx.putUser(db, u); err != nil {
 			return err
 		}
@@ -347,7 +348,8 @@ func (s *State) Unlink(ctx context.Context, db uint32, name string, id Identity)
 		if err := tx.freeIdentity(db, u, id); err != nil {
 			return err
 		}
-		u.Identities = slices.Delete(u.Identities, i, i+1)
+		// Nor is the account for whoever asks for its name next, who may be who the identity was taken from.
+		u.Identities, u.FirstUse = slices.Delete(u.Identities, i, i+1), false
 		if u.TokenIssuer == id.Issuer {
 			u.TokenRoles, u.TokenChannels, u.TokenIssuer, u.TokenUpdated = nil, nil, "", time.Now().Unix()
 		}
