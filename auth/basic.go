@@ -104,8 +104,8 @@ func (s *Service) oneAttempt(ctx context.Context, key loginKey, judge func(conte
 
 // judgePassword is verifyPassword for one of the same logins that come at the same time.
 func (s *Service) judgePassword(ctx context.Context, db Database, name, password string, u *User) *Error {
-	st, ref, addr := s.state.Load(), userRef{db.ID, name}, ClientOf(ctx).Addr
-	delay, refuse := st.throttle.check(time.Now(), ref, addr)
+	st := s.state.Load()
+	a, delay, refuse := st.throttle.check(time.Now(), userRef{db.ID, name}, ClientOf(ctx).Addr)
 	if refuse {
 		return errThrottled(delay)
 	}
@@ -117,21 +117,21 @@ func (s *Service) judgePassword(ctx context.Context, db Database, name, password
 	ok, rehash, err := st.passwords.verify(ctx, stored, password)
 	switch {
 	case errors.Is(err, errBusy):
-		st.throttle.abandoned(time.Now(), ref, addr)
+		st.throttle.abandoned(a)
 		return errThrottled(time.Second)
 	case errors.Is(err, ErrBadPasswordHash):
-		st.throttle.failed(time.Now(), ref, addr)
+		st.throttle.failed(a)
 		s.logger.Error("a stored password hash cannot be read: set a new password", zap.String("database", db.Name), auditUser(name), zap.Error(err))
 		return errBadLogin("the stored hash cannot be read")
 	case err != nil:
-		st.throttle.abandoned(time.Now(), ref, addr)
+		st.throttle.abandoned(a)
 		return errInternal("checking a password", err)
 	case !ok:
-		st.throttle.failed(time.Now(), ref, addr)
+		st.throttle.failed(a)
 		return errBadLogin(passwordDetail(u))
 	}
 	s.audit.event(ctx, auditSignIn, auditDB(db), auditUser(name), auditMethod(MethodBasic))
-	st.throttle.succeeded(time.Now(), ref, addr)
+	st.throttle.succeeded(a)
 	st.basic.put(db.ID, name, password, u.PasswordAt)
 	if rehash {
 		s.rehash(ctx, db, u, password)

@@ -35,7 +35,7 @@ const (
 // that a login gives, whether they exist or not. Memory is some 8 MiB at most.
 //
 // check reserves an attempt before its password is compared, so that parallel ones
-// cannot all slip through; succeeded and abandoned give it back.
+// cannot all slip through; succeeded and abandoned give back what it took.
 type throttle struct {
 	mu        sync.Mutex
 	began     time.Time // of the first check; times are counted from here
@@ -59,11 +59,19 @@ func newThrottle() *throttle {
 	}
 }
 
+// attempt is what check took for a login.
+type attempt struct {
+	user userRef
+	net  netip.Prefix
+	// delays says that it makes the next ones at the account wait: not where those wait as long as they ever do.
+	delays bool
+}
+
 // check reserves an attempt to log in as user from addr. If it refuses, nothing is
 // reserved, and the answer is 429 with delay as Retry-After; otherwise the caller waits
 // for delay before it compares the password, and then calls failed, succeeded or
 // abandoned. An invalid address (a Unix socket) is one of its own.
-func (t *throttle) check(now time.Time, user userRef, addr netip.Addr) (delay time.Duration, refuse bool) {
+func (t *throttle) check(now time.Time, user userRef, addr netip.Addr) (a attempt, delay time.Duration, refuse bool) {
 	net := networkOf(addr)
 	address, pair, account := t.hash(net), t.hash(placeOf{user, net}), t.hash(user)
 	known := t.knows(user, net)
@@ -75,22 +83,23 @@ func (t *throttle) check(now time.Time, user userRef, addr netip.Addr) (delay ti
 	at := now.Sub(t.began)
 	// The address comes first, so that one that is refused leaves no other trace.
 	if wait := t.addresses.wait(address, at); wait > 0 {
-		return wait, true
+		return attempt{}, wait, true
 	}
 	if wait := t.pairs.wait(pair, at); wait > 0 {
-		return wait, true
+		return attempt{}, wait, true
 	}
 	excess := t.users.wait(account, at)
 	t.addresses.add(address, at)
 	t.pairs.add(pair, at)
 	late := int64(excess / userEvery)
-	if late < int64(maxLoginDelay/userDelay) {
+	a = attempt{user, net, late < int64(maxLoginDelay/userDelay)}
+	if a.delays {
 		t.users.add(account, at) // a long attack is not remembered for long
 	}
 	if excess <= 0 || known {
-		return 0, false
+		return a, 0, false
 	}
-	return min(maxLoginDelay, time.Duration(late+1)*userDelay), false
+	return a, min(maxLoginDelay, time.Duration(late+1)*userDelay), false
 }
 
 // refuses reports whether check would refuse. It reserves nothing.
@@ -107,25 +116,26 @@ func (t *throttle) refuses(now time.Time, user userRef, addr netip.Addr) bool {
 }
 
 // failed is called when the password was wrong. The attempt stays counted.
-func (t *throttle) failed(time.Time, userRef, netip.Addr) {}
+func (t *throttle) failed(attempt) {}
 
 // succeeded gives the attempt back, and remembers that the user logs in from there.
-func (t *throttle) succeeded(now time.Time, user userRef, addr netip.Addr) {
-	t.abandoned(now, user, addr)
-	t.known.put(t.place(user, networkOf(addr)), struct{}{})
+func (t *throttle) succeeded(a attempt) {
+	t.abandoned(a)
+	t.known.put(t.place(a.user, a.net), struct{}{})
 }
 
 // abandoned gives the attempt back when no password was compared: the client hung up, or
 // too many were being checked. So what can be held against addresses is bounded by how
-// many passwords this machine can check.
-func (t *throttle) abandoned(_ time.Time, user userRef, addr netip.Addr) {
-	net := networkOf(addr)
-	address, pair, account := t.hash(net), t.hash(placeOf{user, net}), t.hash(user)
+// many passwords this machine can check. What others took is not given back.
+func (t *throttle) abandoned(a attempt) {
+	address, pair, account := t.hash(a.net), t.hash(placeOf{a.user, a.net}), t.hash(a.user)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.addresses.remove(address)
 	t.pairs.remove(pair)
-	t.users.remove(account)
+	if a.delays {
+		t.users.remove(account)
+	}
 }
 
 // placeOf is a user at a network.

@@ -26,21 +26,21 @@ func TestDecision11_OneClientAtOneAccount(t *testing.T) {
 	th := newThrottle()
 	for range pairBurst {
 		require.False(t, th.refuses(noon, aliceRef, attacker))
-		delay, refuse := th.check(noon, aliceRef, attacker)
+		a, delay, refuse := th.check(noon, aliceRef, attacker)
 		require.False(t, refuse)
 		require.Zero(t, delay)
-		th.failed(noon, aliceRef, attacker)
+		th.failed(a)
 	}
 	require.True(t, th.refuses(noon, aliceRef, attacker))
 	require.False(t, th.refuses(noon, aliceRef, home))
-	delay, refuse := th.check(noon, aliceRef, attacker)
+	_, delay, refuse := th.check(noon, aliceRef, attacker)
 	require.True(t, refuse)
 	require.Equal(t, pairEvery, delay, "Retry-After is when it would be let through")
-	_, refuse = th.check(noon.Add(delay-time.Millisecond), aliceRef, attacker)
+	_, _, refuse = th.check(noon.Add(delay-time.Millisecond), aliceRef, attacker)
 	require.True(t, refuse, "refused attempts do not count")
-	_, refuse = th.check(noon.Add(delay), aliceRef, attacker)
+	_, _, refuse = th.check(noon.Add(delay), aliceRef, attacker)
 	require.False(t, refuse)
-	_, refuse = th.check(noon.Add(delay), aliceRef, attacker)
+	_, _, refuse = th.check(noon.Add(delay), aliceRef, attacker)
 	require.True(t, refuse)
 
 	// Nobody else is concerned: neither the user elsewhere, nor others there.
@@ -50,7 +50,7 @@ func TestDecision11_OneClientAtOneAccount(t *testing.T) {
 	}{
 		{aliceRef, home}, {userRef{8, "alice"}, attacker}, {userRef{7, "Alice"}, attacker}, {userRef{7, "bob"}, attacker},
 	} {
-		delay, refuse = th.check(noon, c.user, c.addr)
+		_, delay, refuse = th.check(noon, c.user, c.addr)
 		require.False(t, refuse)
 		require.Zero(t, delay)
 	}
@@ -58,7 +58,7 @@ func TestDecision11_OneClientAtOneAccount(t *testing.T) {
 	// After a rest all are back, and not more.
 	later := noon.Add(24 * time.Hour)
 	for i := range pairBurst + 1 {
-		_, refuse = th.check(later, aliceRef, attacker)
+		_, _, refuse = th.check(later, aliceRef, attacker)
 		require.Equal(t, i == pairBurst, refuse)
 	}
 }
@@ -66,25 +66,25 @@ func TestDecision11_OneClientAtOneAccount(t *testing.T) {
 func TestDecision11_OneClientAtManyAccounts(t *testing.T) {
 	t.Parallel()
 	th := newThrottle()
-	attempt := func(now time.Time, i int) (time.Duration, bool) {
+	try := func(now time.Time, i int) (attempt, time.Duration, bool) {
 		return th.check(now, userRef{7, fmt.Sprint("user", i)}, attacker)
 	}
 	for i := range addressBurst {
-		_, refuse := attempt(noon, i)
+		_, _, refuse := try(noon, i)
 		require.False(t, refuse)
 	}
-	delay, refuse := attempt(noon, addressBurst)
+	_, delay, refuse := try(noon, addressBurst)
 	require.True(t, refuse)
 	require.True(t, th.refuses(noon, aliceRef, attacker))
 	require.Equal(t, addressEvery, delay)
-	_, refuse = th.check(noon, aliceRef, home)
+	_, _, refuse = th.check(noon, aliceRef, home)
 	require.False(t, refuse)
-	_, refuse = attempt(noon.Add(addressEvery), addressBurst)
+	_, _, refuse = try(noon.Add(addressEvery), addressBurst)
 	require.False(t, refuse)
 
 	passed := 0
 	for s := range 24 * 3600 {
-		if _, refuse := attempt(noon.Add(time.Duration(s)*time.Second), 1000+s); !refuse {
+		if _, _, refuse := try(noon.Add(time.Duration(s)*time.Second), 1000+s); !refuse {
 			passed++
 		}
 	}
@@ -111,12 +111,12 @@ func TestDecision11_WhatIsOneAddress(t *testing.T) {
 	// A Unix socket has no address: that is one too.
 	th := newThrottle()
 	for i := range pairBurst + 1 {
-		_, refuse := th.check(noon, aliceRef, netip.Addr{})
+		_, _, refuse := th.check(noon, aliceRef, netip.Addr{})
 		require.Equal(t, i == pairBurst, refuse)
 	}
-	_, refuse := th.check(noon, aliceRef, netip.IPv4Unspecified())
+	_, _, refuse := th.check(noon, aliceRef, netip.IPv4Unspecified())
 	require.False(t, refuse)
-	_, refuse = th.check(noon, aliceRef, netip.IPv6Unspecified())
+	_, _, refuse = th.check(noon, aliceRef, netip.IPv6Unspecified())
 	require.False(t, refuse)
 }
 
@@ -124,29 +124,29 @@ func TestDecision11_WhatIsOneAddress(t *testing.T) {
 func TestDecision11_ManyClientsAtOneAccountOnlyDelay(t *testing.T) {
 	t.Parallel()
 	th := newThrottle()
-	_, refuse := th.check(noon, aliceRef, home)
+	a, _, refuse := th.check(noon, aliceRef, home)
 	require.False(t, refuse)
-	th.succeeded(noon, aliceRef, home)
+	th.succeeded(a)
 
 	var longest time.Duration
 	for i := range 5000 {
 		addr := netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})
-		delay, refuse := th.check(noon, aliceRef, addr)
+		_, delay, refuse := th.check(noon, aliceRef, addr)
 		require.False(t, refuse)
 		require.Equal(t, i >= userBurst, delay > 0, i)
 		require.GreaterOrEqual(t, delay, longest, "longer with each")
 		longest = delay
 	}
 	require.Equal(t, maxLoginDelay, longest)
-	delay, refuse := th.check(noon, aliceRef, home)
+	_, delay, refuse := th.check(noon, aliceRef, home)
 	require.False(t, refuse)
 	require.Zero(t, delay, "where the user logged in before")
-	delay, refuse = th.check(noon, aliceRef, netip.MustParseAddr("192.0.2.77"))
+	_, delay, refuse = th.check(noon, aliceRef, netip.MustParseAddr("192.0.2.77"))
 	require.False(t, refuse)
 	require.Equal(t, maxLoginDelay, delay, "a new place of the user")
-	delay, _ = th.check(noon, userRef{7, "bob"}, home)
+	_, delay, _ = th.check(noon, userRef{7, "bob"}, home)
 	require.Zero(t, delay, "another user there")
-	delay, _ = th.check(noon.Add(time.Hour), aliceRef, netip.MustParseAddr("192.0.2.78"))
+	_, delay, _ = th.check(noon.Add(time.Hour), aliceRef, netip.MustParseAddr("192.0.2.78"))
 	require.Zero(t, delay, "an attack is not remembered for long")
 }
 
@@ -155,24 +155,24 @@ func TestDecision11_SuccessGivesTheAttemptBack(t *testing.T) {
 	t.Parallel()
 	th := newThrottle()
 	for i := range 10 * addressBurst {
-		delay, refuse := th.check(noon, aliceRef, home)
+		a, delay, refuse := th.check(noon, aliceRef, home)
 		require.False(t, refuse, i)
 		require.Zero(t, delay)
-		th.succeeded(noon, aliceRef, home)
+		th.succeeded(a)
 	}
 	for range pairBurst - 1 {
-		_, refuse := th.check(noon, aliceRef, home)
+		a, _, refuse := th.check(noon, aliceRef, home)
 		require.False(t, refuse)
-		th.failed(noon, aliceRef, home)
+		th.failed(a)
 	}
 	for range 100 {
-		_, refuse := th.check(noon, aliceRef, home)
+		a, _, refuse := th.check(noon, aliceRef, home)
 		require.False(t, refuse)
-		th.succeeded(noon, aliceRef, home)
+		th.succeeded(a)
 	}
-	_, refuse := th.check(noon, aliceRef, home)
+	_, _, refuse := th.check(noon, aliceRef, home)
 	require.False(t, refuse)
-	_, refuse = th.check(noon, aliceRef, home)
+	_, _, refuse = th.check(noon, aliceRef, home)
 	require.True(t, refuse, "a success does not forgive the failures before it: an attacker may have an account too")
 }
 
@@ -181,12 +181,37 @@ func TestAbandonedAttemptsAreGivenBack(t *testing.T) {
 	t.Parallel()
 	th := newThrottle()
 	for range 1000 {
-		delay, refuse := th.check(noon, aliceRef, attacker)
+		a, delay, refuse := th.check(noon, aliceRef, attacker)
 		require.False(t, refuse)
 		require.Zero(t, delay)
-		th.abandoned(noon, aliceRef, attacker)
+		th.abandoned(a)
 	}
 	require.False(t, th.knows(aliceRef, networkOf(attacker)))
+}
+
+// An account is attacked from many addresses, so that those which are new to it wait. Attempts that did not add to
+// that do not take from it when they are abandoned, as on a busy machine, or succeed: otherwise a crowd of them would
+// end the waiting.
+func TestDecision11_NoMoreIsGivenBackThanWasTaken(t *testing.T) {
+	t.Parallel()
+	for name, giveBack := range map[string]func(*throttle, attempt){"abandoned": (*throttle).abandoned, "succeeded": (*throttle).succeeded} {
+		th := newThrottle()
+		address := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}) }
+		for i := range 100 {
+			th.check(noon, aliceRef, address(i))
+		}
+		var crowd []attempt
+		for i := 200; i < 300; i++ {
+			a, delay, _ := th.check(noon, aliceRef, address(i))
+			require.Equal(t, maxLoginDelay, delay)
+			crowd = append(crowd, a)
+		}
+		for _, a := range crowd {
+			giveBack(th, a)
+		}
+		_, delay, _ := th.check(noon, aliceRef, home)
+		require.Equal(t, maxLoginDelay, delay, name)
+	}
 }
 
 // An attempt is counted before its password is compared.
@@ -197,7 +222,7 @@ func TestDecision11_ParallelAttemptsDoNotSlipThrough(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 500 {
 		wg.Go(func() {
-			if _, refuse := th.check(noon, aliceRef, attacker); !refuse {
+			if _, _, refuse := th.check(noon, aliceRef, attacker); !refuse {
 				passed.Add(1)
 			}
 		})
@@ -224,7 +249,7 @@ func TestDecision11_ManyAddressesEvictNothing(t *testing.T) {
 		now = noon.Add(time.Duration(i) * time.Second / perSecond)
 		th.check(now, userRef{7, fmt.Sprint("name", i)}, address(i))
 		if i%100 == 0 {
-			if _, refuse := th.check(now, userRef{7, fmt.Sprint("victim", i)}, attacker); !refuse {
+			if _, _, refuse := th.check(now, userRef{7, fmt.Sprint("victim", i)}, attacker); !refuse {
 				passed++
 			}
 		}
@@ -233,12 +258,12 @@ func TestDecision11_ManyAddressesEvictNothing(t *testing.T) {
 
 	shut := 0
 	for i := range 10_000 {
-		if _, refuse := th.check(now, userRef{7, fmt.Sprint("stranger", i)}, address(1_000_000+i)); refuse {
+		if _, _, refuse := th.check(now, userRef{7, fmt.Sprint("stranger", i)}, address(1_000_000+i)); refuse {
 			shut++
 		}
 	}
 	require.LessOrEqual(t, shut, 20, "of 10000 strangers")
-	_, refuse := th.check(now, aliceRef, home)
+	_, _, refuse := th.check(now, aliceRef, home)
 	require.False(t, refuse)
 }
 
@@ -271,7 +296,7 @@ func TestThrottleOutlivesAClockSetBack(t *testing.T) {
 	for range pairBurst {
 		th.check(now, aliceRef, attacker)
 	}
-	delay, refuse := th.check(now.Add(-time.Second), aliceRef, attacker)
+	_, delay, refuse := th.check(now.Add(-time.Second), aliceRef, attacker)
 	require.True(t, refuse)
 	require.Equal(t, pairEvery+time.Second, delay)
 }
@@ -280,7 +305,7 @@ func BenchmarkThrottle(b *testing.B) {
 	th := newThrottle()
 	b.ReportAllocs()
 	for b.Loop() {
-		th.check(noon, aliceRef, home)
-		th.succeeded(noon, aliceRef, home)
+		a, _, _ := th.check(noon, aliceRef, home)
+		th.succeeded(a)
 	}
 }
