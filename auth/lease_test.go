@@ -97,6 +97,49 @@ func TestDecision38_WhatEndsALease(t *testing.T) {
 	}
 }
 
+// What a reload refuses of a token ends what it opened, and one-time tokens bought with it connect no more. Sessions made
+// of it go on: the token was good when it was traded.
+func TestDecision17_WhatAReloadTakesNoMoreOfTokens(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		make func(*issuer) string
+		bend func(*Provider)
+		want string
+	}{
+		{"access tokens", func(i *issuer) string { return i.accessToken("alice") }, func(p *Provider) { p.AccessTokens = false }, "not an ID token"},
+		{"an algorithm", func(i *issuer) string { return i.token("alice") }, func(p *Provider) { p.Algorithms = []string{"RS256"} }, "signature algorithm not accepted"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			takes := func(c *Config) { c.Providers[0].AccessTokens = true }
+			w := newWorld(t, takes)
+			token := c.make(w.issuer)
+			cookie := w.signIn(token)
+			once, err := w.connect("SyncGatewaySession_" + w.oneTimeToken(bearer(token)))
+			require.NoError(t, err)
+			unused := w.oneTimeToken(bearer(token))
+			leases := []*Lease{w.lease(w.in(bearer(token))), w.lease(once)}
+			session := w.lease(w.in(cookie))
+			w.start(takes).Stop()
+			for _, l := range leases {
+				require.False(t, ended(l), l.Reason())
+			}
+
+			w.service = w.start(takes, func(cfg *Config) { c.bend(&cfg.Providers[0]) })
+			for _, l := range leases {
+				require.True(t, ended(l))
+				require.Equal(t, c.want, l.Reason())
+			}
+			require.Equal(t, "Invalid login: "+c.want, w.out(bearer(token)).Reason)
+			_, err = w.connect("SyncGatewaySession_" + unused)
+			require.Equal(t, "Invalid login: "+c.want, asError(t, err).Reason)
+			require.False(t, ended(session), session.Reason())
+			w.in(cookie)
+		})
+	}
+}
+
 // Closed by whoever held it, a lease leaves nothing.
 func TestLeaseClose(t *testing.T) {
 	t.Parallel()
@@ -166,6 +209,28 @@ func TestGuestLeases(t *testing.T) {
 	w.start()
 	require.True(t, ended(l))
 	require.Equal(t, "guest access was turned off", l.Reason())
+}
+
+// A guest's connection that a reload makes read-only, or one that may write, begins anew: what guests may do was decided
+// when it began.
+func TestGuestLeasesEndWhenGuestsMayDoSomethingElse(t *testing.T) {
+	t.Parallel()
+	guests := func(readOnly bool) func(*Config) {
+		return func(c *Config) { c.Databases[0].Guest, c.Databases[0].GuestReadOnly = true, readOnly }
+	}
+	for _, readOnly := range []bool{false, true} {
+		w := newWorld(t, guests(readOnly))
+		p := w.in()
+		l := w.lease(p)
+		w.start(guests(readOnly))
+		require.False(t, ended(l))
+		w.service = w.start(guests(!readOnly))
+		require.True(t, ended(l))
+		require.Equal(t, "what guests may do was changed", l.Reason())
+		_, err := w.service.Lease(t.Context(), p) // of a request that began before the reload
+		require.Equal(t, 503, asError(t, err).Status, "who comes again comes in")
+		require.Equal(t, !readOnly, w.in().ReadOnly)
+	}
 }
 
 func TestClosingTheStateEndsLeases(t *testing.T) {

@@ -19,6 +19,8 @@ type oneTime struct {
 	Audience   []string `json:"audience,omitempty"` // of a bearer token
 	Party      string   `json:"party,omitempty"`    // likewise
 	Signer     []byte   `json:"signer,omitempty"`   // likewise
+	Algorithm  string   `json:"alg,omitempty"`      // likewise
+	Access     bool     `json:"access,omitempty"`   // likewise, an access token
 	PasswordAt int64    `json:"password_at,omitempty"`
 }
 
@@ -32,7 +34,7 @@ func (s *Service) newOneTime(r *http.Request, p *Principal) (id string, refusal 
 		x.Provider, x.Identity, x.DB, x.User = p.session.Provider, p.session.Identity, p.session.DB, p.session.User
 	case p.verified != nil:
 		x.fill(p.verified)
-		x.OneTime.Audience, x.OneTime.Party, x.OneTime.Signer = p.verified.audience, p.verified.party, p.verified.signer[:]
+		x.OneTime.fill(p.verified)
 	case p.passwordAt != 0:
 		x.DB, x.User, x.OneTime.PasswordAt = p.db.ID, p.Name, p.passwordAt
 	default:
@@ -44,6 +46,12 @@ func (s *Service) newOneTime(r *http.Request, p *Principal) (id string, refusal 
 		return "", errInternal("making a one-time token", err)
 	}
 	return id, nil
+}
+
+// fill copies what is kept of a bearer token beside what a session has of it.
+func (o *oneTime) fill(v *verified) {
+	o.Audience, o.Party, o.Signer = v.audience, v.party, v.signer[:]
+	o.Algorithm, o.Access = v.algorithm, v.access
 }
 
 // readSocketToken returns the one-time token that a WebSocket handshake carries as a
@@ -126,6 +134,7 @@ func (s *Service) oneTimeBearer(ctx context.Context, x *session, db Database, po
 		provider: pr, identity: x.Identity, key: x.identity, tokenID: x.TokenID, sid: x.SID,
 		name: x.Name, fromSubject: x.FromSubject, email: x.Email, roles: x.Roles, channels: x.Channels,
 		audience: x.OneTime.Audience, party: x.OneTime.Party, required: x.required,
+		algorithm: x.OneTime.Algorithm, access: x.OneTime.Access,
 		issued: time.Unix(x.TokenIssued, 0), expires: time.UnixMilli(x.TokenEnd),
 	}
 	copy(v.token[:], x.Token)

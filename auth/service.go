@@ -126,10 +126,7 @@ func (s *Service) judge(ctx context.Context, p *Principal) (terms, *Error) {
 	case p.Method == MethodAdmin:
 		return terms{}, nil
 	case p.Method == MethodGuest:
-		if pol := s.policy(p.db.Name); pol == nil || !pol.Guest {
-			return terms{}, errForbidden("guest access was turned off", "")
-		}
-		return terms{}, nil
+		return terms{}, s.judgeGuest(p)
 	case p.verified != nil:
 		return s.judgeToken(ctx, p)
 	case p.session != nil:
@@ -142,6 +139,18 @@ func (s *Service) judge(ctx context.Context, p *Principal) (terms, *Error) {
 		return terms{}, refusal
 	}
 	return terms{}, errLoginRequired()
+}
+
+func (s *Service) judgeGuest(p *Principal) *Error {
+	pol := s.policy(p.db.Name)
+	switch {
+	case pol == nil || !pol.Guest:
+		return errForbidden("guest access was turned off", "")
+	case pol.GuestReadOnly != p.ReadOnly:
+		// Not forbidden: who comes again comes in, as guests do now.
+		return errTryLater("what guests may do was changed", time.Second, "")
+	}
+	return nil
 }
 
 func (s *Service) judgeToken(ctx context.Context, p *Principal) (terms, *Error) {
@@ -157,6 +166,9 @@ func (s *Service) judgeToken(ctx context.Context, p *Principal) (terms, *Error) 
 	}
 	if !pr.hears(v.audience, v.party) || !v.required.satisfies(pr.Require) {
 		return terms{}, errInvalidToken("sign-in rules changed")
+	}
+	if err := pr.allows(v.algorithm, v.access); err != nil {
+		return terms{}, errInvalidToken(err.Error())
 	}
 	if !pr.trusts(v.signer) {
 		return terms{}, errInvalidToken("the key that signed the token is gone")

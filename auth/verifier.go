@@ -41,6 +41,8 @@ type verified struct {
 	channels    []string
 	audience    []string
 	party       string // azp, where it counts
+	algorithm   string // that it is signed with
+	access      bool   // an access token
 	required    claims // the claims that the provider's require rules name
 
 	issued  time.Time
@@ -148,13 +150,20 @@ func (s *Service) providerOf(t *token, admits func(*provider) bool) (*provider, 
 
 // accepts judges the kind and the algorithm of a token of p.
 func (p *provider) accepts(t *token) error {
+	err := p.allows(t.alg, t.access)
+	if err == nil && t.access {
+		err = t.checkAccess()
+	}
+	return err
+}
+
+// allows is what of accepts a reload can change for a token that was accepted.
+func (p *provider) allows(algorithm string, access bool) error {
 	switch {
-	case t.access && !p.AccessTokens:
+	case access && !p.AccessTokens:
 		return errTokenKind
-	case len(p.Algorithms) > 0 && !slices.Contains(p.Algorithms, t.alg):
+	case len(p.Algorithms) > 0 && !slices.Contains(p.Algorithms, algorithm):
 		return errAlgorithm
-	case t.access:
-		return t.checkAccess()
 	}
 	return nil
 }
@@ -268,6 +277,9 @@ func (p *provider) read(t *token, end time.Time) (*verified, *Error) {
 		audience: t.audience,
 		issued:   t.issued,
 		expires:  end,
+
+		algorithm: t.alg,
+		access:    t.access,
 	}
 	v.key = v.identity.key()
 	v.party = p.authorizedParty(t)
