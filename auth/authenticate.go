@@ -195,7 +195,7 @@ func (s *Service) admitSession(ctx context.Context, x *session, db Database, reg
 		return nil, terms{}, errInvalidSession("provider removed")
 	case !pol.admits[pr]:
 		return nil, terms{}, errInvalidSession("provider not accepted here")
-	case !x.required.satisfies(pr.Require):
+	case !x.heardBy(pr), !x.required.satisfies(pr.Require):
 		return nil, terms{}, errInvalidSession("sign-in rules changed")
 	}
 	u, refusal := s.state.Load().account(ctx, db, x.applicant(pr), register)

@@ -49,7 +49,10 @@ func TestDecision38_WhatEndsALease(t *testing.T) {
 		}, "provider not accepted here", "provider not accepted here"},
 		{"client removed by a reload", func(w *world, _ string) {
 			w.start(func(c *Config) { c.Providers[0].ClientIDs = []string{"web"} })
-		}, "sign-in rules changed", ""},
+		}, "sign-in rules changed", "sign-in rules changed"},
+		{"client added by a reload", func(w *world, _ string) {
+			w.start(func(c *Config) { c.Providers[0].ClientIDs = []string{"web", "app"} })
+		}, "", ""},
 		{"requirement added by a reload", func(w *world, _ string) {
 			w.start(func(c *Config) { c.Providers[0].Require = map[string][]string{"a": {"b"}} })
 		}, "sign-in rules changed", "sign-in rules changed"},

@@ -15,13 +15,11 @@ const oneTimeLifetime = time.Minute
 // cannot send headers with one. The connection has the lease of what the token was
 // bought with: a session, a bearer token or a password.
 type oneTime struct {
-	Parent     []byte   `json:"parent,omitempty"`   // sessionKey
-	Audience   []string `json:"audience,omitempty"` // of a bearer token
-	Party      string   `json:"party,omitempty"`    // likewise
-	Signer     []byte   `json:"signer,omitempty"`   // likewise
-	Algorithm  string   `json:"alg,omitempty"`      // likewise
-	Access     bool     `json:"access,omitempty"`   // likewise, an access token
-	PasswordAt int64    `json:"password_at,omitempty"`
+	Parent     []byte `json:"parent,omitempty"` // sessionKey
+	Signer     []byte `json:"signer,omitempty"` // of a bearer token
+	Algorithm  string `json:"alg,omitempty"`    // likewise
+	Access     bool   `json:"access,omitempty"` // likewise: it is an access token
+	PasswordAt int64  `json:"password_at,omitempty"`
 }
 
 // newOneTime makes a one-time token for a principal that just signed in.
@@ -50,8 +48,7 @@ func (s *Service) newOneTime(r *http.Request, p *Principal) (id string, refusal 
 
 // fill copies what is kept of a bearer token beside what a session has of it.
 func (o *oneTime) fill(v *verified) {
-	o.Audience, o.Party, o.Signer = v.audience, v.party, v.signer[:]
-	o.Algorithm, o.Access = v.algorithm, v.access
+	o.Signer, o.Algorithm, o.Access = v.signer[:], v.algorithm, v.access
 }
 
 // readSocketToken returns the one-time token that a WebSocket handshake carries as a
@@ -133,7 +130,7 @@ func (s *Service) oneTimeBearer(ctx context.Context, x *session, db Database, po
 	v := &verified{
 		provider: pr, identity: x.Identity, key: x.identity, tokenID: x.TokenID, sid: x.SID,
 		name: x.Name, fromSubject: x.FromSubject, email: x.Email, roles: x.Roles, channels: x.Channels,
-		audience: x.OneTime.Audience, party: x.OneTime.Party, required: x.required,
+		audience: x.Audience, party: x.Party, required: x.required,
 		algorithm: x.OneTime.Algorithm, access: x.OneTime.Access,
 		issued: time.Unix(x.TokenIssued, 0), expires: time.UnixMilli(x.TokenEnd),
 	}

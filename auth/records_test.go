@@ -36,6 +36,18 @@ type memoryRecord struct {
 	expires int64
 }
 
+// rewrite replaces a text in all records of a kind that have it, as an earlier version would have stored them.
+func (m *memoryRecords) rewrite(prefix, from, to string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.data = maps.Clone(m.data)
+	for key, r := range m.data {
+		if _, name, _ := strings.Cut(key, "|"); strings.HasPrefix(name, prefix) {
+			m.data[key] = memoryRecord{strings.Replace(r.value, from, to, 1), r.expires}
+		}
+	}
+}
+
 // grantee is a principal of a database, and who gave something.
 type grantee struct {
 	db        uint32

@@ -49,6 +49,8 @@ type session struct {
 	Token       []byte          `json:"token,omitempty"`        // tokenKey it was made from
 	TokenID     string          `json:"token_id,omitempty"`     // jti
 	TokenIssued int64           `json:"token_issued,omitempty"` // Unix seconds
+	Audience    []string        `json:"audience,omitempty"`     // of the token; not known of sessions of before it was stored
+	Party       string          `json:"party,omitempty"`        // likewise, as authorizedParty has it
 	SID         string          `json:"sid,omitempty"`
 	Address     string          `json:"address,omitempty"`
 	UserAgent   string          `json:"user_agent,omitempty"`
@@ -105,6 +107,12 @@ type SessionInfo struct {
 const handleLength = 16
 
 func (x *session) handle() string { return hex.EncodeToString(x.key[:handleLength]) }
+
+// heardBy reports whether the token that the session was made of is for one of a provider's clients. A session of before
+// that was stored goes on.
+func (x *session) heardBy(pr *provider) bool {
+	return len(x.Audience) == 0 || pr.hears(x.Audience, x.Party)
+}
 
 func (x *session) method() Method {
 	if x.Method == "" {

@@ -146,6 +146,49 @@ func TestSessionsOutliveARestart(t *testing.T) {
 	require.Equal(t, 401, w.out(cookie).Status, "stricter rules hold for sessions too")
 }
 
+// An operator takes a client ID away, as the app was stolen or is no longer theirs: sessions made of its tokens are
+// refused as the tokens are, also after a restart, and not deleted.
+func TestDecision17_SessionsOfAnAbsentClient(t *testing.T) {
+	t.Parallel()
+	clients := func(ids ...string) func(*Config) { return func(c *Config) { c.Providers[0].ClientIDs = ids } }
+	for name, claims := range map[string]map[string]any{
+		"audience": {"aud": "old"}, "authorized party": {"aud": []string{"app", "old"}, "azp": "old"},
+	} {
+		w := newWorld(t, clients("app", "old"))
+		cookie := w.signIn(w.issuer.token("alice", claims))
+		byCookie, byToken := w.oneTimeToken(cookie), w.oneTimeToken(bearer(w.issuer.token("alice", claims)))
+		l := w.lease(w.in(cookie))
+		w.service = w.start(clients("app", "new", "old"))
+		require.False(t, ended(l), name)
+		w.service = w.start(clients("app"))
+		require.True(t, ended(l), name)
+		for _, id := range []string{byCookie, byToken} {
+			_, err := w.connect("SyncGatewaySession_" + id)
+			require.Equal(t, 401, asError(t, err).Status, name)
+		}
+		w.service.Stop()
+		w.state.Close()
+		w.state = openTestState(t, w.records)
+		w.service = w.start(clients("app"))
+		require.Equal(t, "sign-in rules changed", w.out(cookie).Detail, name)
+		w.service = w.start(clients("old", "app"))
+		w.in(cookie)
+	}
+}
+
+// Of a session that an earlier version stored it is not known for which client its token was.
+func TestASessionStoredWithoutItsAudienceGoesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cookie := w.signIn(w.issuer.token("alice"))
+	w.service.Stop()
+	w.state.Close()
+	w.records.rewrite(sessionPrefix, `"audience":["app"],`, "")
+	w.state = openTestState(t, w.records)
+	w.service = w.start(func(c *Config) { c.Providers[0].ClientIDs = []string{"other"} })
+	w.in(cookie)
+}
+
 // Sessions of an absent provider are refused, not deleted.
 func TestDecision17_SessionsOfAnAbsentProvider(t *testing.T) {
 	t.Parallel()

@@ -61,6 +61,7 @@ func (x *session) fill(v *verified) {
 	x.Email, x.Roles, x.Channels = v.email, v.roles, v.channels
 	x.Token, x.TokenID, x.SID = v.token[:], v.tokenID, v.sid
 	x.TokenIssued, x.TokenEnd = v.issued.Unix(), v.expires.UnixMilli()
+	x.Audience, x.Party = v.audience, v.party
 	if v.required != nil {
 		x.required = v.required
 		x.Required, _ = json.Marshal(v.required) // of parsed JSON: cannot fail
