@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/netip"
@@ -47,11 +48,6 @@ func (a *AdminRule) AdmitPlace(r *http.Request) error {
 	return nil
 }
 
-// allowsRoles reports whether one of the roles makes an administrator.
-func (a *AdminRule) allowsRoles(roles []string) bool {
-	return slices.ContainsFunc(roles, func(r string) bool { return slices.Contains(a.Roles, r) })
-}
-
 // AdmitBy names the rules of the configuration's sites, before Start: leases of administrators whose rule is not
 // among them any more end. Whether another rule would let them in shows when they come back. Without it, leases of
 // administrators are not judged by rules.
@@ -64,11 +60,8 @@ func (s *Service) knows(rule *AdminRule) bool {
 	return s.rules == nil || slices.ContainsFunc(s.rules, func(r *AdminRule) bool { return reflect.DeepEqual(r, rule) })
 }
 
-// allowsToken reports whether a verified token's claims match an identity of the rule.
-func (a *AdminRule) allowsToken(v *verified, c claims, db Database) bool {
-	if db.Name != "" && a.allowsRoles(v.roles) {
-		return true
-	}
+// allowsClaims reports whether a verified token's claims match a claim or a scope of the rule.
+func (a *AdminRule) allowsClaims(c claims) bool {
 	for path, values := range a.Claims {
 		if value, ok := c.trusted(path); ok && claimMatches(value, values) {
 			return true
@@ -159,8 +152,8 @@ func (s *Service) administratorIdentity(r *http.Request, rule *AdminRule, db Dat
 	if refusal != nil {
 		return nil, refusal
 	}
-	if !rule.allowsRoles(p.Roles) {
-		return nil, errNotAllowed()
+	if refusal := s.judgeAdministratorsRole(r.Context(), rule, db, p.Roles); refusal != nil {
+		return nil, refusal
 	}
 	mine := *p // p may be shared
 	mine.rule = rule
@@ -182,13 +175,30 @@ func (s *Service) administratorBearer(ctx context.Context, raw string, rule *Adm
 		return nil, errInvalidToken(err.Error())
 	}
 	p := principalOfToken(v, db)
-	if !rule.allowsToken(v, t.claims, db) {
-		p.rule = rule // unless an administrator gave a role
+	if !rule.allowsClaims(t.claims) {
+		p.rule = rule // by a role then, if at all
 	}
-	if refusal := s.checkAdministrator(ctx, db, v.applicant, p.rule); refusal != nil {
-		return nil, refusal
+	u, refusal := s.checkAdministrator(ctx, db, v.applicant, p.rule)
+	if u != nil {
+		p.user = u.Name
+		refusal = cmp.Or(s.followAdministrator(ctx, db, v.applicant, u), refusal)
 	}
-	return p, nil
+	return p, refusal
+}
+
+// followAdministrator writes what a newer token says of the user u, who shows it where administrators do, as it is
+// at every sign-in: an older one gives no role after it. It may be what makes u no administrator any more.
+func (s *Service) followAdministrator(ctx context.Context, db Database, a *applicant, u *User) *Error {
+	st := s.state.Load()
+	rec, err := st.identity(ctx, identityRef{db.ID, a.key})
+	switch {
+	case err != nil:
+		return errInternal("signing in", err)
+	case rec == nil || !u.outdated(a, rec):
+		return nil
+	}
+	_, refusal := st.follow(ctx, db, a, u)
+	return refusal
 }
 
 // errNotAllowed answers somebody who signed in and is no administrator.
@@ -199,37 +209,47 @@ func errNotAllowed() *Error {
 }
 
 // checkAdministrator applies to an administrator with a token what ends users' rights:
-// a revoked token, and being disabled in the database, if they are a user there at all.
-// rule is not nil if they are an administrator only by a role that was given to the user.
-func (s *Service) checkAdministrator(ctx context.Context, db Database, a *applicant, rule *AdminRule) *Error {
+// a revoked token, and being disabled in the database, if they are a user there at all: that
+// user is returned, nil for nobody, also with the refusal of who has no role. rule is not nil if they are an administrator only by a
+// role: of nobody the token says which, a user has those of now.
+func (s *Service) checkAdministrator(ctx context.Context, db Database, a *applicant, rule *AdminRule) (*User, *Error) {
 	st := s.state.Load()
 	if refusal := st.checkLogout(ctx, a); refusal != nil {
-		return refusal
+		return nil, refusal
 	}
-	if db.Name == "" {
-		if st.revoked(nil, a) {
-			return errSignedOut(nil, a)
+	var rec *identityRecord
+	if db.Name != "" {
+		var err error
+		if rec, err = st.identity(ctx, identityRef{db.ID, a.key}); err != nil {
+			return nil, errInternal("signing in", err)
 		}
-		if rule != nil {
-			return errNotAllowed()
-		}
-		return nil
 	}
-	rec, err := st.identity(ctx, identityRef{db.ID, a.key})
+	if st.revoked(rec, a) {
+		return nil, errSignedOut(rec, a)
+	}
+	roles := a.roles
+	var u *User
+	if rec != nil && rec.User != "" {
+		var refusal *Error
+		if u, refusal = st.account(ctx, db, a, false); refusal != nil {
+			return nil, refusal
+		}
+		roles = s.policy(db.Name).rolesNow(u, a, rec)
+	}
 	switch {
-	case err != nil:
-		return errInternal("signing in", err)
-	case st.revoked(rec, a):
-		return errSignedOut(rec, a)
-	case rec == nil || rec.User == "":
-		if rule != nil {
-			return errNotAllowed()
-		}
-		return nil
+	case rule == nil:
+		return u, nil
+	case db.Name == "":
+		return nil, errNotAllowed() // there are no roles without a database
 	}
-	u, refusal := st.account(ctx, db, a, false)
-	if refusal == nil && rule != nil && !rule.allowsRoles(u.AdminRoles) {
-		refusal = errNotAllowed()
+	return u, s.judgeAdministratorsRole(ctx, rule, db, roles)
+}
+
+// rolesNow are the roles of a user who shows a token: those that the newest token gives, which may be this one.
+func (p *policy) rolesNow(u *User, a *applicant, rec *identityRecord) []string {
+	if a.grantsAt.Unix() > rec.GrantsAt {
+		return union(u.AdminRoles, a.roles)
 	}
-	return refusal
+	roles, _ := p.grants(u)
+	return roles
 }

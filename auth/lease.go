@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"net/http"
 	"strings"
@@ -168,7 +169,8 @@ func (l *Lease) key(index int) (key leaseIndexKey, ok bool) {
 	case bySID:
 		return leaseIndexKey{index: index, hash: p.sid}, p.sid != identityKey{}
 	}
-	return leaseIndexKey{index: index, user: userRef{p.db.ID, p.Name}}, p.Name != ""
+	name := cmp.Or(p.Name, p.user)
+	return leaseIndexKey{index: index, user: userRef{p.db.ID, name}}, name != ""
 }
 
 func (h *leaseHub) link(l *Lease, key leaseIndexKey) {

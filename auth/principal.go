@@ -46,8 +46,13 @@ type Principal struct {
 	verified   *verified
 	session    *session
 	passwordAt int64 // of MethodBasic
-	// rule is set if p is an administrator only by a role that an administrator gave.
+	// rule is set if p is an administrator by a role and nothing else.
 	rule *AdminRule
+	// required are roles of which the user must have one, nil if none is needed.
+	required []string
+	// user is who an administrator with a token is in the database, by whom leases are found;
+	// "" if it is nobody there.
+	user string
 	// admitted is the rule by which p is an administrator.
 	admitted *AdminRule
 }

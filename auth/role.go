@@ -44,26 +44,33 @@ var noRole = new(Role)
 // role returns a role that gives something, nil if there is none. The value is shared: do
 // not change it.
 func (s *State) role(ctx context.Context, db uint32, name string) (*Role, error) {
-	ref := roleRef{db, name}
-	r, ok := s.roles.get(ref)
-	if !ok {
-		epoch := s.roles.epoch(ref)
-		err := s.records.View(ctx, func(reader syncstore.RecordReader) error {
-			var err error
-			r, err = readRole(reader, ref)
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("reading a role: %w", err)
-		}
-		if r == nil {
-			r = noRole
-		}
-		s.roles.putIf(ref, r, epoch)
+	r, err := s.anyRole(ctx, roleRef{db, name})
+	if err != nil || r == noRole || r.Deleted {
+		return nil, err
 	}
-	if r == noRole || r.Deleted {
-		return nil, nil
+	return r, nil
+}
+
+// anyRole returns a role, also one that was deleted, and noRole if there is none. The value
+// is shared.
+func (s *State) anyRole(ctx context.Context, ref roleRef) (*Role, error) {
+	if r, ok := s.roles.get(ref); ok {
+		return r, nil
 	}
+	epoch := s.roles.epoch(ref)
+	var r *Role
+	err := s.records.View(ctx, func(reader syncstore.RecordReader) error {
+		var err error
+		r, err = readRole(reader, ref)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading a role: %w", err)
+	}
+	if r == nil {
+		r = noRole
+	}
+	s.roles.putIf(ref, r, epoch)
 	return r, nil
 }
 
@@ -147,8 +154,10 @@ func (s *State) PutRole(ctx context.Context, db uint32, name string, change Role
 }
 
 // DeleteRole deletes a role. Without purge its record is kept as deleted; with purge it
-// goes, also of a role that was deleted before. Errors: ErrNoRole.
+// goes, also of a role that was deleted before. Leases of those whom only it let in end.
+// Errors: ErrNoRole.
 func (s *State) DeleteRole(ctx context.Context, db uint32, name string, purge bool) error {
+	defer s.leases.judgeRoles(db) //nolint:contextcheck // others' leases
 	return s.update(ctx, func(tx *transaction) error {
 		r, err := readRole(tx, roleRef{db, name})
 		switch {

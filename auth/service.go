@@ -132,11 +132,8 @@ func (s *Service) judge(ctx context.Context, p *Principal) (terms, *Error) {
 	case p.session != nil:
 		return s.judgeSession(ctx, p)
 	case p.passwordAt != 0:
-		u, pol, refusal := s.judgeUser(ctx, p)
-		if refusal == nil {
-			refusal = p.judgeRoles(u, pol)
-		}
-		return terms{}, refusal
+		u, _, refusal := s.judgeUser(ctx, p)
+		return terms{}, s.judgeFound(ctx, p, u, refusal)
 	}
 	return terms{}, errLoginRequired()
 }
@@ -183,10 +180,11 @@ func (s *Service) judgeToken(ctx context.Context, p *Principal) (terms, *Error) 
 	a := *v.applicant
 	a.provider = pr
 	if p.db.Name == "" || p.Admin {
-		return terms{end: end}, s.checkAdministrator(ctx, p.db, &a, p.rule)
+		_, refusal := s.checkAdministrator(ctx, p.db, &a, p.rule)
+		return terms{end: end}, refusal
 	}
-	_, refusal := s.state.Load().account(ctx, p.db, &a, false)
-	return terms{end: end}, refusal
+	u, refusal := s.state.Load().account(ctx, p.db, &a, false)
+	return terms{end: end}, s.judgeFound(ctx, p, u, refusal)
 }
 
 func (s *Service) judgeSession(ctx context.Context, p *Principal) (terms, *Error) {
@@ -198,22 +196,17 @@ func (s *Service) judgeSession(ctx context.Context, p *Principal) (terms, *Error
 		return terms{}, errInvalidSession("session ended")
 	}
 	u, t, refusal := s.admitSession(ctx, x, p.db, false)
-	if refusal == nil {
-		refusal = p.judgeRoles(u, s.policy(p.db.Name))
-	}
-	return t, refusal
+	return t, s.judgeFound(ctx, p, u, refusal)
 }
 
-// judgeRoles takes an administrator's rights away whose role is gone.
-func (p *Principal) judgeRoles(u *User, pol *policy) *Error {
-	if p.rule == nil {
-		return nil
+// judgeFound judges p by the roles of the user that it was found to be, unless it was refused
+// already.
+func (s *Service) judgeFound(ctx context.Context, p *Principal, u *User, refusal *Error) *Error {
+	if refusal != nil || !p.byRole() {
+		return refusal
 	}
-	roles, _ := pol.grants(u)
-	if !p.rule.allowsRoles(roles) {
-		return errNotAllowed()
-	}
-	return nil
+	roles, _ := s.policy(p.db.Name).grants(u)
+	return s.judgeRoles(ctx, p, roles)
 }
 
 // Lease ends when p's session is deleted or expires, its token expires, its user is
