@@ -36,7 +36,7 @@ func newAuthSite(t *testing.T, upstream string) *authSite {
 		output discard
 	}
 	sync {
-		store memory %s
+		store memory %[1]s
 		database notes {
 			guest
 			access shared
@@ -44,7 +44,7 @@ func newAuthSite(t *testing.T, upstream string) *authSite {
 		}
 	}
 }
-http://%s {
+http://%[2]s {
 	bind 127.0.0.1
 	sync_auth /app/* notes
 	sync_auth /staff/* notes {
@@ -54,12 +54,18 @@ http://%s {
 	respond /staff/* "staff only"
 	handle /slow {
 		sync_auth notes
-		reverse_proxy %s
+		reverse_proxy %[3]s
+	}
+	handle /slow/staff {
+		sync_auth notes {
+			require role staff
+		}
+		reverse_proxy %[3]s
 	}
 	sync notes
 	respond 404
 }
-http://%s {
+http://%[4]s {
 	bind 127.0.0.1
 	sync notes {
 		admin {
@@ -173,44 +179,53 @@ func TestOtherHandlersStandBehindTheSameSignIn(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, answer.StatusCode, "disabled at once")
 }
 
+// What passed the sign-in of notes ends with it, and with the role that it was let in by.
 func TestProxiedRequestsEndWithTheSignIn(t *testing.T) {
-	open, over := make(chan struct{}), make(chan struct{})
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(http.StatusOK)
-		_ = http.NewResponseController(w).Flush()
-		close(open)
-		<-r.Context().Done()
-		close(over)
-	}))
-	defer upstream.Close()
-	s := newAuthSite(t, strings.TrimPrefix(upstream.URL, "http://"))
-	alice := s.session("alice", `{}`)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.addr+"/slow", nil)
-		if err != nil {
-			return
-		}
-		r.Header.Set("Cookie", alice["Cookie"])
-		if answer, err := s.client.Do(r); err == nil {
-			_, _ = io.Copy(io.Discard, answer.Body)
-			_ = answer.Body.Close()
-		}
-	}()
-	select {
-	case <-open:
-	case <-done:
-		t.Fatal("the request did not reach the upstream")
+	for name, c := range map[string]struct{ path, method, end, body string }{
+		"session": {"/slow", http.MethodDelete, "/notes/_user/alice/_session", ""},
+		"role":    {"/slow/staff", http.MethodPut, "/notes/_user/alice", `{"admin_roles":["other"]}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			open, over := make(chan struct{}), make(chan struct{})
+			upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(http.StatusOK)
+				_ = http.NewResponseController(w).Flush()
+				close(open)
+				<-r.Context().Done()
+				close(over)
+			}))
+			defer upstream.Close()
+			s := newAuthSite(t, strings.TrimPrefix(upstream.URL, "http://"))
+			alice := s.session("alice", `{"admin_roles":["staff"]}`)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.addr+c.path, nil)
+				if err != nil {
+					return
+				}
+				r.Header.Set("Cookie", alice["Cookie"])
+				if answer, err := s.client.Do(r); err == nil {
+					_, _ = io.Copy(io.Discard, answer.Body)
+					_ = answer.Body.Close()
+				}
+			}()
+			select {
+			case <-open:
+			case <-done:
+				t.Fatal("the request did not reach the upstream")
+			}
+			_, text := s.do(c.method, s.admin, c.end, c.body, nil)
+			require.Contains(t, text, `"ok":true`)
+			select {
+			case <-over:
+			case <-time.After(10 * time.Second):
+				t.Error("the upstream's request goes on")
+				s.do(http.MethodDelete, s.admin, "/notes/_user/alice", "", nil)
+			}
+			<-done
+		})
 	}
-	_, text := s.do(http.MethodDelete, s.admin, "/notes/_user/alice/_session", "", nil)
-	require.Contains(t, text, `"ok":true`)
-	select {
-	case <-over:
-	case <-time.After(10 * time.Second):
-		t.Error("the upstream's request goes on")
-	}
-	<-done
 }
 
 func TestAuthDirectiveErrors(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -18,7 +17,7 @@ const leaseAfter = time.Second
 // RequireHandler stands behind an `authentication` handler with the provider sync. It lets
 // in who has one of the roles, others get 403. A request that takes long, such as a proxied
 // WebSocket, is cancelled when its sign-in ends: when the session or the token expires or
-// is revoked, or the user is disabled.
+// is revoked, the user is disabled, or loses the role.
 type RequireHandler struct {
 	// Roles of which the user must have one. Default: none is needed.
 	Roles []string `json:"roles,omitempty"`
@@ -41,10 +40,7 @@ func (h *RequireHandler) Provision(ctx caddy.Context) error {
 	return err
 }
 
-var (
-	errNotSignedIn = errors.New("nobody signed in by the provider sync: `authentication` comes before sync_require")
-	errNoRole      = errors.New("the user has none of the required roles")
-)
+var errNotSignedIn = errors.New("nobody signed in by the provider sync: `authentication` comes before sync_require")
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *RequireHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
@@ -52,14 +48,33 @@ func (h *RequireHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next 
 	if !ok {
 		return caddyhttp.Error(http.StatusForbidden, errNotSignedIn)
 	}
-	if len(h.Roles) > 0 && !slices.ContainsFunc(p.Roles, func(role string) bool { return slices.Contains(h.Roles, role) }) {
-		return caddyhttp.Error(http.StatusForbidden, errNoRole)
+	p, err := h.requireRole(w, r, p)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	timer := time.AfterFunc(leaseAfter, func() { h.watch(ctx, cancel, w, p) })
 	defer timer.Stop()
 	return next.ServeHTTP(w, r.WithContext(ctx))
+}
+
+// requireRole is the principal for as long as it has one of the roles.
+func (h *RequireHandler) requireRole(w http.ResponseWriter, r *http.Request, p *auth.Principal) (*auth.Principal, error) {
+	if len(h.Roles) == 0 {
+		return p, nil
+	}
+	active, ok := h.app.handle.requests.begin(w, func() {})
+	if !ok {
+		return nil, comeAgain(w, ErrClosed)
+	}
+	defer active.end()
+	p, err := h.app.auth.RequireRole(r.Context(), p, h.Roles)
+	if refusal, refused := errors.AsType[*auth.Error](err); refused {
+		challenge(w, refusal)
+		return nil, caddyhttp.Error(refusal.Status, refusal)
+	}
+	return p, err
 }
 
 // watch cancels the request when the principal's sign-in ends.
