@@ -160,14 +160,20 @@ func TestAttack_FloodOfUnknownKeyIDs(t *testing.T) {
 	})
 }
 
-// The same without a key ID, where every key is tried.
+// The same without a key ID, where every key is tried. What says of itself that it is new may be signed with a new key.
 func TestAttack_FloodWithoutKeyIDs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.in(bearer(w.issuer.token("alice")))
 		for n := range 120 {
-			require.Equal(t, http.StatusUnauthorized, w.out(bearer(sign(t, "ec2", jose.ES256, nil, w.issuer.claims(fmt.Sprint("u", n))))).Status)
+			forged := func(issued time.Time) int {
+				claims := w.issuer.claims(fmt.Sprint("u", n), map[string]any{"iat": issued.Unix()})
+				return w.out(bearer(sign(t, "ec2", jose.ES256, nil, claims))).Status
+			}
+			require.Equal(t, http.StatusUnauthorized, forged(time.Now().Add(-2*time.Minute)))
+			require.Equal(t, http.StatusServiceUnavailable, forged(time.Now()), "until the next fetch, for which the first was in time")
+			w.in(bearer(w.issuer.token(fmt.Sprint("good", n))))
 			time.Sleep(time.Second)
 		}
 		require.LessOrEqual(t, w.issuer.fetches.Load(), int64(1+120*time.Second/kidInterval))

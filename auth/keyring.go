@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -50,7 +51,8 @@ type signature struct {
 	alg    string
 	kid    string // "" if the token does not say
 	issuer string
-	tenant string // "" unless the provider's issuer has a {tenantid}
+	tenant string    // "" unless the provider's issuer has a {tenantid}
+	made   time.Time // at the latest: by then its key was published
 	// needsKid refuses a token without a key ID where there are several keys.
 	needsKid bool
 }
@@ -83,6 +85,17 @@ func (s *signature) verifyWith(list []publicKey) ([]byte, thumbprint, error) {
 	}
 	return nil, thumbprint{}, result
 }
+
+// mayNeedAnother reports whether the token may be signed with a key that we do not know yet. With a known key ID
+// and a bad signature it is not. Without one every key was tried, and the one that we lack may be meant: who
+// signs in with it must not be told 401 while it cannot be fetched (DECISIONS 7). Whoever makes tokens up is
+// told 503 then, too.
+func (s *signature) mayNeedAnother(err error) bool {
+	return errors.Is(err, errUnknownKey) || s.kid == "" && errors.Is(err, errBadSignature)
+}
+
+// isOlderThan reports whether the token was made before keys began to be fetched. Then what they lack is gone, or never was.
+func (s *signature) isOlderThan(k *keys) bool { return s.made.Before(k.Asked) }
 
 // isOf reports whether a key may sign for the token's issuer: a key of one tenant in
 // the key set of all must not sign for another.

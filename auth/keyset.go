@@ -63,6 +63,7 @@ type keys struct {
 	Metadata   metadata        `json:"metadata"`
 	Discovered time.Time       `json:"discovered"`
 	JWKS       json.RawMessage `json:"jwks"`
+	Asked      time.Time       `json:"asked,omitzero"` // when they began to be fetched
 	Fetched    time.Time       `json:"fetched"`
 	Due        time.Time       `json:"due"` // for the next refresh
 
@@ -91,23 +92,22 @@ func (k *keySet) verify(ctx context.Context, s *signature) ([]byte, thumbprint, 
 	if err != nil {
 		return nil, thumbprint{}, err
 	}
-	payload, signer, err := s.verifyWith(cur.list)
-	// A known key with a bad signature is refused without a fetch; only a key that
-	// we do not know can be a new one.
-	if err == nil || fresh || errors.Is(err, errNoKeyID) || s.kid != "" && !errors.Is(err, errUnknownKey) {
-		return payload, signer, err
-	}
-	// Without a key ID every key was tried, and the one we lack may be meant. That is
-	// worth a fetch when one is due, but not a 503.
-	known := err
-	next, err := k.refreshForKid(ctx, cur)
-	if err != nil {
-		if s.kid == "" {
-			return nil, thumbprint{}, known
+	for {
+		payload, signer, err := s.verifyWith(cur.list)
+		if fresh || !s.mayNeedAnother(err) {
+			return payload, signer, err
 		}
-		return nil, thumbprint{}, err
+		next, own, failure := k.refreshForKid(ctx, cur)
+		switch {
+		case failure == nil:
+			// What others began to fetch before there was the token may lack its key.
+			cur, fresh = next, own || s.isOlderThan(next)
+		case s.kid == "" && s.isOlderThan(cur):
+			return nil, thumbprint{}, err // no key that is to come is meant
+		default:
+			return nil, thumbprint{}, failure
+		}
 	}
-	return s.verifyWith(next.list)
 }
 
 // holds implements keyring. Before any keys are known, none is known to be gone.
@@ -125,7 +125,7 @@ func (k *keySet) algorithms() []string {
 }
 
 // usable returns the keys, fetching them if there are none or they are overdue. fresh
-// says that they were fetched for this call.
+// says that they began to be fetched in this call.
 func (k *keySet) usable(ctx context.Context) (cur *keys, fresh bool, err error) {
 	cur = k.current.Load()
 	now := time.Now()
@@ -135,7 +135,7 @@ func (k *keySet) usable(ctx context.Context) (cur *keys, fresh bool, err error) 
 	k.mu.Lock()
 	if next := k.current.Load(); next != cur && now.Before(next.Due) {
 		k.mu.Unlock()
-		return next, true, nil // they came meanwhile
+		return next, false, nil // they came meanwhile
 	}
 	wait := k.retryAt.Sub(now)
 	if k.flight == nil && wait > 0 {
@@ -145,6 +145,7 @@ func (k *keySet) usable(ctx context.Context) (cur *keys, fresh bool, err error) 
 		}
 		return nil, false, &retryError{after: wait, cause: errNoKeys}
 	}
+	own := k.flight == nil
 	f := k.fly() //nolint:contextcheck // others wait for it too
 	k.mu.Unlock()
 	if cur != nil {
@@ -152,11 +153,11 @@ func (k *keySet) usable(ctx context.Context) (cur *keys, fresh bool, err error) 
 		patient, cancel := context.WithTimeout(ctx, overdueWait)
 		defer cancel()
 		err = f.wait(patient)
-		return k.current.Load(), err == nil, nil
+		return k.current.Load(), own && err == nil, nil
 	}
 	err = f.wait(ctx)
 	if next := k.current.Load(); next != nil {
-		return next, err == nil, nil
+		return next, own && err == nil, nil
 	}
 	if ctx.Err() != nil {
 		return nil, false, ctx.Err()
@@ -200,18 +201,19 @@ func (k *keySet) describe(ctx context.Context) (*metadata, error) {
 	return &k.current.Load().Metadata, nil
 }
 
-// refreshForKid fetches the keys because seen lacks one, at most once in kidInterval.
-func (k *keySet) refreshForKid(ctx context.Context, seen *keys) (*keys, error) {
+// refreshForKid fetches the keys because seen lacks one, at most once in kidInterval. own says
+// that they began to be fetched in this call.
+func (k *keySet) refreshForKid(ctx context.Context, seen *keys) (next *keys, own bool, err error) {
 	k.mu.Lock()
 	if cur := k.current.Load(); cur != seen {
 		k.mu.Unlock()
-		return cur, nil
+		return cur, false, nil
 	}
 	f := k.flight
-	if f == nil {
+	if own = f == nil; own {
 		if wait := kidInterval - time.Since(k.kidAt); wait > 0 && !k.kidAt.IsZero() {
 			k.mu.Unlock()
-			return nil, &retryError{after: wait, cause: errUnknownKey}
+			return nil, false, &retryError{after: wait, cause: errUnknownKey}
 		}
 		k.kidAt = time.Now()
 		f = k.fly() //nolint:contextcheck // others wait for it too
@@ -219,11 +221,11 @@ func (k *keySet) refreshForKid(ctx context.Context, seen *keys) (*keys, error) {
 	k.mu.Unlock()
 	if err := f.wait(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, false, ctx.Err()
 		}
-		return nil, &retryError{after: kidInterval, cause: err}
+		return nil, false, &retryError{after: kidInterval, cause: err}
 	}
-	return k.current.Load(), nil
+	return k.current.Load(), own, nil
 }
 
 // fly returns the fetch under way, starting one if there is none. mu is held.
@@ -304,7 +306,7 @@ func backoff(n int) time.Duration {
 
 // fetch gets metadata, unless known and young, and the keys.
 func (k *keySet) fetch(ctx context.Context, old *keys) (*keys, error) {
-	next := &keys{Metadata: metadata{Issuer: k.source.issuer, JWKSURI: k.source.jwksURL}}
+	next := &keys{Metadata: metadata{Issuer: k.source.issuer, JWKSURI: k.source.jwksURL}, Asked: time.Now()}
 	known := k.source.discoveryURL == ""
 	if !known && old != nil && time.Since(old.Discovered) < metadataAge && old.Metadata.Version == metadataVersion {
 		next.Metadata, next.Discovered, known = old.Metadata, old.Discovered, true

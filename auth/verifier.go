@@ -248,6 +248,7 @@ func (k *tokenKeys) verify(ctx context.Context, raw string) ([]byte, error) {
 	_, tenant, _ := k.provider.issued(k.token)
 	payload, signer, err := k.keys.verify(ctx, &signature{
 		jws: jws, alg: k.token.alg, kid: k.token.kid, issuer: k.token.issuer, tenant: tenant,
+		made:     k.token.issued.Add(time.Second + max(k.provider.ClockSkew, 0)), // iat is in whole seconds
 		needsKid: k.provider.Kind == KindJWT,
 	})
 	if err != nil {
