@@ -102,6 +102,7 @@ type Store struct {
 	stats      storeStats
 	policies   policies
 	backups    backups
+	recoveries recoveries
 
 	mu        sync.Mutex
 	databases map[string]*Database
@@ -286,6 +287,9 @@ func (s *Store) recover() (made []*Database, err error) {
 		return nil, fmt.Errorf("recovering the engine: %w", err)
 	}
 	s.cache.clear()
+	if err := s.recoveries.tell(s.ctx); err != nil {
+		return nil, fmt.Errorf("telling who keeps records in memory: %w", err)
+	}
 	directory, err := s.readDirectory(s.ctx)
 	if err != nil {
 		return nil, err
