@@ -30,6 +30,13 @@ func (c *changes) ofUser(u userRef) *atomic.Uint64 {
 	return &c.cells[maphash.Comparable(c.seed, u)%changeCells]
 }
 
+// all counts a change of everything.
+func (c *changes) all() {
+	for i := range c.cells {
+		c.cells[i].Add(1)
+	}
+}
+
 // mark is a count as it was at some moment.
 type mark struct {
 	cell  *atomic.Uint64

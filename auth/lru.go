@@ -103,6 +103,18 @@ func (c *lru[K, V]) drop(k K) {
 	}
 }
 
+// dropAll forgets everything.
+func (c *lru[K, V]) dropAll() {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		s.epoch++
+		clear(s.nodes)
+		s.root.prev, s.root.next = &s.root, &s.root
+		s.mu.Unlock()
+	}
+}
+
 // resize changes how many entries are kept.
 func (c *lru[K, V]) resize(size int) {
 	for i := range c.shards {

@@ -29,6 +29,8 @@ type memoryRecords struct {
 	broken  atomic.Bool
 	refuse  atomic.Pointer[error]  // of every update
 	delay   atomic.Pointer[func()] // if set: between what a view reads and what it does with it
+	// recovered is told of the recovery from a commit in doubt.
+	recovered func(context.Context) error
 }
 
 type memoryRecord struct {
@@ -109,6 +111,11 @@ func (m *memoryRecords) Update(ctx context.Context, fn func(syncstore.RecordTx) 
 		m.given[g] = tx.given[i]
 	}
 	return nil
+}
+
+func (m *memoryRecords) OnRecovery(fn func(context.Context) error) (stop func()) {
+	m.recovered = fn
+	return func() {}
 }
 
 type memoryTx struct {

@@ -25,6 +25,7 @@ const (
 type records interface {
 	View(ctx context.Context, fn func(syncstore.RecordReader) error) error
 	Update(ctx context.Context, fn func(syncstore.RecordTx) error) error
+	OnRecovery(fn func(context.Context) error) (stop func())
 }
 
 // State is what outlives a configuration: sessions, users, refused tokens, open leases
@@ -35,6 +36,9 @@ type State struct {
 	logger  *zap.Logger
 	ctx     context.Context // done when closed
 	cancel  context.CancelFunc
+
+	forgetRecovery func()         // has the records no longer tell recovered
+	background     sync.WaitGroup // what recovered began
 
 	users      *lru[userRef, *User]
 	roles      *lru[roleRef, *Role]
@@ -84,7 +88,9 @@ func openState(ctx context.Context, r records, logger *zap.Logger) (*State, erro
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.leases.init(s)
 	s.touched.init(s)
+	s.forgetRecovery = r.OnRecovery(s.recovered)
 	if err := s.loadRefused(ctx); err != nil {
+		s.forgetRecovery()
 		s.cancel()
 		return nil, fmt.Errorf("opening the sign-in state: %w", err)
 	}
@@ -95,6 +101,8 @@ func openState(ctx context.Context, r records, logger *zap.Logger) (*State, erro
 // ends the leases that are open. The store must still be open.
 func (s *State) Close() {
 	s.leases.endAll("server stopped")
+	s.forgetRecovery()
+	s.background.Wait()
 	s.touched.close()
 	s.cancel()
 	s.mu.Lock()

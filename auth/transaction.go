@@ -67,7 +67,7 @@ func (s *State) update(ctx context.Context, fn func(*transaction) error) error {
 	})
 	if err != nil {
 		// A commit in doubt may have happened, and dropping what is cached does no harm.
-		// Only a token is not refused without a record of it.
+		// Only a token is not refused without a record of it: recovered looks for that.
 		events = slices.DeleteFunc(events, func(e event) bool { return e.Kind == eventToken })
 	}
 	s.apply(events)
