@@ -31,24 +31,36 @@ func (c *oidcCall) backchannelLogout() {
 		c.refuseLogout("invalid_request", refusal)
 		return
 	}
-	st := c.s.state.Load()
-	// Sent again because our answer was lost, or replayed: it has been done, and ends
-	// nothing newer (DECISIONS 4).
-	issuer, _, _ := p.issued(&t.token)
-	once := onceKey(sha256.Sum256([]byte(issuer + "\n" + t.id)))
-	if st.codeLogins.jwtIDs.first(once, t.expires.Add(logoutTokenAge)) {
-		ctx := context.WithoutCancel(c.r.Context()) // a provider that hangs up meant it all the same
-		ended, err := st.LogOut(ctx, ProviderLogout{Issuer: issuer, Subject: t.subject, SID: t.sid, Issued: t.issued, TokenID: t.id})
-		if err != nil {
-			st.codeLogins.jwtIDs.forget(once)
-			c.refuseLogout("temporarily_unavailable", errInternal("signing out by the back channel", err))
-			return
-		}
-		c.s.audit.event(ctx, auditProviderLogout, auditDB(c.db), zap.String("provider", p.Name),
-			auditIdentity(Identity{Issuer: issuer, Subject: t.subject}), zap.Bool("one_session", t.sid != ""), auditCount(ended))
+	if err := c.logOutOnce(p, t); err != nil {
+		c.refuseLogout("temporarily_unavailable", errInternal("signing out by the back channel", err))
+		return
 	}
 	c.w.Header().Set("Content-Length", "0")
 	c.w.WriteHeader(http.StatusOK)
+}
+
+// logOutOnce does what a logout token says, if that was not done. One that comes again, because our answer was lost or as
+// a replay, ends nothing newer (DECISIONS 4); while the first is under way it waits, and hears what became of that.
+func (c *oidcCall) logOutOnce(p *provider, t *logoutToken) error {
+	logins := &c.s.state.Load().codeLogins
+	issuer, _, _ := p.issued(&t.token)
+	once := onceKey(sha256.Sum256([]byte(issuer + "\n" + t.id)))
+	_, err, _ := logins.logouts.Do(string(once[:]), func() (any, error) {
+		if logins.jwtIDs.knows(once) {
+			return nil, nil
+		}
+		ctx := context.WithoutCancel(c.r.Context()) // a provider that hangs up meant it all the same
+		l := ProviderLogout{Issuer: issuer, Subject: t.subject, SID: t.sid, Issued: t.issued, TokenID: t.id}
+		ended, err := c.s.state.Load().LogOut(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		logins.jwtIDs.first(once, t.expires.Add(logoutTokenAge))
+		c.s.audit.event(ctx, auditProviderLogout, auditDB(c.db), zap.String("provider", p.Name),
+			auditIdentity(Identity{Issuer: issuer, Subject: t.subject}), zap.Bool("one_session", t.sid != ""), auditCount(ended))
+		return nil, nil
+	})
+	return err
 }
 
 // verifyLogout judges a logout token.

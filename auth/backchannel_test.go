@@ -1,15 +1,18 @@
 package auth
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
 )
@@ -202,6 +205,47 @@ func TestBackchannelLogoutThatCannotBeDoneNow(t *testing.T) {
 	f.signIn(b, "", "alice")
 	require.Equal(t, 200, f.browser().logOut(again).StatusCode, "not taken for a replay: it had failed")
 	_ = f.out(b.sessionOf())
+}
+
+// slowFailure are records whose next update takes a while and fails.
+type slowFailure struct {
+	*memoryRecords
+	armed atomic.Bool
+}
+
+func (s *slowFailure) Update(ctx context.Context, fn func(syncstore.RecordTx) error) error {
+	if s.armed.CompareAndSwap(true, false) {
+		time.Sleep(5 * time.Second)
+		return syncstore.ErrUnavailable
+	}
+	return s.memoryRecords.Update(ctx, fn)
+}
+
+// A logout token comes twice, as a provider or a proxy sends it again that has waited for too long: 200 to the second
+// would say that they are signed out, whatever becomes of the first.
+func TestLogoutTokenSentAgainMeanwhileHearsWhatBecomesOfTheFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFlow(t)
+		b := f.browser()
+		f.signIn(b, "", "alice")
+		time.Sleep(10 * time.Second) // the provider's keys are stored
+		synctest.Wait()
+		slow := &slowFailure{memoryRecords: f.records}
+		f.state.records = slow
+		logout := f.issuer.logoutToken()
+		slow.armed.Store(true)
+		first := make(chan *http.Response, 1)
+		go func() { first <- f.browser().logOut(logout) }()
+		time.Sleep(time.Second)
+		for _, resp := range []*http.Response{f.browser().logOut(logout), <-first} {
+			require.Equal(t, 400, resp.StatusCode)
+			require.Equal(t, "temporarily_unavailable", body(t, resp)["error"])
+		}
+		f.in(b.sessionOf())
+		require.Equal(t, 200, f.browser().logOut(logout).StatusCode, "not taken for a replay: it had failed")
+		_ = f.out(b.sessionOf())
+	})
 }
 
 func TestLogoutTokenOfADatabaseWithoutTheProvider(t *testing.T) {

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 )
 
 const (
@@ -52,7 +54,8 @@ type codeLogin struct {
 // codeLogins seals login cookies and remembers the states that were used.
 type codeLogins struct {
 	used    onceMemory
-	jwtIDs  onceMemory // jti of logout tokens
+	jwtIDs  onceMemory         // jti of logout tokens that were obeyed
+	logouts singleflight.Group // by what jwtIDs remembers
 	mu      sync.Mutex
 	sealing cipher.AEAD
 }

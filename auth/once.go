@@ -14,7 +14,7 @@ const onceSize = 1 << 14
 type onceMemory struct {
 	mu    sync.Mutex
 	until map[onceKey]time.Time
-	order []onceKey // as they came; may hold what was forgotten
+	order []onceKey // as they came
 }
 
 type onceKey [sha256.Size]byte
@@ -43,9 +43,10 @@ func (o *onceMemory) first(key onceKey, until time.Time) bool {
 	return true
 }
 
-// forget lets key come again.
-func (o *onceMemory) forget(key onceKey) {
+// knows reports whether key came before, and could come again.
+func (o *onceMemory) knows(key onceKey) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	delete(o.until, key)
+	end, ok := o.until[key]
+	return ok && time.Now().Before(end)
 }

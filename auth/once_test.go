@@ -20,9 +20,10 @@ func TestOnceMemory(t *testing.T) {
 		var o onceMemory
 		require.True(t, o.first(onceKeyOf(1), time.Now().Add(time.Minute)))
 		require.False(t, o.first(onceKeyOf(1), time.Now().Add(time.Minute)))
-		o.forget(onceKeyOf(1))
-		require.True(t, o.first(onceKeyOf(1), time.Now().Add(time.Minute)))
+		require.True(t, o.knows(onceKeyOf(1)))
+		require.False(t, o.knows(onceKeyOf(2)))
 		time.Sleep(time.Minute)
+		require.False(t, o.knows(onceKeyOf(1)))
 		require.True(t, o.first(onceKeyOf(1), time.Now().Add(time.Minute)), "its time is over")
 		for n := range 3 * onceSize {
 			o.first(onceKeyOf(n+10), time.Now().Add(time.Hour))
