@@ -24,6 +24,7 @@ type lruShard[K comparable, V any] struct {
 	max   int
 	nodes map[K]*lruNode[K, V]
 	root  lruNode[K, V] // of the ring; root.prev is next to go
+	gone  func(V)       // nil: nobody is told
 }
 
 type lruNode[K comparable, V any] struct {
@@ -109,8 +110,29 @@ func (c *lru[K, V]) dropAll() {
 		s := &c.shards[i]
 		s.mu.Lock()
 		s.epoch++
-		clear(s.nodes)
-		s.root.prev, s.root.next = &s.root, &s.root
+		for len(s.nodes) > 0 {
+			s.evict()
+		}
+		s.mu.Unlock()
+	}
+}
+
+// whenGone has fn called, under the lock, with what is forgotten, but for what drop forgets. To be said before the cache
+// is used.
+func (c *lru[K, V]) whenGone(fn func(V)) {
+	for i := range c.shards {
+		c.shards[i].gone = fn
+	}
+}
+
+// each calls fn, under the lock, with everything that is kept.
+func (c *lru[K, V]) each(fn func(V)) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for _, n := range s.nodes {
+			fn(n.value)
+		}
 		s.mu.Unlock()
 	}
 }
@@ -162,6 +184,9 @@ func (s *lruShard[K, V]) evict() {
 	}
 	oldest.unlink()
 	delete(s.nodes, oldest.key)
+	if s.gone != nil {
+		s.gone(oldest.value)
+	}
 }
 
 func (n *lruNode[K, V]) unlink() {

@@ -38,3 +38,28 @@ func TestLRUKeepsNothingStale(t *testing.T) {
 	v, _ := c.get("a")
 	require.Equal(t, "new", v)
 }
+
+// What is forgotten by itself, or with everything else, is told of; what is dropped is known to be stale.
+func TestLRUTellsWhatIsGone(t *testing.T) {
+	t.Parallel()
+	c := newLRU[int, int](lruShards)
+	gone, kept := map[int]bool{}, map[int]bool{}
+	c.whenGone(func(n int) { gone[n] = true })
+	for n := range 100 {
+		c.put(n, n)
+	}
+	c.each(func(n int) { kept[n] = true })
+	require.LessOrEqual(t, len(kept), lruShards)
+	require.Len(t, gone, 100-len(kept))
+	for n := range kept {
+		require.NotContains(t, gone, n)
+		c.drop(n)
+		break
+	}
+	epoch := c.epoch(0)
+	c.dropAll()
+	require.Zero(t, c.len())
+	require.Len(t, gone, 99)
+	c.putIf(0, 0, epoch)
+	require.Zero(t, c.len(), "read before")
+}

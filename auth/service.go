@@ -74,7 +74,7 @@ func (s *Service) Start(ctx context.Context, state *State) error {
 		}
 	}
 	s.limitDigests(state)
-	state.touchEvery.Store(touchEvery(s.policies).Milliseconds())
+	state.touchBy(s.policies)
 	s.state.Store(state)
 	s.started = true
 	state.current.Store(s)

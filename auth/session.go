@@ -188,7 +188,7 @@ func (s *State) session(ctx context.Context, key sessionKey) (*session, error) {
 	if x, ok := s.sessions.get(key); ok {
 		return x, nil
 	}
-	epoch := s.sessions.epoch(key)
+	epoch, used := s.sessions.epoch(key), s.touched.lastUse(key)
 	var x *session
 	err := s.records.View(ctx, func(r syncstore.RecordReader) error {
 		var err error
@@ -199,6 +199,7 @@ func (s *State) session(ctx context.Context, key sessionKey) (*session, error) {
 		return nil, fmt.Errorf("reading a session: %w", err)
 	}
 	if x != nil {
+		x.setUsed(max(used, x.used.Load()))
 		s.sessions.putIf(key, x, epoch)
 	}
 	return x, nil

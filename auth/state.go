@@ -50,6 +50,7 @@ type State struct {
 	seen       seenTokens
 	touched    touched
 	touchEvery atomic.Int64 // in milliseconds
+	touchLoss  atomic.Int64 // likewise
 	leases     leaseHub
 	passwords  *passwords
 	basic      *basicCache
@@ -88,6 +89,7 @@ func openState(ctx context.Context, r records, logger *zap.Logger) (*State, erro
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.leases.init(s)
 	s.touched.init(s)
+	s.sessions.whenGone(s.keepUse)
 	s.forgetRecovery = r.OnRecovery(s.recovered)
 	if err := s.loadRefused(ctx); err != nil {
 		s.forgetRecovery()

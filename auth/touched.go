@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -13,9 +14,9 @@ import (
 )
 
 const (
-	// touchInterval is the shortest time between two writes of a session's last use
-	// (DECISIONS 3), and maxTouchInterval the longest: where no idle limit is so short that
-	// more would matter. Only after a crash is the written one used.
+	// touchInterval is the shortest time between two writes of the last use of a session
+	// in memory (DECISIONS 3), and maxTouchInterval the longest: where no idle limit is so
+	// short that more would matter. Only after a crash is the written one used.
 	touchInterval    = time.Minute
 	maxTouchInterval = 10 * touchInterval
 	// idleParts is how many times a last use may be written within the shortest idle limit.
@@ -37,7 +38,8 @@ type touched struct {
 
 	mu       sync.Mutex
 	sessions map[sessionKey]use
-	timer    *time.Timer
+	writing  map[sessionKey]use // taken out of sessions, and not written yet
+	timer    *time.Timer        // until what it began is done
 	closed   bool
 	work     sync.WaitGroup
 }
@@ -53,51 +55,90 @@ func (s *State) touch(x *session, now time.Time) {
 		return
 	}
 	x.used.Store(ms)
+	s.writeUse(x, ms, s.touchEvery.Load())
+}
+
+// keepUse is called when x goes out of memory, so that its last use does not go with it where that matters.
+func (s *State) keepUse(x *session) { s.writeUse(x, x.used.Load(), s.touchLoss.Load()) }
+
+// writeUse has the last use of x written if the one that is written was that much earlier, in milliseconds.
+func (s *State) writeUse(x *session, ms, earlier int64) {
 	written := x.written.Load()
-	if ms-written < s.touchEvery.Load() || !x.written.CompareAndSwap(written, ms) {
+	if ms <= written || ms-written < earlier || !x.written.CompareAndSwap(written, ms) {
 		return
 	}
-	t := &s.touched
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed {
-		return
-	}
-	if len(t.sessions) >= maxTouched {
+	if !s.touched.add(use{session: x.key, ms: ms, expires: x.recordExpiry()}) {
 		x.written.CompareAndSwap(ms, written)
-		return
-	}
-	t.sessions[x.key] = use{session: x.key, ms: ms, expires: x.recordExpiry()}
-	if t.timer != nil && len(t.sessions) == touchEarly && t.timer.Stop() {
-		t.timer.Reset(0)
-	}
-	if t.timer == nil {
-		t.work.Add(1)
-		t.timer = time.AfterFunc(touchDelay, func() {
-			defer t.work.Done()
-			t.flush()
-		})
 	}
 }
 
+// add has a last use written soon; false: too many wait.
+func (t *touched) add(u use) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed || len(t.sessions) >= maxTouched {
+		return false
+	}
+	t.sessions[u.session] = u
+	if t.timer != nil && len(t.sessions) == touchEarly && t.timer.Stop() {
+		t.timer.Reset(0)
+	}
+	t.arm(touchDelay)
+	return true
+}
+
+// arm has what waits written after that time, or when what is being written is. mu is held.
+func (t *touched) arm(after time.Duration) {
+	if t.timer != nil || t.closed || len(t.sessions) == 0 {
+		return
+	}
+	t.work.Add(1)
+	t.timer = time.AfterFunc(after, func() {
+		defer t.work.Done()
+		t.flush()
+	})
+}
+
+// lastUse returns a session's last use that waits to be written, in Unix milliseconds; 0 if none does. To be asked before
+// the session is read from the store, which has it when it waits no more.
+func (t *touched) lastUse(key sessionKey) int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return max(t.sessions[key].ms, t.writing[key].ms)
+}
+
 // keepInUse is touch for a session that something holds which is open for long. Meanwhile it may
-// have been read from the store again, and it is that one whose idle limit is looked at.
+// have been read from the store again, and it is that one whose idle limit is looked at; or it went out of memory, and
+// will be read again.
 func (s *State) keepInUse(x *session, now time.Time) {
 	if kept, ok := s.sessions.get(x.key); ok {
-		x = kept
+		s.touch(kept, now)
+		return
 	}
 	s.touch(x, now)
+	s.keepUse(x)
+}
+
+// touchBy has last uses written as often as these policies need.
+func (s *State) touchBy(policies map[string]*policy) {
+	s.touchEvery.Store(touchEvery(policies).Milliseconds())
+	s.touchLoss.Store(touchLoss(policies).Milliseconds())
 }
 
 // touchEvery is how often a session's last use is written under these policies.
 func touchEvery(policies map[string]*policy) time.Duration {
-	every := maxTouchInterval
+	return min(max(touchLoss(policies), touchInterval), maxTouchInterval)
+}
+
+// touchLoss is how much of a session's last use matters to these policies: without an idle limit nothing does.
+func touchLoss(policies map[string]*policy) time.Duration {
+	loss := time.Duration(math.MaxInt64)
 	for _, p := range policies {
 		if idle := p.Session.Idle; idle > 0 {
-			every = min(every, idle/idleParts)
+			loss = min(loss, idle/idleParts)
 		}
 	}
-	return max(every, touchInterval)
+	return loss
 }
 
 // use is a session's last use. It is stored beside the session, so that writing it, which
@@ -127,22 +168,34 @@ func readLastUse(r syncstore.RecordReader, key sessionKey) (ms int64, ok bool, e
 	return int64(binary.BigEndian.Uint64(value)), true, nil
 }
 
+// flush writes what waits. What cannot be written waits for longer.
 func (t *touched) flush() {
 	t.mu.Lock()
 	list := make([]use, 0, len(t.sessions))
 	for _, u := range t.sessions {
 		list = append(list, u)
 	}
-	clear(t.sessions)
-	t.timer = nil
+	t.writing, t.sessions = t.sessions, map[sessionKey]use{}
 	t.mu.Unlock()
+	again := touchDelay
 	for len(list) > 0 {
 		n := min(len(list), touchBatch)
 		if err := t.write(list[:n]); err != nil {
-			t.state.logger.Warn("last use of sessions was not stored", zap.Int("sessions", n), zap.Error(err))
+			t.state.logger.Warn("last use of sessions was not stored", zap.Int("sessions", len(list)), zap.Error(err))
+			again = touchInterval
+			break
 		}
 		list = list[n:]
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, u := range list {
+		if _, newer := t.sessions[u.session]; !newer && len(t.sessions) < maxTouched {
+			t.sessions[u.session] = u
+		}
+	}
+	t.writing, t.timer = nil, nil
+	t.arm(again)
 }
 
 func (t *touched) write(list []use) error {
@@ -166,8 +219,9 @@ func (t *touched) forget(key sessionKey) {
 	delete(t.sessions, key)
 }
 
-// close writes what is left.
+// close writes the last uses that are in memory, as many as may wait.
 func (t *touched) close() {
+	t.state.sessions.each(func(x *session) { t.state.writeUse(x, x.used.Load(), 0) })
 	t.mu.Lock()
 	t.closed = true
 	if t.timer != nil && t.timer.Stop() {
