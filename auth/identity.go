@@ -196,6 +196,18 @@ func (s *State) revoked(rec *identityRecord, a *applicant) bool {
 	return rec != nil && rec.revoked(a) || !a.session && s.refused.has(a.token)
 }
 
+// revokedIn is revoked by what is stored, for a transaction that rests on it: between a look at what is cached and that,
+// what the applicant shows may have been revoked.
+func revokedIn(r syncstore.RecordReader, rec *identityRecord, a *applicant) (bool, error) {
+	if rec != nil && rec.revoked(a) {
+		return true, nil
+	}
+	if a.session {
+		return false, nil
+	}
+	return refusesToken(r, a.token[:])
+}
+
 // errSignedOut refuses what was revoked. rec may be nil.
 func errSignedOut(rec *identityRecord, a *applicant) *Error {
 	switch {
@@ -283,7 +295,10 @@ func decideNew(r syncstore.RecordReader, db Database, a *applicant) (*User, *Err
 	if rec != nil && rec.User != "" {
 		return nil, nil, errAlreadyBound
 	}
-	if rec != nil && rec.revoked(a) {
+	switch revoked, err := revokedIn(r, rec, a); {
+	case err != nil:
+		return nil, nil, err
+	case revoked:
 		return nil, errSignedOut(rec, a), nil
 	}
 	u := new(User)
@@ -325,12 +340,20 @@ func (u *User) opensTo(a *applicant) bool {
 func (s *State) follow(ctx context.Context, db Database, a *applicant, old *User) (*User, *Error) {
 	ref := identityRef{db.ID, a.key}
 	var u *User
+	var refusal *Error
 	err := s.update(ctx, func(tx *transaction) error {
+		u, refusal = nil, nil
 		rec, err := readIdentity(tx, ref)
 		if err != nil {
 			return err
 		}
-		if rec == nil || rec.User == "" {
+		switch revoked, err := revokedIn(tx, rec, a); {
+		case err != nil:
+			return err
+		case revoked:
+			refusal = errSignedOut(rec, a)
+			return nil
+		case rec == nil || rec.User == "":
 			return ErrNoUser
 		}
 		if u, err = tx.user(db.ID, rec.User); err != nil {
@@ -353,6 +376,8 @@ func (s *State) follow(ctx context.Context, db Database, a *applicant, old *User
 		return old, nil
 	case err != nil:
 		return nil, errInternal("updating a user at sign-in", err)
+	case refusal != nil:
+		return nil, refusal
 	case u.Disabled:
 		return nil, errDisabled(a)
 	}

@@ -40,7 +40,10 @@ func (s *Service) newOneTime(r *http.Request, p *Principal) (id string, refusal 
 	}
 	x.stamp(r, now, now.Add(oneTimeLifetime))
 	id, err := s.state.Load().newSession(r.Context(), x)
-	if err != nil {
+	switch {
+	case errors.Is(err, errTokenRefused):
+		return "", errInvalidToken("token revoked")
+	case err != nil:
 		return "", errInternal("making a one-time token", err)
 	}
 	return id, nil

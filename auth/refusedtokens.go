@@ -44,12 +44,12 @@ func (tx *transaction) refuseToken(identity identityKey, token tokenKey, expires
 // errTokenRefused: the token was revoked while it was used.
 var errTokenRefused = errors.New("token refused")
 
-// refuses reports whether a token, or none, is refused by itself.
-func (tx *transaction) refuses(token []byte) (bool, error) {
+// refusesToken reports whether a token, or none, is refused by itself.
+func refusesToken(r syncstore.RecordReader, token []byte) (bool, error) {
 	if len(token) == 0 {
 		return false, nil
 	}
-	_, err := tx.Get(0, append([]byte(refusedPrefix), token...))
+	_, err := r.Get(0, append([]byte(refusedPrefix), token...))
 	if errors.Is(err, syncstore.ErrNotFound) {
 		return false, nil
 	}

@@ -162,7 +162,7 @@ func (s *State) newSession(ctx context.Context, x *session) (id string, err erro
 	x.setUsed(x.Created / 1000)
 	expires := x.recordExpiry()
 	err = s.update(ctx, func(tx *transaction) error {
-		switch refused, err := tx.refuses(x.Token); {
+		switch refused, err := refusesToken(tx, x.Token); {
 		case err != nil:
 			return err
 		case refused:
