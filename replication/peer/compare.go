@@ -91,13 +91,28 @@ func (r *Replication) Retake(ctx context.Context, ids []string) error {
 		if err := s.open(ctx, nil); err != nil {
 			return err
 		}
+		if err := s.takeAll(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeAll takes over what is missing of the documents that the feed is limited to.
+func (s *session) takeAll(ctx context.Context) error {
+	s.end = s.to.feedEnd(databaseInfo{})
+	for last := false; !last; {
 		p, err := s.changes(ctx, false)
 		if err != nil {
+			return err
+		}
+		if last, err = s.end.is(&p, s.seq, s.o.Batch); err != nil {
 			return err
 		}
 		if err := s.take(ctx, p.changes); err != nil {
 			return err
 		}
+		s.seq = p.last
 	}
 	return nil
 }
@@ -107,6 +122,7 @@ type comparing struct {
 	*Replication
 	Comparison
 	seq  json.RawMessage
+	end  *feedEnd // nil until the first page
 	ids  []string
 	each func(Difference)
 }
@@ -124,8 +140,19 @@ func (c *comparing) reader(to *Remote, who error, lost map[string]string) *sessi
 func (c *comparing) page(ctx context.Context) (done bool, err error) {
 	lost := make(map[string]string)
 	there, here := c.reader(&c.o.Remote, ErrRemote, lost), c.reader(c.o.Target, ErrTarget, lost)
+	if c.end == nil {
+		var info databaseInfo
+		if err := there.to.get(ctx, ask{method: http.MethodGet}, maxCheckpoint, &info); err != nil {
+			return false, err
+		}
+		end := there.to.feedEnd(info)
+		c.end = &end
+	}
 	p, err := there.changes(ctx, false)
 	if err != nil {
+		return false, err
+	}
+	if done, err = c.end.is(&p, c.seq, c.o.Batch); err != nil {
 		return false, err
 	}
 	p.changes = slices.DeleteFunc(p.changes, func(one change) bool { return one.removed })
@@ -135,7 +162,7 @@ func (c *comparing) page(ctx context.Context) (done bool, err error) {
 		}
 	}
 	c.seq = p.last
-	return p.rows < c.o.Batch || c.ids != nil, nil // IDs are never more than a page
+	return done, nil
 }
 
 // reading is what a side has of a page.
@@ -249,12 +276,23 @@ func (s *session) leavesOf(ctx context.Context, ids []string) (map[string][]sync
 	if err := byIDs(&a, ids); err != nil {
 		return nil, err
 	}
-	p, err := s.readPage(ctx, s.to, a)
-	leaves := make(map[string][]syncstore.Rev, len(p.changes))
-	for _, one := range p.changes {
-		leaves[one.id] = one.revs
+	leaves := make(map[string][]syncstore.Rev, len(ids))
+	end, since := s.to.feedEnd(databaseInfo{}), beginning()
+	for last := false; !last && len(leaves) < len(ids); {
+		a.query.Set("since", sinceText(since))
+		p, err := s.readPage(ctx, s.to, a)
+		if err != nil {
+			return nil, err
+		}
+		if last, err = end.is(&p, since, len(ids)); err != nil {
+			return nil, err
+		}
+		for _, one := range p.changes {
+			leaves[one.id] = one.revs
+		}
+		since = p.last
 	}
-	return leaves, err
+	return leaves, nil
 }
 
 // winnersOf reads which revisions win. A server that does not say of some, or of all, says

@@ -77,7 +77,7 @@ func permanent(err error) bool {
 	return isStatus(err, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
 		http.StatusMethodNotAllowed, http.StatusNotImplemented, http.StatusMovedPermanently, http.StatusFound,
 		http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect) ||
-		errors.Is(err, ErrBadURL)
+		errors.Is(err, ErrBadURL) || errors.Is(err, errStays)
 }
 
 // ofDatabase reports whether an answer that refuses a document is one of a database that is there. Databases name

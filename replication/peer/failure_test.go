@@ -232,6 +232,8 @@ func TestABadDocumentDoesNotStopTheRest(t *testing.T) {
 			switch {
 			case strings.HasPrefix(r.URL.Path, "/db/_local/") && r.Method == http.MethodGet:
 				w.WriteHeader(http.StatusNotFound)
+			case r.URL.Path == "/db/_changes" && r.URL.Query().Get("since") != "0":
+				_, _ = w.Write([]byte(`{"results":[],"last_seq":[3,"x"]}`))
 			case r.URL.Path == "/db/_changes":
 				_, _ = w.Write([]byte(`{"results":[{"seq":[1,"x"],"id":"_user/alice","changes":[{"rev":"1-a"}]},
 					{"seq":[2,"x"],"id":"a","changes":[{"rev":"1-a"},{"rev":"none"}]},{"seq":[2,"x"],"id":"b","changes":[{"rev":"1-b"}]}],"last_seq":[3,"x"]}`))

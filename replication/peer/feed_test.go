@@ -79,15 +79,20 @@ func TestAServerWithoutLongpollIsNotAskedAllTheTime(t *testing.T) {
 
 func TestAFeedThatDoesNotGetOnIsAFailure(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		asked := 0
-		r := pullFrom(t, answering(func(*http.Request) (string, error) {
-			asked++
-			return `{"results":[{"seq":1,"id":"a","changes":[]},{"seq":2,"id":"b","changes":[]}],"last_seq":2}`, nil
-		}), false)
-		require.ErrorContains(t, runFor(t, r, time.Hour), "the same changes again and again")
-		require.Less(t, asked, 20)
-	})
+	for name, rows := range map[string]string{
+		"full pages":    `{"seq":1,"id":"a","changes":[]},{"seq":2,"id":"b","changes":[]}`,
+		"shorter pages": `{"seq":2,"id":"b","changes":[]}`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			asked := 0
+			r := pullFrom(t, answering(func(*http.Request) (string, error) {
+				asked++
+				return `{"results":[` + rows + `],"last_seq":2}`, nil
+			}), false)
+			require.ErrorContains(t, runFor(t, r, time.Hour), "the other server gives the same changes again and again", name)
+			require.Less(t, asked, 20)
+		})
+	}
 }
 
 // A proxy that ends each request after a minute does not make a quiet replication one that fails: it would look

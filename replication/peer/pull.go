@@ -20,7 +20,7 @@ const (
 )
 
 // errStays: pages of changes that lead nowhere.
-var errStays = fmt.Errorf("%w gives the same changes again and again", ErrRemote)
+var errStays = errors.New("gives the same changes again and again")
 
 // pull takes over what the other server has, page by page.
 func (s *session) pull(ctx context.Context) error {
@@ -29,9 +29,14 @@ func (s *session) pull(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if stays := string(p.last) == string(s.seq); stays && p.rows >= s.o.Batch {
-			return errStays
-		} else if follow && (stays || p.rows == 0) {
+		last, err := s.end.is(&p, s.seq, s.o.Batch)
+		if err != nil {
+			return err
+		}
+		if s.o.Continuous && p.rows < s.o.Batch && p.pending < 0 {
+			last = true // longpoll answers at once if more is there
+		}
+		if follow && (p.rows == 0 || string(p.last) == string(s.seq)) {
 			if err := wait(ctx, s.o.MinDelay, nil); err != nil { // it knows no longpoll
 				return err
 			}
@@ -43,7 +48,7 @@ func (s *session) pull(ctx context.Context) error {
 		if err := s.reached(ctx, p.last); err != nil {
 			return err
 		}
-		if follow = p.rows < s.o.Batch; !follow {
+		if follow = last; !follow {
 			continue
 		}
 		if !s.o.Continuous {

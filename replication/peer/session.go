@@ -45,6 +45,7 @@ type session struct {
 
 	record SessionRecord
 	seq    json.RawMessage
+	end    feedEnd // of a pull's feed
 	saved  time.Time
 	dirty  bool // what is done is not in the checkpoint
 }
@@ -127,9 +128,7 @@ func (r *Replication) remote(to *Remote, who error) *remote {
 
 // begin looks whether the other side is there, and where to go on.
 func (s *session) begin(ctx context.Context) error {
-	var info struct {
-		Name string `json:"db_name"`
-	}
+	var info databaseInfo
 	err := s.to.get(ctx, ask{method: http.MethodGet}, maxCheckpoint, &info)
 	if s.o.CreateTarget && s.o.Direction == Push && isStatus(err, http.StatusNotFound) {
 		if err = s.to.get(ctx, ask{method: http.MethodPut}, maxCheckpoint, &struct{}{}); isStatus(err, http.StatusPreconditionFailed) {
@@ -140,10 +139,11 @@ func (s *session) begin(ctx context.Context) error {
 		return err
 	}
 	if s.target != nil {
-		if err = s.target.get(ctx, ask{method: http.MethodGet}, maxCheckpoint, &info); err != nil {
+		if err = s.target.get(ctx, ask{method: http.MethodGet}, maxCheckpoint, &struct{}{}); err != nil {
 			return err
 		}
 	}
+	s.end = s.to.feedEnd(info)
 	s.points = s.keepers()
 	if s.seq, err = s.points.load(ctx); err != nil {
 		return err
