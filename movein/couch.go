@@ -171,31 +171,19 @@ func (m *move) couchUsers(ctx context.Context, s *security) error {
 	var made, roles tally
 	var outside uint64
 	known := make(map[string]bool)
-	for start := "org.couchdb.user:"; ; {
-		var page struct {
-			Rows []struct {
-				ID  string     `json:"id"`
-				Doc *couchUser `json:"doc"`
-			} `json:"rows"`
-		}
-		query := url.Values{
-			"include_docs": {"true"}, "limit": {strconv.Itoa(userPage)}, "startkey": {quoted(start)}, "endkey": {`"org.couchdb.user;"`},
-		}
-		err := users.JSON(ctx, http.MethodGet, "_all_docs", query, nil, &page)
-		switch status(err) {
-		case http.StatusNotFound:
-			m.Teller.Say("Users are not taken: there is no _users at the source.")
-			return nil
-		case http.StatusUnauthorized, http.StatusForbidden:
-			m.Teller.Say("Users are not taken: _users cannot be read (%s). A server administrator's credentials are needed.", err)
+	const first = "org.couchdb.user:"
+	for start := first; ; {
+		query := url.Values{"include_docs": {"true"}, "limit": {strconv.Itoa(userPage)}, "endkey": {`"org.couchdb.user;"`}}
+		rows, err := rowsBehind[*couchUser](ctx, users, "_all_docs", query, start)
+		if start == first && m.noUsersThere(err) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		for _, row := range page.Rows {
+		for _, row := range rows {
 			u := row.Doc
-			if row.ID == start || u == nil || u.Name == "" || u.Type != "user" {
+			if u == nil || u.Name == "" || u.Type != "user" {
 				continue
 			}
 			if !s.lets(u.Name, u.Roles) {
@@ -224,10 +212,10 @@ func (m *move) couchUsers(ctx context.Context, s *security) error {
 			}
 		}
 		m.Teller.Progress("users", made.made+made.there, 0)
-		if len(page.Rows) < userPage {
+		if len(rows) == 0 {
 			break
 		}
-		start = page.Rows[len(page.Rows)-1].ID
+		start = rows[len(rows)-1].ID
 	}
 	m.counted("roles", roles)
 	m.counted("users", made)
@@ -241,6 +229,19 @@ func (m *move) couchUsers(ctx context.Context, s *security) error {
 		m.Teller.Say("%d users of the server may not use the database (its _security), and are left out.", outside)
 	}
 	return nil
+}
+
+// noUsersThere reports whether an answer means that there are no users to be had, and says so.
+func (m *move) noUsersThere(err error) bool {
+	switch status(err) {
+	case http.StatusNotFound:
+		m.Teller.Say("Users are not taken: there is no _users at the source.")
+		return true
+	case http.StatusUnauthorized, http.StatusForbidden:
+		m.Teller.Say("Users are not taken: _users cannot be read (%s). A server administrator's credentials are needed.", err)
+		return true
+	}
+	return false
 }
 
 // why says why a password cannot be taken.

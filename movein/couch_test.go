@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -87,12 +88,12 @@ func (c *couch) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		fmt.Fprint(w, `{"total_rows":3,"rows":[{"id":"note","key":"note","value":{"rev":"2-b"}},{"id":"gone","key":"gone","value":{"rev":"3-c","deleted":true},"doc":null}]}`)
 	case "/notes/_local_docs":
-		fmt.Fprint(w, `{"total_rows":null,"offset":null,"rows":[{"id":"_local/app","key":"_local/app","value":{"rev":"0-1"},"doc":{"_id":"_local/app","_rev":"0-1","k":1}},`+
-			`{"id":"_local/purge-mrview-1","key":"_local/purge-mrview-1","value":{"rev":"0-1"},"doc":{"_id":"_local/purge-mrview-1","_rev":"0-1","purge_seq":1}}]}`)
+		list(w, r, `{"id":"_local/app","key":"_local/app","value":{"rev":"0-1"},"doc":{"_id":"_local/app","_rev":"0-1","k":1}}`,
+			`{"id":"_local/purge-mrview-1","key":"_local/purge-mrview-1","value":{"rev":"0-1"},"doc":{"_id":"_local/purge-mrview-1","_rev":"0-1","purge_seq":1}}`)
 	case "/notes/_security":
 		fmt.Fprint(w, c.security)
 	case "/_users/_all_docs":
-		c.users(w)
+		c.users(w, r)
 	case "/notes/text/a.txt":
 		if r.Header.Get("Accept-Encoding") == "gzip" {
 			w.Header().Set("Content-Encoding", "gzip")
@@ -101,6 +102,17 @@ func (c *couch) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		refuse(http.StatusNotFound, "not_found", "missing")
 	}
+}
+
+// list answers with the rows from startkey on.
+func list(w http.ResponseWriter, r *http.Request, rows ...string) {
+	rows = slices.DeleteFunc(rows, func(text string) bool {
+		var row struct{ ID string }
+		_ = json.Unmarshal([]byte(text), &row)
+		return strconv.Quote(row.ID) < r.URL.Query().Get("startkey")
+	})
+	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+	fmt.Fprintf(w, `{"total_rows":null,"offset":null,"rows":[%s]}`, strings.Join(rows[:min(limit, len(rows))], ","))
 }
 
 func (c *couch) changes(w http.ResponseWriter, r *http.Request) {
@@ -139,17 +151,16 @@ const (
 )
 
 // users are of all the kinds of passwords that there were.
-func (c *couch) users(w http.ResponseWriter) {
+func (c *couch) users(w http.ResponseWriter, r *http.Request) {
 	user := func(name, roles, more string) string {
 		return fmt.Sprintf(`{"id":"org.couchdb.user:%[1]s","key":"org.couchdb.user:%[1]s","value":{"rev":"1-a"},"doc":{"_id":"org.couchdb.user:%[1]s","_rev":"1-a","name":%[1]q,"type":"user","roles":[%[2]s]%[3]s}}`, name, roles, more)
 	}
-	fmt.Fprintf(w, `{"total_rows":5,"offset":0,"rows":[%s]}`, strings.Join([]string{
+	list(w, r,
 		user("alice", `"staff"`, `,"password_scheme":"pbkdf2","pbkdf2_prf":"sha256","iterations":600,"salt":"0123456789abcdef0123456789abcdef","derived_key":"`+aliceKey+`"`),
 		user("bob", `"staff","_replicator"`, `,"password_scheme":"pbkdf2","iterations":10,"salt":"0123456789abcdef0123456789abcdef","derived_key":"`+bobKey+`"`),
 		user("carol", `"staff"`, `,"password_scheme":"simple","password_sha":"da39a3ee5e6b4b0d3255bfef95601890afd80709","salt":"abc"`),
 		user("dave", ``, ``),
-		user("erin", `"boss"`, `,"password_scheme":"pbkdf2","pbkdf2_prf":"md5","iterations":10,"salt":"0123456789abcdef","derived_key":"00112233445566778899aabbccddeeff"`),
-	}, ","))
+		user("erin", `"boss"`, `,"password_scheme":"pbkdf2","pbkdf2_prf":"md5","iterations":10,"salt":"0123456789abcdef","derived_key":"00112233445566778899aabbccddeeff"`))
 }
 
 func TestACouchDBIsMovedIn(t *testing.T) {

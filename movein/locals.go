@@ -12,52 +12,30 @@ import (
 // localPage is how many local documents are read at once.
 const localPage = 100
 
+// localDocument is one, by its members.
+type localDocument = map[string]json.RawMessage
+
 // localDocuments takes over what is no checkpoint of the local documents. What is here stays.
 func (m *move) localDocuments(ctx context.Context, p *pair) error {
-	from, to := m.source.At(p.from), m.target.At(p.to)
-	taken := 0
+	from, taken := m.source.At(p.from), 0
 	for start := ""; ; {
 		query := url.Values{"include_docs": {"true"}, "limit": {strconv.Itoa(localPage)}}
-		if start != "" {
-			query.Set("startkey", quoted(start))
+		rows, err := rowsBehind[localDocument](ctx, from, "_local_docs", query, start)
+		if start == "" && m.noLocalsThere(p, err) {
+			return nil
 		}
-		var page struct {
-			Rows []struct {
-				ID  string                     `json:"id"`
-				Doc map[string]json.RawMessage `json:"doc"`
-			} `json:"rows"`
+		if err != nil {
+			return err
 		}
-		switch err := from.JSON(ctx, http.MethodGet, "_local_docs", query, nil, &page); status(err) {
-		case http.StatusNotFound, http.StatusForbidden, http.StatusUnauthorized, http.StatusBadRequest, http.StatusMethodNotAllowed:
-			return nil // PouchDB Server has no list of them
-		default:
-			if err != nil {
-				return err
-			}
+		if len(rows) == 0 {
+			break
 		}
-		for _, row := range page.Rows {
-			if row.ID == start {
-				continue
-			}
-			name, ok := strings.CutPrefix(row.ID, "_local/")
-			if !ok || isCheckpoint(name, row.Doc) {
-				continue
-			}
-			delete(row.Doc, "_rev")
-			err := to.JSON(ctx, http.MethodPut, "_local/"+url.PathEscape(name), nil, row.Doc, nil)
-			switch {
-			case status(err) == http.StatusConflict: // there already
-			case err != nil:
-				m.failed = true
-				m.Teller.Say("%s: the local document %q is not taken: %s", last(p.to), name, err)
-			default:
+		for _, row := range rows {
+			if m.takeLocal(ctx, p, row) {
 				taken++
 			}
 		}
-		if len(page.Rows) < localPage {
-			break
-		}
-		start = page.Rows[len(page.Rows)-1].ID
+		start = rows[len(rows)-1].ID
 	}
 	if taken > 0 {
 		m.Teller.Say("%s: %d local documents that are no checkpoints are taken over; administrators see them.", last(p.to), taken)
@@ -65,8 +43,36 @@ func (m *move) localDocuments(ctx context.Context, p *pair) error {
 	return nil
 }
 
+// noLocalsThere reports whether an answer means that the source does not list local documents, and says so.
+func (m *move) noLocalsThere(p *pair, err error) bool {
+	switch status(err) {
+	case http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed:
+		m.Teller.Say("%s: local documents are not taken: the source has no list of them.", last(p.to)) // as PouchDB Server
+		return true
+	case http.StatusUnauthorized, http.StatusForbidden:
+		m.Teller.Say("%s: local documents are NOT taken: the source does not let you list them (%s).", last(p.to), err)
+		return true
+	}
+	return false
+}
+
+// takeLocal takes a local document over, and reports whether it did.
+func (m *move) takeLocal(ctx context.Context, p *pair, from row[localDocument]) bool {
+	name, ok := strings.CutPrefix(from.ID, "_local/")
+	if !ok || isCheckpoint(name, from.Doc) {
+		return false
+	}
+	delete(from.Doc, "_rev")
+	err := m.target.At(p.to).JSON(ctx, http.MethodPut, "_local/"+url.PathEscape(name), nil, from.Doc, nil)
+	if err != nil && status(err) != http.StatusConflict { // that one is there already
+		m.failed = true
+		m.Teller.Say("%s: the local document %q is not taken: %s", last(p.to), name, err)
+	}
+	return err == nil
+}
+
 // isCheckpoint reports whether a local document says how far a replication, an index or a purge is.
-func isCheckpoint(name string, doc map[string]json.RawMessage) bool {
+func isCheckpoint(name string, doc localDocument) bool {
 	for _, prefix := range []string{"purge-", "shard-sync-", "checkpoint/"} {
 		if strings.HasPrefix(name, prefix) {
 			return true
