@@ -25,20 +25,42 @@ func (m *move) scopes(ctx context.Context) (map[string]scope, error) {
 			Collections map[string]struct{} `json:"collections"`
 		} `json:"database"`
 	}
+	var refused error
 	if m.admin {
-		err := m.source.JSON(ctx, http.MethodGet, "_config", nil, nil, &said)
-		if err == nil && len(said.Ours.Collections) > 0 {
+		refused = m.source.JSON(ctx, http.MethodGet, "_config", nil, nil, &said)
+		switch {
+		case refused == nil && len(said.Ours.Collections) > 0:
 			return scopesOf(said.Ours.Collections), nil
-		}
-		if err == nil && len(said.Scopes) > 0 {
+		case refused == nil && len(said.Scopes) > 0:
 			return said.Scopes, nil
-		}
-		if err != nil && status(err) == 0 {
-			return nil, err
+		case refused != nil && status(refused) == 0:
+			return nil, refused
 		}
 	}
+	// Sync Gateway names them here as well, also to those who may not read its configuration.
 	err := m.source.JSON(ctx, http.MethodGet, "", nil, nil, &said)
-	return said.Scopes, err
+	if err != nil || refused == nil || len(said.Scopes) > 0 {
+		return said.Scopes, err
+	}
+	if status(refused) == http.StatusNotFound && !m.isGateway {
+		m.unnamed = true // one of ours, whose configuration has nothing about the database
+		return nil, nil
+	}
+	return nil, fmt.Errorf("%w does not say which collections it has (%w): sign in as somebody who may read that, or name each keyspace, as %s.<scope>.<collection>",
+		ErrBadSource, refused, last(m.Source.URL))
+}
+
+// tellPairs says which collections are taken of a source that need not have named all of them.
+func (m *move) tellPairs(pairs []pair) {
+	var names []string
+	for i := range pairs {
+		names = append(names, pairs[i].name())
+	}
+	why := "is no admin port, and may not name all of its collections"
+	if m.unnamed {
+		why = "names no collections, since its configuration has nothing about the database"
+	}
+	m.Teller.Say("The source %s. Taken: %s. Any other is NOT: name it by itself, as %s.<scope>.<collection>.", why, strings.Join(names, ", "), last(m.Source.URL))
 }
 
 // scopesOf are collections as this server names them, beside which there is the default one.

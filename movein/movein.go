@@ -3,7 +3,6 @@ package movein
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -20,6 +19,8 @@ type move struct {
 	admin bool
 	// isGateway: the source says that it is a Sync Gateway.
 	isGateway bool
+	// unnamed: the source has no configuration of the database, which would name its collections.
+	unnamed bool
 	// failed: something is not here that should be.
 	failed bool
 }
@@ -94,10 +95,15 @@ func (m *move) greet(ctx context.Context) error {
 		Express json.RawMessage `json:"express-pouchdb"`
 	}
 	text, err := m.source.At(above(m.Source.URL)).Text(ctx, "")
-	if _, ok := errors.AsType[*peer.StatusError](err); ok {
+	switch s := status(err); {
+	case s >= http.StatusInternalServerError && s != http.StatusNotImplemented || s == http.StatusTooManyRequests:
+		if m.Kind == SyncGateway { // an admin port that is not known as one would be left without users and roles
+			return fmt.Errorf("looking who answers at the source: %w", err)
+		}
+		return nil
+	case s != 0:
 		return nil // a proxy that passes on only the database
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	_ = json.Unmarshal([]byte(text), &welcome) // a site may have its own page there, which says nothing
@@ -135,10 +141,21 @@ func (m *move) pairs(ctx context.Context) ([]pair, error) {
 		return whole, nil
 	}
 	scopes, err := m.scopes(ctx)
-	if err != nil || len(scopes) == 0 {
-		return whole, err
+	if err != nil {
+		return nil, err
 	}
-	var pairs []pair
+	pairs := m.pairsOf(scopes, whole)
+	if !m.admin || m.unnamed {
+		m.tellPairs(pairs)
+	}
+	return pairs, nil
+}
+
+// pairsOf are the collections of scopes. Without any there is only the default one: whole.
+func (m *move) pairsOf(scopes map[string]scope, whole []pair) (pairs []pair) {
+	if len(scopes) == 0 {
+		return whole
+	}
 	for _, scope := range sorted(scopes) {
 		for _, collection := range sorted(scopes[scope].Collections) {
 			if scope == defaultName && collection == defaultName {
@@ -149,5 +166,5 @@ func (m *move) pairs(ctx context.Context) ([]pair, error) {
 			pairs = append(pairs, newPair(appended(m.Source.URL, suffix), appended(m.Target.URL, suffix)))
 		}
 	}
-	return pairs, nil
+	return pairs
 }
