@@ -144,7 +144,7 @@ func verifyFile(ctx context.Context, path string) (header syncstore.BackupHeader
 // writeWhole makes a new file that is there only when it is complete, on disk and verified.
 func writeWhole(path string, write func(io.Writer) error, verify func(path string) error) (err error) {
 	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%s is there already", path)
+		return thereAlready(path)
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.part") // for its owner only
 	if err != nil {
@@ -164,10 +164,42 @@ func writeWhole(path string, write func(io.Writer) error, verify func(path strin
 	if err := verify(file.Name()); err != nil {
 		return fmt.Errorf("what was written: %w", err)
 	}
-	if err := os.Rename(file.Name(), path); err != nil {
-		return fmt.Errorf("naming the file: %w", err)
+	if err := nameNew(file.Name(), path, os.Link); err != nil {
+		return err
 	}
 	return errors.Join(syncFolder(filepath.Dir(path)), file.Close())
+}
+
+func thereAlready(path string) error { return fmt.Errorf("%s is there already", path) }
+
+// nameNew gives a file its name, which no other one may have: os.Rename would write over what somebody else, a second
+// backup for one, has put there meanwhile.
+func nameNew(from, to string, link func(from, to string) error) error {
+	switch err := link(from, to); {
+	case errors.Is(err, os.ErrExist):
+		return thereAlready(to)
+	case err != nil: // no hard links there, as on FAT
+		return nameClaimed(from, to)
+	}
+	if err := os.Remove(from); err != nil {
+		return fmt.Errorf("removing the file's first name: %w", err)
+	}
+	return nil
+}
+
+// nameClaimed gives a file the name of an empty one that only one can have made.
+func nameClaimed(from, to string) error {
+	claim, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return thereAlready(to)
+	}
+	if err != nil {
+		return fmt.Errorf("naming the file: %w", err)
+	}
+	if err = errors.Join(claim.Close(), os.Rename(from, to)); err != nil {
+		return fmt.Errorf("naming the file: %w", errors.Join(err, os.Remove(to)))
+	}
+	return nil
 }
 
 // syncFolder has a file's name on disk, not only the file.
