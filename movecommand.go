@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -63,7 +64,7 @@ docs/import.md says more.`
 	flags.Bool("no-users", false, "Leaves users and roles")
 	flags.Bool("check-only", false, "Writes nothing, and compares what is here with what is there")
 	if kind == movein.SyncGateway {
-		flags.String("save-to", "", "A folder for the sync functions; one that is there is written over")
+		flags.String("save-to", "", "A folder for the sync functions. A file that is there with other contents stays, and the function is written beside it")
 	}
 	addAuthorizationFlag(cmd)
 	return cmd
@@ -87,7 +88,7 @@ func runMove(ctx context.Context, kind movein.Kind, fl caddycmd.Flags, t *termin
 		t.say("Warning: the credentials go to the source without encryption: write https:// if it has that.")
 	}
 	if kind == movein.SyncGateway && fl.String("save-to") != "" {
-		o.Save = saveTo(fl.String("save-to"))
+		o.Save = saveTo(fl.String("save-to"), t.say)
 	}
 	return movein.Run(ctx, o)
 }
@@ -215,8 +216,9 @@ func transportFor(file string) (http.RoundTripper, error) {
 	return transport, nil
 }
 
-// saveTo writes texts into a folder.
-func saveTo(folder string) func(name, text string) (string, error) {
+// saveTo writes texts into a folder. A file that is there with other contents stays: it may be the operator's work by now, and
+// be in force. The text is in one beside it then.
+func saveTo(folder string, say func(format string, args ...any)) func(name, text string) (string, error) {
 	return func(name, text string) (string, error) {
 		if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // the server reads what is in it, as another user
 			return "", fmt.Errorf("making the folder: %w", err)
@@ -225,11 +227,33 @@ func saveTo(folder string) func(name, text string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("finding the folder: %w", err)
 		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil { //nolint:gosec // the server reads it, as another user
-			return "", fmt.Errorf("writing the function: %w", err)
+		extension := filepath.Ext(path)
+		for n, free := 2, path; ; n++ {
+			there, err := os.ReadFile(free)
+			switch {
+			case errors.Is(err, os.ErrNotExist):
+				return free, saveFile(free, text)
+			case err != nil:
+				return "", fmt.Errorf("reading the function that is there: %w", err)
+			case string(there) == text:
+				return free, nil
+			}
+			say("%s is there with other contents, and stays as it is.", free)
+			free = fmt.Sprintf("%s.%d%s", strings.TrimSuffix(path, extension), n, extension)
 		}
-		return path, nil
 	}
+}
+
+func saveFile(path, text string) error {
+	write := func(w io.Writer) error {
+		_, err := io.WriteString(w, text)
+		return err
+	}
+	readable := func(path string) error { return os.Chmod(path, 0o644) } //nolint:gosec // the server reads it, as another user
+	if err := writeWhole(path, write, readable); err != nil {
+		return fmt.Errorf("writing the function: %w", err)
+	}
+	return nil
 }
 
 // moveTeller tells on a terminal.

@@ -2,6 +2,7 @@ package caddysync
 
 import (
 	"encoding/pem"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -80,4 +81,48 @@ func TestASourceWithAnAuthorityOfItsOwnIsTrusted(t *testing.T) {
 	require.Error(t, err, "others are not")
 	_, err = transportFor(secretFile(t, "no certificate"))
 	require.ErrorContains(t, err, "no certificate in it")
+}
+
+// The command says to write the path of the file into the Caddyfile, where the server reads it again when it changes, and that
+// it may be begun again.
+func TestAMoveBegunAgainLeavesTheFunctionThatTheOperatorMadeOfItsFile(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "functions")
+	var said []string
+	save := saveTo(folder, func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) })
+	holds := func(path, text string) {
+		t.Helper()
+		has, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, text, string(has))
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o644), info.Mode().Perm(), "the server may be another user")
+	}
+	const there, mended = "function (doc) { channel('all') }", "function (doc) { requireRole('staff'); channel(doc.c) }"
+	path, err := save("notes.sync.js", there)
+	require.NoError(t, err)
+	require.Equal(t, filepath.Join(folder, "notes.sync.js"), path)
+	holds(path, there)
+	again, err := save("notes.sync.js", there)
+	require.NoError(t, err)
+	require.Equal(t, path, again, "it is the same")
+	require.Empty(t, said)
+
+	require.NoError(t, os.WriteFile(path, []byte(mended), 0o600))
+	for range 2 {
+		said = nil
+		again, err = save("notes.sync.js", there)
+		require.NoError(t, err)
+		require.Equal(t, filepath.Join(folder, "notes.sync.2.js"), again)
+		holds(again, there)
+		holds(path, mended)
+		require.Equal(t, []string{path + " is there with other contents, and stays as it is."}, said)
+	}
+	third, err := save("notes.sync.js", "function () {}")
+	require.NoError(t, err)
+	require.Equal(t, filepath.Join(folder, "notes.sync.3.js"), third)
+	files, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Len(t, files, 3)
 }
