@@ -3,6 +3,7 @@ package caddysync
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,6 +12,9 @@ import (
 	"github.com/caddysync/caddy-sync/dump"
 	"github.com/spf13/cobra"
 )
+
+// errNotDone: an answer that is none of an administrator's site.
+var errNotDone = errors.New("the answer does not say that it is done: is the URL that of the database on the administrator's site?")
 
 // adminAction is a command that asks the administrator's site for one thing.
 type adminAction struct {
@@ -113,7 +117,7 @@ func disableUser(disabled bool) func(context.Context, *dump.Database, []string, 
 			return err
 		}
 		change := map[string]bool{"disabled": disabled}
-		if err := db.Ask(ctx, http.MethodPut, userPath(args[0]), change, dump.Ignore); err != nil {
+		if err := askToDo(ctx, db, http.MethodPut, userPath(args[0]), change); err != nil {
 			return err
 		}
 		if disabled {
@@ -125,8 +129,20 @@ func disableUser(disabled bool) func(context.Context, *dump.Database, []string, 
 	}
 }
 
+// askToDo has something changed that the answer must say is done: a page of a site answers 200 to everything, too.
+func askToDo(ctx context.Context, db *dump.Database, method, path string, body any) error {
+	var done struct {
+		OK bool `json:"ok"`
+	}
+	err := db.Ask(ctx, method, path, body, dump.Into(&done))
+	if err == nil && !done.OK {
+		return errNotDone
+	}
+	return err
+}
+
 func endSessions(ctx context.Context, db *dump.Database, args []string, t *terminal) error {
-	if err := db.Ask(ctx, http.MethodDelete, userPath(args[0])+"/_session", nil, dump.Ignore); err != nil {
+	if err := askToDo(ctx, db, http.MethodDelete, userPath(args[0])+"/_session", nil); err != nil {
 		return err
 	}
 	t.say("All sessions of %s are ended.", args[0])
