@@ -53,11 +53,15 @@ func runRestore(ctx context.Context, fl caddycmd.Flags, t *terminal) error {
 	if err != nil {
 		return fmt.Errorf("finding the folder: %w", err)
 	}
-	if err := checkNew(to); err != nil {
+	place, err := linkedTo(to)
+	if err != nil {
+		return err
+	}
+	if err := checkNew(place); err != nil {
 		return err
 	}
 	var damage error
-	err = makeFolder(to, func(making string) (err error) {
+	err = makeFolder(place, func(making string) (err error) {
 		damage, err = restoreInto(ctx, making, fl.Args(), o, t)
 		return err
 	})
@@ -104,6 +108,18 @@ func makeFolder(to string, fill func(making string) error) error {
 		return fmt.Errorf("putting what was restored into its place: %w; it is whole, in %s", err, making)
 	}
 	return syncFolder(filepath.Dir(to))
+}
+
+// linkedTo is the folder that a path leads to by links. They stay, since they may lead to the disk that is for the store.
+func linkedTo(path string) (string, error) {
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+		return path, nil
+	}
+	place, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", fmt.Errorf("following the link: %w", err)
+	}
+	return place, nil
 }
 
 // checkNew refuses a folder that has something in it.

@@ -38,9 +38,9 @@ func TestWhatWasRestoredAndHasNoPlaceIsKept(t *testing.T) {
 	require.NoDirExists(t, making)
 }
 
-// Who runs a server with a small min_free restores its backups on the same disk.
-func TestARestoreLeavesAsMuchFreeAsItIsTold(t *testing.T) {
-	t.Parallel()
+// restoring makes a backup of a store with a database, and gives the command that restores it.
+func restoring(t *testing.T) func(to, free string) error {
+	t.Helper()
 	folder := t.TempDir()
 	from, backup := filepath.Join(folder, "from"), filepath.Join(folder, "backup")
 	opened, err := badger.Open(from, badger.Options{MinFree: 1, GCInterval: -1})
@@ -53,15 +53,36 @@ func TestARestoreLeavesAsMuchFreeAsItIsTold(t *testing.T) {
 	require.NoError(t, err)
 	_, err = store.Backup(t.Context(), file, syncstore.BackupOptions{})
 	require.NoError(t, errors.Join(err, file.Close(), store.Close(), opened.Close()))
-
-	restore := func(free string) error {
+	return func(to, free string) error {
 		flags := restoreCommand().Flags()
-		require.NoError(t, flags.Parse([]string{backup, "--to", filepath.Join(folder, "to"), "--min-free", free}))
+		require.NoError(t, flags.Parse([]string{backup, "--to", to, "--min-free", free}))
 		return runRestore(t.Context(), caddycmd.Flags{FlagSet: flags}, &terminal{out: io.Discard, progress: io.Discard})
 	}
-	err = restore("1EiB")
+}
+
+// The link leads to the disk that is for the store.
+func TestARestoreToALinkFillsTheFolderThatItLeadsTo(t *testing.T) {
+	t.Parallel()
+	restore, folder := restoring(t), t.TempDir()
+	disk, to := filepath.Join(folder, "disk"), filepath.Join(folder, "store")
+	require.NoError(t, os.Symlink(disk, to))
+	require.ErrorIs(t, restore(to, "1B"), os.ErrNotExist, "a link that leads nowhere stays")
+	require.NoError(t, os.Mkdir(disk, 0o700))
+	require.NoError(t, restore(to, "1B"))
+	require.FileExists(t, filepath.Join(disk, "MANIFEST"))
+	leads, err := os.Readlink(to)
+	require.NoError(t, err)
+	require.Equal(t, disk, leads)
+	require.ErrorIs(t, restore(to, "1B"), syncstore.ErrNotEmpty)
+}
+
+// Who runs a server with a small min_free restores its backups on the same disk.
+func TestARestoreLeavesAsMuchFreeAsItIsTold(t *testing.T) {
+	t.Parallel()
+	restore, to := restoring(t), filepath.Join(t.TempDir(), "to")
+	err := restore(to, "1EiB")
 	require.ErrorIs(t, err, engine.ErrNoSpace)
 	require.ErrorContains(t, err, "--min-free <size>")
-	require.ErrorContains(t, restore("much"), `"much" is not a size`)
-	require.NoError(t, restore("1B"))
+	require.ErrorContains(t, restore(to, "much"), `"much" is not a size`)
+	require.NoError(t, restore(to, "1B"))
 }
