@@ -108,11 +108,15 @@ func checkFolder(ctx context.Context, fl caddycmd.Flags, path string, t *termina
 	}
 	defer func() { err = errors.Join(err, remove()) }()
 	first := &checkRun{t: t}
-	if err := first.run(ctx, fl, copied, false); err != nil {
-		return err
-	}
+	err = first.run(ctx, fl, copied, false)
 	for _, table := range first.tables {
 		t.say("damaged: %s", table)
+	}
+	switch {
+	case err != nil && len(first.tables) > 0:
+		return fmt.Errorf("%w; reading the rest: %w", errFoundDamage, err)
+	case err != nil:
+		return err
 	}
 	if first.report != nil {
 		tellReport(t, *first.report)
@@ -126,7 +130,7 @@ func checkFolder(ctx context.Context, fl caddycmd.Flags, path string, t *termina
 	// Without looking at checksums Badger opens some of what is damaged.
 	second := &checkRun{t: t}
 	if err := second.run(ctx, fl, copied, true); err != nil {
-		return err
+		return fmt.Errorf("%w; reading it all the same: %w", errFoundDamage, err)
 	}
 	if second.report == nil {
 		t.say("Nothing of it can be read. Restore the newest backup.")
@@ -178,7 +182,9 @@ func (c *checkRun) run(ctx context.Context, fl caddycmd.Flags, path string, leni
 		return errors.New(c.failure)
 	}
 	if c.report == nil && c.failure == "" {
-		c.failure = fmt.Sprintf("reading it ended with %v: %s", err, panicLine(stderr.String()))
+		if c.failure, c.refused = checkCrash(err, stderr.String()); c.refused {
+			return errors.New(c.failure)
+		}
 	}
 	return nil
 }
@@ -219,11 +225,7 @@ func panicLine(stderr string) string {
 func checkHere(ctx context.Context, fl caddycmd.Flags, out io.Writer) error {
 	encode := json.NewEncoder(out)
 	fail := func(err error) error {
-		refused := errors.Is(err, badger.ErrKey) || errors.Is(err, syncstore.ErrNewerFormat)
-		text := err.Error()
-		if errors.Is(err, badger.ErrKey) {
-			text = badger.ErrKey.Error() + " (--key-file names the file that has it)"
-		}
+		text, refused := checkRefusal(err)
 		return errors.Join(err, encode.Encode(checkEvent{Error: text, Refused: refused}))
 	}
 	path := fl.Arg(0)
@@ -239,6 +241,9 @@ func checkHere(ctx context.Context, fl caddycmd.Flags, out io.Writer) error {
 			return fail(err)
 		}
 		for _, table := range tables {
+			if ofTheMachine(table.Err) {
+				return fail(table.Err)
+			}
 			if err := encode.Encode(checkEvent{Table: table.File, Why: table.Err.Error()}); err != nil {
 				return err
 			}
