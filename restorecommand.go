@@ -53,15 +53,11 @@ func runRestore(ctx context.Context, fl caddycmd.Flags, t *terminal) error {
 	if err != nil {
 		return fmt.Errorf("finding the folder: %w", err)
 	}
-	place, err := linkedTo(to)
-	if err != nil {
-		return err
-	}
-	if err := checkNew(place); err != nil {
+	if err := checkNew(to); err != nil {
 		return err
 	}
 	var damage error
-	err = makeFolder(place, func(making string) (err error) {
+	err = makeFolder(to, func(making string) (err error) {
 		damage, err = restoreInto(ctx, making, fl.Args(), o, t)
 		return err
 	})
@@ -93,6 +89,10 @@ func minFree(fl caddycmd.Flags) (int64, error) {
 // beside it. If it cannot be put into its place then, because a disk is mounted there for one, it stays
 // where it is: to fill it may have taken hours.
 func makeFolder(to string, fill func(making string) error) error {
+	to, err := linkedTo(to)
+	if err != nil {
+		return err
+	}
 	making, err := os.MkdirTemp(filepath.Dir(to), "."+filepath.Base(to)+"-restoring-")
 	if err != nil {
 		return fmt.Errorf("making a folder: %w", err)
