@@ -112,6 +112,3 @@ func (d *Database) Ask(ctx context.Context, method, path string, body any, use f
 func Into(v any) func(io.Reader) error {
 	return func(r io.Reader) error { return json.NewDecoder(r).Decode(v) }
 }
-
-// Ignore leaves an answer unread.
-func Ignore(io.Reader) error { return nil }
