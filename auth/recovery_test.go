@@ -92,6 +92,13 @@ func TestDecision4_AProvidersLogoutByACommitInDoubtRefusesTokensOfItsSecond(t *t
 	})
 }
 
+// settle waits until what a first sign-in writes beside it is written: the provider's keys.
+func (w *world) settle() {
+	w.in(bearer(w.issuer.token("bob")))
+	time.Sleep(time.Second)
+	synctest.Wait()
+}
+
 // lostCommit are records whose next commit is in doubt: it is seen until the store is recovered, and gone then.
 type lostCommit struct {
 	*memoryRecords
@@ -122,52 +129,58 @@ func (l *lostCommit) recover(t *testing.T) {
 // nothing of it behind in the caches.
 func TestDecision32_CachesForgetWhatACommitShowedThatIsGone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	lost := &lostCommit{memoryRecords: w.records}
-	w.state.records = lost
-	w.in(bearer(w.issuer.token("alice")))
-	require.NoError(t, w.state.SetDisabled(t.Context(), notes.ID, alice, true))
-	later := bearer(w.issuer.token("alice", map[string]any{"jti": "later"}))
-	slow := bearer(w.issuer.token("alice", map[string]any{"jti": "slow"}))
-	require.Equal(t, 401, w.out(later).Status)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.settle()
+		lost := &lostCommit{memoryRecords: w.records}
+		w.state.records = lost
+		w.in(bearer(w.issuer.token("alice")))
+		require.NoError(t, w.state.SetDisabled(t.Context(), notes.ID, alice, true))
+		later := bearer(w.issuer.token("alice", map[string]any{"jti": "later"}))
+		slow := bearer(w.issuer.token("alice", map[string]any{"jti": "slow"}))
+		require.Equal(t, 401, w.out(later).Status)
 
-	lost.doubt = true
-	require.ErrorIs(t, w.state.SetDisabled(t.Context(), notes.ID, alice, false), syncstore.ErrUnavailable)
-	feed := w.lease(w.in(later))
-	w.state.users.drop(userRef{notes.ID, alice})
-	recovery := func() { // while the next request reads the user
-		w.records.delay.Store(nil)
-		lost.recover(t)
-	}
-	w.records.delay.Store(&recovery)
-	w.in(slow)
-	require.Equal(t, 401, w.out(slow).Status)
-	require.Equal(t, 401, w.out(later).Status)
-	w.state.background.Wait()
-	require.True(t, ended(feed))
+		lost.doubt = true
+		require.ErrorIs(t, w.state.SetDisabled(t.Context(), notes.ID, alice, false), syncstore.ErrUnavailable)
+		feed := w.lease(w.in(later))
+		w.state.users.drop(userRef{notes.ID, alice})
+		recovery := func() { // while the next request reads the user
+			w.records.delay.Store(nil)
+			lost.recover(t)
+		}
+		w.records.delay.Store(&recovery)
+		w.in(slow)
+		require.Equal(t, 401, w.out(slow).Status)
+		require.Equal(t, 401, w.out(later).Status)
+		w.state.background.Wait()
+		require.True(t, ended(feed))
+	})
 }
 
 // A session that a commit in doubt ended, unseen until the recovery, is not kept by who read it meanwhile.
 func TestDecision32_CachesForgetWhatACommitHadNotShownYet(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	cookie := w.signIn(w.issuer.token("alice"))
-	feed := w.lease(w.in(cookie))
-	before := w.records.data
-	list, err := w.state.Sessions(t.Context(), notes.ID, alice)
-	require.NoError(t, err)
-	require.NoError(t, w.state.EndSession(t.Context(), notes.ID, alice, list[0].Handle))
-	require.Equal(t, 401, w.out(cookie).Status)
-	w.records.data, before = before, w.records.data
-	w.in(cookie)
-	open := w.lease(w.in(cookie))
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.settle()
+		cookie := w.signIn(w.issuer.token("alice"))
+		feed := w.lease(w.in(cookie))
+		before := w.records.data
+		list, err := w.state.Sessions(t.Context(), notes.ID, alice)
+		require.NoError(t, err)
+		require.NoError(t, w.state.EndSession(t.Context(), notes.ID, alice, list[0].Handle))
+		require.Equal(t, 401, w.out(cookie).Status)
+		w.records.data, before = before, w.records.data
+		w.in(cookie)
+		open := w.lease(w.in(cookie))
 
-	w.records.data = before
-	require.NoError(t, w.records.recovered(t.Context()))
-	require.Equal(t, 401, w.out(cookie).Status)
-	w.state.background.Wait()
-	require.True(t, ended(feed))
-	require.True(t, ended(open))
+		w.records.data = before
+		require.NoError(t, w.records.recovered(t.Context()))
+		require.Equal(t, 401, w.out(cookie).Status)
+		w.state.background.Wait()
+		require.True(t, ended(feed))
+		require.True(t, ended(open))
+	})
 }
 
 // A recovery that cannot learn which tokens are refused is none.
