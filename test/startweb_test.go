@@ -58,7 +58,8 @@ func TestTheFirstWebAppsOfTheDocumentationSync(t *testing.T) {
 				}
 			}
 			eventually(t, time.Minute, func() bool { return serves(t, address) })
-			useFirstWebApp(t, server, browser, address+"/")
+			app, _, _ := strings.Cut(name, " ")
+			useFirstWebApp(t, server, map[string]string{"APP": app, "PAGE": address + "/", "CHROMIUM": browser})
 			got := ask(t, server, request{url: "/notes/_session", header: bearer(t, server, "bob")})
 			require.Contains(t, got.body, `"name":"bob"`, "users have short names")
 		})
@@ -113,13 +114,12 @@ func serves(t *testing.T, address string) bool {
 	return err == nil && answer.Body.Close() == nil && answer.StatusCode == http.StatusOK
 }
 
-// useFirstWebApp signs in, writes with the server stopped, starts it, and looks at what a
-// second browser sees.
-func useFirstWebApp(t *testing.T, server *harness.Server, browser, page string) {
+// useFirstWebApp signs in, writes with the server stopped, starts it, looks at what a second
+// browser sees, and has somebody else sign in in the first one.
+func useFirstWebApp(t *testing.T, server *harness.Server, env map[string]string) {
 	t.Helper()
-	script := harness.NewScript(t, harness.Script{Path: "scenarios/startweb.mjs", Env: map[string]string{
-		"PAGE": page, "CHROMIUM": browser, "SCRATCH": t.TempDir(),
-	}})
+	env["SERVER"], env["SCRATCH"] = server.URL, t.TempDir()
+	script := harness.NewScript(t, harness.Script{Path: "scenarios/startweb.mjs", Env: env})
 	ctx, cancel := context.WithTimeout(t.Context(), browserTime)
 	defer cancel()
 	_, err := script.Await(ctx, "stop")

@@ -35,6 +35,7 @@ async function device(replicate, user) {
     return fetch(url, { ...options, headers: { ...options.headers, authorization: `Bearer ${token()}` } })
   }
   const replication = replicate(database.lists, `${databaseURL()}/`, {
+    user,
     fetch: async (url, options = {}) => answer(url, options),
     state: () => {},
     refused: (id, reason) => refused.push({ id, reason }),
