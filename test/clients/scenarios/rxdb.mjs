@@ -34,13 +34,15 @@ async function device(replicate, user) {
     if (failures-- > 0) return Response.json({ error: 'service_unavailable', reason: 'the server restarts' }, { status: 503 })
     return fetch(url, { ...options, headers: { ...options.headers, authorization: `Bearer ${token()}` } })
   }
-  const replication = replicate(database.lists, `${databaseURL()}/`, {
+  let replication
+  const start = () => (replication = replicate(database.lists, `${databaseURL()}/`, {
     user,
     fetch: async (url, options = {}) => answer(url, options),
     state: () => {},
-    refused: (id, reason) => refused.push({ id, reason }),
+    refused: (id, reason, document) => refused.push({ id, reason, document }),
     ended: () => assert.fail(`${user} is not signed in`),
-  })
+  }))
+  start()
   await replication.awaitInitialReplication()
   const get = async (id) => (await database.lists.findOne(id).exec())?.toJSON()
   return {
@@ -52,6 +54,8 @@ async function device(replicate, user) {
     lacks: (...ids) => until(soon, `${user} lacks ${ids}`, async () => !(await Promise.all(ids.map(get))).some(Boolean)),
     fail: (times) => { failures = times },
     failRows: (times) => { failedRows = times },
+    stop: () => replication.cancel(),
+    start,
     inSync: () => replication.awaitInSync(),
     close: () => database.close(),
   }
@@ -84,6 +88,7 @@ await run(async () => {
   await until(soon, 'the list has its name', async () => (await bob.get('list:food')).name === 'Food')
   assert.deepEqual(new Set(bob.refused.map(({ id }) => id)), new Set(['item:hammer', 'list:food']))
   assert.ok(bob.refused.every(({ reason }) => reason), 'each refusal says why')
+  assert.equal(bob.refused.find(({ id }) => id === 'item:hammer').document.text, 'Hammer', 'what was written is not lost to the app')
 
   // What the server answers while it restarts ends nothing.
   alice.fail(3)
@@ -101,6 +106,30 @@ await run(async () => {
   await bob.has('item:tea')
   assert.equal((await bob.get('item:milk')).text, 'Almond milk', 'what was kept')
   assert.equal(bob.refused.length, 2, 'of before')
+
+  // A list that was made offline and shared at the end, so that RxDB sends it after its items.
+  await alice.stop()
+  const items = Array.from({ length: 130 }, (_, n) => `item:move-${n}`)
+  await alice.insert({ id: 'list:move', type: 'list', owner: 'alice', name: 'Moving' })
+  for (const id of items) await alice.insert({ id, type: 'item', list: 'list:move', text: id })
+  await alice.patch('list:move', { members: ['bob'] })
+  alice.start()
+  await bob.has('list:move')
+  await alice.inSync()
+  assert.deepEqual(alice.refused, [])
+  await alice.has(...items)
+  await bob.has(...items)
+
+  // As many as are sent at once may be refused at once, whatever is in their IDs.
+  await bob.stop()
+  const nails = Array.from({ length: 1000 }, (_, n) => `item:nail 3fa85f64-5717-4562-b3fc-2c963f66afa6 & #${n}`)
+  for (const id of nails) await bob.insert({ id, type: 'item', list: 'list:tools', text: 'Nail' })
+  bob.start()
+  await bob.insert({ id: 'item:honey', type: 'item', list: 'list:food', text: 'Honey' })
+  await alice.has('item:honey')
+  await bob.lacks(nails[0])
+  await bob.lacks(...nails)
+  assert.equal(bob.refused.length, 2 + nails.length, 'each once')
 
   await alice.patch('list:food', { members: [] })
   await bob.lacks('list:food', 'item:milk', 'item:bread')
