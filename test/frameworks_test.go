@@ -3,6 +3,7 @@ package test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/caddysync/caddy-sync/test/harness"
@@ -26,6 +27,28 @@ func TestFrameworksShowDocumentsAndHowTheSyncGoes(t *testing.T) {
 
 	server := harness.New(t, harness.Options{})
 	site{Server: server, issuer: server.Issuer}.run(t, "frameworks", map[string]string{"FRAMEWORKS": filepath.Join(folder, "frameworks")})
+}
+
+// A live sync that leaves its pauses to PouchDB waits for up to ten minutes after a long outage.
+func TestLiveSyncsOfTheExamplesDoNotWaitForMinutes(t *testing.T) {
+	t.Parallel()
+
+	for _, file := range []string{
+		"docs/start-web.md", "examples/frameworks/live.js", "examples/two-factor-backend/client.mjs",
+		"examples/quickstart/app/js/sync.js", "examples/cordova/www/js/sync.js",
+	} {
+		live := 0
+
+		for line := range strings.Lines(readFile(t, strings.Split(file, "/")...)) {
+			if strings.Contains(line, "retry: true") {
+				live++
+
+				require.Contains(t, line, "back_off_function", file)
+			}
+		}
+
+		require.Equal(t, 1, live, file)
+	}
 }
 
 // The service worker of examples/frameworks in a browser, at a page beside it.

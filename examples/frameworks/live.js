@@ -33,6 +33,7 @@ export function documents(db, { filter = () => true, ...options } = {}) {
 //   offline     the server cannot be reached; it is tried again
 //   signed-out  the sign-in has ended: let the user sign in, then call retry()
 //   failed      something else that trying again does not help; reason says what
+// Once the browser is online again it is tried at once.
 // refused is why the server did not take a change, the last one of those that it did not: it stays on this
 // device alone, and the sync goes on.
 export function syncing(db, remote) {
@@ -42,7 +43,7 @@ export function syncing(db, remote) {
   const status = store({ state: 'syncing' }, (set) => {
     begin = () => {
       running?.cancel()
-      const sync = (running = db.sync(remote, { live: true, retry: true }))
+      const sync = (running = db.sync(remote, { live: true, retry: true, back_off_function }))
       const tell = (state, err) => running === sync && set({ state, reason: err?.reason ?? err?.message, refused })
       // A sync itself does not say why it pauses; its two halves do, each for itself.
       const away = {}
@@ -64,12 +65,26 @@ export function syncing(db, remote) {
       tell('syncing')
     }
     begin()
+    globalThis.addEventListener?.('online', begin)
     return () => {
+      globalThis.removeEventListener?.('online', begin)
       running.cancel()
       running = begin = undefined
     }
   })
   return { ...status, retry: () => begin?.() }
+}
+
+// PouchDB by itself waits for up to ten minutes before it tries again.
+const back_off_function = (ms) => Math.min(ms * 2 || 500, 10_000)
+
+// onlyFor is a fetch for the server's database at url that asks for this user and for nobody else. The cookie is the
+// browser's: when another one has signed in, what is in the one's local database would go to the other. It is 'signed-out' then.
+export const onlyFor = (user, url, fetch) => async (to, options) => {
+  const answer = await fetch(`${url}/_session`, { credentials: 'include', cache: 'no-store', headers: new Headers() })
+  if (!answer.ok) throw new Error(`the server answered ${answer.status}`)
+  if ((await answer.json()).userCtx.name === user) return fetch(to, options)
+  return Response.json({ error: 'unauthorized', reason: 'not signed in' }, { status: 401 })
 }
 
 function store(value, start) {

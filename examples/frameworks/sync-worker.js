@@ -27,13 +27,14 @@ addEventListener('message', (event) => {
 
 // syncOnce sends and gets what there is. A failure makes the browser try again; signed out,
 // that would be of no use, so the pages are told. So they are if somebody else has signed in since the
-// page asked: the session would be theirs, and take the one's documents for the other's.
+// page asked: the session would be theirs, and take the one's documents for the other's. They are told
+// what the server refused, too: it stays on this device alone.
 async function syncOnce(name) {
   if (databaseOf(await signedIn()) !== name) return tell({ signedOut: name })
   const db = new PouchDB(name)
   try {
     const { push, pull } = await db.sync(new PouchDB(remote, { skip_setup: true }))
-    await tell({ synced: name, sent: push.docs_written, received: pull.docs_written })
+    await tell({ synced: name, sent: push.docs_written, received: pull.docs_written, refused: push.errors.map(({ id, reason }) => ({ id, reason })) })
   } catch (err) {
     if (err.status !== 401) throw err
     await tell({ signedOut: name })

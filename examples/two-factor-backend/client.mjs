@@ -15,6 +15,9 @@ const notes = new PouchDB(`${folder}/notes`)
 // PouchDB.fetch keeps cookies as a browser does, and the session is one.
 const remote = new PouchDB(`${server}/notes`, { skip_setup: true })
 
+// PouchDB by itself waits for up to ten minutes before it tries again.
+const back_off_function = (ms) => Math.min(ms * 2 || 500, 10_000)
+
 // Lines that are pasted come in one moment, and so may those of two devices.
 const newID = () => `${new Date().toISOString()}-${randomUUID().slice(0, 8)}`
 const write = (text) => text.trim() && notes.put({ _id: newID(), text, by: name }).catch((err) => console.log(`Not kept: ${text} (${err.message})`))
@@ -55,7 +58,7 @@ async function post(path, headers, body) {
 function syncUntilSignedOut() {
   return new Promise((ended) => {
     notes
-      .sync(remote, { live: true, retry: true })
+      .sync(remote, { live: true, retry: true, back_off_function })
       .on('change', ({ direction, change }) => {
         for (const { text, by } of change.docs) console.log(`${direction === 'push' ? 'sent' : 'received'}: ${text} (${by})`)
       })

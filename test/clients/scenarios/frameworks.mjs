@@ -55,6 +55,10 @@ const shows = {
   },
 }
 
+// What a browser's window tells.
+const browser = new EventTarget()
+for (const name of ['addEventListener', 'removeEventListener']) globalThis[name] = browser[name].bind(browser)
+
 async function session(token) {
   const made = await PouchDB.fetch(`${databaseURL()}/_session`, { method: 'POST', headers: { Authorization: `Bearer ${token}` } })
   assert.equal(made.status, 200)
@@ -62,21 +66,28 @@ async function session(token) {
 }
 
 async function story(name, show) {
+  const { onlyFor } = await example('live.js')
   const token = (await signedIn('alice'))()
   let cookie = await session(token)
   let plugged = true
   const url = databaseURL()
   const server = new PouchDB(url, {
     skip_setup: true,
-    fetch: (to, options) => {
+    fetch: onlyFor('alice', url, (to, options) => {
       if (!plugged) return Promise.reject(new TypeError('fetch failed'))
       options.headers.set('Cookie', cookie)
       return PouchDB.fetch(to, options)
-    },
+    }),
   })
   server.info = () => Promise.resolve({ db_name: url, update_seq: 0 }) // PouchDB leaves its failure unhandled
   const other = remote(url, () => token)
   const db = local(name)
+  const syncs = [] // the options of each
+  const sync = db.sync.bind(db)
+  db.sync = (to, options) => {
+    syncs.push(options)
+    return sync(to, options)
+  }
   const note = (text, more) => ({ _id: `note:${name}:${text}`, text, ...more })
   await db.put(note('here before'))
 
@@ -108,6 +119,23 @@ async function story(name, show) {
   await until(15_000, 'sent once there is a network', () => other.get(`note:${name}:offline`).catch(() => false))
   await state('current')
 
+  // PouchDB's own pause grows to ten minutes. What the browser says of the network is not waited for.
+  for (let wait = 0, tries = 0; tries < 30; tries++) assert.ok((wait = syncs[0].back_off_function(wait)) > 0 && wait <= 10_000)
+  browser.dispatchEvent(new Event('online'))
+  assert.equal(syncs.length, 2)
+  await state('current')
+
+  // Somebody else signs in: nothing goes to them.
+  const alices = cookie
+  cookie = await session((await signedIn('bob'))())
+  await db.put(note('alone'))
+  await state('signed-out')
+  await assert.rejects(other.get(`note:${name}:alone`), (err) => err.status === 404)
+  cookie = alices
+  shown.retry()
+  await until(10_000, 'sent as hers', () => other.get(`note:${name}:alone`).catch(() => false))
+  await state('current')
+
   // Somebody ends the session: it is told, what is written stays, and goes on after sign-in.
   await fetch(`${url}/_session`, { method: 'DELETE', headers: { Cookie: cookie } })
   await state('signed-out')
@@ -125,6 +153,9 @@ async function story(name, show) {
   await db.put(note('nobody looks'))
   await db.changes()
   assert.equal(shown.texts().length, before)
+  const begun = syncs.length
+  browser.dispatchEvent(new Event('online'))
+  assert.equal(syncs.length, begun)
   await assert.rejects(other.get(`note:${name}:nobody looks`), (err) => err.status === 404)
 }
 

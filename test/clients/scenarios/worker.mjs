@@ -19,6 +19,7 @@ await run(async () => {
       await page.goto(`${site}/js/page.html`)
       return page
     }
+    const hears = (page) => page.evaluate(() => new Promise((told) => (navigator.serviceWorker.onmessage = ({ data }) => told(data))))
     // write has a page keep a document on the device, and asks the worker to sync it.
     const write = (page, id) => page.evaluate(async (id) => {
       await new window.PouchDB('notes-alice').put({ _id: id })
@@ -49,8 +50,19 @@ await run(async () => {
     await page.close()
     await arrives('by-message')
 
+    // What the server does not take is told: a design document is for administrators.
     page = await open()
-    const told = page.evaluate(() => new Promise((told) => (navigator.serviceWorker.onmessage = ({ data }) => told(data))))
+    const news = hears(page)
+    await page.evaluate(async () => { window.keepSyncing = (await import('/js/keep-syncing.js')).keepSyncing })
+    await write(page, '_design/mine')
+    const { synced, refused } = await news
+    assert.equal(synced, 'notes-alice')
+    assert.deepEqual(refused.map(({ id }) => id), ['_design/mine'])
+    assert.ok(refused[0].reason)
+    await page.close()
+
+    page = await open()
+    const told = hears(page)
     await page.evaluate(async () => {
       window.keepSyncing = (await import('/js/keep-syncing.js')).keepSyncing
       await fetch('/notes/_session', { method: 'DELETE' })
@@ -59,7 +71,7 @@ await run(async () => {
     assert.deepEqual(await told, { signedOut: 'notes-alice' })
 
     // Bob signs in, and what alice wrote is not sent as his.
-    const toldAgain = page.evaluate(() => new Promise((told) => (navigator.serviceWorker.onmessage = ({ data }) => told(data))))
+    const toldAgain = hears(page)
     await page.evaluate(async () => {
       const { id_token } = await (await fetch('/idp/dev/token', { method: 'POST', body: new URLSearchParams({ user: 'bob' }) })).json()
       await fetch('/notes/_session', { method: 'POST', headers: { Authorization: `Bearer ${id_token}` } })
