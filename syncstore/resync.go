@@ -2,10 +2,7 @@ package syncstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -18,11 +15,6 @@ const (
 	resyncPage = 100
 	// resyncAgain is how long a resync pauses after a failure of the store.
 	resyncAgain = time.Second
-	// resyncLogged is how many refused documents of one resync are entries of the log.
-	resyncLogged = 100
-	// resyncTries is how often a document is judged whose policy ran out of its time: on a busy machine
-	// that says nothing of the document, which would be taken from all who have it.
-	resyncTries = 5
 )
 
 // StartResync begins to judge all documents of the collection by its policy of now, in the
@@ -273,169 +265,4 @@ func (c *Collection) idsAfter(ctx context.Context, last string) (ids []string, e
 		return nil, fmt.Errorf("listing documents: %w", err)
 	}
 	return ids, nil
-}
-
-// rejudge judges documents and has committed what changes. It returns those that were
-// written meanwhile.
-func (c *Collection) rejudge(ctx context.Context, ids []string, state *resyncState) (stale []string, err error) {
-	edits := make([]Edit, len(ids))
-	indexes := make([]int, len(ids))
-	for i, id := range ids {
-		edits[i].ID, indexes[i] = id, i
-	}
-	docs, err := c.loadStates(ctx, edits, indexes, false, 0)
-	if err != nil {
-		return nil, err
-	}
-	var sets []*changeSet
-	var owners []string
-	for i := range docs {
-		if docs[i].head == nil {
-			continue // purged meanwhile
-		}
-		p := preparation{ctx: ctx, collection: c, edit: &edits[i], options: &WriteOptions{}, state: docs[i]}
-		set, refused, err := p.rejudge(state.All)
-		switch {
-		case errors.Is(err, errStale):
-			stale = append(stale, ids[i])
-			continue
-		case errors.Is(err, ErrDamaged):
-			refused = err // it stays as it is: trying again would not help, and the others go on
-		case err != nil:
-			return nil, err
-		}
-		if refused != nil {
-			c.noteRefused(ids[i], refused, state)
-		}
-		if set != nil {
-			sets, owners = append(sets, set), append(owners, ids[i])
-		}
-	}
-	c.store.committer.commitBackground(sets...)
-	for i, set := range sets {
-		switch {
-		case set.err == nil:
-			state.Changed++
-			c.store.stats.resyncChanged.Add(1)
-		case errors.Is(set.err, errStale):
-			stale = append(stale, owners[i])
-		default:
-			return nil, set.err
-		}
-	}
-	return stale, nil
-}
-
-// noteRefused counts a document that the policy refuses and says which one it is.
-func (c *Collection) noteRefused(id string, refused error, state *resyncState) {
-	state.Errors++
-	c.store.stats.resyncRefused.Add(1)
-	why := explain(refused)
-	state.LastError = "document " + strconv.Quote(id) + ": " + why
-	if state.Errors > resyncLogged {
-		return
-	}
-	c.store.logger.Warn("a resync put a document into no channel, since the policy refuses it", zap.String("database", c.db.name),
-		zap.Stringer("collection", c.id), zap.String("document", id), zap.String("reason", why))
-	if state.Errors == resyncLogged {
-		c.store.logger.Warn("further documents that the resync finds refused are only counted, in docs_errored",
-			zap.String("database", c.db.name), zap.Stringer("collection", c.id))
-	}
-}
-
-// explain is what an administrator is told of a refusal: all of it, if the policy says less to
-// writers.
-func explain(refused error) string {
-	if e, ok := errors.AsType[interface {
-		error
-		Explain() string
-	}](refused); ok {
-		return e.Explain()
-	}
-	return refused.Error()
-}
-
-// rejudge returns the change set that puts the document where the policy says it belongs, nil
-// if it is there, unless it is to have a new sequence anyway. refused is why the policy refuses it.
-func (p *preparation) rejudge(anyway bool) (set *changeSet, refused, err error) {
-	p.set = &changeSet{
-		db: p.collection.db, collection: p.collection.scope.collection, key: string(p.state.key), base: p.state.base,
-	}
-	old := p.state.head
-	next := *old
-	next.Leaves, next.Spans = slices.Clone(old.Leaves), slices.Clone(old.Spans)
-	changed := anyway
-	for i := range next.Leaves {
-		outcome, refusal, err := p.outcomeNow(&old.Leaves[i])
-		if err != nil {
-			return nil, nil, err
-		}
-		if refusal != nil {
-			refused = refusal
-		}
-		changed = next.Leaves[i].apply(outcome) || changed
-	}
-	if !changed {
-		return nil, refused, nil
-	}
-	p.writeChannels(&next)
-	if err := p.writeGrants(&next); err != nil {
-		return nil, nil, err
-	}
-	p.writeRow(&next)
-	p.set.add(op{key: p.state.key, value: next.encode(), keySeq: noSeq, valueSeq: headSeqAt})
-	p.set.cached = &next
-	return p.set, refused, nil
-}
-
-// outcomeNow is what the policy says of a leaf. What it refuses is in no channel.
-func (p *preparation) outcomeNow(l *leaf) (o Outcome, refused, err error) {
-	if p.policy() == nil {
-		return Outcome{}, nil, nil
-	}
-	body, err := p.leafBody(l)
-	if err != nil {
-		return o, nil, err
-	}
-	evaluation := Evaluation{New: p.document(l, body)}
-	if l.Rev.Gen > 1 {
-		evaluation.Old = evaluation.New
-	}
-	for range resyncTries {
-		if o, err = p.policy().Evaluate(p.ctx, evaluation); !timedOut(err) {
-			break
-		}
-	}
-	if err == nil {
-		err = o.check()
-	}
-	switch {
-	case err == nil && l.Deleted && len(o.Channels) == 0:
-		o.Channels = l.Channels
-	case errors.Is(err, ErrRejected):
-		return Outcome{}, err, nil
-	}
-	return o, nil, err
-}
-
-// timedOut reports whether a policy refused a write only because its time was over.
-func timedOut(refused error) bool {
-	e, ok := errors.AsType[interface {
-		error
-		TimedOut() bool
-	}](refused)
-	return ok && e.TimedOut()
-}
-
-// apply gives the leaf an outcome and reports whether that changes it.
-func (l *leaf) apply(o Outcome) bool {
-	channels, grants := o.channels(), o.grants()
-	same := slices.Equal(channels, l.Channels) && slices.EqualFunc(grants, l.Grants, func(a, b heldGrant) bool {
-		return a.Grant == b.Grant
-	})
-	if same {
-		return false
-	}
-	l.Channels, l.Grants = channels, grants
-	return true
 }
