@@ -36,13 +36,16 @@ func (c *Collection) rejudge(ctx context.Context, ids []string, state *resyncSta
 			continue // purged meanwhile
 		}
 		p := preparation{ctx: ctx, collection: c, edit: &edits[i], options: &WriteOptions{}, state: docs[i]}
-		set, refused, err := p.rejudge(state.All)
+		set, refused, err := p.rejudge(state.All, nil)
+		if err == nil && set != nil && set.checkSizes() != nil {
+			set, refused, err = nil, nil, c.rejudgeLarge(ctx, ids[i], state)
+		}
 		switch {
 		case errors.Is(err, errStale):
 			stale = append(stale, ids[i])
 			continue
-		case errors.Is(err, ErrDamaged):
-			refused = err // it stays as it is: trying again would not help, and the others go on
+		case errors.Is(err, ErrDamaged), errors.Is(err, ErrTooLarge):
+			refused = err // trying again would not help, and the others go on
 		case err != nil:
 			return nil, err
 		}
@@ -57,8 +60,7 @@ func (c *Collection) rejudge(ctx context.Context, ids []string, state *resyncSta
 	for i, set := range sets {
 		switch {
 		case set.err == nil:
-			state.Changed++
-			c.store.stats.resyncChanged.Add(1)
+			c.noteMoved(state)
 		case errors.Is(set.err, errStale):
 			stale = append(stale, owners[i])
 		default:
@@ -68,7 +70,14 @@ func (c *Collection) rejudge(ctx context.Context, ids []string, state *resyncSta
 	return stale, nil
 }
 
-// noteRefused counts a document that the policy refuses and says which one it is.
+// noteMoved counts a document that was elsewhere.
+func (c *Collection) noteMoved(state *resyncState) {
+	state.Changed++
+	c.store.stats.resyncChanged.Add(1)
+}
+
+// noteRefused counts a document that is not where the policy puts it, or is in no channel since that refuses it,
+// and says which one it is.
 func (c *Collection) noteRefused(id string, refused error, state *resyncState) {
 	state.Errors++
 	c.store.stats.resyncRefused.Add(1)
@@ -77,11 +86,23 @@ func (c *Collection) noteRefused(id string, refused error, state *resyncState) {
 	if state.Errors > resyncLogged {
 		return
 	}
-	c.store.logger.Warn("a resync put a document into no channel, since the policy refuses it", zap.String("database", c.db.name),
+	c.store.logger.Warn(whereRefused(refused), zap.String("database", c.db.name),
 		zap.Stringer("collection", c.id), zap.String("document", id), zap.String("reason", why))
 	if state.Errors == resyncLogged {
 		c.store.logger.Warn("further documents that the resync finds refused are only counted, in docs_errored",
 			zap.String("database", c.db.name), zap.Stringer("collection", c.id))
+	}
+}
+
+// whereRefused says where a document is now that a resync could not put where it belongs.
+func whereRefused(refused error) string {
+	switch {
+	case errors.Is(refused, ErrTooLarge):
+		return "a resync took a document out of the channels that it is not to be in, and put it into no others: all at once are too much for a transaction"
+	case errors.Is(refused, ErrRejected):
+		return "a resync put a document into no channel, since the policy refuses it"
+	default:
+		return "a resync left a document where it is, since it can not be judged"
 	}
 }
 
@@ -98,8 +119,9 @@ func explain(refused error) string {
 }
 
 // rejudge returns the change set that puts the document where the policy says it belongs, nil
-// if it is there, unless it is to have a new sequence anyway. refused is why the policy refuses it.
-func (p *preparation) rejudge(anyway bool) (set *changeSet, refused, err error) {
+// if it is there, unless it is to have a new sequence anyway. refused is why the policy refuses it. With part, it does
+// a part of that.
+func (p *preparation) rejudge(anyway bool, part *narrowing) (set *changeSet, refused, err error) {
 	p.set = &changeSet{
 		db: p.collection.db, collection: p.collection.scope.collection, key: string(p.state.key), base: p.state.base,
 	}
@@ -115,12 +137,19 @@ func (p *preparation) rejudge(anyway bool) (set *changeSet, refused, err error) 
 		if refusal != nil {
 			refused = refusal
 		}
+		if part != nil && i == 0 { // of the others nothing is stored but in the head
+			outcome = part.of(&old.Leaves[i], outcome)
+		}
 		changed = next.Leaves[i].apply(outcome) || changed
 	}
 	if !changed {
 		return nil, refused, nil
 	}
-	p.writeChannels(&next)
+	if part != nil && part.silent {
+		p.forgetChannels(&next)
+	} else {
+		p.writeChannels(&next)
+	}
 	if err := p.writeGrants(&next); err != nil {
 		return nil, nil, err
 	}
