@@ -12,8 +12,8 @@ import (
 const (
 	// resyncLogged is how many refused documents of one resync are entries of the log.
 	resyncLogged = 100
-	// resyncTries is how often a document is judged whose policy ran out of its time: on a busy machine
-	// that says nothing of the document, which would be taken from all who have it.
+	// resyncTries is how often a document is judged whose policy ran out of its time or of memory: on a busy
+	// machine that says nothing of the document, which would be taken from all who have it.
 	resyncTries = 5
 )
 
@@ -46,6 +46,8 @@ func (c *Collection) rejudge(ctx context.Context, ids []string, state *resyncSta
 			continue
 		case errors.Is(err, ErrDamaged), errors.Is(err, ErrTooLarge):
 			refused = err // trying again would not help, and the others go on
+		case outOfMemory(err):
+			refused, state.Version = err, severalVersions // another resync may find it judged
 		case err != nil:
 			return nil, err
 		}
@@ -99,7 +101,7 @@ func whereRefused(refused error) string {
 	switch {
 	case errors.Is(refused, ErrTooLarge):
 		return "a resync took a document out of the channels that it is not to be in, and put it into no others: all at once are too much for a transaction"
-	case errors.Is(refused, ErrRejected):
+	case errors.Is(refused, ErrRejected) && !outOfMemory(refused):
 		return "a resync put a document into no channel, since the policy refuses it"
 	default:
 		return "a resync left a document where it is, since it can not be judged"
@@ -159,7 +161,8 @@ func (p *preparation) rejudge(anyway bool, part *narrowing) (set *changeSet, ref
 	return p.set, refused, nil
 }
 
-// outcomeNow is what the policy says of a leaf. What it refuses is in no channel.
+// outcomeNow is what the policy says of a leaf. What it refuses is in no channel, and what it never ends with:
+// the time is that of this call. The memory is that of the whole process, so that what runs out of it is not judged.
 func (p *preparation) outcomeNow(l *leaf) (o Outcome, refused, err error) {
 	if p.policy() == nil {
 		return Outcome{}, nil, nil
@@ -173,7 +176,7 @@ func (p *preparation) outcomeNow(l *leaf) (o Outcome, refused, err error) {
 		evaluation.Old = evaluation.New
 	}
 	for range resyncTries {
-		if o, err = p.policy().Evaluate(p.ctx, evaluation); !timedOut(err) {
+		if o, err = p.policy().Evaluate(p.ctx, evaluation); !timedOut(err) && !outOfMemory(err) {
 			break
 		}
 	}
@@ -183,7 +186,7 @@ func (p *preparation) outcomeNow(l *leaf) (o Outcome, refused, err error) {
 	switch {
 	case err == nil && l.Deleted && len(o.Channels) == 0:
 		o.Channels = l.Channels
-	case errors.Is(err, ErrRejected):
+	case errors.Is(err, ErrRejected) && !outOfMemory(err):
 		return Outcome{}, err, nil
 	}
 	return o, nil, err
@@ -196,6 +199,15 @@ func timedOut(refused error) bool {
 		TimedOut() bool
 	}](refused)
 	return ok && e.TimedOut()
+}
+
+// outOfMemory reports whether a policy refused a write only because the process grew while it was asked.
+func outOfMemory(refused error) bool {
+	e, ok := errors.AsType[interface {
+		error
+		OutOfMemory() bool
+	}](refused)
+	return ok && e.OutOfMemory()
 }
 
 // apply gives the leaf an outcome and reports whether that changes it.

@@ -193,6 +193,56 @@ func TestAResyncJudgesAgainWhatRanOutOfTime(t *testing.T) {
 	require.Equal(t, uint64(1), f.resynced().Errors, "it never ends")
 }
 
+// hungry is a refusal for want of memory.
+type hungry struct{ error }
+
+func (hungry) Unwrap() error     { return ErrRejected }
+func (hungry) OutOfMemory() bool { return true }
+
+// The memory that is measured is that of the whole process: what others take of it takes no document from those
+// who have it, and hides none from the administrator.
+func TestAResyncLeavesWhereItIsWhatRanOutOfMemory(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.WarnLevel)
+	f := newFixture(t, func(o *Options) { o.Logger = zap.New(core) })
+	policy := &recorder{outcome: Outcome{Channels: []string{"ch"}}}
+	f.Collection.SetPolicy(Policy{Evaluator: policy, Version: "1"})
+	f.put("a", `{}`, Rev{})
+	f.put("b", `{}`, Rev{})
+	f.give("alice", "ch")
+	lacking, tries := resyncTries-1, 0
+	policy.refuse = func(e Evaluation) error {
+		if e.New.ID != "a" {
+			return nil
+		}
+		if tries++; tries <= lacking {
+			return hungry{ErrRejected}
+		}
+		return nil
+	}
+	policy.outcome.Channels = []string{"ch", "new"}
+	f.Collection.SetPolicy(Policy{Evaluator: policy, Version: "2"})
+	require.NoError(t, f.StartResync(t.Context()))
+	status := f.resynced()
+	require.Zero(t, status.Errors, "it was judged in the end")
+	require.EqualValues(t, 2, status.Changed)
+
+	policy.outcome.Channels = []string{"ch"}
+	lacking, tries = 1000, 0
+	f.Collection.SetPolicy(Policy{Evaluator: policy, Version: "3"})
+	require.NoError(t, f.StartResync(t.Context()))
+	status = f.resynced()
+	require.Equal(t, ResyncCompleted, status.State)
+	require.EqualValues(t, 1, status.Errors)
+	require.EqualValues(t, 1, status.Changed, "those after it are judged")
+	require.Equal(t, resyncTries, tries)
+	require.Equal(t, 1, logs.FilterMessageSnippet("left a document where it is").FilterField(zap.String("document", "a")).Len())
+	require.NoError(t, f.read1("alice", "a"))
+	changed, err := f.PolicyChanged(t.Context())
+	require.NoError(t, err)
+	require.True(t, changed, "another resync may find it judged")
+}
+
 func TestAResyncNamesWhatThePolicyRefuses(t *testing.T) {
 	t.Parallel()
 	core, logs := observer.New(zap.WarnLevel)
