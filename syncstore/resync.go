@@ -188,8 +188,15 @@ func (c *Collection) resyncAll(ctx context.Context, run *resyncRun, state *resyn
 		if c.policyMoves.Load() != moves {
 			state.Version = severalVersions // some were judged by another one, though it may be the same again by now
 		}
+		if err == nil && !more {
+			if err = c.completeResync(*state); err == nil {
+				return
+			}
+		}
 		switch {
-		case err != nil && ctx.Err() == nil:
+		case err == nil:
+			_ = c.saveResync(*state, true) // the next one has it too
+		case ctx.Err() == nil:
 			state.LastError = err.Error()
 			c.store.logger.Warn("a resync goes on after a failure", zap.String("database", c.db.name),
 				zap.Stringer("collection", c.id), zap.Error(err))
@@ -197,18 +204,6 @@ func (c *Collection) resyncAll(ctx context.Context, run *resyncRun, state *resyn
 			case <-time.After(resyncAgain):
 			case <-ctx.Done():
 			}
-		case err == nil && !more:
-			state.State, state.Judged = ResyncCompleted, state.Version
-			if c.policy.Load().Version != state.Version {
-				state.Judged = severalVersions // it changed meanwhile
-			}
-			if err := c.saveResync(*state, true); err != nil {
-				state.State = ResyncRunning
-				continue
-			}
-			return
-		case err == nil:
-			_ = c.saveResync(*state, true) // the next one has it too
 		}
 		progress := state.ResyncStatus
 		run.progress.Store(&progress)
@@ -226,6 +221,15 @@ func (c *Collection) resyncAll(ctx context.Context, run *resyncRun, state *resyn
 		}
 	default: // the store closes; it goes on after the next start
 	}
+}
+
+// completeResync notes that all documents are judged.
+func (c *Collection) completeResync(state resyncState) error {
+	state.State, state.Judged = ResyncCompleted, state.Version
+	if c.policy.Load().Version != state.Version {
+		state.Judged = severalVersions // it changed meanwhile
+	}
+	return c.saveResync(state, true)
 }
 
 // resyncDocuments judges some documents and moves the state past them.

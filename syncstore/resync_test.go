@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
+	"github.com/caddysync/caddy-sync/syncstore/engine/memory"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -324,4 +328,43 @@ func TestResyncGoesOnPastADamagedDocument(t *testing.T) {
 	require.Equal(t, uint64(1), status.Errors)
 	require.Equal(t, uint64(1), status.Changed)
 	require.Contains(t, status.LastError, "1-a")
+}
+
+// fullEngine has no room when it is full.
+type fullEngine struct {
+	engine.Engine
+	full  atomic.Bool
+	tries atomic.Int64
+}
+
+func (e *fullEngine) Update(ctx context.Context, fn func(engine.Txn) error) error {
+	if e.full.Load() && e.tries.Add(1) < 1000 { // no more, for a test that fails is to end
+		return engine.ErrNoSpace
+	}
+	return e.Engine.Update(ctx, fn)
+}
+
+func TestAResyncThatEndsOnAFullDiskTriesToSaySoEachSecond(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		disk := &fullEngine{Engine: memory.New()}
+		store, err := Open(t.Context(), disk, Options{})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, store.Close()) }()
+		db, err := store.CreateDatabase(t.Context(), "db")
+		require.NoError(t, err)
+		c := db.Default()
+		require.NoError(t, c.Write(t.Context(), []Edit{{ID: "a"}}, WriteOptions{})[0].Err)
+		policy := &recorder{refuse: func(Evaluation) error { disk.full.Store(true); return nil }} // and nothing changes
+		c.SetPolicy(Policy{Evaluator: policy, Version: "1"})
+		require.NoError(t, c.StartResync(t.Context()))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.InDelta(t, 60, disk.tries.Load(), 10)
+		disk.full.Store(false)
+		time.Sleep(2 * resyncAgain)
+		status, err := c.ResyncStatus(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, ResyncCompleted, status.State)
+	})
 }
