@@ -17,18 +17,26 @@ const (
 	resyncTries = 5
 )
 
-// rejudge judges documents and has committed what changes. It returns those that were
-// written meanwhile.
-func (c *Collection) rejudge(ctx context.Context, ids []string, state *resyncState) (stale []string, err error) {
+// rejudge judges the first of some documents, as many as are read at once, and has committed what changes. It
+// returns those that are left, and those that were written meanwhile.
+func (c *Collection) rejudge(ctx context.Context, ids []string, state *resyncState) (left []string, err error) {
 	edits := make([]Edit, len(ids))
 	indexes := make([]int, len(ids))
 	for i, id := range ids {
 		edits[i].ID, indexes[i] = id, i
 	}
-	docs, err := c.loadStates(ctx, edits, indexes, false, 0)
-	if err != nil {
+	docs, err := c.loadStates(ctx, edits, indexes, false, stateBytes)
+	switch {
+	case errors.Is(err, ErrDamagedDocument) && len(ids) > 1: // the others are not to blame
+		left, err = c.rejudge(ctx, ids[:len(ids)/2], state)
+		return append(left, ids[len(ids)/2:]...), err
+	case errors.Is(err, ErrDamagedDocument):
+		c.noteRefused(ids[0], err, state)
+		return nil, nil
+	case err != nil:
 		return nil, err
 	}
+	left = slices.Clone(ids[len(docs):])
 	var sets []*changeSet
 	var owners []string
 	for i := range docs {
@@ -42,7 +50,7 @@ func (c *Collection) rejudge(ctx context.Context, ids []string, state *resyncSta
 		}
 		switch {
 		case errors.Is(err, errStale):
-			stale = append(stale, ids[i])
+			left = append(left, ids[i])
 			continue
 		case errors.Is(err, ErrDamaged), errors.Is(err, ErrTooLarge):
 			refused = err // trying again would not help, and the others go on
@@ -64,12 +72,12 @@ func (c *Collection) rejudge(ctx context.Context, ids []string, state *resyncSta
 		case set.err == nil:
 			c.noteMoved(state)
 		case errors.Is(set.err, errStale):
-			stale = append(stale, owners[i])
+			left = append(left, owners[i])
 		default:
 			return nil, set.err
 		}
 	}
-	return stale, nil
+	return left, nil
 }
 
 // noteMoved counts a document that was elsewhere.

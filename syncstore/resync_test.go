@@ -313,6 +313,44 @@ func TestResyncIsStoppedAndOneRunsAtATime(t *testing.T) {
 }
 
 // One document that cannot be read does not keep the others where they are.
+func TestResyncGoesOnPastDocumentsThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.WarnLevel)
+	f := newFixture(t)
+	for n := range 30 {
+		f.put(fmt.Sprintf("d%02d", n), `{}`, Rev{})
+	}
+	for _, id := range []string{"d00", "d17", "d18", "d29"} {
+		f.damage(id)
+	}
+	f.reopen(func(o *Options) { o.Logger = zap.New(core) })
+	f.Collection.SetPolicy(Policy{Evaluator: switching{"new"}, Version: "1"})
+	require.NoError(t, f.StartResync(t.Context()))
+	status := f.resynced()
+	require.EqualValues(t, 4, status.Errors)
+	require.EqualValues(t, 26, status.Changed)
+	require.EqualValues(t, 30, status.Processed)
+	require.Equal(t, 4, logs.FilterMessageSnippet("left a document where it is").Len())
+}
+
+// A resync does not hold all documents of a page, which may be of 20 MiB each.
+func TestAResyncHoldsFewLargeDocumentsAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	const size = 4 * stateBytes / resyncPage
+	for n := range resyncPage {
+		f.put(fmt.Sprint("doc", n), fmt.Sprintf(`{"text":"%0*d"}`, size, 0), Rev{})
+	}
+	f.reopen()
+	meter := &readMeter{Engine: f.store.engine}
+	f.store.engine = meter
+	f.Collection.SetPolicy(Policy{Evaluator: switching{"new"}, Version: "1"})
+	require.NoError(t, f.StartResync(t.Context()))
+	require.EqualValues(t, resyncPage, f.resynced().Changed)
+	require.Less(t, meter.view, stateBytes+readsAtOnce*2*size)
+}
+
+// What has no body beside its head is passed over, too.
 func TestResyncGoesOnPastADamagedDocument(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
