@@ -40,6 +40,10 @@ func (c *Collection) rejudge(ctx context.Context, ids []string, state *resyncSta
 	var sets []*changeSet
 	var owners []string
 	for i := range docs {
+		if docs[i].guessed {
+			left = append(left, ids[i]) // it was listed: the guess is older, and forgotten now
+			continue
+		}
 		if docs[i].head == nil {
 			continue // purged meanwhile
 		}

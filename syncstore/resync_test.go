@@ -350,6 +350,19 @@ func TestAResyncHoldsFewLargeDocumentsAtOnce(t *testing.T) {
 	require.Less(t, meter.view, stateBytes+readsAtOnce*2*size)
 }
 
+// That a document was not there when a device proposed it is known for a moment longer than it is true.
+func TestResyncPassesOverNoDocumentThatCameMeanwhile(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	base := f.store.committer.committed.Load()
+	f.put("a", `{}`, Rev{})
+	f.store.cache.clear()
+	f.store.absent.note([]string{string(f.scope.head("a"))}, base)
+	f.Collection.SetPolicy(Policy{Evaluator: switching{"new"}, Version: "1"})
+	require.NoError(t, f.StartResync(t.Context()))
+	require.EqualValues(t, 1, f.resynced().Changed)
+}
+
 // What has no body beside its head is passed over, too.
 func TestResyncGoesOnPastADamagedDocument(t *testing.T) {
 	t.Parallel()
