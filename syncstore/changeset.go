@@ -56,6 +56,8 @@ type changeSet struct {
 	// apply, if set, reads and writes in the transaction, for what depends on the
 	// state at the time of the commit. An error drops this set alone.
 	apply func(tx *overlay) error
+	// unindexed is about what apply takes out of indexes.
+	unindexed struct{ bytes, keys int }
 	// given are the sets that apply turned out to need, for what was given to principals.
 	given []*changeSet
 	// clears lets the set write to a database that is being deleted.
@@ -115,8 +117,8 @@ const (
 func (c *changeSet) weight() (bytes, keys int) {
 	bytes, keys = c.size, len(c.ops)
 	if c.apply != nil {
-		bytes += applyBytes
-		keys += applyKeys
+		bytes += applyBytes + c.unindexed.bytes
+		keys += applyKeys + c.unindexed.keys
 	}
 	return bytes, keys
 }

@@ -1,15 +1,12 @@
 package syncstore
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/caddysync/caddy-sync/syncstore/engine"
 	"go.uber.org/zap"
 )
 
@@ -265,94 +262,6 @@ func (c *committer) check(set *changeSet) error {
 	default:
 		return set.checkSizes()
 	}
-}
-
-func (c *committer) commitGroup(g *group) {
-	for _, set := range g.sets {
-		if set.key != "" {
-			c.store.cache.begin(set.key)
-		}
-	}
-	changed := make(map[*Database]*counters)
-	err := c.store.engine.Update(context.Background(), func(tx engine.Txn) error {
-		clear(changed)
-		clear(g.moved)
-		g.given, g.giving = 0, 0
-		return g.write(tx, changed)
-	})
-	for key := range g.moved {
-		c.recent.write(key)
-	}
-	if err == nil {
-		// Before anybody can read from the cache what the group wrote: it must not be judged by
-		// access of before.
-		for db, counts := range changed {
-			db.counters.Store(counts)
-		}
-	}
-	// A group that failed is counted too: it wrote nothing, and its keys must not stay
-	// newer than every snapshot.
-	c.committed.Store(g.number)
-	for _, set := range g.sets {
-		if set.designs != nil && err == nil && set.err == nil {
-			set.designs.designsChanged()
-		}
-		if set.key == "" {
-			continue
-		}
-		if err == nil && set.err == nil {
-			if set.cached != nil {
-				set.cached.settle(set.seq)
-			}
-			c.store.cache.end(set.key, set.cached)
-		} else {
-			c.store.cache.end(set.key, nil)
-		}
-	}
-	c.noteRoom(err)
-	if err != nil {
-		c.failed(g, err)
-		return
-	}
-	for _, set := range g.sets {
-		if set.err == nil && set.after != nil {
-			set.after()
-		}
-	}
-	c.store.notifier.publish(g.sets)
-}
-
-// noteRoom logs when the disk becomes full, and when there is room again: a line for each write
-// that is refused would fill what is left.
-func (c *committer) noteRoom(err error) {
-	switch full := errors.Is(err, engine.ErrNoSpace); {
-	case full && !c.full:
-		c.full = true
-		c.store.logger.Error("the disk is full: refusing writes until there is room; reads go on", zap.Error(err))
-	case c.full && err == nil:
-		c.full = false
-		c.store.logger.Info("there is room on the disk again: accepting writes")
-	}
-}
-
-// failed answers a group that was not committed. After a doubtful commit it brings the
-// engine back before anything else is written (DECISIONS 32): Badger reports a failed
-// sync when the entries are visible already, so the group may or may not be there.
-func (c *committer) failed(g *group, err error) {
-	switch {
-	case errors.Is(err, engine.ErrNoSpace):
-		fail(g.sets, ErrInsufficientStorage)
-		return
-	case !errors.Is(err, engine.ErrDoubtful):
-		fail(g.sets, fmt.Errorf("committing: %w", err))
-		return
-	}
-	c.store.logger.Error("a commit is in doubt; refusing writes until the store is recovered", zap.Error(err))
-	fail(g.sets, fmt.Errorf("%w: a commit is in doubt", ErrUnavailable))
-	c.refuse(true)
-	c.answer(g)
-	g.members = nil
-	c.recover()
 }
 
 // refuse turns away what waits and what comes, or stops doing so.

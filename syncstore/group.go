@@ -2,6 +2,7 @@ package syncstore
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
@@ -16,8 +17,8 @@ type group struct {
 	given   int // keys that sets turn out to write for what was given
 	giving  int // bytes of these
 	// moved are the principals, by key, whose access the group's sets are found to change
-	// only while it is written.
-	moved map[string]struct{}
+	// only while it is written; before those of what was committed of the same group before it.
+	moved, before map[string]struct{}
 }
 
 type groupMember struct {
@@ -61,11 +62,9 @@ func (g *group) noteChannels() {
 
 func (g *group) writeSet(tx engine.Txn, set *changeSet, changed map[*Database]*counters) error {
 	set.err, set.seq = nil, 0
-	for _, key := range set.reads {
-		if _, moved := g.moved[string(key)]; moved {
-			set.err = errStale
-			return nil
-		}
+	if slices.ContainsFunc(set.reads, g.hasMoved) {
+		set.err = errStale
+		return nil
 	}
 	if set.apply != nil {
 		if err := g.applySet(tx, set, changed); err != nil || set.err != nil {
@@ -73,6 +72,12 @@ func (g *group) writeSet(tx engine.Txn, set *changeSet, changed map[*Database]*c
 		}
 	}
 	return set.numbered(tx, changed)
+}
+
+func (g *group) hasMoved(principal []byte) bool {
+	_, now := g.moved[string(principal)]
+	_, before := g.before[string(principal)]
+	return now || before
 }
 
 // applySet lets a set write what depends on the state at the time of the commit.

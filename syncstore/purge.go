@@ -134,7 +134,12 @@ func (p *purger) prepare(ctx context.Context) (*changeSet, error) {
 	} else if err := p.keepLeft(work); err != nil {
 		return nil, err
 	}
-	return p.set, c.store.engine.View(ctx, p.removeBodies)
+	return p.set, c.store.engine.View(ctx, func(r engine.Reader) error {
+		if err := p.removeBodies(r); err != nil || len(p.left) > 0 {
+			return err
+		}
+		return p.weigh(r)
+	})
 }
 
 // count notes that something was purged.

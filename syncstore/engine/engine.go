@@ -31,7 +31,8 @@ type Engine interface {
 	// fn may be called again if the engine has to retry, so it must have no other
 	// effects. If fn returns an error, nothing is written and Update returns it.
 	//
-	// ErrNoSpace means that nothing was written and that reads go on.
+	// ErrNoSpace means that nothing was written and that reads go on, ErrTxnTooBig that fn
+	// wrote too much.
 	// ErrDoubtful (wrapped) means that the engine cannot tell whether the
 	// transaction is on stable storage: the caller must not write again before
 	// Recover returned nil.

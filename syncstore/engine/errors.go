@@ -8,6 +8,9 @@ var (
 	// ErrNoSpace is returned by Update when the store is below its free-space limit.
 	// Nothing was written; reads go on.
 	ErrNoSpace = errors.New("insufficient storage")
+	// ErrTxnTooBig is returned by a transaction's writes, and by Update, when it writes more than the
+	// engine takes at once. Nothing was written.
+	ErrTxnTooBig = errors.New("transaction too big")
 	// ErrDoubtful is returned by Update when it is unknown whether the transaction
 	// reached stable storage. The engine refuses further updates until Recover.
 	ErrDoubtful = errors.New("commit in doubt")

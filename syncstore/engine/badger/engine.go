@@ -32,9 +32,6 @@ var (
 	ErrInUse = errors.New("store directory is in use")
 	// ErrKey is returned by Open if the store is encrypted with another key or not at all.
 	ErrKey = errors.New("wrong encryption key")
-	// ErrTxnTooBig is returned by an update that writes more than MaxTxnSize or
-	// MaxTxnKeys allow. Nothing was written.
-	ErrTxnTooBig = errors.New("transaction too big")
 	// ErrUnreadable is returned for a value that the value log does not give back.
 	ErrUnreadable = errors.New("value cannot be read")
 )
@@ -276,7 +273,7 @@ func (e *Engine) commit(h *handle, tx *txn, ts uint64) error {
 	err := e.hooks.commit(tx.tx, ts)
 	switch {
 	case errors.Is(err, badgerdb.ErrTxnTooBig):
-		return ErrTxnTooBig
+		return engine.ErrTxnTooBig
 	case errors.Is(err, badgerdb.ErrBlockedWrites), errors.Is(err, badgerdb.ErrDBClosed):
 		return fmt.Errorf("committing: %w", err)
 	case err == nil && h.log.syncFailed.Load():

@@ -40,7 +40,7 @@ func (t *txn) Delete(key []byte) error {
 func (t *txn) write(key []byte, size int, err error) error {
 	switch {
 	case errors.Is(err, badgerdb.ErrTxnTooBig):
-		return t.fail(ErrTxnTooBig)
+		return t.fail(engine.ErrTxnTooBig)
 	case errors.Is(err, badgerdb.ErrInvalidKey):
 		return t.fail(fmt.Errorf("keys that begin with %q are Badger's own: %w", reserved, err))
 	case err != nil:

@@ -16,13 +16,13 @@ func TestATransactionThatIsTooBigWritesNothing(t *testing.T) {
 	err := e.Update(t.Context(), func(tx engine.Txn) error {
 		for i := range 10 * MaxTxnKeys {
 			if err := tx.Put(fmt.Appendf(nil, "%d", i), make([]byte, 1000)); err != nil {
-				require.ErrorIs(t, err, ErrTxnTooBig)
+				require.ErrorIs(t, err, engine.ErrTxnTooBig)
 				break
 			}
 		}
 		return nil // hides the failure; the update must fail all the same
 	})
-	require.ErrorIs(t, err, ErrTxnTooBig)
+	require.ErrorIs(t, err, engine.ErrTxnTooBig)
 	requireEmpty(t, e)
 }
 
