@@ -57,8 +57,6 @@ const (
 	// sparseShare: where the viewer sees less than one of so many, the viewer's channels are
 	// read instead.
 	sparseShare = 4
-	// sparsePage is how many documents of the viewer's channels are read at once.
-	sparsePage = 100
 	// mostFound is how many IDs FoundIDs keeps.
 	mostFound = 10_000
 )
@@ -195,7 +193,7 @@ func (l *listing) findIDs() (ids []string, more bool, err error) {
 
 // takeAll takes the documents of IDs.
 func (l *listing) takeAll(ids []string) error {
-	for page := range slices.Chunk(ids, sparsePage) {
+	for page := range slices.Chunk(ids, readsAtOnce) {
 		if err := l.ctx.Err(); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 	"go.uber.org/zap"
@@ -265,6 +266,19 @@ func (f *viewedFeed) heads(rows []*viewedRow) error {
 			unknown = append(unknown, row)
 		}
 	}
+	for page := range slices.Chunk(unknown, readsAtOnce) {
+		if err := f.readHeads(page); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keptBody is up to which size a body is kept until its page is done with, though nobody needs it: most documents are
+// no larger, and to let go of it costs a copy of what is needed.
+const keptBody = 16 << 10
+
+func (f *viewedFeed) readHeads(unknown []*viewedRow) error {
 	keys := make([][]byte, len(unknown))
 	for i, row := range unknown {
 		keys[i] = f.collection.scope.head(string(row.id))
@@ -283,6 +297,9 @@ func (f *viewedFeed) heads(rows []*viewedRow) error {
 			continue
 		case err != nil:
 			return err
+		}
+		if len(row.head.Body) > keptBody {
+			row.head = row.head.bare()
 		}
 		if row.shared != nil {
 			row.shared.Store(row.head.bare())
