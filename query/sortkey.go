@@ -2,6 +2,7 @@ package query
 
 import (
 	"encoding/binary"
+	"math"
 
 	"golang.org/x/text/collate"
 	"golang.org/x/text/language"
@@ -14,10 +15,26 @@ const sortTag = 1 // that of null; the others follow in the order of their kinds
 // lesser one has the lesser bytes, and equal ones have equal bytes. No key is the beginning of
 // another one. The value was checked, and has no white space around it.
 func (c *Collation) AppendSortKey(key, value []byte) []byte {
+	return c.appendSortKey(key, value, math.MaxInt)
+}
+
+// AppendSortKeyUpTo is AppendSortKey with so many bytes at most, the first ones. It reports
+// false if there are more. They cost what they need, however long the value is.
+func (c *Collation) AppendSortKeyUpTo(key, value []byte, most int) (_ []byte, whole bool) {
+	end := len(key) + most
+	if key = c.appendSortKey(key, value, end); len(key) > end {
+		return key[:end:end], false
+	}
+	return key, true
+}
+
+// appendSortKey may leave out what is behind end.
+func (c *Collation) appendSortKey(key, value []byte, end int) []byte {
 	s, ok := c.sorters.Get().(*sorter)
 	if !ok {
 		s = &sorter{collator: collate.New(language.Und)}
 	}
+	s.end = end
 	key = s.append(key, value)
 	if !s.large {
 		c.sorters.Put(s)
@@ -29,6 +46,7 @@ func (c *Collation) AppendSortKey(key, value []byte) []byte {
 type sorter struct {
 	collator *collate.Collator
 	buffer   collate.Buffer
+	end      int  // what is behind it is not wanted
 	large    bool // a long string made the collator large
 }
 
@@ -42,12 +60,16 @@ func (s *sorter) append(key []byte, v value) []byte {
 		return s.appendString(key, v.text())
 	case kindArray:
 		for element := range v.elements {
-			key = s.append(key, element)
+			if key = s.append(key, element); len(key) > s.end {
+				return key
+			}
 		}
 		return append(key, 0)
 	case kindObject:
 		for name, member := range v.members {
-			key = s.append(s.append(key, name), member)
+			if key = s.append(s.append(key, name), member); len(key) > s.end {
+				return key
+			}
 		}
 		return append(key, 0)
 	default:
@@ -58,6 +80,9 @@ func (s *sorter) append(key []byte, v value) []byte {
 // appendString appends what the collator makes of a text. It has zeros between its levels, so
 // that each is written as 00 ff, and the end as 00 01.
 func (s *sorter) appendString(key, text []byte) []byte {
+	if len(text) > collatedAtOnce && s.end < math.MaxInt {
+		return append(appendEscaped(key, s.beginningOfKey(text, max(0, s.end-len(key))+1)), 0, 1)
+	}
 	s.large = s.large || len(text) > keptString
 	s.buffer.Reset()
 	return append(appendEscaped(key, s.collator.Key(&s.buffer, text)), 0, 1)

@@ -40,19 +40,17 @@ func (k *keys) row(values [][]byte) []byte {
 
 // value is the key of a value of a field. It reports false if the key is only a beginning.
 func (k *keys) value(field int, value []byte) (key []byte, whole bool) {
-	if k.ids[field] && value[0] == '"' {
-		id, err := jsondoc.String(value)
-		if err != nil {
-			id = string(value)
-		}
-		if k.raw {
-			return []byte(id), true
-		}
-		key = query.AppendIDKey(nil, id)
-	} else {
-		key = k.collation.AppendSortKey(nil, value)
+	if !k.ids[field] || value[0] != '"' {
+		return k.collation.AppendSortKeyUpTo(nil, value, k.most)
 	}
-	if len(key) > k.most {
+	id, err := jsondoc.String(value)
+	if err != nil {
+		id = string(value)
+	}
+	if k.raw {
+		return []byte(id), true
+	}
+	if key = query.AppendIDKey(nil, id); len(key) > k.most {
 		return key[:k.most:k.most], false
 	}
 	return key, true

@@ -107,12 +107,15 @@ func (m *mapper) document(ctx context.Context, doc *syncstore.Document) ([]syncs
 	return m.rows(doc.ID, emitted), nil
 }
 
-// sort is where a key belongs.
+// sort is where a key belongs. Of one that is too long for a row it may be a beginning that is too long
+// as well, behind or before the same rows.
 func (m *mapper) sort(key []byte) []byte {
 	if m.options.Collation == design.Raw {
 		return query.AppendRawSortKey(nil, key)
 	}
-	return m.collation.AppendSortKey(make([]byte, 0, 16+2*len(key)), key)
+	const most = syncstore.MaxSort + 1
+	sort, _ := m.collation.AppendSortKeyUpTo(make([]byte, 0, min(16+2*len(key), most)), key, most)
+	return sort
 }
 
 // rows sorts what was emitted: by key, and for the same key by value, as CouchDB has it.
@@ -121,7 +124,7 @@ func (m *mapper) rows(id string, emitted []design.Emitted) []syncstore.IndexRow 
 	for _, e := range emitted {
 		row := syncstore.IndexRow{Key: []byte(e.Key), Value: []byte(e.Value)}
 		if row.Sort = m.sort(row.Key); len(row.Sort) > syncstore.MaxSort {
-			m.logger.Warn("a key is too long; the row is not in the view", zap.String("document", id), zap.Int("bytes", len(row.Sort)))
+			m.logger.Warn("a key is too long; the row is not in the view", zap.String("document", id), zap.Int("bytes", len(row.Key)))
 			continue
 		}
 		rows = append(rows, row)
