@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -82,5 +83,40 @@ func TestADocumentOfManyRowsInManyIndexesCanBePurged(t *testing.T) {
 		_, rows, err := i.Covers(t.Context())
 		require.NoError(t, err)
 		require.Zero(t, rows)
+	}
+}
+
+// While the rows of a document that are more than a set may have are replaced, old and new ones are beside each
+// other. Neither are for those who could see the document only before, or only since.
+func TestOldRowsOfALargeDocumentAreNotForItsNewChannels(t *testing.T) {
+	t.Parallel()
+	for _, rows := range []int{1, 3000} {
+		e, f := openHooked(t)
+		f.SetPolicy(Policy{Evaluator: sizedPolicy{}, Version: "1"})
+		f.give("before", "blue")
+		f.give("since", "red")
+		f.give("always", "green")
+		rev := f.sized("d", sizedBody{[]string{"blue", "green"}, 3000, "old"}, Rev{})
+		f.updateIndex(sizedMapper{})
+		f.sized("d", sizedBody{[]string{"red", "green"}, rows, "new"}, rev)
+		between := 0
+		hook := func() {
+			everybody, always := f.valuesSeen(nil), f.valuesSeen(&Viewer{Name: "always"})
+			assert.Equal(t, everybody, always, "who sees the document as it was and as it is")
+			if everybody["new"] != rows || len(everybody) != 1 {
+				between++
+				assert.Zero(t, f.valuesSeen(&Viewer{Name: "before"})["new"])
+				assert.Zero(t, f.valuesSeen(&Viewer{Name: "since"})["old"])
+			}
+		}
+		e.after.Store(&hook)
+		f.updateIndex(sizedMapper{})
+		e.after.Store(nil)
+		require.Positive(t, between)
+		require.Equal(t, map[string]int{"new": rows}, f.valuesSeen(&Viewer{Name: "since"}))
+		require.Empty(t, f.valuesSeen(&Viewer{Name: "before"}))
+		_, stored, err := f.Index(testIndex).Covers(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, rows, stored)
 	}
 }

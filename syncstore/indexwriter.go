@@ -105,12 +105,17 @@ func bytesOfRows(e *indexedEntry, ended []rowPlace) (sum int) {
 
 // finish notes what is stored of the document from now on.
 func (w *indexWriter) finish(e *indexedEntry, now, old *indexedDocument) {
-	if len(now.rows) == 0 {
-		w.set.delete(w.index.documentKey(e.id))
-	} else {
-		w.set.put(w.index.documentKey(e.id), now.encode())
-	}
+	w.note(e.id, now, old)
 	w.next.seq, w.next.reach = e.seq, e.seq
+}
+
+// note puts what is stored of a document into the set, in the place of what was.
+func (w *indexWriter) note(id string, now, old *indexedDocument) {
+	if len(now.rows) == 0 {
+		w.set.delete(w.index.documentKey(id))
+	} else {
+		w.set.put(w.index.documentKey(id), now.encode())
+	}
 	w.next.rows += uint64(len(now.rows))
 	if old != nil {
 		w.next.rows -= uint64(len(old.rows))
@@ -118,40 +123,64 @@ func (w *indexWriter) finish(e *indexedEntry, now, old *indexedDocument) {
 }
 
 // large writes a document of more rows, or larger ones, than a set may have. What is stored of it names, until
-// the last of its rows is there, those of before and those to come: after a stop in between,
-// none of them is forgotten.
+// the last of its rows is there, all rows that are: after a stop in between none of them is forgotten. Until then
+// old and new ones are beside each other, so that they are for those only who could see either.
 func (w *indexWriter) large(e *indexedEntry, now, old *indexedDocument, ended []rowPlace) error {
 	if err := w.seal(); err != nil {
 		return err
 	}
-	both := indexedDocument{channels: e.channels, rows: slices.Concat(now.rows, ended)}
-	counted := &indexedDocument{rows: both.rows}
-	w.set.put(w.index.documentKey(e.id), both.encode())
 	w.next.reach = e.seq
-	w.next.rows += uint64(len(both.rows))
+	meanwhile := &indexedDocument{channels: e.channels, rows: now.rows}
 	if old != nil {
-		w.next.rows -= uint64(len(old.rows))
-	}
-	more := func() error {
-		if len(w.set.ops) < indexSetKeys && w.set.size < indexSetBytes {
-			return nil
-		}
-		return w.seal()
-	}
-	for _, place := range ended {
-		w.set.delete(w.index.rowKey(place.sort, e.id, place.n))
-		if err := more(); err != nil {
+		meanwhile.channels = inBoth(e.channels, old.channels)
+		if err := w.end(e.id, meanwhile.channels, old, ended); err != nil {
 			return err
 		}
 	}
+	w.note(e.id, meanwhile, old)
 	for n := range e.rows {
 		w.set.put(w.index.rowKey(e.rows[n].Sort, e.id, n), e.rows[n].encode())
-		if err := more(); err != nil {
+		if err := w.more(); err != nil {
 			return err
 		}
 	}
-	w.finish(e, now, counted)
+	w.finish(e, now, meanwhile)
 	return nil
+}
+
+// end deletes the rows of a document that ended, which is for those of some channels from now on.
+func (w *indexWriter) end(id string, channels []string, old *indexedDocument, ended []rowPlace) error {
+	if !slices.Equal(channels, old.channels) {
+		w.note(id, &indexedDocument{channels: channels, rows: old.rows}, old)
+		if err := w.more(); err != nil {
+			return err
+		}
+	}
+	for _, place := range ended {
+		w.set.delete(w.index.rowKey(place.sort, id, place.n))
+		if err := w.more(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// more seals the set if it has enough.
+func (w *indexWriter) more() error {
+	if len(w.set.ops) < indexSetKeys && w.set.size < indexSetBytes {
+		return nil
+	}
+	return w.seal()
+}
+
+// inBoth are the channels of a list that are in another one too.
+func inBoth(channels, others []string) (both []string) {
+	for _, name := range channels {
+		if slices.Contains(others, name) {
+			both = append(both, name)
+		}
+	}
+	return both
 }
 
 // seal ends the set that is gathered, if something is in it.
