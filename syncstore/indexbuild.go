@@ -75,7 +75,9 @@ func (i *Index) build(run *indexRun, m Mapper) {
 	i.advance(run, state, err)
 }
 
-// prepareBuild reads how far the index is. Of one that was not dropped to the end, the rest is.
+// prepareBuild reads how far the index is. Of one that was not dropped to the end, the rest is. What is new is
+// noted in the store before anything is mapped: a document whose purge was committed before that is not on the
+// first page, and each later purge finds the index.
 func (i *Index) prepareBuild() (state indexState, err error) {
 	c := i.collection
 	err = c.store.engine.View(c.store.ctx, func(r engine.Reader) (err error) {
@@ -86,9 +88,16 @@ func (i *Index) prepareBuild() (state indexState, err error) {
 		return state, err
 	}
 	i.blocks.forget()
-	c.indexBegins(i.id) // before anything is mapped, so that a purge knows of it
+	c.indexBegins(i.id)
 	prefix := slices.Concat(c.scope.prefix(kindIndex, 0), i.id[:])
-	return indexState{}, c.store.clearRange(c.db, engine.PrefixRange(prefix))
+	if err := c.store.clearRange(c.db, engine.PrefixRange(prefix)); err != nil {
+		return state, err
+	}
+	state = indexState{changes: 1}
+	set := &changeSet{db: c.db}
+	set.put(i.key(indexStateKey), state.encode())
+	c.store.committer.commitBackground(set)
+	return state, set.err
 }
 
 // follow builds until the run has ended.

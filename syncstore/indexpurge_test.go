@@ -3,7 +3,9 @@ package syncstore
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -70,4 +72,30 @@ func TestAPurgeWhileAnIndexIsBuiltForTheFirstTime(t *testing.T) {
 	}})
 	require.Equal(t, []string{`"x":b`}, f.indexed(nil, IndexRange{}))
 	require.Equal(t, 3, f.keys(kindIndex))
+}
+
+// A purge that is written, and cannot be seen yet, when the first build of an index begins knows nothing of the
+// index. Its document is not in it.
+func TestAPurgeBesideTheBeginningOfAnIndex(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, f := openHooked(t)
+		f.sized("a", sizedBody{nil, 1, "erased"}, Rev{})
+		f.sized("b", sizedBody{nil, 1, "kept"}, Rev{})
+		_, err := f.StoredIndexes(t.Context()) // the names of indexes are known: there are none
+		require.NoError(t, err)
+		built, until := make(chan error, 1), f.Info().Seq
+		var once sync.Once
+		hook := func() {
+			once.Do(func() {
+				go func() { built <- f.Index(testIndex).Update(t.Context(), sizedMapper{}, until) }()
+				synctest.Wait() // the building has got as far as it can before the purge is committed
+			})
+		}
+		e.before.Store(&hook)
+		f.purged("a")
+		require.NoError(t, <-built)
+		f.updateIndex(sizedMapper{})
+		require.Equal(t, map[string]int{"kept": 1}, f.valuesSeen(nil))
+	})
 }
