@@ -170,8 +170,8 @@ func TestIndexBounds(t *testing.T) {
 	}
 }
 
-// What a viewer sees of an index are the rows of documents that were in one of the viewer's
-// channels when they were mapped.
+// What a viewer sees of an index are the rows of documents that are in one of the viewer's
+// channels since they were mapped.
 func TestIndexIsForThoseWhoSeeItsDocuments(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -50,6 +50,7 @@ type IndexView struct {
 	// empty: what rows are there are those of an index that is being dropped.
 	empty bool
 	sight *sight
+	seen  indexSight
 	ctx   context.Context //nolint:containedctx // lives for one call
 	state indexState
 	// Seq is the sequence up to which the index covers the collection, Rows how many rows it
@@ -71,6 +72,7 @@ func (i *Index) View(ctx context.Context, viewer *Viewer, fn func(*IndexView) er
 		if v.sight != nil && v.sight.channels.everything() {
 			v.sight = nil
 		}
+		v.seen = indexSight{index: i, reader: r, sight: v.sight, covers: state.seq}
 		return fn(v)
 	})
 }
@@ -81,8 +83,8 @@ func (v *IndexView) SeesAll() bool { return v.sight == nil }
 // judgedRows is how many rows are judged together.
 const judgedRows = 100
 
-// Scan calls fn with the rows of a range that the viewer may see: those of documents that were,
-// when they were mapped, in one of the viewer's channels. fn returns false to end the scan. The
+// Scan calls fn with the rows of a range that the viewer may see: those of documents that are, since
+// they were mapped at the latest, in one of the viewer's channels. fn returns false to end the scan. The
 // entry is fn's to keep.
 func (v *IndexView) Scan(in IndexRange, fn func(*IndexEntry) (bool, error)) error {
 	if v.empty {
@@ -91,7 +93,7 @@ func (v *IndexView) Scan(in IndexRange, fn func(*IndexEntry) (bool, error)) erro
 	var waiting []*IndexEntry
 	shown, looked := 0, 0
 	flush := func() (more bool, err error) {
-		seen, err := v.visible(waiting)
+		seen, err := v.seen.rows(waiting)
 		for n := 0; n < len(waiting) && err == nil; n++ {
 			if !seen[n] {
 				continue
@@ -135,28 +137,6 @@ func (v *IndexView) Scan(in IndexRange, fn func(*IndexEntry) (bool, error)) erro
 	}
 	_, err := flush()
 	return err
-}
-
-// visible says of each row whether the viewer may see it.
-func (v *IndexView) visible(rows []*IndexEntry) ([]bool, error) {
-	seen := make([]bool, len(rows))
-	if len(rows) == 0 {
-		return seen, nil
-	}
-	keys := make([][]byte, len(rows))
-	for n, row := range rows {
-		keys[n] = v.index.documentKey(row.ID)
-	}
-	docs, err := readIndexed(v.reader, keys)
-	if err != nil {
-		return nil, err
-	}
-	for n, doc := range docs {
-		if doc != nil {
-			_, seen[n] = v.sight.channels.sees(doc.channels)
-		}
-	}
-	return seen, nil
 }
 
 // scan is the range of keys.

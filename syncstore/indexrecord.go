@@ -19,17 +19,28 @@ func (d *indexedDocument) encode() []byte {
 
 func decodeIndexed(record []byte) (*indexedDocument, error) {
 	d := decoder{b: record}
-	if format := d.byte(); format != indexFormat && d.err == nil {
-		return nil, fmt.Errorf("%w: format %d of an indexed document", ErrDamaged, format)
-	}
-	doc := &indexedDocument{}
-	for range d.count(1) {
-		doc.channels = append(doc.channels, d.text())
-	}
+	doc := &indexedDocument{channels: d.indexedChannels()}
 	for range d.count(2) {
 		doc.rows = append(doc.rows, rowPlace{d.bytes(), int(d.uvarint())})
 	}
 	return doc, d.end()
+}
+
+// decodeIndexedChannels reads the channels alone: the places of rows may be many.
+func decodeIndexedChannels(record []byte) ([]string, error) {
+	d := decoder{b: record}
+	channels := d.indexedChannels()
+	return channels, d.err
+}
+
+func (d *decoder) indexedChannels() (channels []string) {
+	if format := d.byte(); format != indexFormat && d.err == nil {
+		d.err = fmt.Errorf("%w: format %d of an indexed document", ErrDamaged, format)
+	}
+	for range d.count(1) {
+		channels = append(channels, d.text())
+	}
+	return channels
 }
 
 func (r *IndexRow) encode() []byte {
