@@ -35,7 +35,8 @@ const MaxSort = 8 << 10
 // Mapper makes the rows of documents. It is called by one goroutine at a time.
 type Mapper interface {
 	// Map returns the rows of each document in the order of their Sort, those of equal Sort in
-	// the order in which they are to be. A document that it cannot map has none; an error ends the building.
+	// the order in which they are to be. A document that it cannot map has none; an error ends the building
+	// behind the documents whose rows are returned with it.
 	// Of many rows it may return those of the first documents only, of one at least: it is asked again for the others.
 	Map(ctx context.Context, docs []*Document) ([][]IndexRow, error)
 }

@@ -246,6 +246,40 @@ func TestIndexBuildingThatFails(t *testing.T) {
 	require.ErrorIs(t, f.Index(testIndex).Update(t.Context(), &wordMapper{}, f.Info().Seq+1), ErrNoDatabase)
 }
 
+// A document that cannot be read is missing in an index. The others are in it.
+func TestAnIndexIsBuiltPastADamagedDocument(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, id := range []string{"a", "b", "c"} {
+		f.words(id, "x", Rev{})
+	}
+	f.damage("b")
+	f.updateIndex(&wordMapper{})
+	require.Equal(t, []string{`"x":a`, `"x":c`}, f.indexed(nil, IndexRange{}))
+	f.words("d", "x", Rev{})
+	f.updateIndex(&wordMapper{})
+	require.Len(t, f.indexed(nil, IndexRange{}), 3)
+}
+
+// What was mapped before an error is kept: the next building goes on behind it.
+func TestAnIndexKeepsWhatWasMappedBeforeAnError(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, id := range []string{"a", "b", "c"} {
+		f.words(id, "x", Rev{})
+	}
+	broken := errors.New("broken")
+	m := &fewMapper{few: 2, wordMapper: wordMapper{fails: broken}}
+	for _, want := range [][]string{{`"x":a`, `"x":b`}, {`"x":a`, `"x":b`, `"x":c`}} {
+		require.ErrorIs(t, f.Index(testIndex).Update(t.Context(), m, f.Info().Seq), broken)
+		require.Equal(t, want, f.indexed(nil, IndexRange{}))
+	}
+	m.few = 0
+	f.words("d", "x", Rev{})
+	require.ErrorIs(t, f.Index(testIndex).Update(t.Context(), m, f.Info().Seq), broken)
+	require.Len(t, f.indexed(nil, IndexRange{}), 3)
+}
+
 var errUnplugged = errors.New("unplugged")
 
 // lastMapper has its second page mapped until it is told to be over, though the building has failed.

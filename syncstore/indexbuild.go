@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
+	"go.uber.org/zap"
 )
 
 const (
@@ -130,14 +131,17 @@ func (i *Index) follow(run *indexRun, m Mapper, state indexState) (indexState, e
 		}
 	}()
 	for page := range pages {
-		if page.err != nil {
+		if page.err != nil && len(page.entries) == 0 {
 			return state, page.err
 		}
 		w := indexWriter{index: i, state: state}
 		if err := w.write(ctx, page); err != nil {
 			return state, err
 		}
-		if state = w.state; i.advance(run, state, nil) {
+		if state = w.state; page.err != nil {
+			return state, page.err
+		}
+		if i.advance(run, state, nil) {
 			return state, nil
 		}
 		if i.dropping.Load() > 0 {
@@ -185,16 +189,14 @@ func (i *Index) mapPage(ctx context.Context, m Mapper, after uint64, limit int) 
 			if winner.Deleted {
 				return nil
 			}
-			if size += len(h.Body); size > indexPageBytes {
-				full = h.Seq
-			}
 			v := view{collection: i.collection, reader: r, id: id, head: h}
 			doc, err := v.get(GetOptions{Conflicts: true})
 			if err != nil {
 				return err
 			}
 			docs, owners = append(docs, doc), append(owners, len(page.entries)-1)
-			if full != 0 {
+			if size += len(h.Body); size > indexPageBytes {
+				full = h.Seq
 				return errPieceFull
 			}
 			return nil
@@ -204,24 +206,27 @@ func (i *Index) mapPage(ctx context.Context, m Mapper, after uint64, limit int) 
 		}
 		return err
 	})
-	if page.err != nil || len(docs) == 0 {
+	if page.err != nil {
+		return indexedPage{err: page.err}
+	}
+	if len(docs) == 0 {
 		return page
 	}
 	rows, err := m.Map(ctx, docs)
-	if page.err = err; err != nil {
-		return page
-	}
 	for n := range rows {
 		page.entries[owners[n]].rows = rows[n]
 	}
-	page.cut(owners, len(rows))
+	page.cut(owners, len(rows), err)
 	return page
 }
 
-// cut leaves the documents for the next page that were not mapped, and what was changed after them.
-func (p *indexedPage) cut(owners []int, mapped int) {
+// cut leaves the documents for the next page that were not mapped, be it for an error, and what was changed after them.
+func (p *indexedPage) cut(owners []int, mapped int, err error) {
+	p.err = err
 	switch {
 	case mapped == len(owners):
+	case mapped == 0 && err != nil:
+		p.entries = nil
 	case mapped == 0:
 		p.err = errNothingMapped
 	default:
@@ -272,10 +277,15 @@ func (c *Collection) indexedHeads(r engine.Reader, ids []string, fn func(string,
 				continue
 			}
 			h, err := decodeHead(record)
-			if err != nil {
-				return err
+			if err == nil {
+				err = fn(page[n], h)
 			}
-			if err := fn(page[n], h); err != nil {
+			if errors.Is(err, ErrDamagedDocument) {
+				// The others must not be missing for the sake of one.
+				c.store.logger.Error("a document cannot be read; it is not in an index", zap.Stringer("collection", c.id), zap.String("document", page[n]), zap.Error(err))
+				continue
+			}
+			if err != nil {
 				return err
 			}
 		}

@@ -47,11 +47,13 @@ const (
 )
 
 // Map implements syncstore.Mapper. A document with which the function fails has no rows, and is
-// named in the log. A function that runs out of its time again and again ends the building.
+// named in the log. A function that runs out of its time again and again ends the building, which goes on behind
+// these documents when the function is run again: there may be as many anywhere.
 func (m *mapper) Map(ctx context.Context, docs []*syncstore.Document) ([][]syncstore.IndexRow, error) {
 	all := make([][]syncstore.IndexRow, len(docs))
 	workers := min(runtime.GOMAXPROCS(0), (len(docs)+workerDocs-1)/workerDocs)
 	var taken, size atomic.Int64
+	failed := make([]bool, len(docs))
 	group, ctx := errgroup.WithContext(ctx)
 	for range workers {
 		group.Go(func() error {
@@ -60,11 +62,9 @@ func (m *mapper) Map(ctx context.Context, docs []*syncstore.Document) ([][]syncs
 				if n >= int64(len(docs)) {
 					return nil
 				}
-				err := m.patience.over()
-				if err != nil {
-					return err
-				}
-				if all[n], err = m.document(ctx, docs[n]); err != nil {
+				var err error
+				if all[n], err = m.patiently(ctx, docs[n]); err != nil {
+					failed[n] = true
 					return err
 				}
 				size.Add(int64(rowBytes(all[n])))
@@ -73,7 +73,19 @@ func (m *mapper) Map(ctx context.Context, docs []*syncstore.Document) ([][]syncs
 		})
 	}
 	err := group.Wait()
-	return all[:min(int(taken.Load()), len(docs))], err
+	mapped := min(int(taken.Load()), len(docs))
+	if first := slices.Index(failed, true); first >= 0 {
+		mapped = first
+	}
+	return all[:mapped], err
+}
+
+// patiently maps a document, unless the function is not run now.
+func (m *mapper) patiently(ctx context.Context, doc *syncstore.Document) ([]syncstore.IndexRow, error) {
+	if err := m.patience.over(); err != nil {
+		return nil, err
+	}
+	return m.document(ctx, doc)
 }
 
 // rowBytes is how long rows are.

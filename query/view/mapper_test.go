@@ -93,6 +93,30 @@ func TestAMapFunctionThatRunsOutOfItsTimeAgainAndAgainIsGivenUp(t *testing.T) {
 	require.NoError(t, v.Query(t.Context(), Options{Limit: 1}, &collected{}))
 }
 
+// Those with which it runs out of its time may be as many as its patience has, and a user may have written them.
+func TestAViewGetsPastDocumentsThatTakeTooLong(t *testing.T) {
+	t.Parallel()
+	m := newViewModel(t)
+	m.views.maxTimeouts = 2
+	d := parsed(t, `{"views":{"v":{"map":"function (doc) { if (doc.long) for (;;) {}; emit(1) }"}}}`)
+	for _, id := range []string{"a", "b", "c", "d", "e"} {
+		body := `{"long":1}`
+		if id == "a" || id == "e" {
+			body = `{}`
+		}
+		require.NoError(t, m.collection.Write(t.Context(), []syncstore.Edit{{ID: id, Body: []byte(body)}}, syncstore.WriteOptions{})[0].Err)
+	}
+	v, err := m.views.Open(m.collection, d, "v")
+	require.NoError(t, err)
+	require.ErrorContains(t, v.Query(t.Context(), Options{Limit: -1}, &collected{}), "ran out of its time")
+	v.mapper.patience.mu.Lock()
+	v.mapper.patience.gaveUp = nil // ten minutes later
+	v.mapper.patience.mu.Unlock()
+	var got collected
+	require.NoError(t, v.Query(t.Context(), Options{Limit: -1}, &got))
+	require.Equal(t, []string{`a 1 null`, `e 1 null`}, got.rows)
+}
+
 func TestAFunctionThatWasGivenUpIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
