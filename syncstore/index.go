@@ -29,8 +29,12 @@ type IndexRow struct {
 	Key, Value []byte
 }
 
-// MaxSort is the longest IndexRow.Sort, in bytes.
-const MaxSort = 8 << 10
+const (
+	// MaxSort is the longest IndexRow.Sort, in bytes.
+	MaxSort = 8 << 10
+	// MaxSorts is how long those of one document may be together: where its rows are is in one record.
+	MaxSorts = 32 << 20
+)
 
 // Mapper makes the rows of documents. It is called by one goroutine at a time.
 type Mapper interface {

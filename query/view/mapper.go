@@ -133,11 +133,16 @@ func (m *mapper) sort(key []byte) []byte {
 // rows sorts what was emitted: by key, and for the same key by value, as CouchDB has it.
 func (m *mapper) rows(id string, emitted []design.Emitted) []syncstore.IndexRow {
 	rows := make([]syncstore.IndexRow, 0, len(emitted))
+	size := 0
 	for _, e := range emitted {
 		row := syncstore.IndexRow{Key: []byte(e.Key), Value: []byte(e.Value)}
 		if row.Sort = m.sort(row.Key); len(row.Sort) > syncstore.MaxSort {
 			m.logger.Warn("a key is too long; the row is not in the view", zap.String("document", id), zap.Int("bytes", len(row.Key)))
 			continue
+		}
+		if size += len(row.Sort); size > syncstore.MaxSorts {
+			m.logger.Warn("the keys of a document are too much; the document is not in the view", zap.String("document", id), zap.Int("rows", len(emitted)))
+			return nil
 		}
 		rows = append(rows, row)
 	}

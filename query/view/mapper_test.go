@@ -3,6 +3,7 @@ package view
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -115,6 +116,21 @@ func TestAViewGetsPastDocumentsThatTakeTooLong(t *testing.T) {
 	var got collected
 	require.NoError(t, v.Query(t.Context(), Options{Limit: -1}, &got))
 	require.Equal(t, []string{`a 1 null`, `e 1 null`}, got.rows)
+}
+
+// Where a document's rows are is in one record, which no engine takes of any size.
+func TestADocumentWhoseKeysAreTooMuchIsLeftOut(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.WarnLevel)
+	m := newViewModel(t)
+	m.views.logger = zap.New(core)
+	mapper, err := m.views.mapper(m.collection, parsed(t, `{"options":{"collation":"raw"},"views":{"v":{"map":"doc => emit(1)"}}}`), "v")
+	require.NoError(t, err)
+	emitted := slices.Repeat([]design.Emitted{{Key: `"` + strings.Repeat("a", 8000) + `"`, Value: "1"}}, syncstore.MaxSorts/8003)
+	require.Len(t, mapper.rows("few", emitted), len(emitted))
+	require.Empty(t, logs.All())
+	require.Empty(t, mapper.rows("many", append(emitted, emitted[0])))
+	require.Equal(t, "many", logs.All()[0].ContextMap()["document"])
 }
 
 func TestAFunctionThatWasGivenUpIsTriedAgain(t *testing.T) {
