@@ -17,6 +17,9 @@ type ownDocuments struct {
 	after  string // the last ID that was looked at
 	ids    syncstore.FoundIDs
 	looked int
+	// within is how many of them are in the part of the index that is left: those that the index would have had
+	// the query look at, if it looked at all.
+	within int
 	// found are the documents that match, by their places; of more than there are wanted, the
 	// first ones.
 	found []*syncstore.IndexEntry
@@ -26,7 +29,8 @@ type ownDocuments struct {
 // have been better.
 const maxOwn = 20_000
 
-// errManyOwn: the viewer sees many documents.
+// errManyOwn: the viewer sees many documents, or more than the query may look at. In the index it may find enough
+// before that: whether it is too expensive must not depend on which way it went, which depends on others' documents.
 var errManyOwn = errors.New("the viewer sees many documents")
 
 func (w *walk) newOwnDocuments() *ownDocuments {
@@ -47,10 +51,6 @@ func (w *walk) readOwn(ctx context.Context) error {
 		if own.looked++; own.looked > maxOwn {
 			return errManyOwn
 		}
-		w.stats.Keys++
-		if err := w.count(); err != nil {
-			return err
-		}
 		return w.takeOwn(doc)
 	})
 	if errors.Is(err, errManyOwn) {
@@ -60,17 +60,15 @@ func (w *walk) readOwn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w.stats.Keys += own.within
+	w.stats.Documents += own.within
 	w.sortOwn()
 	w.rows, w.ranges = own.found, nil
 	return nil
 }
 
-// takeOwn takes a document in if it matches, and is in the part of the index that is left.
+// takeOwn takes a document in if it is in the part of the index that is left, and matches.
 func (w *walk) takeOwn(doc *syncstore.Document) error {
-	ok, err := w.matches(doc)
-	if err != nil || !ok {
-		return err
-	}
 	sort := w.own.mapper.sort(doc)
 	if sort == nil {
 		return nil
@@ -78,6 +76,13 @@ func (w *walk) takeOwn(doc *syncstore.Document) error {
 	at := syncstore.IndexPlace(sort, doc.ID, 0)
 	if w.after != nil && w.before(at, w.after) <= 0 || !w.within(sort) {
 		return nil
+	}
+	if w.own.within++; w.limits.Documents > 0 && w.stats.Documents+w.own.within > w.limits.Documents {
+		return errManyOwn
+	}
+	ok, err := w.matches(doc)
+	if err != nil || !ok {
+		return err
 	}
 	w.own.found = append(w.own.found, &syncstore.IndexEntry{ID: doc.ID, At: at})
 	if n := len(w.own.found); n >= manyRows && n/2 >= w.wanted() {

@@ -100,17 +100,10 @@ func (w *walk) bookmark() string {
 // step looks for documents until there are enough for a piece. It reports whether there may be
 // more.
 func (w *walk) step(ctx context.Context) (bool, error) {
-	read := w.readRows
-	if w.q.plan.Index.Special() {
-		read = w.readIDs
-	}
 	for w.left > 0 && (len(w.ranges) > 0 || len(w.rows) > 0) {
 		err := w.look(ctx)
 		if err == nil && w.left > 0 && len(w.ranges) > 0 {
-			if w.own != nil {
-				read = w.readOwn
-			}
-			err = read(ctx)
+			err = w.read(ctx)
 		}
 		if errors.Is(err, errPiece) {
 			return true, nil
@@ -120,6 +113,18 @@ func (w *walk) step(ctx context.Context) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// read reads on in the way that is the best as far as is known.
+func (w *walk) read(ctx context.Context) error {
+	switch {
+	case w.q.plan.Index.Special():
+		return w.readIDs(ctx)
+	case w.own != nil:
+		return w.readOwn(ctx)
+	default:
+		return w.readRows(ctx)
+	}
 }
 
 // full reports whether a piece has to end. Finding the first document may take long, and each

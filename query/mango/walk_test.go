@@ -41,12 +41,15 @@ func TestAViewerOfFewRowsIsAnsweredByTheirDocuments(t *testing.T) {
 	m.fill(t, "b", 5000)
 	m.fill(t, "a", 20)
 	used := 0
-	for text, want := range map[string][]string{
-		`{"selector":{"a":{"$gt":3}},"sort":["a"],"limit":2}`:                         {"a00004", "a00005"},
-		`{"selector":{"a":{"$gt":3}},"sort":[{"a":"desc"}],"limit":2,"skip":1}`:       {"a00018", "a00017"},
-		`{"selector":{"b":3,"a":{"$gt":3}},"use_index":"both/ba"}`:                    {"a00010", "a00017"},
-		`{"selector":{"b":{"$in":[6,5]}},"sort":["b"],"limit":3}`:                     {"a00005", "a00012", "a00019"},
-		`{"selector":{"b":{"$gt":1}},"use_index":["b","b"],"limit":1000000000000000}`: nil,
+	for text, c := range map[string]struct {
+		want   []string
+		within int // documents of the viewer in the parts of the index that are read
+	}{
+		`{"selector":{"a":{"$gt":3}},"sort":["a"],"limit":2}`:                         {[]string{"a00004", "a00005"}, 16},
+		`{"selector":{"a":{"$gt":3}},"sort":[{"a":"desc"}],"limit":2,"skip":1}`:       {[]string{"a00018", "a00017"}, 16},
+		`{"selector":{"b":3,"a":{"$gt":3}},"use_index":"both/ba"}`:                    {[]string{"a00010", "a00017"}, 2},
+		`{"selector":{"b":{"$in":[6,5]}},"sort":["b"],"limit":3}`:                     {[]string{"a00005", "a00012", "a00019"}, 5},
+		`{"selector":{"b":{"$gt":1}},"use_index":["b","b"],"limit":1000000000000000}`: {nil, 14},
 	} {
 		viewer := &syncstore.Viewer{Name: "alice"}
 		q := m.prepare(t, text, viewer)
@@ -58,14 +61,14 @@ func TestAViewerOfFewRowsIsAnsweredByTheirDocuments(t *testing.T) {
 			ids = append(ids, doc.ID)
 			return nil
 		}))
-		if want != nil {
-			require.Equal(t, want, ids, text)
+		if c.want != nil {
+			require.Equal(t, c.want, ids, text)
 		} else {
 			require.Len(t, ids, 14)
 		}
 		if w.own != nil {
 			used++
-			require.Equal(t, 20, w.stats.Documents, text)
+			require.Equal(t, c.within, w.stats.Documents, text)
 		}
 		m.mango.alwaysOwn = true
 		own, answer, _ := m.run(t, text, viewer)
@@ -106,6 +109,36 @@ func TestAQueryMayCostSoMuch(t *testing.T) {
 		}
 		_, err := m.prepare(t, text, nil).Run(t.Context(), Limits{Time: time.Nanosecond}, func(*syncstore.Document) error { return nil })
 		require.ErrorContains(t, err, "query_too_expensive")
+	}
+}
+
+// What a query of a user may cost does not depend on how many documents others have, nor on which way it is answered.
+func TestTheLimitOfAQueryTellsOfNoOthers(t *testing.T) {
+	t.Parallel()
+	alice := &syncstore.Viewer{Name: "alice"}
+	for _, others := range []int{0, 5000} {
+		m := newMangoModel(t)
+		m.fill(t, "a", 40)
+		m.fill(t, "b", others)
+		for text, want := range map[string]int{
+			`{"selector":{"a":{"$gte":35}},"sort":["a"]}`:                   5, // of those in the range
+			`{"selector":{"a":{"$gte":0}},"sort":["a"],"limit":30}`:         30,
+			`{"selector":{"a":{"$gte":0},"x":{"$exists":false}},"limit":1}`: 1,
+			`{"selector":{"a":{"$gte":0}},"sort":["a"],"limit":31}`:         -1,
+			`{"selector":{"a":{"$gte":0},"x":1},"limit":1}`:                 -1,
+		} {
+			n := 0
+			_, err := m.prepare(t, text, alice).Run(t.Context(), Limits{Documents: 30}, func(*syncstore.Document) error {
+				n++
+				return nil
+			})
+			if want < 0 {
+				require.ErrorContains(t, err, "query_too_expensive", "others have %d documents: %s", others, text)
+				continue
+			}
+			require.NoError(t, err, "others have %d documents: %s", others, text)
+			require.Equal(t, want, n)
+		}
 	}
 }
 
