@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"github.com/zeebo/assert"
 )
 
 func TestADumpThatIsNotWholeIsRefused(t *testing.T) {

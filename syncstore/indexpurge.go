@@ -56,15 +56,10 @@ func (i *Index) unindex(tx *overlay, id string, room *int) error {
 	if err != nil {
 		return err
 	}
-	size := 0
-	for _, place := range doc.rows {
-		size += prefixSize + len(place.sort) + len(id) + 64
-	}
-	if len(doc.rows) > maxUnindexed || size > *room {
+	if _, few := doc.takenOut(id, room); !few {
 		tx.delete(i.key(indexStateKey)) // from now on it has no rows, and the next query builds it
 		return nil
 	}
-	*room -= size
 	for _, place := range doc.rows {
 		tx.delete(i.rowKey(place.sort, id, place.n))
 	}
@@ -72,6 +67,19 @@ func (i *Index) unindex(tx *overlay, id string, room *int) error {
 	state.rows -= uint64(len(doc.rows))
 	tx.put(i.key(indexStateKey), state.encode())
 	return nil
+}
+
+// takenOut is about how many bytes it takes to take the document's rows out of an index, which come off the room that all
+// indexes have. It reports false if they are too many.
+func (d *indexedDocument) takenOut(id string, room *int) (bytes int, few bool) {
+	for _, place := range d.rows {
+		bytes += prefixSize + len(place.sort) + len(id) + 64
+	}
+	if len(d.rows) > maxUnindexed || bytes > *room {
+		return 0, false
+	}
+	*room -= bytes
+	return bytes, true
 }
 
 // rereadIndexes has the states of indexes read again.

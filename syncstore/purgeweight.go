@@ -30,16 +30,10 @@ func (p *purger) weigh(r engine.Reader) error {
 		if record == nil || err != nil {
 			continue // the commit says what is the matter
 		}
-		size := 0
-		for _, place := range doc.rows {
-			size += prefixSize + len(place.sort) + len(p.what.ID) + 64
+		if size, few := doc.takenOut(p.what.ID, &room); few { // or the index is dropped
+			w.bytes += size
+			w.keys += 1 + len(doc.rows)
 		}
-		if len(doc.rows) > maxUnindexed || size > room {
-			continue // the index is dropped
-		}
-		room -= size
-		w.bytes += size
-		w.keys += 1 + len(doc.rows)
 	}
 	return nil
 }
