@@ -210,8 +210,9 @@ func errNotAllowed() *Error {
 
 // checkAdministrator applies to an administrator with a token what ends users' rights:
 // a revoked token, and being disabled in the database, if they are a user there at all: that
-// user is returned, nil for nobody, also with the refusal of who has no role. rule is not nil if they are an administrator only by a
-// role: of nobody the token says which, a user has those of now.
+// user is returned, nil for nobody, also with the refusal of who has no role. rule is not nil
+// if they are an administrator only by a role: of nobody the token says which, a user has those
+// of now.
 func (s *Service) checkAdministrator(ctx context.Context, db Database, a *applicant, rule *AdminRule) (*User, *Error) {
 	st := s.state.Load()
 	if refusal := st.checkLogout(ctx, a); refusal != nil {
