@@ -291,7 +291,9 @@ func TestHostileSyncFunctionsAreStopped(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			f, err := NewSyncFunction("f.js", "function (doc) { if (doc.ok) { channel('ok'); return }\n"+test.body+"\n}", Options{Time: 500 * time.Millisecond, Runtimes: 1})
+			// The bound of memory is on the process's heap, which other tests grow.
+			options := Options{Time: 500 * time.Millisecond, Memory: 1 << 40, Runtimes: 1}
+			f, err := NewSyncFunction("f.js", "function (doc) { if (doc.ok) { channel('ok'); return }\n"+test.body+"\n}", options)
 			require.NoError(t, err)
 			_, err = f.Evaluate(context.Background(), syncstore.Evaluation{New: document(`{}`)})
 			var rejection *RejectionError

@@ -47,7 +47,7 @@ const (
 )
 
 // Map implements syncstore.Mapper. A document with which the function fails has no rows, and is
-// named in the log. A function that runs out of its time again and again ends the building, which goes on behind
+// named in the log. A function that runs out of its time or memory again and again ends the building, which goes on behind
 // these documents when the function is run again: there may be as many anywhere.
 func (m *mapper) Map(ctx context.Context, docs []*syncstore.Document) ([][]syncstore.IndexRow, error) {
 	all := make([][]syncstore.IndexRow, len(docs))

@@ -82,7 +82,7 @@ func TestAMapFunctionThatRunsOutOfItsTimeAgainAndAgainIsGivenUp(t *testing.T) {
 	}
 	for range 3 { // the function is not run for the others
 		err := query("v")
-		require.ErrorContains(t, err, "ran out of its time with 2 documents one after the other")
+		require.ErrorContains(t, err, "ran out of its time or memory with 2 documents one after the other")
 		refusal, ok := errors.AsType[*design.Error](err)
 		require.True(t, ok)
 		require.Equal(t, http.StatusInternalServerError, refusal.Status())
@@ -109,7 +109,7 @@ func TestAViewGetsPastDocumentsThatTakeTooLong(t *testing.T) {
 	}
 	v, err := m.views.Open(m.collection, d, "v")
 	require.NoError(t, err)
-	require.ErrorContains(t, v.Query(t.Context(), Options{Limit: -1}, &collected{}), "ran out of its time")
+	require.ErrorContains(t, v.Query(t.Context(), Options{Limit: -1}, &collected{}), "ran out of its time or memory")
 	v.mapper.patience.mu.Lock()
 	v.mapper.patience.gaveUp = nil // ten minutes later
 	v.mapper.patience.mu.Unlock()
@@ -141,8 +141,8 @@ func TestAFunctionThatWasGivenUpIsTriedAgain(t *testing.T) {
 		p.tried(nil)
 		p.tried(script.ErrTimeout)
 		require.NoError(t, p.over(), "not one after the other")
-		p.tried(script.ErrTimeout)
-		require.Error(t, p.over())
+		p.tried(script.ErrMemory)
+		require.Error(t, p.over(), "what fills its memory takes as long")
 		time.Sleep(timeoutRest)
 		require.Error(t, p.over())
 		time.Sleep(time.Second)

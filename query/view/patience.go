@@ -12,13 +12,15 @@ import (
 
 const (
 	// maxTimeouts is with how many documents one after the other a map function may run out of its
-	// time, timeoutRest how long it is not run then.
+	// time or memory, timeoutRest how long it is not run then.
 	maxTimeouts = 50
 	timeoutRest = 10 * time.Minute
 )
 
 // patience is what there is with a map function that runs out of its time. One that loops would
-// take a second of a processor for every document of the database, and users may write views.
+// take a second of a processor for every document of the database, and users may write views. One that
+// fills its memory takes several runs of it (script.Function.Call), and one that loops may be called out of
+// memory for what others take meanwhile.
 type patience struct {
 	most int
 
@@ -32,7 +34,7 @@ type patience struct {
 func (p *patience) tried(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !errors.Is(err, script.ErrTimeout) {
+	if !errors.Is(err, script.ErrTimeout) && !errors.Is(err, script.ErrMemory) {
 		p.timeouts = 0
 		return
 	}
@@ -41,7 +43,7 @@ func (p *patience) tried(err error) {
 	}
 	p.timeouts, p.rests = 0, time.Now().Add(timeoutRest)
 	p.gaveUp = &design.Error{Name: design.ErrorFunction, Reason: fmt.Sprintf(
-		"the map function ran out of its time with %d documents one after the other: the view is not built before it is changed, or %s have passed", p.most, timeoutRest)}
+		"the map function ran out of its time or memory with %d documents one after the other: the view is not built before it is changed, or %s have passed", p.most, timeoutRest)}
 }
 
 // over returns why the function is not run now, nil if it is.
