@@ -95,6 +95,8 @@ func TestUsersRolesAndCollectionsAreMovedIn(t *testing.T) {
 	from.put("/_user/bob", `{"disabled":true}`)
 	from.put("/_user/carl", `{"admin_channels":["there"]}`)
 	to.put("/_user/carl", `{"admin_channels":["here"]}`)
+	from.put("/_user/dora", `{"disabled":true}`)
+	to.put("/_user/dora", `{}`)
 	from.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/_config"):
@@ -128,7 +130,8 @@ func TestUsersRolesAndCollectionsAreMovedIn(t *testing.T) {
 	for _, text := range []string{
 		"\n  collection shop.orders {\n  \tsync_function /etc/caddy/notes.shop.orders.sync.js\n  }\n", "is not applied",
 		`user "carl" is here already, with other channels, roles or state; it is left as it is`,
-		"users: 2 made, 1 were here already", "roles: 1 made", " users have NONE here",
+		`user "dora" is disabled there and is NOT here`,
+		"users: 2 made, 2 were here already", "roles: 1 made", " users have NONE here",
 	} {
 		require.Contains(t, said.String(), text)
 	}

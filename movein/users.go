@@ -76,6 +76,11 @@ func (m *move) compareThere(ctx context.Context, kind string, p *principal) (bar
 	if same(p.Channels, now.Channels) && same(p.Roles, now.Roles) && p.Disabled == now.Disabled && sameAccess(p.Access, now.Access) {
 		return bare, nil
 	}
+	if p.Disabled && !now.Disabled {
+		// Who was disabled there since an earlier run may still sign in here.
+		m.Teller.Say("%s %q is disabled there and is NOT here, where it was already: it is left as it is. Set disabled, if it shall not sign in.", kind, p.Name)
+		return bare, nil
+	}
 	m.Teller.Say("%s %q is here already, with other channels, roles or state; it is left as it is.", kind, p.Name)
 	return bare, nil
 }
