@@ -75,6 +75,8 @@ type hooks struct {
 	free func(path string) (int64, error)
 	// commit commits a transaction with a timestamp.
 	commit func(tx *badgerdb.Txn, ts uint64) error
+	// still has no compaction run by itself.
+	still bool
 }
 
 // Open opens the store in the directory path, which is made if it is not there. It
@@ -132,8 +134,8 @@ func (e *Engine) openHandle() (*handle, error) {
 	}
 	log := e.guarded()
 	options := e.options.badgerOptions(e.path, log)
-	if e.copied {
-		// No table may be removed. None comes to level 0 but from the few memtables there are.
+	if e.copied || e.hooks.still {
+		// No table of a copy may be removed. None comes to level 0 but from the few memtables there are.
 		options = options.WithNumCompactors(0).WithNumLevelZeroTablesStall(math.MaxInt)
 	}
 	for began := time.Now(); ; pause(context.Background(), lockPause) {
