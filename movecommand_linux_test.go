@@ -39,7 +39,7 @@ func TestACommandEndsWhileItAsksForAPassword(t *testing.T) {
 		_, err := askPassword(ctx, int(terminal.Fd()))
 		asked <- err
 	}()
-	require.Eventually(t, func() bool { return !echoes() }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return !echoes() }, time.Minute, time.Millisecond)
 	cancel()
 	select {
 	case err := <-asked:

@@ -107,12 +107,12 @@ func TestAReplicationTakesWhatAReloadHasMended(t *testing.T) {
 	require.NoError(t, s.load(with("strict.js", `function (doc) { if (!doc.type) { throw({forbidden: "it has no type"}); } }`)))
 	status, text := s.request(http.MethodPut, "/notes/a", "{}")
 	require.Equal(t, http.StatusCreated, status, text)
-	require.Eventually(t, left(1), 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, left(1), time.Minute, 10*time.Millisecond)
 	status, _ = s.request(http.MethodGet, "/copy/a", "")
 	require.Equal(t, http.StatusNotFound, status)
 
 	require.NoError(t, s.load(with("mended.js", `function (doc) { }`)))
-	require.Eventually(t, left(0), 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, left(0), time.Minute, 10*time.Millisecond)
 	status, _ = s.request(http.MethodGet, "/copy/a", "")
 	require.Equal(t, http.StatusOK, status)
 }

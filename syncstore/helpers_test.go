@@ -15,7 +15,7 @@ func errorsIsAny(err error, targets ...error) bool {
 }
 
 const (
-	waitFor = 10 * time.Second
+	waitFor = time.Minute // on a machine that does much else, too
 	tick    = 2 * time.Millisecond
 )
 

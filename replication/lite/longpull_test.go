@@ -52,7 +52,7 @@ func TestALongPullTakesConstantMemory(t *testing.T) {
 		var revs atomic.Int64
 		c.on("rev", func(*blip.Request) { revs.Add(1) })
 		drained := func(told int) {
-			require.Eventually(t, func() bool { return int(revs.Load()) == told*batch }, 3*waitFor, time.Millisecond, "revisions are missing")
+			require.Eventually(t, func() bool { return int(revs.Load()) == told*batch }, waitFor, time.Millisecond, "revisions are missing")
 		}
 		c.must("subChanges", "", "batch", fmt.Sprint(batch))
 		for told := range batches {

@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, leaks.RegexpClock()) }
 
 // waitFor is how long a test waits for what should come at once.
-const waitFor = 10 * time.Second
+const waitFor = time.Minute
 
 // loopback is a server with a database in memory. Clients of it are a peer's end of a
 // connection: what LiteCore would do, a test does by itself.
@@ -50,7 +50,7 @@ func newLoopback(t *testing.T, configure func(*Peer)) *loopback {
 // newLoopbackOn is newLoopback on an engine of the test's own.
 func newLoopbackOn(t *testing.T, eng engine.Engine, configure func(*Peer)) *loopback {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 6*waitFor) // t.Context ends before what is cleaned up
+	ctx, cancel := context.WithTimeout(context.Background(), 2*waitFor) // t.Context ends before what is cleaned up
 	l := &loopback{t: t, ctx: ctx, counters: new(Counters)}
 	var err error
 	l.store, err = syncstore.Open(ctx, eng, syncstore.Options{})

@@ -217,7 +217,7 @@ func start(t *testing.T, o peer.Options) (*peer.Replication, context.CancelFunc)
 
 func eventually(t *testing.T, what func() bool, text ...any) {
 	t.Helper()
-	require.Eventually(t, what, 10*time.Second, 5*time.Millisecond, text...)
+	require.Eventually(t, what, time.Minute, 5*time.Millisecond, text...)
 }
 
 // rev is the winner of a document.

@@ -145,7 +145,7 @@ func TestACopyIsNeverCompacted(t *testing.T) {
 
 	own, err := Open(path, small(t))
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return len(own.current.Load().db.Tables()) < tables }, 30*time.Second, 10*time.Millisecond,
+	require.Eventually(t, func() bool { return len(own.current.Load().db.Tables()) < tables }, time.Minute, 10*time.Millisecond,
 		"the store itself is compacted, so a copy would have been")
 	require.NoError(t, own.Close())
 }

@@ -167,7 +167,7 @@ func TestDecision32_AStoreThatLosesATableIsReopened(t *testing.T) {
 		badgers.Errorf("something else: %v", errDisk)
 		list(t, path, creates(lostID, 1), deletes(id))
 		badgers.Warningf(line, 1, errDisk, "")
-		require.Eventually(t, func() bool { return e.doubt.Load() != nil }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return e.doubt.Load() != nil }, time.Minute, time.Millisecond)
 		require.ErrorIs(t, put(), engine.ErrDoubtful)
 		require.NoError(t, e.Recover(t.Context()))
 		require.NoError(t, put())

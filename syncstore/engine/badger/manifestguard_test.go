@@ -76,7 +76,7 @@ func TestCompactionsPassTheGuard(t *testing.T) {
 		path, _ := toCompact(t, o)
 		e, err := Open(path, o)
 		require.NoError(t, err)
-		require.Eventually(t, func() bool { return compacted(path) }, 30*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return compacted(path) }, time.Minute, 10*time.Millisecond)
 		requireCompacted(t, e)
 		require.NoError(t, e.Close())
 		require.Zero(t, logs.Len(), logs.All())
@@ -96,11 +96,11 @@ func TestDecision32_ATableThatCannotBeMadeLosesNothing(t *testing.T) {
 		for id := highest + 1; id < highest+20; id++ { // Badger takes no file that is there
 			require.NoError(t, os.WriteFile(table.NewFilename(id, path), []byte("no table"), 0o600))
 		}
-		require.Eventually(t, func() bool { return e.doubt.Load() != nil }, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return e.doubt.Load() != nil }, time.Minute, time.Millisecond)
 		requireCompacted(t, e)
 		require.NoError(t, e.Recover(t.Context()))
 		requireCompacted(t, e)
-		require.Eventually(t, func() bool { return compacted(path) }, 30*time.Second, 10*time.Millisecond, "it is compacted then")
+		require.Eventually(t, func() bool { return compacted(path) }, time.Minute, 10*time.Millisecond, "it is compacted then")
 		requireCompacted(t, e)
 		require.NoError(t, e.Close())
 		_, found := guards.Load(path)
