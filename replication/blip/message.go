@@ -3,6 +3,7 @@ package blip
 import (
 	"io"
 	"sync/atomic"
+	"unsafe"
 )
 
 // Property is one property of a message. Neither its name nor its value may have NUL.
@@ -59,6 +60,16 @@ type Request struct {
 
 // Profile is the property that names what a request asks for.
 func (r *Request) Profile() string { return r.Properties.Value("Profile") }
+
+// Memory is how many bytes the request takes with its properties: a hundred KiB of these, which come
+// deflated in a hundred bytes, may be many short ones, that take more than a MiB.
+func (r *Request) Memory() int {
+	n := len(r.Body) + len(r.Properties)*int(unsafe.Sizeof(Property{}))
+	for i := range r.Properties {
+		n += len(r.Properties[i].Name) + len(r.Properties[i].Value)
+	}
+	return n
+}
 
 // Conn is the connection that the request came by.
 func (r *Request) Conn() *Conn { return r.conn }

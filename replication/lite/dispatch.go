@@ -75,7 +75,7 @@ func (r *replication) handle(q *blip.Request) {
 		do()
 	case !q.NoReply:
 		r.jobs.do(do)
-	case !r.jobs.doUnwanted(r.ctx, len(q.Body), do):
+	case !r.jobs.doUnwanted(r.ctx, q.Memory(), do):
 		r.drop(blip.ErrLimit)
 	}
 }

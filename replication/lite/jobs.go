@@ -27,7 +27,7 @@ const (
 	// maxUnwantedJobs bounds what requests take that want no answer, in bytes: the connection
 	// forgets of them as soon as they are here, and would take in any number.
 	maxUnwantedJobs = 8 << 20
-	// jobCost is what one is counted as besides its body.
+	// jobCost is what one is counted as besides its memory.
 	jobCost = 512
 	// roomPatience is how long the connection reads no further while there is no room for them: a
 	// machine that is busy does not take long to make some.

@@ -2,12 +2,15 @@ package lite
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/caddysync/caddy-sync/replication/blip"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 )
 
 func TestJobsRunAFewAtOnceAndNoneAfterClose(t *testing.T) {
@@ -82,6 +85,25 @@ func TestRequestsThatWantNoAnswerAreBounded(t *testing.T) {
 		require.True(t, j.doUnwanted(t.Context(), maxUnwantedJobs-jobCost, func() {}))
 		j.close()
 	})
+}
+
+// Properties come deflated, and what comes as a hundred bytes may take more than a MiB.
+func TestPropertiesOfRequestsThatWantNoAnswerCount(t *testing.T) {
+	t.Parallel()
+	r := &replication{server: New(Config{}), logger: zap.NewNop(), ctx: t.Context()}
+	r.jobs.most, r.jobs.recovered = 1, func() {}
+	release := make(chan struct{})
+	r.jobs.do(func() { <-release })
+	short := make(blip.Properties, 50_000)
+	short[0] = blip.Property{Name: "Profile", Value: "PING"}
+	r.handle(&blip.Request{NoReply: true, Properties: short})
+	require.Greater(t, r.jobs.unwanted, 1<<20)
+	before := r.jobs.unwanted
+	r.handle(&blip.Request{NoReply: true, Properties: blip.Properties{short[0], {Name: "x", Value: strings.Repeat("x", 90<<10)}}})
+	require.Greater(t, r.jobs.unwanted, before+(90<<10))
+	close(release)
+	r.jobs.all.Wait()
+	require.Zero(t, r.jobs.unwanted)
 }
 
 // A machine that is busy falls behind for a moment: that is no reason to end a connection.

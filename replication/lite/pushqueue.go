@@ -96,8 +96,9 @@ func (u *pushQueue) take(p *push) {
 			u.r.drop(blip.ErrLimit)
 			return
 		}
+		p.unwanted = p.q.Memory()
 		u.unwanted++
-		u.unwantedBytes += p.size
+		u.unwantedBytes += p.unwanted
 	}
 	waiting, underWay := u.behind[p.key()]
 	if underWay {
@@ -332,7 +333,7 @@ func (u *pushQueue) finish(p *push, err error) {
 	}
 	if p.q.NoReply {
 		u.unwanted--
-		u.unwantedBytes -= p.size
+		u.unwantedBytes -= p.unwanted
 	}
 	u.grown -= p.grown
 	waiting := u.behind[p.key()]

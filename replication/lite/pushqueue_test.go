@@ -3,6 +3,7 @@ package lite
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -85,18 +86,26 @@ func TestRevsThatWantNoAnswerAreBounded(t *testing.T) {
 		<-release
 		return syncstore.Outcome{}, nil
 	})})
-	c := l.connect(protocol3)
-	for range maxUnwanted + 10 {
-		if c.conn.Send(c.ctx, message("rev", `{}`, "id", "doc", "rev", treeRev(1, "a"))) != nil {
-			break
+	defer close(release)
+	for _, flood := range []struct {
+		revs    int
+		history string
+	}{
+		{maxUnwanted + 10, ""},
+		{maxUnwantedBytes/(90<<10) + 20, strings.Repeat(" ", 90<<10)}, // as properties deflate, too
+	} {
+		c := l.connect(protocol3)
+		for range flood.revs {
+			if c.conn.Send(c.ctx, message("rev", `{}`, "id", "doc", "rev", treeRev(1, "a"), "history", flood.history)) != nil {
+				break
+			}
+		}
+		select {
+		case <-c.conn.Done():
+		case <-time.After(waitFor):
+			require.Fail(t, "the connection goes on")
 		}
 	}
-	select {
-	case <-c.conn.Done():
-	case <-time.After(waitFor):
-		require.Fail(t, "the connection goes on")
-	}
-	close(release)
 }
 
 // A device that has pushed thousands of documents may be connected for days after that: nothing is kept

@@ -21,6 +21,8 @@ type push struct {
 	// size is that of the message's body, which is let go of when the edit has what is needed of it:
 	// a push may wait for its attachments for long.
 	size int
+	// unwanted is what the message takes, in bytes, if it wants no answer.
+	unwanted int
 
 	// edit is what will be written. Set by prepare, its attachments by fetch.
 	edit        syncstore.Edit
