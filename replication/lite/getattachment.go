@@ -8,8 +8,11 @@ import (
 )
 
 // getAttachment gives the client an attachment of a revision that it is about to take
-// (reference/blip.md 3.12).
+// (reference/blip.md 3.12). What wants no answer does not wait for an outlet: nothing bounds how many do.
 func (r *replication) getAttachment(ks *keyspace, q *blip.Request) error {
+	if q.NoReply {
+		return nil
+	}
 	id, digest := q.Properties.Value("docID"), q.Properties.Value("digest")
 	switch {
 	case digest == "":

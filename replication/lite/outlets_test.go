@@ -62,3 +62,19 @@ func TestManyAttachmentsAtOnceAreAllSent(t *testing.T) {
 	answer(rev, "")
 	c.close()
 }
+
+// A client may leave the attachments that it is sent unacknowledged, and so have others wait for ever.
+func TestAttachmentsOfWhichNoAnswerIsWantedWaitForNoOutlet(t *testing.T) {
+	t.Parallel()
+	r := &replication{server: New(Config{}), version: protocol3, ctx: t.Context()}
+	ks := newKeyspace(r, nil, -1)
+	attachment := syncstore.Attachment{Name: "f"}
+	r.allowed.add(ks, "doc", []syncstore.Attachment{attachment})
+	r.outlets.open = maxOutlets
+	q := &blip.Request{Properties: blip.Properties{{Name: "docID", Value: "doc"}, {Name: "digest", Value: attachment.Content.SHA1Digest()}}}
+	require.NoError(t, r.getAttachment(ks, q))
+	require.Len(t, r.outlets.waiting, 1)
+	q.NoReply = true
+	require.NoError(t, r.getAttachment(ks, q))
+	require.Len(t, r.outlets.waiting, 1)
+}
