@@ -226,6 +226,7 @@ func (u *pushQueue) judgeAgain(p *push, b *pushBatch) bool {
 	if p.after != 0 || !b.beside || u.closed {
 		return false
 	}
+	p.letGo()
 	p.after = u.batches
 	u.refused = append(u.refused, p)
 	return true
@@ -265,6 +266,7 @@ func (u *pushQueue) fetch(p *push) {
 	if u.closed {
 		return
 	}
+	p.letGo()
 	u.fetchable = append(u.fetchable, p)
 	if u.fetching < maxFetching {
 		u.fetching++

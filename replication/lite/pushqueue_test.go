@@ -126,6 +126,45 @@ func TestAnIdlePushQueueKeepsNothing(t *testing.T) {
 	require.Zero(t, r.push.unwanted)
 }
 
+// Thousands of pushes may wait for attachments, or for a second judgement. A hundred bytes of history may
+// make up a thousand ancestors of each.
+func TestAPushThatWaitsHoldsNoHistory(t *testing.T) {
+	t.Parallel()
+	r := &replication{server: New(Config{}), logger: zap.NewNop(), ctx: t.Context(), version: protocol3}
+	r.peer.setDefaults()
+	r.push.init(r)
+	r.push.fetching = maxFetching
+	body, history := []byte(withFile("text", 1)), treeRev(1, "a")
+	p := &push{id: "doc", anew: true, q: &blip.Request{
+		Properties: blip.Properties{{Name: "rev", Value: treeRev(1000, "b")}, {Name: "history", Value: history}}, Body: body,
+	}}
+	r.push.writeBatch([]*push{p})
+	require.Equal(t, []*push{p}, r.push.fetchable)
+	require.Nil(t, p.edit.History)
+
+	p.edit.Attachments = []syncstore.AttachmentEdit{{}} // are here
+	wait, err := p.prepare(r)
+	require.NoError(t, err)
+	require.False(t, wait)
+	require.Len(t, p.edit.History, 1000)
+	require.True(t, r.push.judgeAgain(p, &pushBatch{number: 1, beside: true}))
+	require.Nil(t, p.edit.History)
+
+	revs, err := treeHistory(treeRev(1000, "b"), strings.Repeat(",", 90<<10)+history)
+	require.NoError(t, err)
+	require.Len(t, revs, 1000)
+	require.LessOrEqual(t, cap(revs), 2*syncstore.DefaultRevisions)
+}
+
+func TestAPushThatWaitedIsWrittenWithItsHistory(t *testing.T) {
+	t.Parallel()
+	l := newLoopback(t, nil)
+	c := l.connect(protocol3)
+	c.serve("text")
+	c.push("doc", treeRev(3, "c"), withFile("text", 1), "history", treeRev(2, "b")+","+treeRev(1, "a"))
+	require.Equal(t, parsed(t, treeRev(3, "c"), treeRev(2, "b"), treeRev(1, "a")), l.get("doc").History)
+}
+
 func TestADamagedDocumentDoesNotHoldUpThePushOfOthers(t *testing.T) {
 	t.Parallel()
 	eng := &failing{Engine: memory.New()}

@@ -24,7 +24,8 @@ type push struct {
 	// unwanted is what the message takes, in bytes, if it wants no answer.
 	unwanted int
 
-	// edit is what will be written. Set by prepare, its attachments by fetch.
+	// edit is what will be written. Set by prepare, its attachments by fetch. While the push waits it has
+	// no history: see letGo.
 	edit        syncstore.Edit
 	attachments []attachment
 	prepared    bool
@@ -71,6 +72,9 @@ func (r *replication) noRev(_ *keyspace, q *blip.Request) error {
 // prepare makes an edit of a push. wait says that the client has to be asked for attachments
 // first.
 func (p *push) prepare(r *replication) (wait bool, err error) {
+	if err := p.nameRevision(r.version); err != nil {
+		return false, err
+	}
 	if !p.prepared {
 		if err := p.parse(r); err != nil {
 			return false, err
@@ -84,10 +88,7 @@ func (p *push) prepare(r *replication) (wait bool, err error) {
 }
 
 func (p *push) parse(r *replication) error {
-	p.edit = syncstore.Edit{ID: p.id, Deleted: deleted(p.q.Properties)}
-	if err := p.nameRevision(r.version); err != nil {
-		return err
-	}
+	p.edit.ID, p.edit.Deleted = p.id, deleted(p.q.Properties)
 	text, base, err := p.text(r)
 	if err != nil {
 		return err
@@ -127,6 +128,10 @@ func (p *push) nameRevision(version protocol) (err error) {
 	return err
 }
 
+// letGo lets go of the ancestry before the push has to wait: two revisions with a gap between them become
+// a hundred times as long as what they were named by, and thousands of pushes may wait at once.
+func (p *push) letGo() { p.edit.History = nil }
+
 // treeHistory reads a revision and its ancestors, newest first. A client that edited more often
 // than its tree keeps leaves some out before the one that it has from the server: generations
 // fall, but not by one. What does not fall is of no use, and cut off.
@@ -135,7 +140,7 @@ func treeHistory(rev, history string) ([]syncstore.Rev, error) {
 	if err != nil {
 		return nil, err
 	}
-	revs := append(make([]syncstore.Rev, 0, 2+strings.Count(history, ",")), first)
+	revs := append(make([]syncstore.Rev, 0, min(2+strings.Count(history, ","), syncstore.DefaultRevisions)), first)
 	for text := range strings.SplitSeq(history, ",") {
 		if text = strings.Trim(text, " "); text == "" {
 			continue
