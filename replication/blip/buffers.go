@@ -5,18 +5,35 @@ import "sync"
 // readLimit bounds one WebSocket message, which is one frame (blip.md 1.5).
 const readLimit = 64 << 10
 
+// readBuffers have room for a frame that is read, writeBuffers for one that is written, or for small
+// ones together: a peer that is slow holds three of them for as long as it takes.
+var readBuffers, writeBuffers = newBufferPool(readLimit + len(deflateTail)), newBufferPool(frameSize)
+
 // buffer is scratch memory, taken for the time that a frame is read or written, so that an
 // idle connection has none.
-type buffer struct{ b []byte }
+type buffer struct {
+	b    []byte
+	pool *bufferPool
+}
 
-var buffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, 0, readLimit+len(deflateTail))} }}
+// bufferPool has buffers of a size.
+type bufferPool struct {
+	size int
+	free sync.Pool
+}
 
-func getBuffer() *buffer { return buffers.Get().(*buffer) }
+func newBufferPool(size int) *bufferPool {
+	p := &bufferPool{size: size}
+	p.free.New = func() any { return &buffer{make([]byte, 0, size), p} }
+	return p
+}
+
+func (p *bufferPool) get() *buffer { return p.free.Get().(*buffer) }
 
 // put gives the buffer back. One that grew is left to the collector.
 func (b *buffer) put() {
-	if cap(b.b) <= 2*readLimit {
+	if cap(b.b) <= 2*b.pool.size {
 		b.b = b.b[:0]
-		buffers.Put(b)
+		b.pool.free.Put(b)
 	}
 }

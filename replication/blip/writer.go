@@ -69,7 +69,7 @@ func (c *Conn) write() {
 		}
 	}()
 	defer c.recovers()
-	out, content, gathered := getBuffer(), getBuffer(), getBuffer()
+	out, content, gathered := writeBuffers.get(), writeBuffers.get(), writeBuffers.get()
 	defer out.put()
 	defer content.put()
 	defer gathered.put()
