@@ -5,9 +5,10 @@ import "sync"
 // readLimit bounds one WebSocket message, which is one frame (blip.md 1.5).
 const readLimit = 64 << 10
 
-// readBuffers have room for a frame that is read, writeBuffers for one that is written, or for small
-// ones together: a peer that is slow holds three of them for as long as it takes.
-var readBuffers, writeBuffers = newBufferPool(readLimit + len(deflateTail)), newBufferPool(frameSize)
+// frameBuffers have room for a frame as clients and we send them, or for small ones together: a peer
+// that is slow holds one for as long as it sends, and three for as long as it reads. pieceBuffers have
+// room for what such a frame may inflate to, or a piece of that.
+var frameBuffers, pieceBuffers = newBufferPool(frameSize + len(deflateTail)), newBufferPool(readLimit)
 
 // buffer is scratch memory, taken for the time that a frame is read or written, so that an
 // idle connection has none.

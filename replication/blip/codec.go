@@ -32,7 +32,7 @@ func (d *decoder) decode(f *frame, take func([]byte) error) error {
 		}
 		return take(content)
 	}
-	out := readBuffers.get()
+	out := pieceBuffers.get()
 	defer out.put()
 	err := d.inflate(content, out, func(piece []byte) error {
 		d.crc = crc32.Update(d.crc, crc32.IEEETable, piece)

@@ -190,7 +190,7 @@ func TestAFrameMayHaveSeveralFlushes(t *testing.T) {
 
 // inflateAll puts the pieces together.
 func inflateAll(i *inflater, payload []byte) (all []byte, err error) {
-	out := readBuffers.get()
+	out := pieceBuffers.get()
 	defer out.put()
 	err = i.inflate(bytes.Clone(payload), out, func(b []byte) error {
 		all = append(all, b...)

@@ -24,7 +24,7 @@ func (c *Conn) read() error {
 		if err != nil {
 			return err
 		}
-		in := readBuffers.get()
+		in := frameBuffers.get()
 		in.b, err = readAll(in.b, r)
 		if err == nil && kind == websocket.MessageBinary && !c.hasEnded() {
 			if err := c.receive(in.b); err != nil {

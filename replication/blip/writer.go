@@ -69,7 +69,7 @@ func (c *Conn) write() {
 		}
 	}()
 	defer c.recovers()
-	out, content, gathered := writeBuffers.get(), writeBuffers.get(), writeBuffers.get()
+	out, content, gathered := frameBuffers.get(), frameBuffers.get(), frameBuffers.get()
 	defer out.put()
 	defer content.put()
 	defer gathered.put()
