@@ -158,3 +158,13 @@ func TestLimitsHaveRoomForTheLargestDocument(t *testing.T) {
 		require.GreaterOrEqual(t, limits.Buffered, limits.Message(profileRev)*3/2)
 	}
 }
+
+// A client stops for good where the connection ends because of what it sent. Without a checkpoint it goes on.
+func TestWhatIsTooLargeIsRefusedAlone(t *testing.T) {
+	t.Parallel()
+	c := newLoopback(t, nil).connect(protocol3)
+	checkpoint := `{"localCompleted":[` + strings.Repeat("1,", maxCheckpoint/2) + `1]}`
+	require.Equal(t, "too large", c.refused(413, "setCheckpoint", checkpoint, "client", "cp-1"))
+	require.Equal(t, "too large", c.refused(413, "subChanges", `{"docIDs":["`+strings.Repeat("x", maxList)+`"]}`))
+	c.must("setCheckpoint", `{"local":1}`, "client", "cp-1")
+}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/caddysync/caddy-sync/replication/blip"
+	"github.com/caddysync/caddy-sync/syncstore"
 	"go.uber.org/zap"
 )
 
@@ -52,6 +53,10 @@ func (r *replication) handle(q *blip.Request) {
 	if !known {
 		// Clients look for these very words (reference/blip.md 2.8).
 		r.refuse(q, &refusal{domain: "BLIP", code: http.StatusNotFound, text: "No handler for BLIP request"})
+		return
+	}
+	if q.TooLarge {
+		r.refuse(q, asRefusal(syncstore.ErrTooLarge))
 		return
 	}
 	var ks *keyspace

@@ -43,8 +43,6 @@ type push struct {
 func (r *replication) receiveRev(ks *keyspace, q *blip.Request) error {
 	p := &push{ks: ks, q: q, id: q.Properties.Value("id"), size: len(q.Body)}
 	switch {
-	case q.TooLarge:
-		return syncstore.ErrTooLarge
 	case p.id == "":
 		return refuse(http.StatusBadRequest, "The property id is missing.")
 	case reservedID(p.id):

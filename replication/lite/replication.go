@@ -93,9 +93,10 @@ func (r *replication) limits() blip.Limits {
 		return maxSmall
 	}
 	// A client stops for good at a connection that ends because of a message, while by 413 it gives up
-	// the document alone: so a revision that is too large is skipped, and refused. Of what is buffered:
-	// twice a document, as a buffer that grows has more room than what is in it.
-	return blip.Limits{Message: message, Skip: ordered, Response: maxAnswer, Buffered: max(32<<20, 2*document)}
+	// a document alone, or goes without a checkpoint: so what is too large is skipped, and refused. Of what
+	// is buffered: twice a document, as a buffer that grows has more room than what is in it.
+	skip := func(string) bool { return true }
+	return blip.Limits{Message: message, Skip: skip, Response: maxAnswer, Buffered: max(32<<20, 2*document)}
 }
 
 var (
