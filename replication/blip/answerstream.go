@@ -127,6 +127,7 @@ func (s *answerStream) discard() {
 		s.conn.buffered.Add(-int64(len(p.content)))
 	}
 	s.pieces = nil
+	s.conn.freed()
 	s.ack(s.came)
 	notify(s.space)
 }
@@ -172,6 +173,7 @@ func (s *answerStream) next() (p piece, ok, over bool) {
 // taken counts a piece back, and acknowledges it.
 func (s *answerStream) taken(p piece) {
 	s.conn.buffered.Add(-int64(len(p.content)))
+	s.conn.freed()
 	notify(s.space)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -71,6 +71,7 @@ type Conn struct {
 	done        chan struct{}   // closed when Run is over
 	goroutines  sync.WaitGroup  // of this connection, besides Run
 	buffered    atomic.Int64    // bytes of messages in memory
+	incomplete  atomic.Int64    // of these, of requests of which not all has come
 
 	// Only the goroutine that reads uses these.
 	decoder  decoder
@@ -86,6 +87,8 @@ type Conn struct {
 	together  int // calls of Together
 	queue     sendQueue
 	acks      []ack
+	held      []ack                    // of requests that are held back
+	oldest    uint64                   // number of the first request of which not all has come, if one is held back
 	pong      []byte                   // what a ping had that is to be answered; nil if none
 	sending   map[messageKey]*outgoing // begun, with more to come
 	lastSent  uint64                   // number of our last request

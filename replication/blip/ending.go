@@ -31,7 +31,7 @@ func (c *Conn) end(cause error, goroutines int) bool {
 			unsent = append(unsent, m)
 		}
 	}
-	c.queue, c.calls, c.sending, c.acks = sendQueue{}, nil, nil, nil
+	c.queue, c.calls, c.sending, c.acks, c.held = sendQueue{}, nil, nil, nil, nil
 	close(c.ended)
 	c.goroutines.Add(goroutines) // before Run, which comes by here too, waits for them
 	c.mu.Unlock()

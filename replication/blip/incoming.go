@@ -146,6 +146,9 @@ func (m *incoming) skip() error {
 // charge counts memory that the message takes.
 func (m *incoming) charge(n int) error {
 	m.charged += n
+	if !m.answer() {
+		m.conn.incomplete.Add(int64(n))
+	}
 	return m.conn.charge(n)
 }
 

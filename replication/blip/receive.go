@@ -92,12 +92,12 @@ func (c *Conn) receivePart(f *frame) error {
 	if f.flags&flagMore == 0 {
 		return c.complete(m)
 	}
-	if total := m.due(); total > 0 {
-		kind := byte(typeAckRequest)
-		if m.answer() {
-			kind = typeAckAnswer
-		}
-		c.acknowledge(ack{kind: kind, number: m.number, total: total})
+	switch total := m.due(); {
+	case total == 0:
+	case m.answer():
+		c.acknowledge(ack{kind: typeAckAnswer, number: m.number, total: total})
+	default:
+		c.pace(m, total)
 	}
 	return nil
 }
@@ -169,6 +169,8 @@ func (c *Conn) complete(m *incoming) error {
 		return nil
 	}
 	delete(c.requests, m.number)
+	c.incomplete.Add(-int64(m.charged))
+	defer c.whole(m.number)
 	r := &Request{
 		Properties: m.properties,
 		Body:       m.body.join(),

@@ -225,6 +225,7 @@ func (c *Conn) putBack(m *outgoing, counted int, last bool, err error) (over boo
 		c.buffered.Add(-int64(m.charged))
 		if m.answer() {
 			c.open--
+			c.relieve()
 		}
 		return true
 	}
@@ -276,6 +277,7 @@ func (c *Conn) enqueue(m *outgoing) error {
 	}
 	c.queue.push(m)
 	c.wait(m.waiting)
+	c.relieve() // an answer takes the place of its request
 	c.kick()
 	return nil
 }
