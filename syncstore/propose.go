@@ -135,11 +135,13 @@ func (c *Collection) byTrees(r engine.Reader, open []forecast) error {
 		if record == nil {
 			continue
 		}
+		f := &open[i]
 		t, err := decodeTree(record)
 		if err != nil {
-			return err
+			f.answer.Status = ProposalWanted // as one whose head is damaged
+			continue
 		}
-		if f := &open[i]; !f.Rev.IsZero() && t.find(f.Rev) >= 0 || f.Rev.IsZero() && t.encodes(f.Vector.Current) {
+		if !f.Rev.IsZero() && t.find(f.Rev) >= 0 || f.Rev.IsZero() && t.encodes(f.Vector.Current) {
 			f.answer.Status = ProposalKnown
 		}
 	}

@@ -185,3 +185,19 @@ func TestAnEditOfADeletedDocumentIsAConflictByItsParentToo(t *testing.T) {
 	edit.Previous = []Version{old}
 	require.ErrorIs(t, f.pushVersion("d", `{}`, edit).Err, ErrConflict)
 }
+
+// Couchbase Lite stops pushing where its list of proposals is refused. The write says what is the matter.
+func TestADamagedDocumentIsProposedBesideOthers(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, id := range []string{"head", "tree", "other"} {
+		f.pushed(id, `{}`, "2-b", "1-a")
+	}
+	f.damage("head")
+	f.damageRecord(f.scope.tree("tree"))
+	known := mustRev(t, "1-a")
+	answers := f.propose(nil, Proposal{ID: "head", Rev: known}, Proposal{ID: "tree", Rev: known}, Proposal{ID: "other", Rev: known})
+	require.Equal(t, ProposalWanted, answers[0].Status)
+	require.Equal(t, ProposalWanted, answers[1].Status)
+	require.Equal(t, ProposalKnown, answers[2].Status)
+}

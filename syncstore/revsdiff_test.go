@@ -88,7 +88,11 @@ func TestAWriteDoesNotHoldAllDocumentsAtOnce(t *testing.T) {
 // damage cuts what is stored of a document short.
 func (f *fixture) damage(id string) {
 	f.t.Helper()
-	key := f.scope.head(id)
+	f.damageRecord(f.scope.head(id))
+}
+
+func (f *fixture) damageRecord(key []byte) {
+	f.t.Helper()
 	require.NoError(f.t, f.engine.Update(f.t.Context(), func(txn engine.Txn) error {
 		record, err := txn.Get(key)
 		if err != nil {
