@@ -5,8 +5,10 @@ import (
 	"slices"
 )
 
-// crowdedShare is which part of Limits.Buffered may be in memory before requests are held back.
-const crowdedShare = 4
+// crowdedShare is which part of Limits.Buffered may be in memory before requests are held back. The rest
+// is for what comes all the same: the oldest, and of each other 128,000 bytes, which inflate to ten times
+// as much, or more.
+const crowdedShare = 8
 
 // pace acknowledges what has come of a request. Couchbase Lite sends ten revisions at once, however
 // long they are, a frame of each in turn: while much is in memory, only the oldest is acknowledged, so
