@@ -3,6 +3,7 @@ package lite
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddysync/caddy-sync/replication/blip"
@@ -55,15 +56,21 @@ func (r *replication) getCollections(_ *keyspace, q *blip.Request) error {
 
 // name sets what messages name by numbers. What runs already would lose its number.
 func (r *replication) name(named []*keyspace) error {
-	for _, ks := range r.keyspaces() {
-		if ks.active() {
-			return refuse(http.StatusConflict, "getCollections came while changes are followed.")
-		}
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.followed > 0 {
+		return refuse(http.StatusConflict, "getCollections came while changes are followed.")
+	}
 	r.named = named
 	return nil
+}
+
+// names reports whether messages name a collection. r.mu is held.
+func (r *replication) names(ks *keyspace) bool {
+	if r.named == nil {
+		return ks == r.fallback
+	}
+	return slices.Contains(r.named, ks)
 }
 
 // appendCheckpoint appends a client's checkpoint with its revision as the member "rev", or {}

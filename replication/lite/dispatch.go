@@ -128,22 +128,6 @@ func (r *replication) keyspaceOf(q *blip.Request) (*keyspace, error) {
 	return r.named[i], nil
 }
 
-// keyspaces are all collections of the connection.
-func (r *replication) keyspaces() []*keyspace {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var all []*keyspace
-	if r.fallback != nil {
-		all = append(all, r.fallback)
-	}
-	for _, ks := range r.named {
-		if ks != nil {
-			all = append(all, ks)
-		}
-	}
-	return all
-}
-
 // ping answers the heartbeat of Couchbase Lite for JavaScript.
 func (r *replication) ping(_ *keyspace, q *blip.Request) error {
 	q.Reply(&blip.Message{})

@@ -48,7 +48,7 @@ func (ks *keyspace) begin(f *feed) error {
 	case ks.feeds == maxFeeds:
 		return refuse(http.StatusConflict, "Earlier changes of this collection have not been answered.")
 	}
-	if err := ks.r.beginFeed(); err != nil {
+	if err := ks.r.beginFeed(ks); err != nil {
 		return err
 	}
 	ks.feed = f
@@ -72,14 +72,7 @@ func (ks *keyspace) ended(f *feed) {
 	ks.mu.Lock()
 	ks.feeds--
 	ks.mu.Unlock()
-	ks.r.feeds.Done()
-}
-
-// active reports whether a feed of the collection runs.
-func (ks *keyspace) active() bool {
-	ks.mu.Lock()
-	defer ks.mu.Unlock()
-	return ks.feeds > 0
+	ks.r.endFeed()
 }
 
 // properties begin a message about the collection.

@@ -3,6 +3,7 @@ package lite
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"time"
 
@@ -48,9 +49,10 @@ type replication struct {
 	named    []*keyspace
 	fallback *keyspace
 
-	// feeds are those that run. Once over is set, none begins.
-	feeds sync.WaitGroup
-	over  bool
+	// feeds are those that run, and followed is how many. Once over is set, none begins.
+	feeds    sync.WaitGroup
+	followed int
+	over     bool
 
 	// allowed are the attachments that the client may ask for.
 	allowed allowance
@@ -183,15 +185,27 @@ func (r *replication) dropSoon(cause error, after time.Duration) {
 	}
 }
 
-// beginFeed counts a feed, unless the connection has ended.
-func (r *replication) beginFeed() error {
+// beginFeed counts a feed of a collection, unless the connection has ended, or messages name others
+// since the client asked for it.
+func (r *replication) beginFeed(ks *keyspace) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.over {
+	switch {
+	case r.over:
 		return blip.ErrClosed
+	case !r.names(ks):
+		return refuse(http.StatusConflict, "getCollections came after the changes were asked for.")
 	}
 	r.feeds.Add(1)
+	r.followed++
 	return nil
+}
+
+func (r *replication) endFeed() {
+	r.mu.Lock()
+	r.followed--
+	r.mu.Unlock()
+	r.feeds.Done()
 }
 
 // close ends what the connection began, when it has ended.

@@ -187,3 +187,23 @@ func TestAFeedOfTooManyDocumentsIsRefused(t *testing.T) {
 	_, err := parseDocIDs(append(body, `]}`...))
 	require.Equal(t, 413, asRefusal(err).code)
 }
+
+// A client does not wait for an answer, and so could have any number of feeds: each of a collection
+// that is named no more.
+func TestFeedsAreOfCollectionsThatMessagesName(t *testing.T) {
+	t.Parallel()
+	l := newLoopback(t, nil)
+	r := newReplication(New(Config{}), l.peer, protocol3, "")
+	r.peer.setDefaults()
+	asked := r.fallback
+	named := []*keyspace{nil, newKeyspace(r, l.coll(), 1)}
+	require.NoError(t, r.name(named))
+	require.Equal(t, 409, asRefusal(asked.begin(new(feed))).code)
+	f := new(feed)
+	require.NoError(t, named[1].begin(f))
+	require.Equal(t, 409, asRefusal(r.name([]*keyspace{newKeyspace(r, l.coll(), 0)})).code)
+	named[1].ended(f)
+	require.NoError(t, r.name([]*keyspace{newKeyspace(r, l.coll(), 0)}))
+	require.Equal(t, 409, asRefusal(named[1].begin(f)).code)
+	r.feeds.Wait()
+}
