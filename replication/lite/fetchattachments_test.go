@@ -271,6 +271,9 @@ func TestAttachmentsThatAreNotWhatTheySay(t *testing.T) {
 	refused(404, without, "missing")
 	c.on("getAttachment", func(q *blip.Request) { q.Refuse("POSIX", 5, "I/O error") })
 	refused(400, without, "not sent")
+	for _, digest := range []string{`sha1-\u0000`, strings.Repeat("x", 200<<10)} {
+		refused(400, `{"_attachments":{"f":{"stub":true,"digest":"`+digest+`"}}}`, "cannot be") // nor be asked for
+	}
 	_, err := l.coll().Get(l.ctx, "doc", syncstore.GetOptions{})
 	require.ErrorIs(t, err, syncstore.ErrNotFound)
 	answer("text")

@@ -139,6 +139,9 @@ func readAttachments(text []byte) ([]attachment, error) {
 	return list, err
 }
 
+// maxDigest bounds the text of a digest, in bytes: one of SHA-1 has 33.
+const maxDigest = 200
+
 func readAttachment(name string, text []byte) (attachment, error) {
 	a := attachment{name: name, length: -1}
 	err := jsondoc.Members(text, func(member string, value []byte) (err error) {
@@ -170,6 +173,9 @@ func readAttachment(name string, text []byte) (attachment, error) {
 		return a, refuse(http.StatusBadRequest, "An attachment's name must not start with underscore.")
 	case a.digest == "" && a.data == nil:
 		return a, refuse(http.StatusBadRequest, "The attachment "+strconv.Quote(name)+" has neither a digest nor data.")
+	case len(a.digest) > maxDigest || strings.IndexByte(a.digest, 0) >= 0:
+		// No message could ask for it.
+		return a, refuse(http.StatusBadRequest, "The attachment "+strconv.Quote(name)+" has a digest that cannot be.")
 	}
 	if !syncstore.FitsHeader(a.contentType) {
 		// What an app wrote there is no reason to refuse its document.
