@@ -21,6 +21,9 @@ const (
 	// maxReplies is how many revisions with attachments, or sent as deltas, a client may leave
 	// unanswered.
 	maxReplies = 200
+	// maxAttached is how many attachments these may have, if they are more than one: what is known of
+	// each takes as much as a small document.
+	maxAttached = 10_000
 	// wholeBody is how many bytes of changes go into one frame for certain.
 	wholeBody = 3 << 10
 )
@@ -50,8 +53,8 @@ type feed struct {
 	over bool
 	// failed is why the feed cannot go on.
 	failed error
-	// unanswered counts messages with changes, replies revisions.
-	unanswered, replies int
+	// unanswered counts messages with changes, replies revisions, and attached their attachments.
+	unanswered, replies, attached int
 	// sending: a message with changes is not sent completely yet.
 	sending  bool
 	answered []*batch
@@ -317,13 +320,15 @@ func (f *feed) deliver(ctx context.Context, b *batch) error {
 	return nil
 }
 
-// begins counts a revision that the client has to answer, and waits while too many are open.
-func (f *feed) begins(ctx context.Context) error {
+// begins counts a revision that the client has to answer, with so many attachments, and waits while too
+// many are open.
+func (f *feed) begins(ctx context.Context, attachments int) error {
 	for {
 		f.mu.Lock()
-		room, failed := f.replies < maxReplies, f.failed
+		room, failed := f.replies < maxReplies && (f.replies == 0 || f.attached+attachments <= maxAttached), f.failed
 		if room {
 			f.replies++
+			f.attached += attachments
 		}
 		f.mu.Unlock()
 		if room || failed != nil {
@@ -339,7 +344,7 @@ func (f *feed) begins(ctx context.Context) error {
 
 // replied takes the client's answer to a revision. One that could not be taken as a delta is
 // sent again as a whole (reference/blip.md 3.7).
-func (f *feed) replied(w *wanted, delta bool, err error) {
+func (f *feed) replied(w *wanted, attachments int, delta bool, err error) {
 	var again bool
 	if refusal, ok := errors.AsType[*blip.PeerError](err); ok {
 		again = delta && refusal.Domain == domainHTTP &&
@@ -349,6 +354,7 @@ func (f *feed) replied(w *wanted, delta bool, err error) {
 	}
 	f.mu.Lock()
 	f.replies--
+	f.attached -= attachments
 	if again {
 		w.full = true
 		f.again = append(f.again, w)

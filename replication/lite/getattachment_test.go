@@ -137,3 +137,31 @@ func TestRevisionsThatWaitForAnswersAreBounded(t *testing.T) {
 		require.Equal(t, fmt.Sprintf("d%03d", maxReplies+i), c.rev().Properties.Value("id"))
 	}
 }
+
+func TestRevisionsWithManyAttachmentsAreBounded(t *testing.T) {
+	t.Parallel()
+	l := newLoopback(t, nil)
+	hello := l.attach("", "hello world")
+	many := make([]syncstore.AttachmentEdit, 2000)
+	for i := range many {
+		many[i] = hello
+		many[i].Name = fmt.Sprint(i)
+	}
+	edits := docs(maxAttached/len(many)+1, "d%d")
+	for i := range edits {
+		edits[i].Attachments = many
+	}
+	l.write(edits...)
+	c := l.connect(protocol3)
+	c.must("subChanges", "")
+	q, rows := c.changes()
+	answer(q, "["+strings.Repeat("[],", len(rows)-1)+"[]]")
+	c.caughtUp()
+	first := c.rev()
+	for range len(rows) - 2 {
+		c.rev()
+	}
+	c.quiet()
+	answer(first, "")
+	c.rev()
+}

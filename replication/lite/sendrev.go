@@ -184,14 +184,14 @@ func (f *feed) sendRev(ctx context.Context, w *wanted, doc *syncstore.Document, 
 		queued()
 		return err
 	}
-	if err := f.begins(ctx); err != nil {
+	if err := f.begins(ctx, len(attachments)); err != nil {
 		return err
 	}
 	r.allowed.add(f.ks, w.id, attachments)
 	r.sent()
 	return r.conn.Start(ctx, m, func(_ *blip.Response, err error) {
 		r.allowed.remove(f.ks, w.id, attachments)
-		f.replied(w, delta != nil, err)
+		f.replied(w, len(attachments), delta != nil, err)
 	})
 }
 
