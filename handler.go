@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -194,14 +193,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	}
 	if err := h.app.waitReady(r.Context()); err != nil {
-		return comeAgain(w, err)
+		return comeAgainQuietly(w, r, err)
 	}
 	seen := new(rest.Seen)
 	ctx, cancel := context.WithCancel(rest.WithSeen(auth.WithClient(r.Context(), clientOf(r)), seen))
 	defer cancel()
 	active, ok := h.app.handle.requests.begin(w, cancel)
 	if !ok {
-		return comeAgain(w, ErrClosed)
+		return comeAgainQuietly(w, r, ErrClosed)
 	}
 	onward := &onward{next: next, request: r, active: active}
 	defer onward.release()
@@ -211,12 +210,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	trace(ctx, seen)
 	logSeen(ctx, seen)
 	return onward.err
-}
-
-// comeAgain refuses a request that another configuration, or the store when it is open, will answer soon.
-func comeAgain(w http.ResponseWriter, err error) error {
-	w.Header().Set("Retry-After", "1")
-	return caddyhttp.Error(http.StatusServiceUnavailable, err)
 }
 
 // serve hands the request to rest, and counts it.
@@ -233,16 +226,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, onward *onward) 
 		return
 	}
 	h.logFields(r)
-	if sessionInPath.MatchString(r.URL.Path) {
-		// Sync Gateway's administrators name a session by its ID, in the path. The audit log
-		// has what was done, by the session's handle.
-		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
-	}
+	skipAccessLog(r)
 }
-
-// sessionInPath matches paths that may hold a session's ID, a secret of 43 characters: they
-// do not reach the access log.
-var sessionInPath = regexp.MustCompile(`/_session/[A-Za-z0-9_-]{43}(/|$)`)
 
 // isFeed reports whether the path is that of a feed of changes, which may stay open. A slash at the end
 // changes nothing.
