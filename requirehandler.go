@@ -16,7 +16,7 @@ const leaseAfter = time.Second
 
 // RequireHandler stands behind an `authentication` handler with the provider sync. It lets
 // in who has one of the roles, others get 403. A request that takes long, such as a proxied
-// WebSocket, is cancelled when its sign-in ends: when the session or the token expires or
+// WebSocket or a download, is cut off when its sign-in ends: when the session or the token expires or
 // is revoked, the user is disabled, or loses the role.
 type RequireHandler struct {
 	// Roles of which the user must have one. Default: none is needed.
@@ -53,8 +53,9 @@ func (h *RequireHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next 
 		return err
 	}
 	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	timer := time.AfterFunc(leaseAfter, func() { h.watch(ctx, cancel, w, p) })
+	answer := &cutAnswer{writer: w, cancel: cancel}
+	defer answer.over()
+	timer := time.AfterFunc(leaseAfter, func() { h.watch(ctx, answer, p) })
 	defer timer.Stop()
 	return next.ServeHTTP(w, r.WithContext(ctx))
 }
@@ -77,23 +78,23 @@ func (h *RequireHandler) requireRole(w http.ResponseWriter, r *http.Request, p *
 	return p, err
 }
 
-// watch cancels the request when the principal's sign-in ends.
-func (h *RequireHandler) watch(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, p *auth.Principal) {
-	active, ok := h.app.handle.requests.begin(w, func() {})
+// watch cuts the answer off when the principal's sign-in ends.
+func (h *RequireHandler) watch(ctx context.Context, answer *cutAnswer, p *auth.Principal) {
+	active, ok := h.app.handle.requests.begin(answer.writer, func() {})
 	if !ok {
-		cancel()
+		answer.cut()
 		return
 	}
 	lease, err := h.app.auth.Lease(ctx, p)
 	active.end()
 	if err != nil {
-		cancel()
+		answer.cut()
 		return
 	}
 	defer lease.Close()
 	select {
 	case <-lease.Done():
-		cancel()
+		answer.cut()
 	case <-ctx.Done():
 	}
 }
