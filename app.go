@@ -306,8 +306,10 @@ func (a *App) enter() {
 			case err == nil:
 				a.logger.Info("requests are answered now")
 				return true
-			case errors.Is(err, ErrClosed), errors.Is(err, errReplaced):
+			case errors.Is(err, ErrClosed):
 				return true
+			case errors.Is(err, errReplaced):
+				return false // until Stop, since the last step of that reload may fail
 			}
 			a.logger.Error("no request can be answered; it is tried again", zap.Error(err))
 			return false

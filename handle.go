@@ -58,7 +58,7 @@ type storeHandle struct {
 	closed bool
 	// running are the configurations that entered and did not leave, newest last.
 	running []*App
-	// entering is the one that was the last to try.
+	// entering is the one that was the last to try, nil when that has left: then the one before it may try again.
 	entering *App
 	// ending are the streams of stopped configurations that have not all ended yet.
 	ending map[*streams]struct{}
@@ -268,7 +268,7 @@ func (h *storeHandle) enter(ctx context.Context, a *App) error {
 func (h *storeHandle) comes(ctx context.Context, a *App) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if a.came && h.entering != a {
+	if a.came && h.entering != nil && h.entering != a {
 		return errReplaced
 	}
 	h.entering, a.came = a, true
@@ -372,6 +372,9 @@ func (h *storeHandle) leave(a *App, delay time.Duration) {
 func (h *storeHandle) takeOut(a *App, delay time.Duration) (again *App) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.entering == a {
+		h.entering = nil
+	}
 	i := slices.Index(h.running, a)
 	if i < 0 {
 		return nil

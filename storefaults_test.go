@@ -159,6 +159,30 @@ func TestRequestsAreAnsweredAsSoonAsTheDiskHasRoom(t *testing.T) {
 	require.False(t, apps[3].isReady())
 }
 
+// TestAReloadThatFailsAtItsLastStepLeavesTheOneBeforeItTrying: Caddy goes on with that one, which found no room to come in.
+func TestAReloadThatFailsAtItsLastStepLeavesTheOneBeforeItTrying(t *testing.T) {
+	t.Parallel()
+	h := newStoreHandle("trying")
+	store := newFaultyStore(h.key)
+	apps := newApps(t, h, store, "first", "second", "third")
+	store.full.Store(true)
+	apps[1].enter()
+	apps[0].leave()
+	store.full.Store(false)
+	apps[2].enter()
+	require.Same(t, apps[2], h.newest())
+	require.ErrorIs(t, h.enter(t.Context(), apps[1]), errReplaced)
+	apps[2].leave()
+	select {
+	case <-apps[1].ready:
+	case <-time.After(30 * time.Second):
+		t.Fatal("nobody tries again")
+	}
+	require.Same(t, apps[1], h.newest())
+	apps[1].leave()
+	require.NoError(t, h.Destruct())
+}
+
 // TestADatabaseOfADoubtfulCommitBecomesReady: its administrator was answered 503, and later that it is there.
 func TestADatabaseOfADoubtfulCommitBecomesReady(t *testing.T) {
 	t.Parallel()
