@@ -80,7 +80,7 @@ func (h *RequireHandler) requireRole(w http.ResponseWriter, r *http.Request, p *
 
 // watch cuts the answer off when the principal's sign-in ends.
 func (h *RequireHandler) watch(ctx context.Context, answer *cutAnswer, p *auth.Principal) {
-	active, ok := h.app.handle.requests.begin(answer.writer, func() {})
+	active, ok := h.app.handle.requests.begin(nil, answer.cancel) // the handler may have returned, and its writer be gone
 	if !ok {
 		answer.cut()
 		return
