@@ -160,7 +160,10 @@ func (c *call) role(args []script.Value) error {
 	return c.grant(users, roles)
 }
 
+// grant gives each principal all that is granted. A name counts once, however often it stands in a list: each pair is
+// looked for among those that there are, which nothing interrupts.
 func (c *call) grant(principals, granted []string) error {
+	principals, granted = distinct(principals), distinct(granted)
 	for _, principal := range principals {
 		for _, name := range granted {
 			grant := syncstore.Grant{Principal: principal, Channel: name}
@@ -174,6 +177,19 @@ func (c *call) grant(principals, granted []string) error {
 		}
 	}
 	return nil
+}
+
+// distinct returns each name once, in the order in which they came.
+func distinct(names []string) []string {
+	if len(names) < 2 {
+		return names
+	}
+	seen := make(map[string]struct{}, len(names))
+	return slices.DeleteFunc(names, func(name string) bool {
+		_, again := seen[name]
+		seen[name] = struct{}{}
+		return again
+	})
 }
 
 // names returns the strings of an argument that is one or an array of them. What is null
