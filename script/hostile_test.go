@@ -64,6 +64,7 @@ var attacks = []struct {
 	{"JSON of a large array", `JSON.stringify(Array(4e9))`, nil},
 	{"JSON of a deep array", `var a = []; for (var i = 0; i < 20000; i++) a = [a]; JSON.stringify(a)`, nil},
 	{"JSON of itself", `var a = []; a.push(a); JSON.stringify(a)`, nil},
+	{"JSON of many listed members", `var a = []; for (var i = 0; i < 1e5; i++) a.push("a" + i); JSON.stringify({}, a); throw 1`, nil},
 	{"deep JSON", `JSON.parse("[".repeat(1e6))`, nil},
 	{"deep JSON that is complete", `JSON.parse("[".repeat(1e5) + "]".repeat(1e5), function (k, v) { return v })`, nil},
 	{"text of a deep array", `var a = []; for (var i = 0; i < 20000; i++) a = [a]; "" + a`, nil},

@@ -61,10 +61,17 @@ func (s *sandbox) propertyList(list *goja.Object) []string {
 	length := list.Get("length").ToInteger()
 	s.checkLength(length)
 	names := make([]string, 0, min(length, 64))
+	seen := make(map[string]struct{}, min(length, 64))
 	for i := range length {
+		s.checkStopped()
 		value := list.Get(strconv.FormatInt(i, 10))
-		if value != nil && (goja.IsString(value) || goja.IsNumber(value)) && !slices.Contains(names, value.String()) {
-			names = append(names, value.String())
+		if value == nil || !goja.IsString(value) && !goja.IsNumber(value) {
+			continue
+		}
+		name := value.String()
+		if _, again := seen[name]; !again {
+			seen[name] = struct{}{}
+			names = append(names, name)
 		}
 	}
 	return names
