@@ -2,7 +2,6 @@ package caddysync
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -59,11 +58,10 @@ type ClientSecretKey struct {
 
 // fill adds the code flow to a provider as auth takes it, with placeholders expanded.
 func (c *CodeFlow) fill(out *auth.Provider, repl *caddy.Replacer) error {
-	secret, err := readSecret("oidc "+out.Name+": client_secret", c.ClientSecret)
-	if err != nil {
+	var err error
+	if out.ClientSecret, err = readSecret("oidc "+out.Name+": client_secret", c.ClientSecret); err != nil {
 		return err
 	}
-	out.ClientSecret = strings.TrimSpace(secret) // a file ends with a line break
 	out.Scopes, out.IncludeAccess, out.DisableSession = c.Scopes, c.IncludeAccess, c.DisableSession
 	out.RefreshByQuery, out.ResponseMode = c.RefreshByQuery, c.ResponseMode
 	var key ClientSecretKey

@@ -165,13 +165,7 @@ func (r *Replication) credentials() (*peer.Credentials, error) {
 	case r.Bearer == "":
 		return nil, nil
 	}
-	c.Read = func() (string, error) {
-		secret, err := readSecret(word, placeholder)
-		if secret = strings.TrimSpace(secret); err == nil && secret == "" {
-			err = fmt.Errorf("%s: %s is empty", word, placeholder)
-		}
-		return secret, err
-	}
+	c.Read = func() (string, error) { return readSecret(word, placeholder) }
 	var err error
 	c.Secret, err = c.Read()
 	return c, err

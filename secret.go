@@ -3,6 +3,7 @@ package caddysync
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -21,8 +22,8 @@ func checkSecret(option, text string) error {
 	return nil
 }
 
-// readSecret returns what the placeholder stands for. An unset variable and a missing
-// file are errors: they would be an empty secret otherwise.
+// readSecret returns what the placeholder stands for, without the space around it: a file ends with a line break. An
+// unset variable, a missing file and one of space only are errors: they would be an empty secret otherwise.
 func readSecret(option, text string) (string, error) {
 	if err := checkSecret(option, text); err != nil || text == "" {
 		return "", err
@@ -30,6 +31,9 @@ func readSecret(option, text string) (string, error) {
 	secret, err := caddy.NewReplacer().ReplaceOrErr(text, true, true)
 	if err != nil {
 		return "", fmt.Errorf("%s: reading %s: %w", option, text, err)
+	}
+	if secret = strings.TrimSpace(secret); secret == "" {
+		return "", fmt.Errorf("%s: %s is empty", option, text)
 	}
 	return secret, nil
 }

@@ -168,6 +168,7 @@ func TestDecision15_LiteralSecretsAreRefused(t *testing.T) {
 	t.Setenv("D15_SHORT", "c2hvcnQ=")
 	file := filepath.Join(t.TempDir(), "key")
 	require.NoError(t, os.WriteFile(file, []byte(key+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(file+".empty", []byte("\n\n"), 0o600))
 	folder := t.TempDir()
 	secret := func(text string) string {
 		return "store memory d15\n" + provider + " client_secret " + text + "\n}\ndatabase notes"
@@ -183,8 +184,10 @@ func TestDecision15_LiteralSecretsAreRefused(t *testing.T) {
 		"half a placeholder":          {secret("hush-{env.D15_SECRET}"), ErrLiteralSecret.Error()},
 		"unset variable":              {secret("{env.D15_UNSET}"), "client_secret"},
 		"missing file":                {secret("{file." + file + ".missing}"), "client_secret"},
+		"file without a secret":       {secret("{file." + file + ".empty}"), "client_secret: {file." + file + ".empty} is empty"},
 		"key by variable":             {encrypted("{env.D15_KEY}"), ""},
 		"key by file":                 {encrypted("{file." + file + "}"), ""},
+		"file without a key":          {encrypted("{file." + file + ".empty}"), "encryption_key: {file." + file + ".empty} is empty"},
 		"literal key":                 {encrypted(key), ErrLiteralSecret.Error()},
 		"key of a wrong length":       {encrypted("{env.D15_SHORT}"), "it must have 16, 24 or 32"},
 		"key that is not base64":      {encrypted("{env.D15_SECRET}"), "not base64"},
