@@ -179,6 +179,9 @@ func (p *preparation) outcomeNow(l *leaf) (o Outcome, refused, err error) {
 	if p.policy() == nil {
 		return Outcome{}, nil, nil
 	}
+	if p.judgement().policy.Closed {
+		return Outcome{}, nil, errNotConfigured
+	}
 	body, err := p.leafBody(l)
 	if err != nil {
 		return o, nil, err

@@ -2,6 +2,7 @@ package syncstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -24,7 +25,8 @@ const (
 //
 // The policy sees a document as it is, and as its own oldDoc unless it is a first revision:
 // what it says of changes from one revision to the next is not asked. Its checks of the
-// writer pass. A document that it refuses is in no channel.
+// writer pass. A document that it refuses is in no channel. A collection that the configuration does not have has no
+// policy that says where its documents belong: ErrUnavailable, and a resync that runs waits until it is back.
 func (c *Collection) StartResync(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -39,7 +41,11 @@ func (c *Collection) StartResync(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("starting a resync: %w", err)
 	}
-	version := c.policy.Load().Version
+	policy := c.policy.Load()
+	if policy.Closed {
+		return errNotConfigured
+	}
+	version := policy.Version
 	state := resyncState{
 		ResyncStatus: ResyncStatus{State: ResyncRunning, Started: c.store.options.Now().UTC().Truncate(time.Second)},
 		Version:      version, Judged: severalVersions,
@@ -184,6 +190,7 @@ func (c *Collection) resumeResync() {
 // resyncAll goes through the documents that are left.
 func (c *Collection) resyncAll(ctx context.Context, run *resyncRun, state *resyncState, moves uint64) {
 	for ctx.Err() == nil {
+		c.awaitPolicy(ctx)
 		more, err := c.resyncDocuments(ctx, state)
 		if c.policyMoves.Load() != moves {
 			state.Version = severalVersions // some were judged by another one, though it may be the same again by now
@@ -196,6 +203,7 @@ func (c *Collection) resyncAll(ctx context.Context, run *resyncRun, state *resyn
 		switch {
 		case err == nil:
 			_ = c.saveResync(*state, true) // the next one has it too
+		case errors.Is(err, errNotConfigured): // since a moment ago
 		case ctx.Err() == nil:
 			state.LastError = err.Error()
 			c.store.logger.Warn("a resync goes on after a failure", zap.String("database", c.db.name),
@@ -220,6 +228,23 @@ func (c *Collection) resyncAll(ctx context.Context, run *resyncRun, state *resyn
 			c.store.logger.Warn("that a resync was stopped could not be stored", zap.Error(err))
 		}
 	default: // the store closes; it goes on after the next start
+	}
+}
+
+// awaitPolicy waits while the configuration does not have the collection: by mistake perhaps, and to be judged by no
+// policy would take its documents out of all channels.
+func (c *Collection) awaitPolicy(ctx context.Context) {
+	if !c.policy.Load().Closed {
+		return
+	}
+	c.store.logger.Warn("a resync waits until the configuration has the collection again", zap.String("database", c.db.name),
+		zap.Stringer("collection", c.id))
+	for c.policy.Load().Closed && c.db.live.Load() {
+		select {
+		case <-time.After(resyncAgain):
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

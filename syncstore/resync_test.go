@@ -134,6 +134,34 @@ func TestComingBackToAnEarlierPolicyDuringAResyncIsAChange(t *testing.T) {
 	require.False(t, changed)
 }
 
+// A collection may leave the configuration by mistake while it is resynced: what has no policy would be in no channel,
+// and devices that come when it is back would purge it.
+func TestAResyncTakesNoDocumentOutOfItsChannelsWhileTheCollectionIsClosed(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.WarnLevel)
+	f := newFixture(t, func(o *Options) { o.Logger = zap.New(core) })
+	open := Policy{Evaluator: switching{"red"}, Version: "a"}
+	f.Collection.SetPolicy(open)
+	for n := range 3 {
+		f.put(fmt.Sprint("d", n), `{}`, Rev{})
+	}
+	g := &gate{in: make(chan struct{}), out: make(chan struct{})}
+	f.Collection.SetPolicy(Policy{Evaluator: g, Version: "a"})
+	require.NoError(t, f.StartResync(t.Context()))
+	<-g.in
+	f.Collection.SetPolicy(ClosedPolicy())
+	close(g.out)
+	require.Eventually(t, func() bool {
+		return logs.FilterMessage("a resync waits until the configuration has the collection again").Len() > 0
+	}, waitFor, tick)
+	f.Collection.SetPolicy(open)
+	require.Equal(t, ResyncCompleted, f.resynced().State)
+	require.Equal(t, uint64(3), f.db.Info().Seq, "nothing is elsewhere")
+
+	f.Collection.SetPolicy(ClosedPolicy())
+	require.ErrorIs(t, f.StartResync(t.Context()), ErrUnavailable)
+}
+
 func TestResyncGoesOnAfterARestart(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
