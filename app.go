@@ -203,6 +203,9 @@ const (
 // feeds when the process exits: before any app stops, since the HTTP app waits for its
 // requests.
 func (a *App) Handle(_ context.Context, event caddy.Event) error {
+	if event.Origin() != nil {
+		return nil // a module's own, of the same name: not all apps need have started
+	}
 	switch event.Name() {
 	case eventStarted:
 		a.enter()

@@ -61,6 +61,44 @@ func TestSignInGoesBackWhenTheLastStepOfAReloadFails(t *testing.T) {
 	}
 }
 
+// emitter is a module that emits events of its own.
+type emitter struct{ ctx caddy.Context }
+
+func init() { caddy.RegisterModule(new(emitter)) }
+
+func (*emitter) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "test.emitter", New: func() caddy.Module { return new(emitter) }}
+}
+
+func (e *emitter) Provision(ctx caddy.Context) error {
+	e.ctx = ctx
+	return nil
+}
+
+// An event has no owner: another module may emit one of the same name, when it has started or more than once.
+func TestOnlyCaddysOwnEventLetsRequestsIn(t *testing.T) {
+	t.Parallel()
+	h := newStoreHandle("events")
+	a := newHeldApp(t, h, true)
+	_, err := h.open(a)
+	require.NoError(t, err)
+	loaded, err := a.ctx.LoadModuleByID("test.emitter", nil)
+	require.NoError(t, err)
+	send := func(ctx caddy.Context) {
+		event, err := caddy.NewEvent(ctx, eventStarted, nil)
+		require.NoError(t, err)
+		require.NoError(t, a.Handle(t.Context(), event))
+	}
+	theirs := loaded.(*emitter).ctx //nolint:forcetypeassert // it is the one above
+	send(theirs)
+	require.False(t, a.isReady())
+	send(a.ctx)
+	require.True(t, a.isReady())
+	send(theirs)
+	require.NoError(t, a.Stop())
+	require.NoError(t, h.Destruct())
+}
+
 func TestDestructOfAStoreThatWasNeverOpened(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, newStoreHandle("never").Destruct())
