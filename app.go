@@ -211,15 +211,20 @@ func (a *App) Handle(_ context.Context, event caddy.Event) error {
 		a.enter()
 	case eventStopping:
 		if caddy.Exiting() {
-			a.streams.draining.Store(true)
-			a.streams.endNow()
-			a.handle.replications.Close() // requests wait for some
-			// Caddy waits for requests without a limit: for a client that reads a byte a
-			// second, for hours.
-			a.cut = time.AfterFunc(a.cutAfter(), a.handle.requests.cancel)
+			a.drain()
 		}
 	}
 	return nil
+}
+
+// drain ends what Caddy waits for without a limit when the process exits, what came by earlier configurations too.
+func (a *App) drain() {
+	a.streams.draining.Store(true)
+	a.streams.endNow()
+	a.handle.endStreams()
+	a.handle.replications.Close() // requests wait for some
+	// For a client that reads a byte a second it would wait for hours.
+	a.cut = time.AfterFunc(a.cutAfter(), a.handle.requests.cancel)
 }
 
 // cutAfter is how long requests have when the process exits: as long as Caddy still takes new ones

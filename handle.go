@@ -411,10 +411,8 @@ func (h *storeHandle) Destruct() error {
 	h.mu.Lock()
 	h.closed = true
 	opened := h.opened
-	for s := range h.ending {
-		s.endNow()
-	}
 	h.mu.Unlock()
+	h.endStreams()
 	h.endLater()
 	h.later.Wait()
 	if opened == nil {
@@ -434,6 +432,15 @@ func (h *storeHandle) Destruct() error {
 		return fmt.Errorf("closing the store %s: %w", h.key, err)
 	}
 	return nil
+}
+
+// endStreams ends at once what stopped configurations have not ended yet.
+func (h *storeHandle) endStreams() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.ending {
+		s.endNow()
+	}
 }
 
 // current returns the open store, or nil.

@@ -99,6 +99,33 @@ func TestOnlyCaddysOwnEventLetsRequestsIn(t *testing.T) {
 	require.NoError(t, h.Destruct())
 }
 
+// Caddy waits for the responses of earlier configurations as well before it exits: those whose feeds a reload is just
+// ending, one after the other.
+func TestAnExitEndsTheFeedsOfEarlierConfigurations(t *testing.T) {
+	t.Parallel()
+	h := newStoreHandle("exit")
+	earlier, running := newHeldApp(t, h, true), newHeldApp(t, h, true)
+	opened, err := h.open(earlier)
+	require.NoError(t, err)
+	require.NoError(t, opened.createDatabases(t.Context(), zap.NewNop(), []string{"notes"}))
+	require.NoError(t, h.enter(t.Context(), earlier))
+	require.NoError(t, h.enter(t.Context(), running))
+	h.leave(earlier, time.Hour)
+	running.drain()
+	for _, a := range []*App{earlier, running} {
+		for _, group := range a.streams.groups {
+			select {
+			case <-group:
+			case <-time.After(10 * time.Second):
+				require.FailNow(t, "feeds go on")
+			}
+		}
+	}
+	running.cut.Stop()
+	h.leave(running, 0)
+	require.NoError(t, h.Destruct())
+}
+
 func TestDestructOfAStoreThatWasNeverOpened(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, newStoreHandle("never").Destruct())
