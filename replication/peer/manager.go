@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,8 +35,9 @@ func NewManager(logger *zap.Logger) *Manager {
 }
 
 // Configure replaces the replications of the configuration: the former are stopped, and have
-// stopped when the new ones begin. A replication that cannot begin is an error, and the others
-// begin nevertheless.
+// stopped when the new ones begin, and so has one that somebody asked for and that is the same: it would end some
+// day, and nobody would begin the configured one then. A replication that cannot begin is an error, and the others begin
+// nevertheless.
 func (m *Manager) Configure(all []Options) error {
 	m.mu.Lock()
 	former := m.configured
@@ -47,6 +49,10 @@ func (m *Manager) Configure(all []Options) error {
 	var failed error
 	for _, o := range all {
 		r, err := m.Start(o)
+		for errors.Is(err, ErrRunning) && !m.isConfigured(r) {
+			m.stop(r)
+			r, err = m.Start(o)
+		}
 		if err != nil {
 			failed = fmt.Errorf("replicate %s: %w", o.Name, err)
 			continue
@@ -56,6 +62,12 @@ func (m *Manager) Configure(all []Options) error {
 		m.mu.Unlock()
 	}
 	return failed
+}
+
+func (m *Manager) isConfigured(r *Replication) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Contains(m.configured, r)
 }
 
 // Start begins a replication and does not wait for it. ErrRunning, with the replication that

@@ -122,6 +122,27 @@ func TestManagerRunsAReplicationOnce(t *testing.T) {
 	require.ErrorIs(t, err, peer.ErrClosed)
 }
 
+// Whoever has tried a replication by a request, and writes it into the configuration then, finds it running.
+func TestAReplicationOfTheConfigurationTakesThePlaceOfTheSameByRequest(t *testing.T) {
+	t.Parallel()
+	here, there := newServer(t), newServer(t)
+	m := peer.NewManager(nil)
+	defer m.Close()
+	o := here.to(peer.Pull, there.admin)
+	o.Continuous = true
+	asked, err := m.Start(o)
+	require.NoError(t, err)
+	o.Name = "configured"
+	require.NoError(t, m.Configure([]peer.Options{o}))
+	require.Equal(t, peer.Stopped, asked.Status().State)
+	require.Len(t, m.List(), 1)
+	require.Equal(t, "configured", m.List()[0].Name)
+	twin := o
+	twin.Name = "twin"
+	require.ErrorIs(t, m.Configure([]peer.Options{o, twin}), peer.ErrRunning)
+	require.Equal(t, "configured", m.List()[0].Name, "the first of two that are the same")
+}
+
 // A server that takes the connection and says nothing is given up at its sign-in as anywhere.
 func TestASignInThatIsNotAnsweredIsGivenUp(t *testing.T) {
 	t.Parallel()
