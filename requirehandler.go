@@ -16,7 +16,7 @@ const leaseAfter = time.Second
 
 // RequireHandler stands behind an `authentication` handler with the provider sync. It lets
 // in who has one of the roles, others get 403. A request that takes long, such as a proxied
-// WebSocket or a download, is cut off when its sign-in ends: when the session or the token expires or
+// WebSocket or a download, is cancelled when its sign-in ends: when the session or the token expires or
 // is revoked, the user is disabled, or loses the role.
 type RequireHandler struct {
 	// Roles of which the user must have one. Default: none is needed.
@@ -53,11 +53,10 @@ func (h *RequireHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next 
 		return err
 	}
 	ctx, cancel := context.WithCancel(r.Context())
-	answer := &cutAnswer{writer: w, cancel: cancel}
-	defer answer.over()
-	timer := time.AfterFunc(leaseAfter, func() { h.watch(ctx, answer, p) })
+	defer cancel()
+	timer := time.AfterFunc(leaseAfter, func() { h.watch(ctx, cancel, p) })
 	defer timer.Stop()
-	return next.ServeHTTP(w, r.WithContext(ctx))
+	return next.ServeHTTP(newCancelledWriter(ctx, w), r.WithContext(ctx))
 }
 
 // requireRole is the principal for as long as it has one of the roles.
@@ -78,23 +77,23 @@ func (h *RequireHandler) requireRole(w http.ResponseWriter, r *http.Request, p *
 	return p, err
 }
 
-// watch cuts the answer off when the principal's sign-in ends.
-func (h *RequireHandler) watch(ctx context.Context, answer *cutAnswer, p *auth.Principal) {
-	active, ok := h.app.handle.requests.begin(nil, answer.cancel) // the handler may have returned, and its writer be gone
+// watch cancels the request when the principal's sign-in ends.
+func (h *RequireHandler) watch(ctx context.Context, cancel context.CancelFunc, p *auth.Principal) {
+	active, ok := h.app.handle.requests.begin(nil, cancel) // the handler may have returned, and its writer be gone
 	if !ok {
-		answer.cut()
+		cancel()
 		return
 	}
 	lease, err := h.app.auth.Lease(ctx, p)
 	active.end()
 	if err != nil {
-		answer.cut()
+		cancel()
 		return
 	}
 	defer lease.Close()
 	select {
 	case <-lease.Done():
-		answer.cut()
+		cancel()
 	case <-ctx.Done():
 	}
 }
