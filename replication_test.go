@@ -112,7 +112,9 @@ func TestAReplicationTakesWhatAReloadHasMended(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, status)
 
 	require.NoError(t, s.load(with("mended.js", `function (doc) { }`)))
+	require.Eventually(t, func() bool { // before it has looked what is left it knows of nothing
+		status, _ := s.request(http.MethodGet, "/copy/a", "")
+		return status == http.StatusOK
+	}, time.Minute, 10*time.Millisecond)
 	require.Eventually(t, left(0), time.Minute, 10*time.Millisecond)
-	status, _ = s.request(http.MethodGet, "/copy/a", "")
-	require.Equal(t, http.StatusOK, status)
 }
