@@ -79,6 +79,12 @@ type GetOptions struct {
 	History bool
 	// Conflicts fills Document.Conflicts and DeletedConflicts.
 	Conflicts bool
+	// Bare leaves out bodies and attachments, of GetRevs: for who wants to know which revisions there
+	// are, of which a document may have thousands.
+	Bare bool
+	// Most is about how many bytes of revisions GetRevs reads, 0 for all. Those after it are Unread, to
+	// be asked for by themselves.
+	Most int
 	// Viewer is who reads; nil sees everything. What a viewer may not see is not there:
 	// ErrNotFound.
 	Viewer *Viewer
@@ -89,6 +95,8 @@ type RevResult struct {
 	Rev Rev
 	// Doc is nil if the revision, or its body, is not there.
 	Doc *Document
+	// Unread: it was not looked for, since there was no room (GetOptions.Most).
+	Unread bool
 }
 
 // Edit is one write of a document.

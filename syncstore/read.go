@@ -86,7 +86,7 @@ func (c *Collection) cachedView(ctx context.Context, id string, h *head, viewer 
 // GetRevs returns the revisions named, in their place, or all leaves, the winner first,
 // if revs is nil. With latest, each revision is replaced by the leaves that descend
 // from it. ErrBadID; ErrNotFound if the document has no revision at all. Of the options,
-// Latest, History and Viewer count.
+// Latest, History, Bare, Most and Viewer count.
 func (c *Collection) GetRevs(ctx context.Context, id string, revs []Rev, o GetOptions) ([]RevResult, error) {
 	if err := CheckID(id); err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func (c *Collection) GetRevs(ctx context.Context, id string, revs []Rev, o GetOp
 	if h != nil && h.isAllOf(revs) {
 		v, err := c.cachedView(ctx, id, h, o.Viewer)
 		if err == nil {
-			return v.revs(revs, o.Latest, o.History)
+			return v.revs(revs, o)
 		}
 		if !errors.Is(err, errStale) {
 			return nil, err
@@ -110,7 +110,7 @@ func (c *Collection) GetRevs(ctx context.Context, id string, revs []Rev, o GetOp
 			return err
 		}
 		var err error
-		results, err = v.revs(revs, o.Latest, o.History)
+		results, err = v.revs(revs, o)
 		return err
 	})
 	return results, err
@@ -221,37 +221,59 @@ func (v *view) revOf(version Version) (Rev, error) {
 	return Rev{}, ErrNotFound
 }
 
-func (v *view) revs(revs []Rev, latest, history bool) ([]RevResult, error) {
-	wanted := revs
-	if revs == nil {
-		for i := range v.head.Leaves {
-			if v.sight.leaf(&v.head.Leaves[i]) {
-				wanted = append(wanted, v.head.Leaves[i].Rev)
-			}
-		}
-		if len(wanted) == 0 {
-			return nil, ErrNotFound
-		}
-		latest = false
+func (v *view) revs(revs []Rev, o GetOptions) ([]RevResult, error) {
+	revs, err := v.wanted(revs, o.Latest)
+	if err != nil {
+		return nil, err
 	}
-	if latest {
-		var err error
-		if wanted, err = v.latestOf(revs); err != nil {
-			return nil, err
+	results := make([]RevResult, 0, len(revs))
+	size := 0
+	for _, rev := range revs {
+		if o.Most > 0 && size >= o.Most {
+			results = append(results, RevResult{Rev: rev, Unread: true})
+			continue
 		}
-	}
-	results := make([]RevResult, 0, len(wanted))
-	for _, rev := range wanted {
 		doc, err := v.document(rev)
-		if err == nil && history {
+		if err == nil && o.History {
 			err = v.addHistory(doc)
 		}
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return nil, err
 		}
+		if doc != nil {
+			if o.Bare {
+				doc.Body, doc.Attachments, doc.Extra = nil, nil, nil
+			}
+			size += doc.memory()
+		}
 		results = append(results, RevResult{Rev: rev, Doc: doc})
 	}
 	return results, nil
+}
+
+// memory is about how many bytes a document takes.
+func (d *Document) memory() int {
+	const ofRevision, ofAttachment = 64, 256
+	return len(d.Body) + ofRevision*len(d.History) + ofAttachment*len(d.Attachments)
+}
+
+// wanted are the revisions that GetRevs is to read.
+func (v *view) wanted(revs []Rev, latest bool) ([]Rev, error) {
+	switch {
+	case revs != nil && latest:
+		return v.latestOf(revs)
+	case revs != nil:
+		return revs, nil
+	}
+	for i := range v.head.Leaves {
+		if v.sight.leaf(&v.head.Leaves[i]) {
+			revs = append(revs, v.head.Leaves[i].Rev)
+		}
+	}
+	if len(revs) == 0 {
+		return nil, ErrNotFound
+	}
+	return revs, nil
 }
 
 // latestOf replaces each revision by the leaves that descend from it, once each; one

@@ -61,7 +61,7 @@ func (f *feed) sawAll(ctx context.Context) (bool, error) {
 func (f *feed) lookUpOnce(ctx context.Context) ([]syncstore.Change, error) {
 	changes := make([]syncstore.Change, 0, len(f.o.ids))
 	for id := range f.o.ids {
-		leaves, err := f.ks.coll.GetRevs(ctx, id, nil, syncstore.GetOptions{Viewer: f.ks.r.peer.Viewer})
+		leaves, err := f.ks.coll.GetRevs(ctx, id, nil, syncstore.GetOptions{Bare: true, Viewer: f.ks.r.peer.Viewer})
 		if errors.Is(err, syncstore.ErrNotFound) || errors.Is(err, syncstore.ErrBadID) {
 			continue
 		}

@@ -307,7 +307,7 @@ func (l *listing) byKey(ctx context.Context, key []byte) error {
 
 // tombstone shows a deleted document, which only its key can name.
 func (l *listing) tombstone(ctx context.Context, id string, key []byte) error {
-	leaves, err := l.source.GetRevs(ctx, id, nil, syncstore.GetOptions{Viewer: l.viewer})
+	leaves, err := l.source.GetRevs(ctx, id, nil, syncstore.GetOptions{Bare: true, Viewer: l.viewer})
 	if errors.Is(err, syncstore.ErrNotFound) || (err == nil && len(leaves) == 0) {
 		return l.noDocument(key)
 	}

@@ -137,9 +137,8 @@ func (g *bulkGetter) read(entry *wanted) ([]syncstore.RevResult, *answerError, e
 	if !entry.rev.IsZero() {
 		revs = []syncstore.Rev{entry.rev}
 	}
-	history := g.o.revs || entry.attsSince != nil
 	results, err := g.rq.coll.GetRevs(g.rq.r.Context(), entry.id, revs, syncstore.GetOptions{
-		Latest: g.o.latest, History: history, Viewer: g.rq.viewer(),
+		Latest: g.o.latest, History: g.needsHistory(entry), Most: revsAtOnce, Viewer: g.rq.viewer(),
 	})
 	if err == nil {
 		return results, nil, nil
@@ -149,6 +148,8 @@ func (g *bulkGetter) read(entry *wanted) ([]syncstore.RevResult, *answerError, e
 	}
 	return nil, nil, fmt.Errorf("reading a document: %w", err)
 }
+
+func (g *bulkGetter) needsHistory(entry *wanted) bool { return g.o.revs || entry.attsSince != nil }
 
 // missing is the answer for a revision that is not there, or not to be read.
 func (g *bulkGetter) missing() *answerError {
@@ -198,6 +199,9 @@ func (g *bulkGetter) jsonEntry(out *stream, entry *wanted) error {
 	for i, result := range results {
 		if i > 0 {
 			*out.buf = append(*out.buf, ',')
+		}
+		if err := g.rq.readLeft(entry.id, &result, g.needsHistory(entry)); err != nil {
+			return err
 		}
 		if result.Doc == nil {
 			*out.buf = appendGetError(*out.buf, entry, result.Rev.String(), g.missing())
@@ -262,6 +266,9 @@ func (g *bulkGetter) mixedEntry(out *stream, parts boundary, entry *wanted) erro
 		fail(entry.revText, refused)
 	}
 	for _, result := range results {
+		if err := g.rq.readLeft(entry.id, &result, g.needsHistory(entry)); err != nil {
+			return err
+		}
 		if result.Doc == nil {
 			fail(result.Rev.String(), g.missing())
 			continue

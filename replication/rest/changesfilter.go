@@ -106,7 +106,7 @@ func lookUp(ctx context.Context, source changeSource, viewer *syncstore.Viewer, 
 func lookUpOnce(ctx context.Context, source changeSource, viewer *syncstore.Viewer, ids map[string]struct{}) ([]syncstore.Change, error) {
 	rows := make([]syncstore.Change, 0, len(ids))
 	for id := range ids {
-		leaves, err := source.GetRevs(ctx, id, nil, syncstore.GetOptions{Viewer: viewer})
+		leaves, err := source.GetRevs(ctx, id, nil, syncstore.GetOptions{Bare: true, Viewer: viewer})
 		if errors.Is(err, syncstore.ErrNotFound) || errors.Is(err, syncstore.ErrBadID) {
 			continue
 		}

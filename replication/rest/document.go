@@ -347,7 +347,7 @@ func (h *Handler) writeDocument(rq *request, out *stream, doc *syncstore.Documen
 
 // revsInfo says of each ancestor whether its body is still there.
 func (h *Handler) revsInfo(rq *request, doc *syncstore.Document) ([]byte, error) {
-	results, err := rq.coll.GetRevs(rq.r.Context(), doc.ID, doc.History, syncstore.GetOptions{Viewer: rq.viewer()})
+	results, err := rq.coll.GetRevs(rq.r.Context(), doc.ID, doc.History, syncstore.GetOptions{Bare: true, Viewer: rq.viewer()})
 	if err != nil {
 		return nil, fmt.Errorf("reading the ancestors: %w", err)
 	}

@@ -16,10 +16,11 @@ func (h *Handler) openRevs(rq *request, o readOptions) error {
 		if revs, err = parseRevList(o.openRevs, "open_revs", maxNamed); err != nil {
 			return err
 		}
+		revs = onceEach(revs)
 	}
 	multi := prefersMultipart(rq.r.Header["Accept"], "multipart/mixed")
 	results, err := rq.coll.GetRevs(rq.r.Context(), rq.docID, revs, syncstore.GetOptions{
-		Latest: o.latest, History: o.needsHistory(), Viewer: rq.viewer(),
+		Latest: o.latest, History: o.needsHistory(), Most: revsAtOnce, Viewer: rq.viewer(),
 	})
 	if errors.Is(err, syncstore.ErrNotFound) && revs != nil {
 		results = make([]syncstore.RevResult, len(revs)) // nothing is known of any of them
@@ -46,6 +47,9 @@ func (h *Handler) openRevsJSON(rq *request, o readOptions, results []syncstore.R
 	for i, result := range results {
 		if i > 0 {
 			*out.buf = append(*out.buf, ',')
+		}
+		if err := rq.readLeft(rq.docID, &result, o.needsHistory()); err != nil {
+			return err
 		}
 		if result.Doc == nil {
 			*out.buf = appendMissing(*out.buf, result.Rev)
@@ -78,6 +82,9 @@ func (h *Handler) openRevsMixed(rq *request, o readOptions, results []syncstore.
 	out.guard = h.guard(rq)
 	defer out.guard.stop()
 	for _, result := range results {
+		if err := rq.readLeft(rq.docID, &result, o.needsHistory()); err != nil {
+			return err
+		}
 		if result.Doc == nil {
 			*out.buf = mixed.appendBoundary(*out.buf)
 			*out.buf = append(*out.buf, "Content-Type: application/json; error=\"true\"\r\n\r\n"...)
