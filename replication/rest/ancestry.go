@@ -10,8 +10,34 @@ import (
 // ancestry says how much of a revision's ancestry a client wants. Couchbase Lite 1 names
 // what it knows, or how much it keeps.
 type ancestry struct {
-	most  int             // revisions, 0: all
-	known []syncstore.Rev // up to the newest of these
+	most  int       // revisions, 0: all
+	known knownRevs // up to the newest of these
+}
+
+// knownRevs are revisions that a client says it knows, in order: a request may name as many of them as there
+// is room for, and each ancestor of each revision that it wants is looked for.
+type knownRevs []syncstore.Rev
+
+// parseKnownRevs reads a JSON array of at most so many revisions; nil for "".
+func parseKnownRevs(text, parameter string, most int) (knownRevs, error) {
+	revs, err := parseRevList(text, parameter, most)
+	slices.SortFunc(revs, syncstore.Rev.Compare)
+	return revs, err
+}
+
+func (k knownRevs) has(rev syncstore.Rev) bool {
+	_, found := slices.BinarySearchFunc(k, rev, syncstore.Rev.Compare)
+	return found
+}
+
+// newestOf is the generation of the newest revision in a history that is known, 0 if none is.
+func (k knownRevs) newestOf(history []syncstore.Rev) uint64 {
+	for _, rev := range history {
+		if k.has(rev) {
+			return rev.Gen
+		}
+	}
+	return 0
 }
 
 // parseQuery reads revs_limit and revs_from of a URL.
@@ -23,7 +49,7 @@ func (a *ancestry) parseQuery(rq *request) error {
 		}
 		a.most = n
 	}
-	known, err := parseRevList(rq.query.Get("revs_from"), "revs_from", maxNamed)
+	known, err := parseKnownRevs(rq.query.Get("revs_from"), "revs_from", maxNamed)
 	a.known = known
 	return err
 }
@@ -38,7 +64,7 @@ func (a *ancestry) parseMember(name string, value []byte, most int) (err error) 
 			return badRequest("revs_limit must be a number of revisions.")
 		}
 	default:
-		a.known, err = parseRevList(string(value), name, most)
+		a.known, err = parseKnownRevs(string(value), name, most)
 	}
 	return err
 }
@@ -57,7 +83,7 @@ func (a ancestry) or(b ancestry) ancestry {
 // cut leaves of a history, newest first, what is wanted; the newest revision always.
 func (a *ancestry) cut(history []syncstore.Rev) []syncstore.Rev {
 	for i, rev := range history {
-		if i > 0 && slices.Contains(a.known, rev) {
+		if i > 0 && a.known.has(rev) {
 			history = history[:i+1]
 			break
 		}

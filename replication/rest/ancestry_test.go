@@ -2,7 +2,12 @@ package rest
 
 import (
 	"net/http"
+	"strconv"
 	"testing"
+	"time"
+
+	"github.com/caddysync/caddy-sync/syncstore"
+	"github.com/stretchr/testify/require"
 )
 
 // D.2, D.5: Couchbase Lite 1 says how much of a revision's ancestry it can use.
@@ -41,4 +46,31 @@ func TestAncestryIsCut(t *testing.T) {
 	c = bulk("", `"revs_limit":-1`)
 	c.status = 400
 	s.run(c)
+}
+
+// A document may have a thousand leaves with a thousand ancestors each, and who asks for them may say that they know
+// 250 000 revisions. To look for each of the ones among the others would take a processor for many minutes.
+func TestWhatAClientKnowsIsFoundInTime(t *testing.T) {
+	t.Parallel()
+	text := []byte{'['}
+	for i := range maxNamed {
+		text = append(strconv.AppendInt(append(text, `"1-`...), int64(i), 10), `",`...)
+	}
+	text = append(text[:len(text)-1], ']')
+	known, err := parseKnownRevs(string(text), "atts_since", maxNamed)
+	require.NoError(t, err)
+	history := make([]syncstore.Rev, 1000)
+	for i := range history {
+		history[i] = syncstore.Rev{Gen: uint64(2000 - i), Digest: "a"}
+	}
+	cut := ancestry{known: known}
+	begun := time.Now()
+	for range 100 {
+		require.Zero(t, known.newestOf(history))
+		require.Len(t, cut.cut(history), 1000)
+	}
+	require.Less(t, time.Since(begun), 20*time.Second)
+	history[700] = syncstore.Rev{Gen: 1, Digest: "700"}
+	require.EqualValues(t, 1, known.newestOf(history))
+	require.Len(t, cut.cut(history), 701)
 }

@@ -15,7 +15,7 @@ type wanted struct {
 	id        string
 	rev       syncstore.Rev // zero: all leaves
 	revText   string
-	attsSince []syncstore.Rev
+	attsSince knownRevs
 	ancestry
 	err *answerError // the entry is malformed; the others are answered
 }
@@ -102,7 +102,7 @@ func parseWanted(text []byte, name string, most int) (wanted, error) {
 			if string(value) == "null" {
 				return nil
 			}
-			entry.attsSince, err = parseRevList(string(value), member, most)
+			entry.attsSince, err = parseKnownRevs(string(value), member, most)
 			if errors.Is(err, errBadRev) {
 				entry.err, err = errBadRev, nil
 			}
@@ -162,7 +162,7 @@ func (g *bulkGetter) shapeFor(entry *wanted, doc *syncstore.Document) shape {
 	s.ancestry = entry.or(s.ancestry)
 	if entry.attsSince != nil {
 		s.attachments = true
-		s.since = newestAncestor(doc.History, entry.attsSince)
+		s.since = entry.attsSince.newestOf(doc.History)
 	}
 	return s
 }

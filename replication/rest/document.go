@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -119,7 +118,7 @@ type readOptions struct {
 	latest    bool
 	revsInfo  bool
 	openRevs  string
-	attsSince []syncstore.Rev
+	attsSince knownRevs
 }
 
 func parseReadOptions(rq *request) (readOptions, error) {
@@ -152,7 +151,7 @@ func parseReadOptions(rq *request) (readOptions, error) {
 			return o, err
 		}
 	}
-	if o.attsSince, err = parseRevList(rq.query.Get("atts_since"), "atts_since", maxNamed); err != nil {
+	if o.attsSince, err = parseKnownRevs(rq.query.Get("atts_since"), "atts_since", maxNamed); err != nil {
 		return o, err
 	}
 	if o.attsSince != nil {
@@ -176,16 +175,7 @@ func (o *readOptions) needsHistory() bool { return o.revs || o.revsInfo || o.att
 // inlineFrom finds the generation after which the client lacks attachments: that of
 // the newest revision in atts_since that the document descends from.
 func (o *readOptions) inlineFrom(doc *syncstore.Document) {
-	o.since = newestAncestor(doc.History, o.attsSince)
-}
-
-func newestAncestor(history, known []syncstore.Rev) uint64 {
-	for _, rev := range history {
-		if slices.Contains(known, rev) {
-			return rev.Gen
-		}
-	}
-	return 0
+	o.since = o.attsSince.newestOf(doc.History)
 }
 
 // parseRevList reads a JSON array of at most so many revisions; nil for "".
