@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 
@@ -32,6 +33,9 @@ func (o *changesOptions) parseAccess(p params) error {
 // parseChannels reads a JSON array of names, or names with commas between them, which no
 // channel has in its name.
 func parseChannels(raw []byte) ([]string, error) {
+	if bytes.Count(raw, []byte{','}) >= maxNamed {
+		return nil, tooManyNamed()
+	}
 	var names []string
 	if json.Unmarshal(raw, &names) != nil {
 		var list string
