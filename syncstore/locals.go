@@ -16,11 +16,16 @@ type LocalsOptions struct {
 	Descending bool
 	// After goes on behind an ID that was listed.
 	After string
-	// Limit is how many there are at most; <= 0 for all.
-	Limit int
 }
 
-// Locals lists the local documents of owner, by the bytes of their IDs.
+const (
+	// localRows and localBytes bound how many local documents are read at a time.
+	localRows  = 100
+	localBytes = 1 << 20
+)
+
+// Locals lists the first local documents of owner, by the bytes of their IDs. There are more as long as any
+// come: they follow After the last one.
 func (c *Collection) Locals(ctx context.Context, owner string, o LocalsOptions) (docs []*LocalDocument, err error) {
 	first, last := o.Start, o.End
 	if o.After != "" {
@@ -40,6 +45,7 @@ func (c *Collection) Locals(ctx context.Context, owner string, o LocalsOptions) 
 	}
 	scan.Reverse = o.Descending
 	err = c.store.engine.View(ctx, func(r engine.Reader) error {
+		size := 0
 		pairs, failed := r.Scan(scan)
 		for key, record := range pairs {
 			id := string(key[prefix:])
@@ -51,7 +57,7 @@ func (c *Collection) Locals(ctx context.Context, owner string, o LocalsOptions) 
 				return err
 			}
 			docs = append(docs, &LocalDocument{ID: id, Rev: localRev(n), Body: append([]byte(nil), body...)})
-			if o.Limit > 0 && len(docs) == o.Limit {
+			if size += len(body); len(docs) == localRows || size >= localBytes {
 				return nil
 			}
 		}

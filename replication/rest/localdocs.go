@@ -11,9 +11,6 @@ import (
 	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 )
 
-// localRows is how many local documents are read at a time.
-const localRows = 100
-
 // localDocs answers GET and POST /{db}/_local_docs: the _local documents of whoever asks, with
 // the options of _all_docs.
 func (h *Handler) localDocs(rq *request) error {
@@ -78,7 +75,7 @@ func (l *localListing) run(ctx context.Context) error {
 
 func (l *localListing) byRange(ctx context.Context) error {
 	o := syncstore.LocalsOptions{
-		Start: l.o.low, End: l.o.high, ExcludeEnd: l.o.excludeEnd, Descending: l.o.descending, Limit: localRows,
+		Start: l.o.low, End: l.o.high, ExcludeEnd: l.o.excludeEnd, Descending: l.o.descending,
 	}
 	if o.Descending {
 		o.Start, o.End = l.o.high, l.o.low
@@ -105,7 +102,7 @@ func (l *localListing) byRange(ctx context.Context) error {
 				return err
 			}
 		}
-		if len(docs) < localRows {
+		if len(docs) == 0 {
 			return nil
 		}
 		o.After = docs[len(docs)-1].ID

@@ -58,6 +58,27 @@ func TestManyLargeRevisionsAreNotHeldAtOnce(t *testing.T) {
 	}
 }
 
+// Likewise for somebody's local documents. Not parallel: it measures the memory of the process.
+func TestManyLargeLocalDocumentsAreNotHeldAtOnce(t *testing.T) {
+	const docs, size = 40, 1 << 20
+	store, db := badgerStore(t)
+	s := newSite(t, func(c *Config, _ *fakeAuth) { c.Store = store })
+	body := []byte(`{"a":"` + strings.Repeat("x", size) + `"}`)
+	for i := range docs {
+		_, err := db.Default().PutLocal(t.Context(), "alice", fmt.Sprintf("%02d", i), "", body)
+		require.NoError(t, err)
+	}
+	for path, bodies := range map[string]int{
+		"/notes/_local_docs": 0, "/notes/_local_docs?include_docs=true": docs, "/notes/_local_docs?include_docs=true&descending=true&skip=1": docs - 1,
+	} {
+		answer := &countingAnswer{header: http.Header{}}
+		peak := peakMemory(t, func() { s.ServeHTTP(answer, s.request(scenario{path: path}), http.NotFoundHandler()) })
+		require.Equal(t, http.StatusOK, answer.status, path)
+		require.InDelta(t, bodies*size, answer.written, size/2, path)
+		require.Less(t, peak, int64(docs*size/2), path)
+	}
+}
+
 func TestRevisionsAreAnsweredWhereThereIsRoomForFew(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -86,7 +107,9 @@ type countingAnswer struct {
 func (a *countingAnswer) Header() http.Header  { return a.header }
 func (a *countingAnswer) WriteHeader(code int) { a.status = code }
 func (a *countingAnswer) Write(p []byte) (int, error) {
-	a.written += len(p)
+	if a.written += len(p); a.status == 0 {
+		a.status = http.StatusOK
+	}
 	return len(p), nil
 }
 
