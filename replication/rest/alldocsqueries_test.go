@@ -58,10 +58,12 @@ func TestLocalDocumentsAreListedToTheirOwner(t *testing.T) {
 		`?endkey="_local/b"`:                     {"_local/a", "_local/b"},
 		`?endkey="_local/b"&inclusive_end=false`: {"_local/a"},
 		`?startkey="_local/b"&endkey="_local/a"&descending=true`: {"_local/b", "_local/a"},
-		`?key="_local/b"`: {"_local/b"},
-		`?startkey="a"`:   {},
-		`?endkey="A"`:     {},
-		"?limit=0":        {},
+		`?key="_local/b"`:     {"_local/b"},
+		`?startkey="a"`:       {},
+		`?endkey="A"`:         {},
+		`?startkey="_local0"`: {},
+		`?startkey="_local0"&endkey="_local/a"&descending=true&inclusive_end=false`: {"_local/c", "_local/b"},
+		"?limit=0": {},
 	} {
 		page := parseAllDocs(t, s.run(scenario{path: "/notes/_local_docs" + query}).Body.String())
 		ids := []string{}

@@ -31,12 +31,13 @@ func (h *Handler) localDocs(rq *request) error {
 // onlyLocals narrows a listing to _local documents, and takes the prefix off its bounds.
 func (o *allDocsOptions) onlyLocals() {
 	const end = "_local0"
-	if o.low > end || o.high != "" && o.high < localPrefix {
+	if o.low >= end || o.high != "" && o.high < localPrefix {
 		o.empty = true
 	}
 	o.low = strings.TrimPrefix(max(o.low, localPrefix), localPrefix)
 	if o.high == "" || o.high >= end {
-		o.high, o.excludeEnd = "", false
+		o.high = ""
+		o.excludeEnd = o.excludeEnd && o.descending // whose end is the low one
 		return
 	}
 	if o.high = strings.TrimPrefix(o.high, localPrefix); o.high == "" {
