@@ -28,8 +28,20 @@ type body struct {
 	free   func()
 }
 
-// readBody reads the whole body, decompressed, up to limit bytes.
+// readBody reads the whole body, decompressed, up to limit bytes. Whoever took long to send it is judged again.
 func (h *Handler) readBody(rq *request, limit int64) (body, error) {
+	b, err := h.receiveBody(rq, limit)
+	if err != nil {
+		return body{}, err
+	}
+	if err := h.recheck(rq); err != nil {
+		b.free()
+		return body{}, err
+	}
+	return b, nil
+}
+
+func (h *Handler) receiveBody(rq *request, limit int64) (body, error) {
 	source, err := rq.bodyReader(limit)
 	if err != nil {
 		return body{}, err

@@ -5,11 +5,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/caddysync/caddy-sync/auth"
 	"github.com/stretchr/testify/require"
 )
 
@@ -69,8 +71,64 @@ func TestDecision38_WritesThatTookLongAreJudgedAgain(t *testing.T) {
 	s := newSite(t, func(_ *Config, a *fakeAuth) { a.lease = refused })
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "/notes/a", nil)
 	require.NoError(t, err)
-	require.NoError(t, s.recheck(&request{r: r, started: time.Now()}))
-	require.ErrorIs(t, s.recheck(&request{r: r, started: time.Now().Add(-leaseAfter)}), refused)
+	alice := &auth.Principal{Name: "alice"}
+	require.NoError(t, s.recheck(&request{r: r, principal: alice, started: time.Now()}))
+	require.ErrorIs(t, s.recheck(&request{r: r, principal: alice, started: time.Now().Add(-leaseAfter)}), refused)
+}
+
+// Who has signed out, or was disabled, may hold requests open whose bodies are not whole: each would be one more
+// read, or one more write.
+func TestDecision38_WhoTakesLongToSendABodyIsJudgedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var revoked error
+		take := func(s *site) {
+			s.take = func(*request) (heldLease, error) { return newFakeLease(), revoked }
+		}
+		public, admin := newSite(t), newSite(t, adminSite)
+		take(public)
+		take(admin)
+		for _, s := range []*site{public, admin} {
+			s.put("a", `{}`)
+		}
+		for _, c := range []struct {
+			at *site
+			scenario
+		}{
+			{public, scenario{method: http.MethodPut, path: "/notes/_local/a", body: `{}`, status: http.StatusCreated}},
+			{public, scenario{method: http.MethodPost, path: "/notes/_all_docs", body: `{"keys":["a"],"include_docs":true}`}},
+			{public, scenario{method: http.MethodPost, path: "/notes/_changes", body: `{"include_docs":true}`}},
+			{public, scenario{method: http.MethodPost, path: "/notes/_bulk_get", body: `{"docs":[{"id":"a"}]}`}},
+			{public, scenario{method: http.MethodPost, path: "/notes/_revs_diff", body: `{"a":["1-a"]}`}},
+			{public, scenario{method: http.MethodPost, path: "/notes/_find", body: `{"selector":{}}`}},
+			{admin, scenario{method: http.MethodPost, path: "/notes/_purge", body: `{"a":["*"]}`, status: http.StatusCreated}},
+			{admin, scenario{method: http.MethodPost, path: "/_dbs_info", body: `{"keys":["notes"]}`}},
+		} {
+			slowly := func() *httptest.ResponseRecorder {
+				r := c.at.request(c.scenario)
+				r.Body = io.NopCloser(&lateReader{text: strings.NewReader(c.body)})
+				return c.at.serveRequest(r)
+			}
+			revoked = loginRequired()
+			require.Equal(t, http.StatusUnauthorized, slowly().Code, c.path)
+			revoked = nil
+			require.Equal(t, max(c.status, http.StatusOK), slowly().Code, c.path)
+		}
+	})
+}
+
+// lateReader has nothing to give before a lease is needed.
+type lateReader struct {
+	text io.Reader
+	late bool
+}
+
+func (r *lateReader) Read(p []byte) (int, error) {
+	if !r.late {
+		r.late = true
+		time.Sleep(leaseAfter)
+	}
+	return r.text.Read(p)
 }
 
 // endless is content without an end.

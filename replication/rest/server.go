@@ -44,8 +44,8 @@ func (h *Handler) uuids(rq *request) error {
 }
 
 // databaseInfos answers GET /_dbs_info of all databases, and POST of those in {"keys":["name"]}.
-func (h *Handler) databaseInfos(rq *request) error {
-	if _, err := h.auth.AuthenticateAdmin(rq.r, &h.Site); err != nil {
+func (h *Handler) databaseInfos(rq *request) (err error) {
+	if rq.principal, err = h.auth.AuthenticateAdmin(rq.r, &h.Site); err != nil {
 		return err
 	}
 	names, err := h.namesAskedFor(rq)
