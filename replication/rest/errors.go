@@ -254,6 +254,9 @@ func asAnswer(err error) *answerError {
 
 // fail writes err as the answer, or cuts the connection if the answer has begun.
 func (h *Handler) fail(rq *request, err error) {
+	if ended := rq.guard.check(); ended != nil {
+		err = ended // with it the request's context ends: what failed by that is no fault of the server
+	}
 	answer := asAnswer(err)
 	h.logFailure(rq, answer, err)
 	h.Usage.note(answer.limit)

@@ -37,7 +37,8 @@ type guard struct {
 // guard begins to watch; stop must be called before the handler returns.
 func (h *Handler) guard(rq *request) *guard {
 	take := func() (heldLease, error) { return h.take(rq) }
-	return newGuard(take, http.NewResponseController(rq.w), rq.started)
+	rq.guard = newGuard(take, http.NewResponseController(rq.w), rq.started)
+	return rq.guard
 }
 
 func newGuard(take func() (heldLease, error), control *http.ResponseController, started time.Time) *guard {

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddysync/caddy-sync/auth"
+	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/stretchr/testify/require"
 )
 
@@ -160,4 +162,33 @@ func TestDecision38_DownloadsEndWithTheirLease(t *testing.T) {
 	require.Error(t, <-ended)
 	_, err = io.Copy(io.Discard, answer.Body)
 	require.Error(t, err, "a cut answer must not look whole")
+}
+
+// waitsForEnd judges no write before its request is over.
+type waitsForEnd struct{}
+
+func (waitsForEnd) Evaluate(ctx context.Context, _ syncstore.Evaluation) (syncstore.Outcome, error) {
+	<-ctx.Done()
+	return syncstore.Outcome{}, ctx.Err()
+}
+
+// A client that is told 500 takes the server for broken, and one that is told 401 signs in again. What ends the request
+// is the deadline by which the guard wakes it up, over a real connection.
+func TestDecision38_WhoseLeaseEndsIsToldSo(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.db.Default().SetPolicy(syncstore.Policy{Evaluator: waitsForEnd{}, Version: "1"})
+	lease := newFakeLease()
+	close(lease.ended)
+	s.take = func(*request) (heldLease, error) { return lease, nil }
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.ServeHTTP(w, r, nil) }))
+	defer server.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/notes/_bulk_docs", strings.NewReader(`{"docs":[{"_id":"a"}]}`))
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer alice")
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := server.Client().Do(r)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	require.Equal(t, http.StatusUnauthorized, answer.StatusCode)
 }

@@ -26,6 +26,7 @@ type request struct {
 	started   time.Time
 	seen      *Seen     // what is found out, for logs and metrics
 	doing     *Activity // of a feed that stays open; nil for others
+	guard     *guard    // of a long transfer; nil for others
 	// answered is set before the first byte of the answer goes out: an error after
 	// that can only cut the connection.
 	answered bool
