@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"math"
 	"time"
 
 	"github.com/caddysync/caddy-sync/syncstore"
@@ -26,6 +27,7 @@ const (
 	// defaultTimeout ends a feed without a heartbeat when nothing happened for so long.
 	defaultTimeout = time.Minute
 	maxTimeout     = 15 * time.Minute
+	noTimeout      = time.Duration(math.MaxInt64)
 )
 
 // changesOptions are what _changes was asked for.

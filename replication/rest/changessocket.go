@@ -254,5 +254,6 @@ func (f *changeFeed) onSocket(ctx context.Context) error {
 	// active_only is for the catch-up, as over BLIP (blip.md 3.4): Couchbase Lite 1 for iOS asks for
 	// it with a database that is empty, keeps the feed, and must hear of deletions to come.
 	f.o.access.ActiveOnly = false
+	f.o.timeout = noTimeout // as with Sync Gateway, whatever was asked for
 	return f.follow(ctx)
 }

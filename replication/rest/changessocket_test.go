@@ -121,6 +121,27 @@ func TestSocketFollowsChangesOfAccess(t *testing.T) {
 	require.Equal(t, []string{"5:1 old"}, again.rows(), "a compound sequence, as Couchbase Lite sends it back")
 }
 
+// A timeout of 0 kept a processor busy for each such feed, and one of a millisecond nearly so.
+func TestSocketHasNoTimeout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(t)
+		g.give("alice", "a")
+		w := newWire(t, g.Handler)
+		var open []*socket
+		for _, options := range []string{`{"timeout":0}`, `{"timeout":1}`, `{}`} {
+			s := w.open("alice", options)
+			require.Equal(t, "[]", s.next())
+			open = append(open, s)
+		}
+		time.Sleep(24 * time.Hour)
+		g.store("new", "", "a")
+		for _, s := range open {
+			require.Equal(t, []string{"2 new"}, s.rows())
+		}
+	})
+}
+
 func TestSocketLeavesTombstonesOutOfTheCatchUpOnly(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)

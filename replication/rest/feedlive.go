@@ -83,11 +83,7 @@ func (f *changeFeed) follow(ctx context.Context) error {
 			continue
 		}
 		if f.o.heartbeat == 0 {
-			if f.o.feed != feedWebSocket { // which has no timeout, as with Sync Gateway
-				return nil
-			}
-			timer.Reset(interval)
-			continue
+			return nil
 		}
 		if err := live.Aside(func() error { return f.out.heartbeat(f.o.feed) }); err != nil {
 			return err
