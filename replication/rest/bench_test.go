@@ -49,7 +49,7 @@ func BenchmarkParseBulk(b *testing.B) {
 			b.Fatal(err)
 		}
 		for _, doc := range all.docs {
-			if _, err := parseBulkDoc(doc, all.newEdits); err != nil {
+			if _, err := parseBulkDoc(doc, all.newEdits, 1<<20); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -53,17 +53,26 @@ func (h *Handler) receiveBody(rq *request, limit int64) (body, error) {
 		}
 		return body{text: text, free: func() {}}, nil
 	}
+	b, err := h.gather(source)
+	if err != nil {
+		return body{}, bodyError(err)
+	}
+	return b, nil
+}
+
+// gather reads source to its end, into memory, or into a file where it is long.
+func (h *Handler) gather(source io.Reader) (body, error) {
 	var held bytes.Buffer
 	n, err := io.CopyN(&held, source, spoolAt)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return body{}, bodyError(err)
+		return body{}, err
 	}
 	if n < spoolAt {
 		return body{text: held.Bytes(), free: func() {}}, nil
 	}
 	text, free, err := spool(h.TempDir, held.Bytes(), source)
 	if err != nil {
-		return body{}, bodyError(err)
+		return body{}, err
 	}
 	return body{text: text, mapped: true, free: free}, nil
 }

@@ -67,9 +67,9 @@ func parseBulk(text []byte, limit int) (bulk, error) {
 	return b, nil
 }
 
-// parseBulkDoc reads one document of a bulk body.
-func parseBulkDoc(text []byte, newEdits bool) (incoming, error) {
-	in, err := parseIncoming(text)
+// parseBulkDoc reads one document of a bulk body, whose own body may have so many bytes.
+func parseBulkDoc(text []byte, newEdits bool, most int64) (incoming, error) {
+	in, err := parseIncoming(text, most)
 	switch {
 	case err != nil:
 		return in, err
@@ -106,7 +106,7 @@ func (h *Handler) bulkDocs(rq *request) error {
 	w := &bulkWriter{h: h, rq: rq, policy: p, newEdits: all.newEdits, whole: !read.mapped}
 	if read.mapped {
 		for _, text := range all.docs {
-			if _, err := parseBulkDoc(text, all.newEdits); err != nil {
+			if _, err := parseBulkDoc(text, all.newEdits, p.Limits.Document); err != nil {
 				return err
 			}
 		}
@@ -169,7 +169,7 @@ func (w *bulkWriter) store(texts [][]byte) error {
 	incoming := make([]incoming, len(texts))
 	for i, text := range texts {
 		var err error
-		if incoming[i], err = parseBulkDoc(text, w.newEdits); err != nil {
+		if incoming[i], err = parseBulkDoc(text, w.newEdits, w.policy.Limits.Document); err != nil {
 			return err
 		}
 		// The cache keeps bodies, one by one.
@@ -267,6 +267,9 @@ func (w *bulkWriter) write(results []bulkResult) {
 func (w *bulkWriter) writeLocal(ctx context.Context, in *incoming) (string, error) {
 	id := strings.TrimPrefix(in.id, localPrefix)
 	owner := localOwner(w.rq.principal)
+	if in.long {
+		return in.revText, tooLong(w.policy.Limits)
+	}
 	if in.deleted {
 		return deletedLocalRev, w.rq.coll.DeleteLocal(ctx, owner, id, in.revText)
 	}

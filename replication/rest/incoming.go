@@ -23,6 +23,7 @@ type incoming struct {
 	history     []syncstore.Rev
 	attachments []incomingAttachment
 	body        []byte
+	long        bool // there is no body, since it is longer than it may be
 }
 
 // incomingAttachment is a member of _attachments.
@@ -39,13 +40,13 @@ type incomingAttachment struct {
 	follows       bool
 }
 
-// parseIncoming reads a document. The result shares memory with text.
-func parseIncoming(text []byte) (incoming, error) {
-	doc, err := jsondoc.Parse(text)
+// parseIncoming reads a document whose body may have so many bytes. The result shares memory with text.
+func parseIncoming(text []byte, most int64) (incoming, error) {
+	doc, err := jsondoc.ParseWithin(text, most)
 	if err != nil {
 		return incoming{}, fmt.Errorf("parsing the document: %w", err)
 	}
-	in := incoming{body: doc.Body}
+	in := incoming{body: doc.Body, long: doc.Long}
 	for _, member := range doc.Meta {
 		if err := in.member(member.Name, member.Value); err != nil {
 			return incoming{}, err
@@ -83,15 +84,24 @@ func (in *incoming) agree() error {
 // local reports whether the ID is that of a _local document.
 func (in *incoming) local() bool { return strings.HasPrefix(in.id, localPrefix) }
 
+// maxNameText bounds the text of an ID or a revision, which may be escaped: of a longer one no copy is made.
+const maxNameText = 16 << 10
+
 func (in *incoming) member(name string, value []byte) (err error) {
 	switch name {
 	case "_id":
 		in.hasID = true
+		if len(value) > maxNameText {
+			return illegalID("A document ID must have at most 1024 bytes.")
+		}
 		if in.id, err = jsondoc.String(value); err != nil || len(value) == 0 || value[0] != '"' {
 			return illegalID("A document ID must be a string.")
 		}
 		return checkID(in.id)
 	case "_rev":
+		if len(value) > maxNameText {
+			return errBadRev
+		}
 		if in.revText, err = jsondoc.String(value); err != nil || in.revText == "" {
 			return errBadRev
 		}
@@ -120,7 +130,7 @@ func (in *incoming) member(name string, value []byte) (err error) {
 		// Whoever has only the stub of a document must not put it in the document's place.
 		return notFound("Document revision is not accessible")
 	}
-	return docValidation("Bad special document member: " + name)
+	return docValidation("Bad special document member: " + cut(name, 100))
 }
 
 func revMember(value []byte) (syncstore.Rev, error) {

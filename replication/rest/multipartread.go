@@ -31,15 +31,16 @@ func (h *Handler) putRelated(rq *request, boundary string) error {
 	if err != nil {
 		return multipartError(err)
 	}
-	text, err := readPart(first, p.Limits.Request)
+	b, err := h.readPart(first, p.Limits.Request)
 	if err != nil {
 		return err
 	}
-	in, err := parseIncoming(text)
+	defer b.free()
+	in, err := parseIncoming(b.text, p.Limits.Document)
 	if err != nil {
 		return err
 	}
-	in.own(&body{text: text})
+	in.own(&b)
 	sent, err := h.readParts(rq, p, parts, &in)
 	if err != nil {
 		return err
@@ -47,23 +48,22 @@ func (h *Handler) putRelated(rq *request, boundary string) error {
 	return h.put(rq, p, &in, sent)
 }
 
-// readPart reads the document's part. It is held in memory, since the documents of
-// multipart bodies have their large parts elsewhere.
-func readPart(part *multipart.Part, limit int64) ([]byte, error) {
-	var held bytes.Buffer
+// readPart reads the document's part.
+func (h *Handler) readPart(part *multipart.Part, limit int64) (body, error) {
 	limit = min(limit, maxPartText)
 	capped := &cappedReader{source: part, limit: limit, left: limit}
 	if strings.EqualFold(part.Header.Get("Content-Encoding"), gzipEncoding) { // by Couchbase Lite 1 for iOS
 		unzipped, err := gzip.NewReader(part)
 		if err != nil {
-			return nil, multipartError(err)
+			return body{}, multipartError(err)
 		}
 		capped.source = unzipped
 	}
-	if _, err := held.ReadFrom(capped); err != nil {
-		return nil, multipartError(err)
+	b, err := h.gather(capped)
+	if err != nil {
+		return body{}, multipartError(err)
 	}
-	return held.Bytes(), nil
+	return b, nil
 }
 
 // maxPartText bounds the JSON part of a multipart body.

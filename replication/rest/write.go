@@ -28,7 +28,7 @@ func (h *Handler) putDocument(rq *request) error {
 		return err
 	}
 	defer b.free()
-	in, err := parseIncoming(b.text)
+	in, err := parseIncoming(b.text, p.Limits.Document)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (h *Handler) postDocument(rq *request) error {
 		return err
 	}
 	defer b.free()
-	in, err := parseIncoming(b.text)
+	in, err := parseIncoming(b.text, p.Limits.Document)
 	if err != nil {
 		return err
 	}
@@ -204,14 +204,19 @@ func taggedRev(etag string) string {
 	return text
 }
 
+// tooLong is the answer to a document whose body is longer than it may be.
+func tooLong(limits Limits) *answerError {
+	return tooLarge(LimitDocument, "document_too_large", "The document is over "+strconv.FormatInt(limits.Document, 10)+" bytes.")
+}
+
 // edit turns an incoming document into an edit of the store; the content of inline
 // attachments is stored on the way.
 func (h *Handler) edit(
 	ctx context.Context, rq *request, limits Limits, in *incoming, newEdits bool, sent map[string]syncstore.AttachmentEdit,
 ) (syncstore.Edit, error) {
 	edit := syncstore.Edit{ID: in.id, Body: in.body, Deleted: in.deleted, Expires: in.expires}
-	if int64(len(in.body)) > limits.Document {
-		return edit, tooLarge(LimitDocument, "document_too_large", "The document is over "+strconv.FormatInt(limits.Document, 10)+" bytes.")
+	if in.long {
+		return edit, tooLong(limits)
 	}
 	switch {
 	case newEdits:

@@ -8,6 +8,8 @@
 // long ones stay what they are.
 package jsondoc
 
+import "math"
+
 // MaxDepth is the deepest nesting of objects and arrays that is accepted.
 const MaxDepth = 512
 
@@ -24,6 +26,8 @@ type Document struct {
 	// around it, otherwise it is made anew of the other members with their bytes as
 	// they were, joined by commas. Parsing a Body gives the same Body.
 	Body []byte
+	// Long: there is no Body, since it would be longer than it may be (ParseWithin).
+	Long bool
 	// Meta are the other top-level members whose names begin with "_", in order, with the
 	// bytes of their values, which share memory with the input.
 	Meta []Member
@@ -40,7 +44,10 @@ type Member struct {
 // Parse takes a document apart. The whole input must be one JSON object and nothing
 // but white space around it; other input is one of the package's errors, wrapped, with
 // the byte offset at which it was noticed.
-func Parse(text []byte) (Document, error) {
+func Parse(text []byte) (Document, error) { return ParseWithin(text, math.MaxInt) }
+
+// ParseWithin is Parse for a body of at most so many bytes: no memory is taken for a longer one.
+func ParseWithin(text []byte, most int64) (Document, error) {
 	s := scanner{text: text}
 	begin, err := s.openObject()
 	if err != nil {
@@ -69,10 +76,16 @@ func Parse(text []byte) (Document, error) {
 	if err := s.end(at); err != nil {
 		return Document{}, err
 	}
-	if meta == nil {
-		return Document{Body: s.slice(span{begin, at})}, nil
+	d := Document{Meta: meta}
+	switch {
+	case meta == nil && int64(at-begin) <= most:
+		d.Body = s.slice(span{begin, at})
+	case meta != nil && int64(joined(kept)) <= most:
+		d.Body = join(text, kept)
+	default:
+		d.Long = true
 	}
-	return Document{Body: join(text, kept), Meta: meta}, nil
+	return d, nil
 }
 
 // Check verifies that text is one JSON value by the same rules.
@@ -85,13 +98,18 @@ func Check(text []byte) error {
 	return s.end(at)
 }
 
-// join makes an object of members of text.
-func join(text []byte, members []span) []byte {
+// joined is how long an object of members is.
+func joined(members []span) int {
 	size := 1 + max(1, len(members))
 	for _, m := range members {
 		size += m.end - m.start
 	}
-	body := append(make([]byte, 0, size), '{')
+	return size
+}
+
+// join makes an object of members of text.
+func join(text []byte, members []span) []byte {
+	body := append(make([]byte, 0, joined(members)), '{')
 	for i, m := range members {
 		if i > 0 {
 			body = append(body, ',')
