@@ -10,9 +10,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
 	"github.com/stretchr/testify/require"
 )
 
@@ -315,4 +317,35 @@ func TestADocumentHasNotAnyNumberOfAttachments(t *testing.T) {
 		{name: "too many", method: http.MethodPut, path: "/notes/many", body: stubs(maxAttachments + 1), status: 413, has: []string{"document_too_large"}},
 		{name: "many", method: http.MethodPut, path: "/notes/many", body: stubs(maxAttachments), status: 412},
 	})
+}
+
+// Android's encoder breaks lines, and PHP's writes \/: what is long comes as what is short does.
+func TestEscapedBase64IsDecodedInPieces(t *testing.T) {
+	t.Parallel()
+	content := make([]byte, 200_000)
+	for i := range content {
+		content[i] = byte(i * i >> 3)
+	}
+	encoded := base64.StdEncoding.EncodeToString(content)
+	var wrapped strings.Builder
+	for line := range slices.Chunk([]byte(encoded), 76) {
+		wrapped.Write(line)
+		wrapped.WriteString(`\r\n`)
+	}
+	escaped := strings.ReplaceAll(strings.ReplaceAll(wrapped.String(), "/", `\/`), "+", `\u002b`)
+	for _, text := range []string{encoded, wrapped.String(), escaped} {
+		for _, size := range []int{1, 2, 3, 7, 1000, 32 << 10, 1 << 20} {
+			var got bytes.Buffer
+			_, err := io.CopyBuffer(onlyWriter{&got}, onlyReader{base64Reader([]byte(`"` + text + `"`))}, make([]byte, size))
+			require.NoError(t, err, size)
+			require.True(t, bytes.Equal(content, got.Bytes()), size)
+		}
+	}
+	for _, text := range []string{`\u00e9\u00e9`, `YQ==\/`, `YQ\u003d\u003dYQ==`, `\\YQ=`, `\ud800`} {
+		_, err := io.ReadAll(base64Reader([]byte(`"` + text + `"`)))
+		require.ErrorIs(t, err, jsondoc.ErrSyntax, text)
+	}
+	s := newSite(t)
+	s.put("a", `{"_attachments":{"long":{"data":"`+escaped+`"}}}`)
+	require.Equal(t, content, s.run(scenario{path: "/notes/a/long"}).Body.Bytes())
 }

@@ -34,7 +34,7 @@ func repeated(t *testing.T, before string, size int, after string) string {
 // measures the memory of the process.
 func TestLongBodiesAreNotHeldInMemory(t *testing.T) {
 	const size = 40 << 20
-	s := newSite(t, withLimits(Limits{Document: 1 << 20}))
+	s := newSite(t, withLimits(Limits{Document: 1 << 20, Attachment: 1 << 20}))
 	packed := map[string]string{"Content-Encoding": "gzip", "Content-Type": "application/json"}
 	parts := map[string]string{"Content-Encoding": "gzip", "Content-Type": `multipart/related; boundary="b"`}
 	const beginning, end = "--b\r\nContent-Type: application/json\r\n\r\n", "\r\n--b--\r\n"
@@ -47,6 +47,7 @@ func TestLongBodiesAreNotHeldInMemory(t *testing.T) {
 		"in a part":                {method: http.MethodPut, path: "/notes/a", header: parts, body: repeated(t, beginning+`{"_id":"a","a":"`, size, `"}`+end), status: 413},
 		"an ID":                    {method: http.MethodPost, path: "/notes", header: packed, body: repeated(t, `{"_id":"`, size, `"}`), status: 400},
 		"a revision":               {method: http.MethodPut, path: "/notes/a", header: packed, body: repeated(t, `{"_rev":"1-`, size, `"}`), status: 400},
+		"an attachment":            {method: http.MethodPut, path: "/notes/a", header: packed, body: repeated(t, `{"_attachments":{"a":{"data":"\/\/\/\/`, size, `"}}}`), status: 413},
 		"a member that is unknown": {method: http.MethodPut, path: "/notes/a", header: packed, body: repeated(t, `{"_`, size, `":1}`), status: 400},
 	} {
 		r := s.request(c)

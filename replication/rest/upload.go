@@ -120,11 +120,7 @@ func (s *sums) has(c claim) bool {
 func (h *Handler) storeInline(
 	ctx context.Context, db *syncstore.Database, limit int64, a *incomingAttachment,
 ) (syncstore.Content, string, error) {
-	source, err := base64Reader(a.data)
-	if err != nil {
-		return syncstore.Content{}, "", err
-	}
-	content, err := storeContent(ctx, db, source, limit, claim{length: -1, encodedLength: -1, encoding: a.encoding})
+	content, err := storeContent(ctx, db, base64Reader(a.data), limit, claim{length: -1, encodedLength: -1, encoding: a.encoding})
 	if err != nil {
 		return syncstore.Content{}, "", err
 	}
@@ -135,24 +131,22 @@ func (h *Handler) storeInline(
 }
 
 // base64Reader decodes a JSON string of base64, without a copy of it.
-func base64Reader(text []byte) (io.Reader, error) {
+func base64Reader(text []byte) io.Reader {
 	raw := text[1 : len(text)-1]
-	if bytes.IndexByte(raw, '\\') >= 0 { // some encoders write \/ for /
-		plain, err := jsondoc.String(text)
-		if err != nil {
-			return nil, err
-		}
-		raw = []byte(plain)
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return &base64Source{raw: raw}
 	}
-	return &base64Source{raw: raw}, nil
+	return &base64Source{escaped: raw}
 }
 
 // base64Source gives a format error in place of base64's own, which names an offset in
 // a piece of the text.
 type base64Source struct {
-	raw  []byte
-	held [3]byte // what is decoded of four characters when the reader wants less
-	rest []byte  // of held
+	raw []byte
+	// escaped is what comes after raw, with JSON's escapes: some encoders write \/ for /, and some break lines.
+	escaped []byte
+	held    [3]byte // what is decoded of four characters when the reader wants less
+	rest    []byte  // of held
 }
 
 func (s *base64Source) Read(p []byte) (int, error) {
@@ -176,6 +170,9 @@ func (s *base64Source) Read(p []byte) (int, error) {
 
 // decode decodes as much as fits into p, which has room for three bytes at least.
 func (s *base64Source) decode(p []byte) (int, error) {
+	if err := s.unescape(len(p)/3*4 + 1); err != nil { // one more, to know which are the last
+		return 0, err
+	}
 	if len(s.raw) == 0 {
 		return 0, io.EOF
 	}
@@ -183,8 +180,44 @@ func (s *base64Source) decode(p []byte) (int, error) {
 	decoded, err := base64.StdEncoding.Decode(p, s.raw[:n])
 	last := n == len(s.raw)
 	if err != nil || (!last && s.raw[n-1] == '=') {
-		return 0, fmt.Errorf("%w: an attachment's data is not base64", jsondoc.ErrSyntax)
+		return 0, errNoBase64()
 	}
 	s.raw = s.raw[n:]
 	return decoded, nil
+}
+
+// unescape moves at least n characters from escaped to raw, if it has as many.
+func (s *base64Source) unescape(n int) error {
+	if len(s.escaped) == 0 || len(s.raw) >= n {
+		return nil
+	}
+	raw := append(make([]byte, 0, n+4), s.raw...)
+	for len(raw) < n && len(s.escaped) > 0 {
+		size := 1
+		if s.escaped[0] == '\\' {
+			if size = 2; s.escaped[1] == 'u' {
+				size = 6
+			}
+			text, err := jsondoc.String(append(append([]byte{'"'}, s.escaped[:size]...), '"'))
+			if err != nil {
+				return errNoBase64() // half of a pair, neither of which base64 has
+			}
+			if text != "\n" && text != "\r" { // a piece would not end where four characters do
+				raw = append(raw, text...)
+			}
+		} else {
+			size = min(n-len(raw), len(s.escaped))
+			if i := bytes.IndexByte(s.escaped[:size], '\\'); i >= 0 {
+				size = i
+			}
+			raw = append(raw, s.escaped[:size]...)
+		}
+		s.escaped = s.escaped[size:]
+	}
+	s.raw = raw
+	return nil
+}
+
+func errNoBase64() error {
+	return fmt.Errorf("%w: an attachment's data is not base64", jsondoc.ErrSyntax)
 }
