@@ -154,6 +154,11 @@ func TestAnImportPassesOverWhatIsRefused(t *testing.T) {
 			return
 		}
 		assert.NoError(t, json.NewDecoder(r.Body).Decode(&asked))
+		if slices.Contains(asked.Docs, document{"008"}) {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = fmt.Fprint(w, `{"error":"bad_request"}`)
+			return
+		}
 		if len(asked.Docs) > 30 || slices.Contains(asked.Docs, document{"007"}) {
 			w.WriteHeader(http.StatusRequestEntityTooLarge)
 			_, _ = fmt.Fprint(w, `{"error":"too_large"}`)
@@ -176,9 +181,9 @@ func TestAnImportPassesOverWhatIsRefused(t *testing.T) {
 	_, err = Import(t.Context(), d, bytes.NewReader(out.Bytes()), nil)
 
 	require.ErrorIs(t, err, ErrRefused)
-	require.ErrorContains(t, err, "51 revisions were not taken; all others are there:\n  document \"000\": forbidden: not yours\n  document \"007\": 413 Request Entity Too Large: {\"error\":\"too_large\"}\n")
-	require.ErrorContains(t, err, "\n  and 31 more")
-	require.Len(t, stored, 2*importDocs-51)
+	require.ErrorContains(t, err, "52 revisions were not taken; all others are there:\n  document \"000\": forbidden: not yours\n  document \"007\": 413 Request Entity Too Large: {\"error\":\"too_large\"}\n  document \"008\": 400 Bad Request: {\"error\":\"bad_request\"}\n")
+	require.ErrorContains(t, err, "\n  and 32 more")
+	require.Len(t, stored, 2*importDocs-52)
 }
 
 // TestAnExportEndsWhileOthersWrite exports from a server whose feed is never empty. A revision that was replaced after

@@ -88,8 +88,8 @@ func (i *importer) flush() error {
 	return nil
 }
 
-// write writes some revisions, in halves if they are too many or too large for the server, and asks
-// whether they are there: an answer to new_edits=false need not say so.
+// write writes some revisions, in halves if the server takes them not together, and asks whether they are
+// there: an answer to new_edits=false need not say so.
 func (i *importer) write(revisions []dumped) error {
 	docs := make([]json.RawMessage, len(revisions))
 	for n, r := range revisions {
@@ -97,7 +97,7 @@ func (i *importer) write(revisions []dumped) error {
 	}
 	var rows []bulkRow
 	err := i.db.Ask(i.ctx, http.MethodPost, "/_bulk_docs", map[string]any{"new_edits": false, "docs": docs}, Into(&rows))
-	if status, ok := errors.AsType[*StatusError](err); ok && status.Status == http.StatusRequestEntityTooLarge {
+	if status, ok := errors.AsType[*StatusError](err); ok && ofDocuments(status.Status) {
 		if half := len(revisions) / 2; half > 0 {
 			return errors.Join(i.write(revisions[:half]), i.write(revisions[half:]))
 		}
@@ -108,6 +108,12 @@ func (i *importer) write(revisions []dumped) error {
 		return err
 	}
 	return i.look(revisions, rows)
+}
+
+// ofDocuments reports whether a server may refuse a request for what is in its documents: they are too many or
+// too large, or one is not as it takes them, such as with a member twice, which CouchDB has.
+func ofDocuments(status int) bool {
+	return status == http.StatusRequestEntityTooLarge || status == http.StatusBadRequest
 }
 
 // bulkRow is what became of one revision, if it was not stored. CouchDB's have no status.
