@@ -12,6 +12,9 @@ import (
 // tombstone, as a number of seconds (up to 30 days from now, or a Unix time), as such a number
 // in a string, or as a date of RFC 3339. null and 0 are never.
 func parseExpiry(value []byte, now time.Time) (time.Time, error) {
+	if len(value) > maxNameText {
+		return time.Time{}, badExpiry(string(value[:200]))
+	}
 	text := string(value)
 	if value[0] == '"' {
 		var err error

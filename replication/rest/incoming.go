@@ -84,8 +84,16 @@ func (in *incoming) agree() error {
 // local reports whether the ID is that of a _local document.
 func (in *incoming) local() bool { return strings.HasPrefix(in.id, localPrefix) }
 
-// maxNameText bounds the text of an ID or a revision, which may be escaped: of a longer one no copy is made.
+// maxNameText bounds the text of an ID, a revision or a digest, which may be escaped: of a longer one no copy is made.
 const maxNameText = 16 << 10
+
+// shortText reads a string that is no content.
+func shortText(value []byte) (string, error) {
+	if len(value) > maxNameText {
+		return "", jsondoc.ErrNotString
+	}
+	return jsondoc.String(value)
+}
 
 func (in *incoming) member(name string, value []byte) (err error) {
 	switch name {
@@ -99,10 +107,7 @@ func (in *incoming) member(name string, value []byte) (err error) {
 		}
 		return checkID(in.id)
 	case "_rev":
-		if len(value) > maxNameText {
-			return errBadRev
-		}
-		if in.revText, err = jsondoc.String(value); err != nil || in.revText == "" {
+		if in.revText, err = shortText(value); err != nil || in.revText == "" {
 			return errBadRev
 		}
 		return nil
@@ -204,11 +209,11 @@ func parseAttachment(name string, text []byte) (incomingAttachment, error) {
 	err := jsondoc.Members(text, func(member string, value []byte) (err error) {
 		switch member {
 		case "content_type":
-			a.contentType, err = jsondoc.String(value)
+			a.contentType, err = shortText(value)
 		case "digest":
-			a.digest, err = jsondoc.String(value)
+			a.digest, err = shortText(value)
 		case "encoding":
-			a.encoding, err = jsondoc.String(value)
+			a.encoding, err = shortText(value)
 		case "revpos":
 			a.revPos, err = strconv.ParseUint(string(value), 10, 32)
 		case "length":

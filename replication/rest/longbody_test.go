@@ -48,6 +48,8 @@ func TestLongBodiesAreNotHeldInMemory(t *testing.T) {
 		"an ID":                    {method: http.MethodPost, path: "/notes", header: packed, body: repeated(t, `{"_id":"`, size, `"}`), status: 400},
 		"a revision":               {method: http.MethodPut, path: "/notes/a", header: packed, body: repeated(t, `{"_rev":"1-`, size, `"}`), status: 400},
 		"an attachment":            {method: http.MethodPut, path: "/notes/a", header: packed, body: repeated(t, `{"_attachments":{"a":{"data":"\/\/\/\/`, size, `"}}}`), status: 413},
+		"a digest":                 {method: http.MethodPut, path: "/notes/a", header: packed, body: repeated(t, `{"_attachments":{"a":{"stub":true,"digest":"`, size, `"}}}`), status: 400},
+		"an expiry":                {method: http.MethodPut, path: "/notes/a", header: packed, body: repeated(t, `{"_exp":"`, size, `"}`), status: 400},
 		"a member that is unknown": {method: http.MethodPut, path: "/notes/a", header: packed, body: repeated(t, `{"_`, size, `":1}`), status: 400},
 	} {
 		r := s.request(c)
