@@ -33,6 +33,9 @@ func repeated(t *testing.T, before string, size int, after string) string {
 // What is refused for its length takes no memory before: packed, it costs the client next to nothing. Not parallel: it
 // measures the memory of the process.
 func TestLongBodiesAreNotHeldInMemory(t *testing.T) {
+	if raced {
+		t.Skip("it would take a minute, and more memory")
+	}
 	const size = 40 << 20
 	s := newSite(t, withLimits(Limits{Document: 1 << 20, Attachment: 1 << 20}))
 	packed := map[string]string{"Content-Encoding": "gzip", "Content-Type": "application/json"}
