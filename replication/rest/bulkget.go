@@ -143,7 +143,8 @@ func (g *bulkGetter) read(entry *wanted) ([]syncstore.RevResult, *answerError, e
 	if err == nil {
 		return results, nil, nil
 	}
-	if answer := asAnswer(g.h.unreadable(g.rq, err)); answer.status < http.StatusInternalServerError {
+	answer := asAnswer(g.h.unreadable(g.rq, err))
+	if answer.status < http.StatusInternalServerError || g.h.passesOver(g.rq, err) {
 		return nil, answer, nil
 	}
 	return nil, nil, fmt.Errorf("reading a document: %w", err)

@@ -51,7 +51,7 @@ func (w *docWriter) write(ctx context.Context, id, rev string) error {
 		return fmt.Errorf("row with a bad revision: %w", err)
 	}
 	doc, err := w.source.Get(ctx, id, syncstore.GetOptions{Rev: parsed, Conflicts: w.o.conflicts, Viewer: w.viewer})
-	if errors.Is(err, syncstore.ErrNotFound) || errors.Is(err, syncstore.ErrDeleted) {
+	if errors.Is(err, syncstore.ErrNotFound) || errors.Is(err, syncstore.ErrDeleted) || w.out.h.passesOver(w.out.rq, err) {
 		w.out.keep(append(w.out.held(), "null"...))
 		return nil
 	}

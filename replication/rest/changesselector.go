@@ -88,7 +88,7 @@ func (f *changeFeed) leaf(ctx context.Context, id, text string) (*syncstore.Docu
 		return nil, fmt.Errorf("row with a bad revision: %w", err)
 	}
 	doc, err := f.source.Get(ctx, id, syncstore.GetOptions{Rev: rev, Viewer: f.out.rq.viewer()})
-	if errors.Is(err, syncstore.ErrNotFound) || errors.Is(err, syncstore.ErrDeleted) {
+	if errors.Is(err, syncstore.ErrNotFound) || errors.Is(err, syncstore.ErrDeleted) || f.out.h.passesOver(f.out.rq, err) {
 		return nil, nil
 	}
 	if err != nil {

@@ -170,6 +170,9 @@ func (f *changeFeed) storeLimit() int {
 // the feed has to be read after all.
 func (f *changeFeed) lookedUp(ctx context.Context, ids map[string]struct{}) (bool, error) {
 	rows, last, ok, err := lookUp(ctx, f.source, f.o.access.Viewer, ids)
+	if errors.Is(err, syncstore.ErrDamagedDocument) {
+		return false, nil // its row is in the feed all the same
+	}
 	if err != nil || !ok {
 		return false, err
 	}
