@@ -18,7 +18,10 @@ import (
 // Who may write a document may give it as many revisions as they like, each as large as a document may be, and
 // ask for all of them at once: they do not have to fit into memory. Not parallel: it measures that of the process.
 func TestManyLargeRevisionsAreNotHeldAtOnce(t *testing.T) {
-	const leaves, size = 40, 1 << 20
+	if raced {
+		t.Skip("it would take long, and more memory")
+	}
+	const leaves, size = 80, 1 << 20
 	store, db := badgerStore(t)
 	s := newSite(t, func(c *Config, _ *fakeAuth) { c.Store = store })
 	body := []byte(`{"a":"` + strings.Repeat("x", size) + `"}`)
@@ -32,7 +35,7 @@ func TestManyLargeRevisionsAreNotHeldAtOnce(t *testing.T) {
 		last = writeEdits(t, db, edit, syncstore.Edit{ID: "line", Parent: last, Body: body})[1]
 		line = append(line, `"`+last.String()+`"`)
 	}
-	again := "[" + strings.Repeat(branches[0]+",", 20*leaves) + branches[1] + "]"
+	again := "[" + strings.Repeat(branches[0]+",", 10*leaves) + branches[1] + "]"
 	for name, c := range map[string]struct {
 		scenario
 		bodies int
@@ -60,7 +63,10 @@ func TestManyLargeRevisionsAreNotHeldAtOnce(t *testing.T) {
 
 // Likewise for somebody's local documents. Not parallel: it measures the memory of the process.
 func TestManyLargeLocalDocumentsAreNotHeldAtOnce(t *testing.T) {
-	const docs, size = 40, 1 << 20
+	if raced {
+		t.Skip("it would take long, and more memory")
+	}
+	const docs, size = 80, 1 << 20
 	store, db := badgerStore(t)
 	s := newSite(t, func(c *Config, _ *fakeAuth) { c.Store = store })
 	body := []byte(`{"a":"` + strings.Repeat("x", size) + `"}`)
