@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -21,6 +22,8 @@ const (
 type cache struct {
 	seed   maphash.Seed
 	shards [cacheShards]cacheShard
+	// suspended: nothing is kept, since the store is being recovered.
+	suspended atomic.Bool
 }
 
 type cacheShard struct {
@@ -94,7 +97,7 @@ func (c *cache) offer(key []byte, h *head, epoch uint64) {
 	s := c.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, writing := s.writing[string(key)]; writing || s.epoch != epoch {
+	if _, writing := s.writing[string(key)]; writing || s.epoch != epoch || c.suspended.Load() {
 		return
 	}
 	s.put(string(key), h)
@@ -120,6 +123,19 @@ func (c *cache) end(key string, h *head) {
 	if h != nil {
 		s.put(key, h)
 	}
+}
+
+// suspend forgets everything, and keeps nothing until resume. What a commit in doubt wrote can be read before the
+// database's counters tell of it: a document that was kept then would be judged by access of before.
+func (c *cache) suspend() {
+	c.suspended.Store(true)
+	c.clear()
+}
+
+// resume is called when the counters are those of the store again.
+func (c *cache) resume() {
+	c.clear() // what was read before is not kept
+	c.suspended.Store(false)
 }
 
 // clear forgets everything.

@@ -20,6 +20,9 @@ func (c *committer) commitGroup(g *group) {
 	if errors.Is(err, engine.ErrTxnTooBig) && len(g.sets) > 1 {
 		err = c.writeEach(g)
 	}
+	if errors.Is(err, engine.ErrDoubtful) {
+		c.store.cache.suspend()
+	}
 	for key := range g.moved {
 		c.recent.write(key)
 	}

@@ -286,7 +286,6 @@ func (s *Store) recover() (made []*Database, err error) {
 	if err := s.engine.Recover(s.ctx); err != nil {
 		return nil, fmt.Errorf("recovering the engine: %w", err)
 	}
-	s.cache.clear()
 	if err := s.recoveries.tell(s.ctx); err != nil {
 		return nil, fmt.Errorf("telling who keeps records in memory: %w", err)
 	}
@@ -321,6 +320,7 @@ func (s *Store) recover() (made []*Database, err error) {
 		s.dropDatabase(db)
 		s.start(func() { s.clearDatabase(db) })
 	}
+	s.cache.resume()
 	return made, nil
 }
 
