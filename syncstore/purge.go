@@ -77,7 +77,7 @@ func (c *Collection) purge(ctx context.Context, what Purging) ([]Rev, error) {
 			return nil, err
 		}
 		c.store.committer.commit(set)
-		if !errors.Is(set.err, errStale) {
+		if !errors.Is(set.err, errStale) && (set.err != nil || !p.partly) {
 			return p.gone, set.err
 		}
 	}
@@ -93,6 +93,8 @@ type purger struct {
 	left []leaf
 	tree *tree // what stays of the ancestry; nil if nothing does
 	set  *changeSet
+	// partly: the set only drops some of the old bodies, and the purge is prepared anew after it.
+	partly bool
 }
 
 // prepare returns the change set, nil if none of the leaves is there.
@@ -134,12 +136,19 @@ func (p *purger) prepare(ctx context.Context) (*changeSet, error) {
 	} else if err := p.keepLeft(work); err != nil {
 		return nil, err
 	}
-	return p.set, c.store.engine.View(ctx, func(r engine.Reader) error {
-		if err := p.removeBodies(r); err != nil || len(p.left) > 0 {
+	err = c.store.engine.View(ctx, func(r engine.Reader) error {
+		if err := p.removeBodies(r); err != nil {
 			return err
+		}
+		if errors.Is(p.set.checkSizes(), ErrTooLarge) {
+			return p.dropSome(r)
+		}
+		if len(p.left) > 0 {
+			return nil
 		}
 		return p.weigh(r)
 	})
+	return p.set, err
 }
 
 // count notes that something was purged.
@@ -221,48 +230,5 @@ func (p *purger) keepLeft(work *preparation) error {
 	p.set.add(op{key: p.state.key, value: next.encode(), keySeq: noSeq, valueSeq: headSeqAt})
 	p.set.cached = next
 	work.count(next)
-	return nil
-}
-
-// removeBodies removes the bodies of what goes, and the references to content that nothing
-// of what stays names.
-func (p *purger) removeBodies(r engine.Reader) error {
-	s := p.collection.scope
-	named, kept := make(map[[32]byte]bool), make(map[[32]byte]bool)
-	note := func(in map[[32]byte]bool, l *leaf) {
-		for i := range l.Attachments {
-			in[l.Attachments[i].Content.SHA256] = true
-		}
-	}
-	for i := range p.state.head.Leaves {
-		if l := &p.state.head.Leaves[i]; slices.Contains(p.gone, l.Rev) {
-			note(named, l)
-		} else {
-			note(kept, l)
-		}
-	}
-	pairs, failed := r.Scan(engine.PrefixRange(s.bodies(p.what.ID)))
-	for key, value := range pairs {
-		stored, err := decodeStoredBody(value)
-		if err != nil {
-			return err
-		}
-		if p.tree != nil && p.tree.find(stored.leaf.Rev) >= 0 {
-			note(kept, &stored.leaf)
-			continue
-		}
-		note(named, &stored.leaf)
-		p.set.delete(slices.Clone(key))
-	}
-	if err := failed(); err != nil {
-		return fmt.Errorf("reading bodies: %w", err)
-	}
-	at := p.collection.store.options.Now().Add(unusedContent).Unix()
-	for sha256 := range named {
-		if !kept[sha256] {
-			p.set.delete(s.reference(sha256, p.what.ID))
-			p.set.put(p.collection.db.scope.due(at, p.collection.db.scope.content(sha256)), nil)
-		}
-	}
 	return nil
 }

@@ -252,11 +252,11 @@ func (c *Collection) purgeDeleted(ctx context.Context, ids []string, upTo uint64
 	return err
 }
 
-// purgeFresh does so, and returns those of which something was written meanwhile: an old body that was
-// dropped leaves the document as it is.
+// purgeFresh does so, and returns those of which something was written meanwhile, as an old body that was
+// dropped, here or elsewhere: it leaves the document as it is.
 func (c *Collection) purgeFresh(ctx context.Context, ids []string, upTo uint64, task *retaining) (stale []string, err error) {
 	var sets []*changeSet
-	var owners []string
+	var purges []tombstonePurge
 	for _, id := range ids {
 		p := purger{collection: c, what: Purging{ID: id}}
 		set, err := p.prepare(ctx)
@@ -265,29 +265,41 @@ func (c *Collection) purgeFresh(ctx context.Context, ids []string, upTo uint64, 
 			stale = append(stale, id)
 			continue
 		case errors.Is(err, ErrDamagedDocument), errors.Is(err, ErrTooLarge):
-			// It stays. Those after it must not, for the sake of one.
-			c.store.logger.Error("a tombstone cannot be purged", zap.Stringer("collection", c.id), zap.String("document", id), zap.Error(err))
+			c.noteKept(id, err)
 			continue
 		case err != nil:
 			return nil, fmt.Errorf("purging a tombstone: %w", err)
 		}
 		if set != nil && p.state.head.winner().Deleted && p.state.head.Seq <= upTo {
-			sets, owners = append(sets, set), append(owners, id)
+			sets, purges = append(sets, set), append(purges, tombstonePurge{id, p.partly})
 		}
 	}
 	c.store.committer.commitBackground(sets...)
 	for i, set := range sets {
 		switch {
+		case set.err == nil && purges[i].partly, errors.Is(set.err, errStale):
+			stale = append(stale, purges[i].id)
 		case set.err == nil:
 			task.removed.Add(1)
 			c.store.stats.tombstonesPurged.Add(1)
-		case errors.Is(set.err, errStale):
-			stale = append(stale, owners[i])
+		case errors.Is(set.err, ErrDamaged), errors.Is(set.err, ErrTooLarge):
+			c.noteKept(purges[i].id, set.err)
 		default:
 			return nil, fmt.Errorf("purging a tombstone: %w", set.err)
 		}
 	}
 	return stale, ctx.Err()
+}
+
+// tombstonePurge is the purge of a tombstone, or a part of it.
+type tombstonePurge struct {
+	id     string
+	partly bool
+}
+
+// noteKept tells of a tombstone that stays. Those after it must not, for the sake of one.
+func (c *Collection) noteKept(id string, err error) {
+	c.store.logger.Error("a tombstone cannot be purged", zap.Stringer("collection", c.id), zap.String("document", id), zap.Error(err))
 }
 
 // dropLocals removes the local documents of all collections that were not written for longer
