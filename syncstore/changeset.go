@@ -62,8 +62,8 @@ type changeSet struct {
 	given []*changeSet
 	// clears lets the set write to a database that is being deleted.
 	clears bool
-	// body: it drops the body of a superseded revision.
-	body bool
+	// bodies is how many bodies of superseded revisions it drops.
+	bodies int
 
 	// after, if set, runs when the set is committed, before anybody is told.
 	after func()

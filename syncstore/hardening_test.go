@@ -733,7 +733,7 @@ func TestOneOfTwoDeletionsInOneGroupSucceeds(t *testing.T) {
 }
 
 func handleDue(ctx context.Context, s *Store, db *Database, key []byte) error {
-	set, err := s.dueSet(ctx, db, key)
+	set, err := s.dueSet(ctx, db, [][]byte{key})
 	if err != nil {
 		return err
 	}

@@ -7,15 +7,6 @@ import (
 	"github.com/caddysync/caddy-sync/syncstore/engine"
 )
 
-// sums are attachments by the SHA-256 of their content.
-type sums map[[32]byte]bool
-
-func (s sums) note(l *leaf) {
-	for i := range l.Attachments {
-		s[l.Attachments[i].Content.SHA256] = true
-	}
-}
-
 // removeBodies removes the bodies of what goes, and the references to content that nothing
 // of what stays names.
 func (p *purger) removeBodies(r engine.Reader) error {
@@ -36,7 +27,7 @@ func (p *purger) removeBodies(r engine.Reader) error {
 		p.set.delete(slices.Clone(key))
 	})
 	if err == nil {
-		p.removeReferences(named, kept)
+		named.without(kept).removeReferences(p.collection, p.what.ID, p.set)
 	}
 	return err
 }
@@ -62,7 +53,7 @@ func (p *purger) dropSome(r engine.Reader) error {
 		return err
 	}
 	p.set, p.partly = some, true
-	p.removeReferences(named, kept)
+	named.without(kept).removeReferences(p.collection, p.what.ID, p.set)
 	return nil
 }
 
@@ -80,16 +71,4 @@ func (p *purger) eachBody(r engine.Reader, fn func(key []byte, l *leaf)) error {
 		return fmt.Errorf("reading bodies: %w", err)
 	}
 	return nil
-}
-
-// removeReferences removes the references to content that was named and is not kept.
-func (p *purger) removeReferences(named, kept sums) {
-	db := p.collection.db
-	at := p.collection.store.options.Now().Add(unusedContent).Unix()
-	for sha256 := range named {
-		if !kept[sha256] {
-			p.set.delete(p.collection.scope.reference(sha256, p.what.ID))
-			p.set.put(db.scope.due(at, db.scope.content(sha256)), nil)
-		}
-	}
 }

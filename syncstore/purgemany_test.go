@@ -8,27 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// superseded gives a document old bodies, each of which names one of the contents.
-func (f *fixture) superseded(id string, n int, named ...Content) {
-	f.t.Helper()
-	require.NoError(f.t, f.engine.Update(f.t.Context(), func(tx engine.Txn) error {
-		for i := range n {
-			stored := storedBody{leaf: leaf{Rev: Rev{1, fmt.Sprintf("%06d", i)}}, body: []byte(`{}`)}
-			if len(named) > 0 {
-				content := named[i%len(named)]
-				stored.leaf.Attachments = []Attachment{{Name: "a", Content: content}}
-				if err := tx.Put(f.scope.reference(content.SHA256, id), nil); err != nil {
-					return err
-				}
-			}
-			if err := tx.Put(f.scope.body(id, stored.leaf.Rev), stored.encode()); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
-}
-
 // A document that is written every ten seconds has more old bodies than a transaction takes. It is purged all the same,
 // with what they name.
 func TestADocumentOfManyOldBodiesIsPurged(t *testing.T) {
@@ -36,7 +15,7 @@ func TestADocumentOfManyOldBodiesIsPurged(t *testing.T) {
 	f := newFixture(t)
 	first, second := f.upload([]byte("first")), f.upload([]byte("second"))
 	f.put("a", `{"n":1}`, Rev{})
-	f.superseded("a", maxSetKeys+1, first, second)
+	f.superseded("a", maxSetKeys+1, func(i int) []Content { return []Content{[]Content{first, second}[i%2]} })
 	f.put("other", `{}`, Rev{})
 	require.Len(t, f.purged("a"), 1)
 	require.Equal(t, []int{1, 0, 0}, []int{f.keys(kindHead), f.keys(kindBody), f.keys(kindReference)})
@@ -54,7 +33,7 @@ func TestAConflictOfADocumentOfManyOldBodiesIsPurged(t *testing.T) {
 		ID: "a", History: revs(t, "2-bb"), Body: []byte(`{"kept":true}`), Attachments: []AttachmentEdit{{Name: "a", Content: content}},
 	}).Err)
 	f.pushed("a", `{}`, "2-cc")
-	f.superseded("a", maxSetKeys+1, content)
+	f.superseded("a", maxSetKeys+1, func(int) []Content { return []Content{content} })
 	require.Len(t, f.purged("a", Rev{2, "cc"}), 1)
 	require.Equal(t, []string{"2-bb"}, f.leaves("a"))
 	require.JSONEq(t, `{"kept":true}`, string(f.get("a", GetOptions{}).Body))
@@ -67,7 +46,7 @@ func TestATombstoneThatNoTransactionPurgesDoesNotKeepTheOthers(t *testing.T) {
 	for _, id := range []string{"before", "many bodies", "many channels", "later"} {
 		f.remove(id, f.put(id, `{}`, Rev{}))
 	}
-	f.superseded("many bodies", maxSetKeys+1)
+	f.superseded("many bodies", maxSetKeys+1, nothing)
 	h := *f.cachedHead(f.scope.head("many channels"))
 	for n := range maxSetKeys + 1 {
 		h.Spans = append(h.Spans, span{Channel: fmt.Sprint(n), From: 1, To: 2})

@@ -126,52 +126,93 @@ func (s *Store) dueKeys(ctx context.Context, scan engine.Range, want func(target
 // sweepPage does what some due keys ask for and returns how many it did. Things that do
 // not touch the same document are committed together.
 func (s *Store) sweepPage(ctx context.Context, db *Database, keys [][]byte) (done int, err error) {
-	var page []*changeSet
+	var page []dueWork
 	documents := make(map[string]bool)
 	flush := func() error {
-		s.committer.commitBackground(page...)
-		for _, set := range page {
-			switch {
-			case set.err == nil:
-				done++
-				if set.body {
-					s.stats.bodiesDropped.Add(1)
-				}
-			case stopsSweep(set.err):
-				return set.err
-			case !errors.Is(set.err, errStale) && !errors.Is(set.err, ErrNoDatabase):
-				s.logger.Error("background work on the store failed; it is tried again", zap.Error(set.err))
-			}
-		}
+		n, err := s.flushDue(ctx, db, page)
+		done += n
 		page = page[:0]
 		clear(documents)
-		return nil
+		return err
 	}
-	for _, key := range keys {
-		if err := ctx.Err(); err != nil {
-			return done, err
-		}
-		set, err := s.dueSet(ctx, db, key)
-		switch {
-		case stopsSweep(err):
-			return done, err
-		case err != nil:
-			s.logger.Error("background work on the store failed; it is tried again", zap.Error(err))
-			continue
-		}
-		if set.key != "" && documents[set.key] {
-			// It was prepared beside another of its document: again, from what that one leaves.
-			if err := flush(); err != nil {
+	for _, keys := range dueTogether(db, keys) {
+		for len(keys) > 0 {
+			if err := ctx.Err(); err != nil {
 				return done, err
 			}
-			if set, err = s.dueSet(ctx, db, key); err != nil {
-				continue
+			set, err := s.dueSet(ctx, db, keys)
+			if err == nil && set.key != "" && documents[set.key] {
+				// It was prepared beside another of its document: again, from what that one leaves.
+				if err := flush(); err != nil {
+					return done, err
+				}
+				set, err = s.dueSet(ctx, db, keys)
 			}
+			if stopsSweep(err) {
+				return done, err
+			}
+			if err != nil {
+				s.logger.Error("background work on the store failed; it is tried again", zap.Error(err))
+				break
+			}
+			documents[set.key] = true
+			n := max(1, set.bodies)
+			page = append(page, dueWork{keys[:n], set})
+			keys = keys[n:]
 		}
-		documents[set.key] = true
-		page = append(page, set)
 	}
 	return done, flush()
+}
+
+// dueWork is a change set that does what due keys ask for.
+type dueWork struct {
+	keys [][]byte
+	set  *changeSet
+}
+
+// flushDue commits a page of work, and returns how many things were done.
+func (s *Store) flushDue(ctx context.Context, db *Database, page []dueWork) (done int, err error) {
+	sets := make([]*changeSet, len(page))
+	for i := range page {
+		sets[i] = page[i].set
+	}
+	s.committer.commitBackground(sets...)
+	for i := range page {
+		set := page[i].set
+		if errors.Is(set.err, errStale) && set.bodies > 0 {
+			set.err = s.dropBodiesFirst(ctx, db, page[i].keys)
+		}
+		switch {
+		case set.err == nil:
+			done += len(page[i].keys)
+			s.stats.bodiesDropped.Add(uint64(set.bodies))
+		case stopsSweep(set.err):
+			return done, set.err
+		case !errors.Is(set.err, errStale) && !errors.Is(set.err, ErrNoDatabase):
+			s.logger.Error("background work on the store failed; it is tried again", zap.Error(set.err))
+		}
+	}
+	return done, nil
+}
+
+// dueTogether are due keys as they are dealt with: those of old bodies of a document together, the others one by one.
+func dueTogether(db *Database, keys [][]byte) (all [][][]byte) {
+	bodies := make(map[string]int)
+	for _, key := range keys {
+		document, ok := documentOfBody(key)
+		if !ok || db == nil {
+			all = append(all, [][]byte{key})
+			continue
+		}
+		at, known := bodies[document]
+		if !known || len(all[at]) == bodiesAtOnce {
+			at = len(all)
+			bodies[document] = at
+			all = append(all, nil)
+		}
+		all[at] = append(all[at], key)
+	}
+	return all
 }
 
 // stopsSweep reports whether it makes no sense to go on with other things.
@@ -179,8 +220,10 @@ func stopsSweep(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrInsufficientStorage) || errors.Is(err, context.Canceled)
 }
 
-// dueSet returns the change set that does what a due key asks for and removes the key.
-func (s *Store) dueSet(ctx context.Context, db *Database, key []byte) (*changeSet, error) {
+// dueSet returns the change set that does what the first of some due keys asks for, or the first several that are of old
+// bodies of a document, and removes them.
+func (s *Store) dueSet(ctx context.Context, db *Database, keys [][]byte) (*changeSet, error) {
+	key := keys[0]
 	if len(key) <= prefixSize+8 {
 		return nil, fmt.Errorf("%w: due key", ErrDamaged)
 	}
@@ -189,12 +232,12 @@ func (s *Store) dueSet(ctx context.Context, db *Database, key []byte) (*changeSe
 	if target[0] == kindHead && db != nil {
 		return set, s.expireDocument(ctx, db, key, target, set)
 	}
+	if target[0] == kindBody && db != nil {
+		return set, s.dropBodies(ctx, db, keys, set)
+	}
 	set.delete(key)
 	var err error
 	switch kind := target[0]; {
-	case kind == kindBody && db != nil:
-		set.body = true
-		err = s.dropBody(ctx, db, target, set)
 	case kind == kindContent && db != nil:
 		s.collectContent(db, target, set)
 	case kind == kindChunk && db != nil:
@@ -359,16 +402,23 @@ func forgetExpiry(tx *overlay, key, target []byte) error {
 
 func (c *Collection) readHead(ctx context.Context, key []byte) (*head, error) {
 	var h *head
-	err := c.store.engine.View(ctx, func(r engine.Reader) error {
-		record, err := r.Get(key)
-		if errors.Is(err, engine.ErrNotFound) {
-			return ErrNotFound
+	err := c.store.engine.View(ctx, func(r engine.Reader) (err error) {
+		if h, err = headIn(r, key); err == nil && h == nil {
+			err = ErrNotFound
 		}
-		if err != nil {
-			return fmt.Errorf("reading a document: %w", err)
-		}
-		h, err = decodeHead(record)
 		return err
 	})
 	return h, err
+}
+
+// headIn reads a document, nil if there is none.
+func headIn(r engine.Reader, key []byte) (*head, error) {
+	record, err := r.Get(key)
+	if errors.Is(err, engine.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading a document: %w", err)
+	}
+	return decodeHead(record)
 }
