@@ -30,6 +30,8 @@ const (
 	// backgroundWait is how long background work waits for a group to go with, if others wrote as
 	// lately: a group of its own costs a sync for which these would have to wait.
 	backgroundWait = 20 * time.Millisecond
+	// maxPassedOver is how many groups may have no room for background work that waits. Of the next one it has half.
+	maxPassedOver = 8
 
 	recoverWait    = 100 * time.Millisecond
 	maxRecoverWait = 10 * time.Second
@@ -57,6 +59,7 @@ type committer struct {
 	recent   *recent
 	lastSets int // foreground change sets of the last group
 	lastTook time.Duration
+	passed   int  // how many groups had no room for background work that waited
 	full     bool // the last group found no room on the disk
 	// asked is how many foreground change sets were taken.
 	asked atomic.Uint64
@@ -154,14 +157,21 @@ func (c *committer) take() (*group, bool) {
 	defer c.mu.Unlock()
 	g := &group{number: c.committed.Load() + 1, moved: make(map[string]struct{})}
 	c.recent.begin(g.number)
-	c.foreground = c.takeFrom(c.foreground, g)
-	c.lastSets = len(g.members)
+	if c.passed >= maxPassedOver {
+		c.background = c.takeFrom(c.background, g, maxBackgroundKeys)
+	}
+	before := len(g.members)
+	c.foreground = c.takeFrom(c.foreground, g, maxGroupKeys)
+	c.lastSets = len(g.members) - before
 	if c.lastSets > 0 {
 		c.asked.Add(uint64(c.lastSets))
 		c.lastAsked.Store(time.Now().UnixNano())
 	}
 	c.waiting -= c.lastSets
-	c.background = c.takeFrom(c.background, g)
+	c.background = c.takeFrom(c.background, g, maxGroupKeys)
+	if c.passed++; len(c.background) == 0 || len(g.members) > c.lastSets {
+		c.passed = 0
+	}
 	return g, true
 }
 
@@ -219,10 +229,10 @@ func (c *committer) gather() {
 	}
 }
 
-// takeFrom moves change sets into the group, one of each request in turn, and returns
-// the requests that have some left, beginning with the one that is next in turn.
-func (c *committer) takeFrom(queue []*commitRequest, g *group) []*commitRequest {
-	for len(queue) > 0 && !g.full() {
+// takeFrom moves change sets into the group, one of each request in turn, until it has so many keys or is full, and
+// returns the requests that have some left, beginning with the one that is next in turn.
+func (c *committer) takeFrom(queue []*commitRequest, g *group, keys int) []*commitRequest {
+	for len(queue) > 0 && g.keys < keys && !g.full() {
 		request := queue[0]
 		set := request.sets[request.taken]
 		if !g.fits(set) {

@@ -254,3 +254,38 @@ func TestCachedDocumentsAreNeverOlderThanTheFeed(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// Who imports for hours, from two clients or more, fills each group of commits. What goes on in the background gets on all the
+// same: an index that is being built has people who wait for it.
+func TestDecision30_BackgroundWorkGetsOnBesideWhoFillsEveryGroup(t *testing.T) {
+	t.Parallel()
+	c := newCommitter(&Store{})
+	keys := func(n int) *changeSet {
+		set := &changeSet{}
+		for i := range n {
+			set.put(fmt.Append(nil, i), nil)
+		}
+		return set
+	}
+	index := &commitRequest{done: make(chan struct{}), sets: []*changeSet{keys(maxBackgroundKeys), keys(maxBackgroundKeys)}}
+	sweep := &commitRequest{done: make(chan struct{})}
+	for range maxBackgroundKeys {
+		sweep.sets = append(sweep.sets, keys(2))
+	}
+	c.background = []*commitRequest{index, sweep}
+	groups, taken := 0, 0
+	for ; len(c.background) > 0 && groups < 1000; groups++ {
+		bulk := &commitRequest{done: make(chan struct{})}
+		for range maxGroupKeys {
+			bulk.sets = append(bulk.sets, keys(1))
+		}
+		c.foreground, c.waiting = []*commitRequest{bulk}, len(bulk.sets)
+		g, ok := c.take()
+		require.True(t, ok)
+		require.LessOrEqual(t, g.keys, maxGroupKeys)
+		require.Equal(t, len(bulk.sets)-bulk.taken, c.waiting)
+		taken += bulk.taken
+	}
+	require.LessOrEqual(t, groups, 6*(maxPassedOver+1))
+	require.GreaterOrEqual(t, taken, groups*maxGroupKeys*8/10, "and holds up nobody much")
+}
