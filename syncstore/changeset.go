@@ -56,14 +56,12 @@ type changeSet struct {
 	// apply, if set, reads and writes in the transaction, for what depends on the
 	// state at the time of the commit. An error drops this set alone.
 	apply func(tx *overlay) error
-	// unindexed is about what apply takes out of indexes.
-	unindexed struct{ bytes, keys int }
+	// applied is about what apply writes, beside what every one is taken to.
+	applied struct{ bytes, keys int }
 	// given are the sets that apply turned out to need, for what was given to principals.
 	given []*changeSet
 	// clears lets the set write to a database that is being deleted.
 	clears bool
-	// bodies is how many bodies of superseded revisions it drops.
-	bodies int
 
 	// after, if set, runs when the set is committed, before anybody is told.
 	after func()
@@ -117,8 +115,8 @@ const (
 func (c *changeSet) weight() (bytes, keys int) {
 	bytes, keys = c.size, len(c.ops)
 	if c.apply != nil {
-		bytes += applyBytes + c.unindexed.bytes
-		keys += applyKeys + c.unindexed.keys
+		bytes += applyBytes + c.applied.bytes
+		keys += applyKeys + c.applied.keys
 	}
 	return bytes, keys
 }

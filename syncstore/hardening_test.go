@@ -733,10 +733,10 @@ func TestOneOfTwoDeletionsInOneGroupSucceeds(t *testing.T) {
 }
 
 func handleDue(ctx context.Context, s *Store, db *Database, key []byte) error {
-	set, err := s.dueSet(ctx, db, [][]byte{key})
+	work, err := s.dueSet(ctx, db, [][]byte{key})
 	if err != nil {
 		return err
 	}
-	s.committer.commitBackground(set)
-	return set.err
+	s.committer.commitBackground(work.set)
+	return work.set.err
 }

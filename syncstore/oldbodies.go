@@ -14,25 +14,27 @@ import (
 // hundreds, and each alone would take a commit, and a look at all the others for what they have attached.
 const bodiesAtOnce = 250
 
-// dropBodies has the set remove bodies of superseded revisions of one document, those that the first of some due keys are
+// dropBodies prepares to remove bodies of superseded revisions of one document, those that the first of some due keys are
 // of, and the references to attachments that only these revisions named.
-func (s *Store) dropBodies(ctx context.Context, db *Database, keys [][]byte, set *changeSet) error {
+func (s *Store) dropBodies(ctx context.Context, db *Database, keys [][]byte, work *dueWork) error {
 	c, id, _, err := db.parseBodyKey(dueTarget(keys[0]))
 	if err != nil {
 		return err
 	}
+	set := work.set
 	set.key, set.base = string(c.scope.head(id)), s.committer.committed.Load()
 	return s.engine.View(ctx, func(r engine.Reader) error {
 		h, err := headIn(r, []byte(set.key))
 		if err != nil {
 			return err
 		}
-		d := bodyDrop{collection: c, id: id, head: h, set: set, gone: sums{}}
+		d := bodyDrop{collection: c, id: id, head: h, work: work, gone: sums{}}
 		for some := range slices.Chunk(keys, readsAtOnce) {
 			if err := d.take(r, some); err != nil {
 				return err
 			}
 		}
+		work.keys = keys[:work.bodies]
 		return d.dropReferences(r)
 	})
 }
@@ -45,15 +47,15 @@ func (s *Store) dropBodiesFirst(ctx context.Context, db *Database, keys [][]byte
 	}
 	defer s.locks.lock(string(c.scope.head(id)))()
 	for len(keys) > 0 {
-		set := &changeSet{db: db}
-		if err := s.dropBodies(ctx, db, keys, set); err != nil {
+		work := &dueWork{set: &changeSet{db: db}}
+		if err := s.dropBodies(ctx, db, keys, work); err != nil {
 			return err
 		}
-		switch s.committer.commitBackground(set); {
-		case set.err == nil:
-			keys = keys[set.bodies:]
-		case !errors.Is(set.err, errStale): // as a write can be that was prepared before the lock was taken, each once
-			return set.err
+		switch s.committer.commitBackground(work.set); {
+		case work.set.err == nil:
+			keys = keys[work.bodies:]
+		case !errors.Is(work.set.err, errStale): // which it is by writes that were prepared before the lock was taken, each once
+			return work.set.err
 		}
 	}
 	return nil
@@ -64,11 +66,11 @@ type bodyDrop struct {
 	collection *Collection
 	id         string
 	head       *head // nil: the document is gone
-	set        *changeSet
+	work       *dueWork
 	gone       sums // what they have attached
 }
 
-// take has the set remove due keys, and the bodies that they are of, until it is large enough.
+// take removes due keys, and the bodies that they are of, until the set is large enough.
 func (d *bodyDrop) take(r engine.Reader, keys [][]byte) error {
 	targets := make([][]byte, len(keys))
 	for i, key := range keys {
@@ -82,8 +84,8 @@ func (d *bodyDrop) take(r engine.Reader, keys [][]byte) error {
 		if len(d.gone) >= maxBackgroundKeys {
 			return nil
 		}
-		d.set.bodies++
-		d.set.delete(keys[i])
+		d.work.bodies++
+		d.work.set.delete(keys[i])
 		if record == nil {
 			continue
 		}
@@ -92,7 +94,7 @@ func (d *bodyDrop) take(r engine.Reader, keys [][]byte) error {
 			return err
 		}
 		if d.head == nil || d.head.leaf(stored.leaf.Rev) == nil {
-			d.set.delete(targets[i])
+			d.work.set.delete(targets[i])
 			d.gone.note(&stored.leaf)
 		}
 	}
@@ -109,9 +111,10 @@ func (d *bodyDrop) dropReferences(r engine.Reader) error {
 	if len(d.gone) == 0 {
 		return nil // as a rule: it has its attachments still
 	}
-	dropped := make(map[string]bool, len(d.set.ops))
-	for i := range d.set.ops {
-		dropped[string(d.set.ops[i].key)] = true
+	ops := d.work.set.ops
+	dropped := make(map[string]bool, len(ops))
+	for i := range ops {
+		dropped[string(ops[i].key)] = true
 	}
 	pairs, failed := r.Scan(engine.PrefixRange(d.collection.scope.bodies(d.id)))
 	for key, value := range pairs {
@@ -129,21 +132,8 @@ func (d *bodyDrop) dropReferences(r engine.Reader) error {
 	if err := failed(); err != nil {
 		return fmt.Errorf("reading bodies: %w", err)
 	}
-	d.gone.removeReferences(d.collection, d.id, d.set)
+	d.gone.removeReferences(d.collection, d.id, d.work.set)
 	return nil
-}
-
-// dueTarget is what a due key is about.
-func dueTarget(key []byte) []byte { return key[prefixSize+8:] }
-
-// documentOfBody is the part of a due key of an old body that says which document's it is.
-func documentOfBody(key []byte) (string, bool) {
-	if len(key) <= 2*prefixSize+8 || dueTarget(key)[0] != kindBody {
-		return "", false
-	}
-	target := dueTarget(key)
-	_, rest, ok := cutTerminated(target[prefixSize:])
-	return string(target[:len(target)-len(rest)]), ok
 }
 
 // parseBodyKey reads what scope.body wrote.

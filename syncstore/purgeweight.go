@@ -22,7 +22,7 @@ func (p *purger) weigh(r engine.Reader) error {
 	if err != nil {
 		return fmt.Errorf("reading indexes: %w", err)
 	}
-	room, w := maxUnindexedBytes, &p.set.unindexed
+	room, w := maxUnindexedBytes, &p.set.applied
 	for n, record := range records {
 		w.keys++ // the index's state
 		w.bytes += len(keys[n])

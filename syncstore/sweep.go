@@ -3,7 +3,6 @@ package syncstore
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -126,7 +125,7 @@ func (s *Store) dueKeys(ctx context.Context, scan engine.Range, want func(target
 // sweepPage does what some due keys ask for and returns how many it did. Things that do
 // not touch the same document are committed together.
 func (s *Store) sweepPage(ctx context.Context, db *Database, keys [][]byte) (done int, err error) {
-	var page []dueWork
+	var page []*dueWork
 	documents := make(map[string]bool)
 	flush := func() error {
 		n, err := s.flushDue(ctx, db, page)
@@ -140,74 +139,83 @@ func (s *Store) sweepPage(ctx context.Context, db *Database, keys [][]byte) (don
 			if err := ctx.Err(); err != nil {
 				return done, err
 			}
-			set, err := s.dueSet(ctx, db, keys)
-			if err == nil && set.key != "" && documents[set.key] {
+			work, err := s.dueSet(ctx, db, keys)
+			if err == nil && work.set.key != "" && documents[work.set.key] {
 				// It was prepared beside another of its document: again, from what that one leaves.
 				if err := flush(); err != nil {
 					return done, err
 				}
-				set, err = s.dueSet(ctx, db, keys)
+				work, err = s.dueSet(ctx, db, keys)
 			}
 			if stopsSweep(err) {
 				return done, err
 			}
 			if err != nil {
-				s.logger.Error("background work on the store failed; it is tried again", zap.Error(err))
+				s.noteUndone(err)
 				break
 			}
-			documents[set.key] = true
-			n := max(1, set.bodies)
-			page = append(page, dueWork{keys[:n], set})
-			keys = keys[n:]
+			documents[work.set.key] = true
+			page = append(page, work)
+			keys = keys[len(work.keys):]
 		}
 	}
 	return done, flush()
 }
 
-// dueWork is a change set that does what due keys ask for.
+// dueWork is a change set that does what due keys ask for, and removes them.
 type dueWork struct {
 	keys [][]byte
 	set  *changeSet
+	// bodies is how many bodies of superseded revisions it drops, kept how many of the keys it leaves for another time.
+	bodies, kept int
 }
 
 // flushDue commits a page of work, and returns how many things were done.
-func (s *Store) flushDue(ctx context.Context, db *Database, page []dueWork) (done int, err error) {
+func (s *Store) flushDue(ctx context.Context, db *Database, page []*dueWork) (done int, err error) {
 	sets := make([]*changeSet, len(page))
-	for i := range page {
-		sets[i] = page[i].set
+	for i, work := range page {
+		sets[i] = work.set
 	}
 	s.committer.commitBackground(sets...)
-	for i := range page {
-		set := page[i].set
-		if errors.Is(set.err, errStale) && set.bodies > 0 {
-			set.err = s.dropBodiesFirst(ctx, db, page[i].keys)
+	for _, work := range page {
+		err := work.set.err
+		if errors.Is(err, errStale) && work.bodies > 0 {
+			err = s.dropBodiesFirst(ctx, db, work.keys)
 		}
 		switch {
-		case set.err == nil:
-			done += len(page[i].keys)
-			s.stats.bodiesDropped.Add(uint64(set.bodies))
-		case stopsSweep(set.err):
-			return done, set.err
-		case !errors.Is(set.err, errStale) && !errors.Is(set.err, ErrNoDatabase):
-			s.logger.Error("background work on the store failed; it is tried again", zap.Error(set.err))
+		case err == nil:
+			done += len(work.keys) - work.kept
+			s.stats.bodiesDropped.Add(uint64(work.bodies))
+		case stopsSweep(err):
+			return done, err
+		default:
+			s.noteUndone(err)
 		}
 	}
 	return done, nil
 }
 
-// dueTogether are due keys as they are dealt with: those of old bodies of a document together, the others one by one.
+// noteUndone tells why something that is due was not done, unless a document was written meanwhile, or the database deleted.
+func (s *Store) noteUndone(err error) {
+	if !errors.Is(err, errStale) && !errors.Is(err, ErrNoDatabase) {
+		s.logger.Error("background work on the store failed; it is tried again", zap.Error(err))
+	}
+}
+
+// dueTogether are due keys as they are dealt with: those of documents of a collection together, and those of old bodies of a
+// document, the others one by one.
 func dueTogether(db *Database, keys [][]byte) (all [][][]byte) {
-	bodies := make(map[string]int)
+	groups := make(map[string]int)
 	for _, key := range keys {
-		document, ok := documentOfBody(key)
-		if !ok || db == nil {
+		group, most := dueGroup(key)
+		if most == 1 || db == nil {
 			all = append(all, [][]byte{key})
 			continue
 		}
-		at, known := bodies[document]
-		if !known || len(all[at]) == bodiesAtOnce {
+		at, known := groups[group]
+		if !known || len(all[at]) == most {
 			at = len(all)
-			bodies[document] = at
+			groups[group] = at
 			all = append(all, nil)
 		}
 		all[at] = append(all[at], key)
@@ -215,25 +223,48 @@ func dueTogether(db *Database, keys [][]byte) (all [][][]byte) {
 	return all
 }
 
+// dueGroup is the part of a due key that it has in common with those that it is dealt with together, and how many these are
+// at most.
+func dueGroup(key []byte) (group string, most int) {
+	if len(key) <= 2*prefixSize+8 {
+		return "", 1
+	}
+	switch target := dueTarget(key); target[0] {
+	case kindHead:
+		return string(target[:prefixSize]), expiredAtOnce
+	case kindBody:
+		_, rest, ok := cutTerminated(target[prefixSize:])
+		if !ok {
+			return "", 1
+		}
+		return string(target[:len(target)-len(rest)]), bodiesAtOnce
+	}
+	return "", 1
+}
+
+// dueTarget is what a due key is about.
+func dueTarget(key []byte) []byte { return key[prefixSize+8:] }
+
 // stopsSweep reports whether it makes no sense to go on with other things.
 func stopsSweep(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrInsufficientStorage) || errors.Is(err, context.Canceled)
 }
 
-// dueSet returns the change set that does what the first of some due keys asks for, or the first several that are of old
-// bodies of a document, and removes them.
-func (s *Store) dueSet(ctx context.Context, db *Database, keys [][]byte) (*changeSet, error) {
+// dueSet returns the change set that does what the first of some due keys asks for, or the first several that are dealt with
+// together.
+func (s *Store) dueSet(ctx context.Context, db *Database, keys [][]byte) (*dueWork, error) {
 	key := keys[0]
 	if len(key) <= prefixSize+8 {
 		return nil, fmt.Errorf("%w: due key", ErrDamaged)
 	}
-	target := key[prefixSize+8:]
-	set := &changeSet{db: db}
-	if target[0] == kindHead && db != nil {
-		return set, s.expireDocument(ctx, db, key, target, set)
-	}
-	if target[0] == kindBody && db != nil {
-		return set, s.dropBodies(ctx, db, keys, set)
+	target, set := dueTarget(key), &changeSet{db: db}
+	work := &dueWork{keys: keys[:1], set: set}
+	switch {
+	case db == nil:
+	case target[0] == kindHead:
+		return work, s.expireDocuments(ctx, db, keys, work)
+	case target[0] == kindBody:
+		return work, s.dropBodies(ctx, db, keys, work)
 	}
 	set.delete(key)
 	var err error
@@ -249,7 +280,7 @@ func (s *Store) dueSet(ctx context.Context, db *Database, keys [][]byte) (*chang
 	default:
 		err = fmt.Errorf("%w: due key of kind %d", ErrDamaged, kind)
 	}
-	return set, err
+	return work, err
 }
 
 // clearBlob removes the chunks of an upload that was given up. First it takes away the
@@ -337,67 +368,6 @@ func hasKey(r engine.Reader, in engine.Range) (bool, error) {
 		return true, nil
 	}
 	return false, failed()
-}
-
-// expireDocument makes tombstones of a document whose time has come, and of the branches behind it that come up
-// and have had theirs, and has the set remove the due key.
-func (s *Store) expireDocument(ctx context.Context, db *Database, key, target []byte, set *changeSet) error {
-	var err error
-	for expired := true; expired && err == nil; {
-		expired, err = s.writeExpired(ctx, db, target)
-	}
-	switch {
-	case errors.Is(err, ErrBadRevision):
-		// No generation is left for a tombstone: trying again would not help.
-		s.logger.Warn("a document cannot expire", zap.Error(err))
-		set.delete(key)
-		return nil
-	case err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrConflict):
-		return err
-	}
-	set.apply = func(tx *overlay) error { return forgetExpiry(tx, key, target) }
-	return nil
-}
-
-// writeExpired makes a tombstone of the winner if its time has come. ErrNotFound, ErrConflict.
-func (s *Store) writeExpired(ctx context.Context, db *Database, target []byte) (expired bool, err error) {
-	c, err := db.byNumber(binary.BigEndian.Uint32(target[5:]))
-	if err != nil {
-		return false, err
-	}
-	h, err := c.readHead(ctx, target)
-	if err != nil {
-		return false, err
-	}
-	winner := h.winner()
-	if winner.Deleted || winner.Expires.IsZero() || winner.Expires.After(s.options.Now()) {
-		return false, nil
-	}
-	results := c.Write(ctx, []Edit{{ID: string(target[prefixSize:]), Parent: winner.Rev, Deleted: true}}, WriteOptions{
-		expires: true,
-	})
-	return true, results[0].Err
-}
-
-// forgetExpiry removes a due key of a document unless it is that of the winner: one that surfaced with the same
-// time, or that was written meanwhile.
-func forgetExpiry(tx *overlay, key, target []byte) error {
-	record, err := tx.get(target)
-	if err != nil && !errors.Is(err, engine.ErrNotFound) {
-		return fmt.Errorf("reading a document: %w", err)
-	}
-	if err == nil {
-		h, err := decodeHead(record)
-		if err != nil {
-			return err
-		}
-		winner := h.winner()
-		if !winner.Deleted && !winner.Expires.IsZero() && winner.Expires.Unix() == int64(binary.BigEndian.Uint64(key[prefixSize:])) {
-			return nil
-		}
-	}
-	tx.delete(key)
-	return nil
 }
 
 func (c *Collection) readHead(ctx context.Context, key []byte) (*head, error) {
