@@ -5,9 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/caddysync/caddy-sync/syncstore/engine"
+	"go.uber.org/zap"
 )
 
 // bodiesAtOnce is how many bodies of a document are dropped together: of one that is written all the time a page has
@@ -29,8 +29,11 @@ func (s *Store) dropBodies(ctx context.Context, db *Database, keys [][]byte, wor
 			return err
 		}
 		d := bodyDrop{collection: c, id: id, head: h, work: work, gone: sums{}}
-		for some := range slices.Chunk(keys, readsAtOnce) {
-			if err := d.take(r, some); err != nil {
+		for _, key := range keys {
+			if len(d.gone) >= maxBackgroundKeys {
+				break
+			}
+			if err := d.take(r, key); err != nil {
 				return err
 			}
 		}
@@ -70,35 +73,43 @@ type bodyDrop struct {
 	gone       sums // what they have attached
 }
 
-// take removes due keys, and the bodies that they are of, until the set is large enough.
-func (d *bodyDrop) take(r engine.Reader, keys [][]byte) error {
-	targets := make([][]byte, len(keys))
-	for i, key := range keys {
-		targets[i] = dueTarget(key)
-	}
-	records, err := r.GetMany(targets)
+// take removes a due key, and the body that it is of. Bodies may be large: they are read one by one.
+func (d *bodyDrop) take(r engine.Reader, key []byte) error {
+	d.work.bodies++
+	target := dueTarget(key)
+	_, _, rev, err := d.collection.db.parseBodyKey(target)
 	if err != nil {
-		return fmt.Errorf("reading bodies: %w", err)
+		return err
 	}
-	for i, record := range records {
-		if len(d.gone) >= maxBackgroundKeys {
-			return nil
-		}
-		d.work.bodies++
-		d.work.set.delete(keys[i])
-		if record == nil {
-			continue
-		}
-		stored, err := decodeStoredBody(record)
-		if err != nil {
-			return err
-		}
-		if d.head == nil || d.head.leaf(stored.leaf.Rev) == nil {
-			d.work.set.delete(targets[i])
-			d.gone.note(&stored.leaf)
-		}
+	if d.head != nil && d.head.leaf(rev) != nil {
+		d.work.set.delete(key)
+		return nil
 	}
+	record, err := r.Get(target)
+	switch {
+	case stopsSweep(err):
+		return fmt.Errorf("reading a body: %w", err)
+	case err != nil && !errors.Is(err, engine.ErrNotFound): // those that are dropped with it are not to blame
+		d.log("the body of an old revision could not be read; it is tried again", rev, err)
+		d.work.kept++
+		return nil
+	}
+	d.work.set.delete(key)
+	d.work.set.delete(target)
+	if err != nil {
+		return nil
+	}
+	stored, err := decodeStoredBody(record)
+	if err != nil { // its time is over all the same; what it had attached stays
+		d.log("dropping the body of an old revision that is damaged", rev, err)
+		return nil
+	}
+	d.gone.note(&stored.leaf)
 	return nil
+}
+
+func (d *bodyDrop) log(what string, rev Rev, err error) {
+	d.collection.store.logger.Error(what, zap.String("document", d.id), zap.Stringer("revision", rev), zap.Error(err))
 }
 
 // dropReferences removes the references of what goes that neither a leaf nor another kept body of the document shares.

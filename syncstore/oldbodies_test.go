@@ -92,3 +92,16 @@ func TestOldBodiesOfManyAttachmentsAreDropped(t *testing.T) {
 	f.compact()
 	require.Equal(t, []int{0, 0}, []int{f.keys(kindBody), f.keys(kindReference)})
 }
+
+// It would keep those that are dropped with it, and be tried again for ever.
+func TestAnOldBodyThatCannotBeReadIsDropped(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.put("a", `{}`, Rev{})
+	f.superseded("a", 3, nothing)
+	require.NoError(t, f.engine.Update(t.Context(), func(tx engine.Txn) error {
+		return tx.Put(f.scope.body("a", Rev{1, "000001"}), []byte("damaged"))
+	}))
+	f.compact()
+	require.Zero(t, f.keys(kindBody)+f.keys(kindDue))
+}
