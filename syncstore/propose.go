@@ -87,38 +87,47 @@ type forecast struct {
 // byHeads answers by the documents' heads, and returns those proposals that are conflicts
 // unless the ancestry knows what they propose.
 func (c *Collection) byHeads(r engine.Reader, sight *sight, forecasts []forecast, base uint64) (open []forecast, err error) {
-	keys := make([][]byte, len(forecasts))
-	for i := range forecasts {
-		keys[i] = c.scope.head(forecasts[i].ID)
-	}
-	records, err := r.GetMany(keys)
-	if err != nil {
-		return nil, fmt.Errorf("reading documents: %w", err)
-	}
 	var missing []string
 	defer func() { c.store.absent.note(missing, base) }()
-	for i, record := range records {
-		if record == nil {
-			missing = append(missing, string(keys[i]))
-			continue
+	for some := range slices.Chunk(forecasts, readsAtOnce) {
+		keys := make([][]byte, len(some))
+		for i := range some {
+			keys[i] = c.scope.head(some[i].ID)
 		}
-		f := &forecasts[i]
-		if f.head, err = decodeHead(record); err != nil {
-			continue // the write says what is the matter with it, and the others are not to blame
+		records, err := r.GetMany(keys)
+		if err != nil {
+			return nil, fmt.Errorf("reading documents: %w", err)
 		}
-		sees := sight.leaf(f.head.winner())
-		f.answer.Status = ProposalConflict
-		if sees {
-			f.answer.Rev, f.answer.Version = f.head.winner().Rev, f.head.Vector.Current
-		}
-		if sees || f.namesCurrent() {
-			f.answer.Status = f.status()
-		}
-		if sees && f.answer.Status == ProposalConflict && f.head.hasTree() && f.byTree() {
-			open = append(open, *f)
+		for i, record := range records {
+			if record == nil {
+				missing = append(missing, string(keys[i]))
+				continue
+			}
+			if some[i].byHead(sight, record) {
+				open = append(open, some[i])
+			}
 		}
 	}
 	return open, nil
+}
+
+// byHead answers by the document's head, and reports whether the ancestry has to be looked at too.
+func (f *forecast) byHead(sight *sight, record []byte) (open bool) {
+	head, err := decodeHead(record)
+	if err != nil {
+		return false // the write says what is the matter with it, and the others are not to blame
+	}
+	f.head = head
+	defer func() { f.head = nil }() // it holds the body
+	sees := sight.leaf(head.winner())
+	f.answer.Status = ProposalConflict
+	if sees {
+		f.answer.Rev, f.answer.Version = head.winner().Rev, head.Vector.Current
+	}
+	if sees || f.namesCurrent() {
+		f.answer.Status = f.status()
+	}
+	return sees && f.answer.Status == ProposalConflict && head.hasTree() && f.byTree()
 }
 
 // byTrees answers those that are known if the ancestry has them.

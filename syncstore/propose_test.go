@@ -1,6 +1,7 @@
 package syncstore
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -200,4 +201,25 @@ func TestADamagedDocumentIsProposedBesideOthers(t *testing.T) {
 	require.Equal(t, ProposalWanted, answers[0].Status)
 	require.Equal(t, ProposalWanted, answers[1].Status)
 	require.Equal(t, ProposalKnown, answers[2].Status)
+}
+
+// A device proposes hundreds of changed documents at once; their bodies are more than there is memory for.
+func TestProposeDoesNotHoldAllDocumentsAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	const n, size = 400, 10_000
+	proposals := make([]Proposal, n)
+	for i := range proposals {
+		proposals[i] = Proposal{ID: fmt.Sprint("doc", i), Rev: revs(t, "2-b")[0], Parent: revs(t, "1-a")[0]}
+		f.pushed(proposals[i].ID, fmt.Sprintf(`{"text":"%0*d"}`, size, 0), "1-a")
+	}
+	meter := &readMeter{Engine: f.store.engine}
+	f.store.engine = meter
+	answers, err := f.Propose(t.Context(), nil, proposals)
+	require.NoError(t, err)
+	for _, answer := range answers {
+		require.Equal(t, ProposalAnswer{Status: ProposalWanted, Rev: proposals[0].Parent, Version: answer.Version}, answer)
+	}
+	require.Less(t, meter.most, (readsAtOnce+1)*(size+1000))
+	require.Greater(t, meter.most, size)
 }
