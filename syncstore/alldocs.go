@@ -1,6 +1,7 @@
 package syncstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +68,7 @@ var (
 )
 
 // AllDocs calls fn with the winners of live documents from one snapshot. An error of fn
-// ends the listing and is returned.
+// ends the listing and is returned. ErrNoDatabase: not all may have been given.
 func (c *Collection) AllDocs(ctx context.Context, o AllDocsOptions, fn func(*Document) error) error {
 	err := c.store.engine.View(ctx, func(r engine.Reader) error {
 		sight, err := c.sightIn(r, o.Viewer)
@@ -86,9 +87,9 @@ func (c *Collection) AllDocs(ctx context.Context, o AllDocsOptions, fn func(*Doc
 		return l.ofChannels(nil, true)
 	})
 	if errors.Is(err, errListed) {
-		return nil
+		err = nil
 	}
-	return err
+	return cmp.Or(err, c.gone())
 }
 
 // listing is one call of AllDocs.

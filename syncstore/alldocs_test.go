@@ -170,3 +170,18 @@ func TestFoundIDsAreSome(t *testing.T) {
 	require.Equal(t, mine, listInPieces(t, f.Collection, 1000, AllDocsOptions{}))
 	require.Equal(t, mine, listInPieces(t, f.Collection, 20_000, AllDocsOptions{}))
 }
+
+// A database that is deleted is cleared kind by kind. What is read of it in pieces would end early, as if that were all.
+func TestWhatIsReadOfADeletedDatabaseIsNotTakenForAll(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.words("a", "one two", Rev{})
+	f.updateIndex(&wordMapper{})
+	require.NoError(t, f.store.DeleteDatabase(t.Context(), "db"))
+	err := f.AllDocs(t.Context(), AllDocsOptions{}, func(*Document) error { return nil })
+	require.ErrorIs(t, err, ErrNoDatabase)
+	err = f.Index(testIndex).View(t.Context(), nil, func(v *IndexView) error {
+		return v.Scan(IndexRange{}, func(*IndexEntry) (bool, error) { return true, nil })
+	})
+	require.ErrorIs(t, err, ErrNoDatabase)
+}

@@ -104,11 +104,19 @@ func (c *Collection) changes(
 		return err
 	}
 	err = c.inTurn(ctx, o.FeedOptions, t, view)
-	if !c.db.live.Load() {
-		// It is cleared kind by kind: what was read may lack any part.
-		return last, seen, ErrNoDatabase
+	if gone := c.gone(); gone != nil {
+		return last, seen, gone
 	}
 	return last, seen, err
+}
+
+// gone is ErrNoDatabase if the database is deleted. It is cleared kind by kind: what was read before this is
+// asked may lack any part.
+func (c *Collection) gone() error {
+	if c.db.live.Load() {
+		return nil
+	}
+	return ErrNoDatabase
 }
 
 // showsAll reports whether a feed shows all documents of the collection, so that it needs

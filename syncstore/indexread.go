@@ -2,6 +2,7 @@ package syncstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -58,9 +59,9 @@ type IndexView struct {
 	Seq, Rows uint64
 }
 
-// View calls fn with the index in a snapshot.
+// View calls fn with the index in a snapshot. ErrNoDatabase: it may have lacked rows.
 func (i *Index) View(ctx context.Context, viewer *Viewer, fn func(*IndexView) error) error {
-	return i.collection.store.engine.View(ctx, func(r engine.Reader) error {
+	err := i.collection.store.engine.View(ctx, func(r engine.Reader) error {
 		state, err := i.readState(r.Get)
 		if err != nil {
 			return err
@@ -75,6 +76,7 @@ func (i *Index) View(ctx context.Context, viewer *Viewer, fn func(*IndexView) er
 		v.seen = indexSight{index: i, reader: r, sight: v.sight, covers: state.seq}
 		return fn(v)
 	})
+	return cmp.Or(err, i.collection.gone())
 }
 
 // SeesAll reports whether the viewer sees every row.
