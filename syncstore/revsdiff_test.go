@@ -85,6 +85,37 @@ func TestAWriteDoesNotHoldAllDocumentsAtOnce(t *testing.T) {
 	}
 }
 
+// Nor their ancestries: those of thousands of documents that were edited a thousand times each.
+func TestAWriteDoesNotHoldAllAncestriesAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	const n = 1000
+	history := make([]Rev, DefaultRevisions)
+	for i := range history {
+		history[i] = Rev{Gen: uint64(len(history) - i), Digest: fmt.Sprintf("%032x", i)}
+	}
+	edits := make([]Edit, n)
+	for i := range edits {
+		edits[i] = Edit{ID: fmt.Sprint("doc", i), History: history}
+	}
+	for _, result := range f.Write(t.Context(), edits, WriteOptions{}) {
+		require.NoError(t, result.Err)
+	}
+	meter := &readMeter{Engine: f.store.engine}
+	f.store.engine = meter
+	for i := range edits {
+		edits[i] = Edit{ID: edits[i].ID, Parent: history[0], Body: []byte(`{"n":2}`)}
+	}
+	for _, result := range f.Write(t.Context(), edits, WriteOptions{}) {
+		require.NoError(t, result.Err)
+	}
+	require.Greater(t, meter.view, stateBytes)
+	require.Less(t, meter.view, 3*stateBytes/2)
+	for _, edit := range edits {
+		require.Len(t, f.get(edit.ID, GetOptions{History: true}).History, DefaultRevisions)
+	}
+}
+
 // damage cuts what is stored of a document short.
 func (f *fixture) damage(id string) {
 	f.t.Helper()

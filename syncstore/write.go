@@ -120,6 +120,9 @@ func (a *attempt) locked(ctx context.Context, i int) {
 // stateBytes is about how much of documents is read at once to write them: a request may delete thousands.
 const stateBytes = 8 << 20
 
+// treesAtOnce is how many ancestries are read at once: some 20 KB each, of a document of a thousand generations.
+const treesAtOnce = 100
+
 // some writes the first of the edits that are left, from one state of the store, and returns how many.
 func (a *attempt) some(ctx context.Context, indexes []int) int {
 	c, edits, results := a.collection, a.edits, a.results
@@ -219,7 +222,8 @@ func (c *Collection) loadStates(ctx context.Context, edits []Edit, indexes []int
 		if n, err = c.readHeads(r, states, missing, epochs, most); err != nil {
 			return err
 		}
-		return c.readTrees(r, edits, indexes[:n], states[:n])
+		n, err = c.readTrees(r, edits, indexes[:n], states[:n], most)
+		return err
 	})
 	return states[:n], err
 }
@@ -273,7 +277,8 @@ func (c *Collection) readHeads(r engine.Reader, states []docState, missing []int
 	return len(states), nil
 }
 
-func (c *Collection) readTrees(r engine.Reader, edits []Edit, indexes []int, states []docState) error {
+// readTrees reads the ancestries of documents that have one, and returns how many of the states are whole then.
+func (c *Collection) readTrees(r engine.Reader, edits []Edit, indexes []int, states []docState, most int) (n int, err error) {
 	var keys [][]byte
 	var owners []int
 	for n, i := range indexes {
@@ -282,15 +287,20 @@ func (c *Collection) readTrees(r engine.Reader, edits []Edit, indexes []int, sta
 			owners = append(owners, n)
 		}
 	}
-	if len(keys) == 0 {
-		return nil
+	size := 0
+	for at := 0; at < len(keys); at += treesAtOnce {
+		if most > 0 && size >= most {
+			return owners[at], nil
+		}
+		end := min(at+treesAtOnce, len(keys))
+		records, err := r.GetMany(keys[at:end])
+		if err != nil {
+			return 0, fmt.Errorf("reading ancestries: %w", err)
+		}
+		for k, n := range owners[at:end] {
+			states[n].tree = records[k]
+			size += len(records[k])
+		}
 	}
-	records, err := r.GetMany(keys)
-	if err != nil {
-		return fmt.Errorf("reading ancestries: %w", err)
-	}
-	for k, n := range owners {
-		states[n].tree = records[k]
-	}
-	return nil
+	return len(states), nil
 }
