@@ -86,17 +86,18 @@ func (d *bodyDrop) take(r engine.Reader, key []byte) error {
 		return nil
 	}
 	record, err := r.Get(target)
+	gone := errors.Is(err, engine.ErrNotFound)
 	switch {
 	case stopsSweep(err):
 		return fmt.Errorf("reading a body: %w", err)
-	case err != nil && !errors.Is(err, engine.ErrNotFound): // those that are dropped with it are not to blame
+	case err != nil && !gone: // those that are dropped with it are not to blame
 		d.log("the body of an old revision could not be read; it is tried again", rev, err)
 		d.work.kept++
 		return nil
 	}
 	d.work.set.delete(key)
 	d.work.set.delete(target)
-	if err != nil {
+	if gone {
 		return nil
 	}
 	stored, err := decodeStoredBody(record)

@@ -252,9 +252,9 @@ func (v *view) revs(revs []Rev, o GetOptions) ([]RevResult, error) {
 }
 
 // memory is about how many bytes a document takes.
-func (d *Document) memory() int {
+func (doc *Document) memory() int {
 	const ofRevision, ofAttachment = 64, 256
-	return len(d.Body) + ofRevision*len(d.History) + ofAttachment*len(d.Attachments)
+	return len(doc.Body) + ofRevision*len(doc.History) + ofAttachment*len(doc.Attachments)
 }
 
 // wanted are the revisions that GetRevs is to read.

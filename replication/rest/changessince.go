@@ -56,13 +56,14 @@ func inRange(text string) string {
 }
 
 func badSince(text string) error {
-	return badRequest("Invalid sequence: " + strconv.Quote(cut(text, 100)))
+	return badRequest("Invalid sequence: " + strconv.Quote(cut(text)))
 }
 
 // cut shortens a text for an error.
-func cut(text string, limit int) string {
-	if len(text) <= limit {
+func cut(text string) string {
+	const most = 100
+	if len(text) <= most {
 		return text
 	}
-	return text[:limit] + "…"
+	return text[:most] + "…"
 }

@@ -33,5 +33,5 @@ func parseExpiry(value []byte, now time.Time) (time.Time, error) {
 }
 
 func badExpiry(text string) error {
-	return badRequest("Invalid expiry: " + strconv.Quote(cut(text, 100)) + ": write seconds, a Unix time, or a date as in RFC 3339.")
+	return badRequest("Invalid expiry: " + strconv.Quote(cut(text)) + ": write seconds, a Unix time, or a date as in RFC 3339.")
 }

@@ -135,7 +135,7 @@ func (in *incoming) member(name string, value []byte) (err error) {
 		// Whoever has only the stub of a document must not put it in the document's place.
 		return notFound("Document revision is not accessible")
 	}
-	return docValidation("Bad special document member: " + cut(name, 100))
+	return docValidation("Bad special document member: " + cut(name))
 }
 
 func revMember(value []byte) (syncstore.Rev, error) {

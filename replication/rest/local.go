@@ -154,7 +154,7 @@ func (in *incomingLocal) member(name string, value []byte) (err error) {
 	case "_attachments": // dropped, as CouchDB does: a _local document has none
 	case "_revisions", "_revs_info", "_conflicts", "_deleted_conflicts", "_local_seq":
 	default:
-		return docValidation("Bad special document member: " + cut(name, 100))
+		return docValidation("Bad special document member: " + cut(name))
 	}
 	return nil
 }

@@ -193,7 +193,7 @@ func (s *base64Source) unescape(n int) error {
 	}
 	raw := append(make([]byte, 0, n+4), s.raw...)
 	for len(raw) < n && len(s.escaped) > 0 {
-		size := 1
+		var size int
 		if s.escaped[0] == '\\' {
 			if size = 2; s.escaped[1] == 'u' {
 				size = 6
