@@ -102,6 +102,27 @@ func TestARequestThatIsHeldBackIsForgottenWhenItIsWhole(t *testing.T) {
 	require.Equal(t, []uint64{3}, p.acked(1, 0))
 }
 
+// What the peer answers is in memory too, until it is whole.
+func TestARequestThatAnAnswerHoldsBackGoesOnAfterIt(t *testing.T) {
+	t.Parallel()
+	p := newPacedPeer(t)
+	answered := make(chan error, 1)
+	require.NoError(t, p.conn.Start(t.Context(), &Message{}, func(_ *Response, err error) { answered <- err }))
+	require.Equal(t, byte(typeRequest), p.next().kind())
+	long := message(string(make([]byte, 60_000)))
+	for size := 0; size <= 16<<20/crowdedShare; size += len(long) {
+		p.send(1, typeAnswer|flagMore, long)
+		require.Equal(t, byte(typeAckAnswer), p.next().kind())
+	}
+	p.begin(1)
+	require.Empty(t, p.acked(1, flagMore))
+	p.send(1, typeAnswer, nil)
+	require.NoError(t, <-answered)
+	ack := p.next()
+	require.Equal(t, byte(typeAckRequest), ack.kind())
+	require.EqualValues(t, 1, ack.number)
+}
+
 // As Couchbase Lite sends revisions: ten at once, however long they are.
 func TestManyLongRequestsAtOnceAreTaken(t *testing.T) {
 	t.Parallel()

@@ -163,6 +163,7 @@ func (c *Conn) complete(m *incoming) error {
 		delete(c.calls, m.number)
 		c.mu.Unlock()
 		m.release()
+		c.freed()
 		if waits {
 			m.call.answered(m)
 		}
