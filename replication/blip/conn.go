@@ -88,7 +88,7 @@ type Conn struct {
 	queue     sendQueue
 	acks      []ack
 	held      []ack                    // of requests that are held back
-	oldest    uint64                   // number of the first request of which not all has come, if one is held back
+	oldest    uint64                   // the first request of which not all has come, as far as was looked
 	pong      []byte                   // what a ping had that is to be answered; nil if none
 	sending   map[messageKey]*outgoing // begun, with more to come
 	lastSent  uint64                   // number of our last request

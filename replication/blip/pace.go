@@ -1,9 +1,6 @@
 package blip
 
-import (
-	"math"
-	"slices"
-)
+import "slices"
 
 // crowdedShare is which part of Limits.Buffered may be in memory before requests are held back. The rest
 // is for what comes all the same: the oldest, and of each other 128,000 bytes, which inflate to ten times
@@ -21,7 +18,7 @@ func (c *Conn) pace(m *incoming, total uint64) {
 		return
 	}
 	c.unhold(m.number)
-	c.oldest = c.oldestRequest()
+	c.passWhole()
 	a := ack{kind: typeAckRequest, number: m.number, total: total}
 	if !c.mayCome(m.number == c.oldest) {
 		c.held = append(c.held, a)
@@ -31,14 +28,12 @@ func (c *Conn) pace(m *incoming, total uint64) {
 	c.kick()
 }
 
-// oldestRequest is the number of the first request of which not all has come. Only the goroutine that
-// reads calls it.
-func (c *Conn) oldestRequest() uint64 {
-	var first uint64 = math.MaxUint64
-	for number := range c.requests {
-		first = min(first, number)
+// passWhole moves oldest past requests that are whole. It looks at each once: of thousands that a peer leaves open, the
+// first would else be looked for with each one that it ends. Only the goroutine that reads calls it. c.mu is held.
+func (c *Conn) passWhole() {
+	for c.oldest <= c.lastCame && c.requests[c.oldest] == nil {
+		c.oldest++
 	}
-	return first
 }
 
 // mayCome tells whether there is room for more of a request: the oldest one, or any.
@@ -54,7 +49,7 @@ func (c *Conn) whole(number uint64) {
 	defer c.mu.Unlock()
 	if len(c.held) > 0 {
 		c.unhold(number)
-		c.oldest = c.oldestRequest()
+		c.passWhole()
 		c.relieve()
 	}
 }
