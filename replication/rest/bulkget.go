@@ -150,6 +150,20 @@ func (g *bulkGetter) read(entry *wanted) ([]syncstore.RevResult, *answerError, e
 	return nil, nil, fmt.Errorf("reading a document: %w", err)
 }
 
+// readLeft reads a revision for which there was no room beside the others, or says why there is none.
+func (g *bulkGetter) readLeft(entry *wanted, result *syncstore.RevResult) (*answerError, error) {
+	err := g.rq.readLeft(entry.id, result, g.needsHistory(entry))
+	switch {
+	case err != nil && g.h.passesOver(g.rq, err):
+		return asAnswer(err), nil
+	case err != nil:
+		return nil, err
+	case result.Doc == nil:
+		return g.missing(), nil
+	}
+	return nil, nil
+}
+
 func (g *bulkGetter) needsHistory(entry *wanted) bool { return g.o.revs || entry.attsSince != nil }
 
 // missing is the answer for a revision that is not there, or not to be read.
@@ -201,11 +215,12 @@ func (g *bulkGetter) jsonEntry(out *stream, entry *wanted) error {
 		if i > 0 {
 			*out.buf = append(*out.buf, ',')
 		}
-		if err := g.rq.readLeft(entry.id, &result, g.needsHistory(entry)); err != nil {
+		refused, err := g.readLeft(entry, &result)
+		if err != nil {
 			return err
 		}
-		if result.Doc == nil {
-			*out.buf = appendGetError(*out.buf, entry, result.Rev.String(), g.missing())
+		if refused != nil {
+			*out.buf = appendGetError(*out.buf, entry, result.Rev.String(), refused)
 			continue
 		}
 		*out.buf = append(*out.buf, `{"ok":`...)
@@ -267,11 +282,12 @@ func (g *bulkGetter) mixedEntry(out *stream, parts boundary, entry *wanted) erro
 		fail(entry.revText, refused)
 	}
 	for _, result := range results {
-		if err := g.rq.readLeft(entry.id, &result, g.needsHistory(entry)); err != nil {
+		refused, err := g.readLeft(entry, &result)
+		if err != nil {
 			return err
 		}
-		if result.Doc == nil {
-			fail(result.Rev.String(), g.missing())
+		if refused != nil {
+			fail(result.Rev.String(), refused)
 			continue
 		}
 		s := g.shapeFor(entry, result.Doc)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/caddysync/caddy-sync/syncstore"
@@ -12,38 +13,50 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// spoiled is an engine from which what belongs to the document "bad" is read cut short.
-type spoiled struct{ *memory.Engine }
+// spoiled is an engine from which what has a name in its key is read cut short.
+type spoiled struct {
+	*memory.Engine
+	name string
+}
 
-type spoiledReader struct{ engine.Reader }
+type spoiledReader struct {
+	engine.Reader
+	name string
+}
 
 func (s spoiled) View(ctx context.Context, fn func(engine.Reader) error) error {
-	return s.Engine.View(ctx, func(r engine.Reader) error { return fn(spoiledReader{r}) })
+	return s.Engine.View(ctx, func(r engine.Reader) error { return fn(spoiledReader{r, s.name}) })
 }
 
 func (r spoiledReader) Get(key []byte) ([]byte, error) {
 	value, err := r.Reader.Get(key)
-	if err == nil && bytes.Contains(key, []byte("bad")) {
+	if err == nil && bytes.Contains(key, []byte(r.name)) {
 		value = value[:len(value)-1]
 	}
 	return value, err
 }
 
-// It will not heal, and whoever replicates asks for it again and again: others must not be behind it for ever.
-func TestADamagedDocumentDoesNotStopTheOthers(t *testing.T) {
-	t.Parallel()
+// spoiledSite is a site of a store of which only that is damaged.
+func spoiledSite(t *testing.T, name string, write func(*syncstore.Database)) *site {
+	t.Helper()
 	eng := memory.New()
 	t.Cleanup(func() { require.NoError(t, eng.Close()) })
 	store, err := syncstore.Open(t.Context(), eng, syncstore.Options{})
 	require.NoError(t, err)
 	db, err := store.CreateDatabase(t.Context(), "notes")
 	require.NoError(t, err)
-	writeDocs(t, db, "bad", "good")
+	write(db)
 	require.NoError(t, store.Close())
-	store, err = syncstore.Open(t.Context(), spoiled{eng}, syncstore.Options{}) // with nothing in its cache
+	store, err = syncstore.Open(t.Context(), spoiled{eng, name}, syncstore.Options{}) // with nothing in its cache
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
-	s := newSite(t, func(c *Config, _ *fakeAuth) { c.Store = store })
+	return newSite(t, func(c *Config, _ *fakeAuth) { c.Store = store })
+}
+
+// It will not heal, and whoever replicates asks for it again and again: others must not be behind it for ever.
+func TestADamagedDocumentDoesNotStopTheOthers(t *testing.T) {
+	t.Parallel()
+	s := spoiledSite(t, "bad", func(db *syncstore.Database) { writeDocs(t, db, "bad", "good") })
 	const good = `"_id":"good"`
 	s.run(scenario{name: "the document itself", path: "/notes/bad", status: 500})
 	s.runAll([]scenario{
@@ -59,4 +72,24 @@ func TestADamagedDocumentDoesNotStopTheOthers(t *testing.T) {
 			has: []string{`"error":"internal_server_error"`, good},
 		},
 	})
+}
+
+// A revision is damaged for which there was no room beside the winner.
+func TestADamagedRevisionDoesNotStopTheOthers(t *testing.T) {
+	t.Parallel()
+	s := spoiledSite(t, "spoiled", func(db *syncstore.Database) {
+		for _, rev := range []string{"3-a", "2-spoiled", "1-a"} {
+			edit := replicated("a", false, rev)
+			edit.Body = []byte(`{"v":"` + rev + `","x":"` + strings.Repeat("x", revsAtOnce) + `"}`)
+			writeEdits(t, db, edit)
+		}
+		writeDocs(t, db, "good")
+	})
+	get := scenario{
+		method: http.MethodPost, path: "/notes/_bulk_get", body: `{"docs":[{"id":"a"},{"id":"good"}]}`,
+		has: []string{`"v":"3-a"`, `"rev":"2-spoiled","error":"internal_server_error"`, `"v":"1-a"`, `"_id":"good"`},
+	}
+	s.run(get)
+	get.header = map[string]string{"Accept": "multipart/mixed"}
+	s.run(get)
 }
