@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/caddysync/caddy-sync/syncstore"
 	"github.com/caddysync/caddy-sync/syncstore/jsondoc"
@@ -58,22 +59,21 @@ func (w *taking) stub(ctx context.Context, doc *received, a *receivedAttachment)
 		return false, err
 	}
 	for _, rev := range [][]syncstore.Rev{nil, doc.history[:min(len(doc.history), revsAtOnce)]} {
-		results, err := w.local.Collection.GetRevs(ctx, doc.id, rev, syncstore.GetOptions{Viewer: w.o.Viewer})
+		found := false
+		err := w.local.eachRevision(ctx, doc.id, rev, syncstore.GetOptions{Viewer: w.o.Viewer}, func(here *syncstore.Document) error {
+			found = found || slices.ContainsFunc(here.Attachments, func(have syncstore.Attachment) bool {
+				return have.Name == a.name && (have.Digest == a.digest || have.Content.HasDigest(a.digest))
+			})
+			return nil
+		})
 		if errors.Is(err, syncstore.ErrNotFound) {
 			return false, nil
 		}
 		if err != nil {
 			return false, fmt.Errorf("looking for an attachment: %w", err)
 		}
-		for _, result := range results {
-			if result.Doc == nil {
-				continue
-			}
-			for _, have := range result.Doc.Attachments {
-				if have.Name == a.name && (have.Digest == a.digest || have.Content.HasDigest(a.digest)) {
-					return true, nil
-				}
-			}
+		if found {
+			return true, nil
 		}
 	}
 	return false, nil

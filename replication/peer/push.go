@@ -162,27 +162,26 @@ func (s *session) missingThere(ctx context.Context, at *remote, changes []change
 
 // giveDocument reads the revisions and hands them on.
 func (s *session) giveDocument(ctx context.Context, g *giving, one absent) error {
-	results, err := s.local.Collection.GetRevs(ctx, one.id, one.revs, syncstore.GetOptions{
+	var failed error // of what becomes of a revision, while err is of reading them
+	err := s.local.eachRevision(ctx, one.id, one.revs, syncstore.GetOptions{
 		// What came since the feed was read may be outside of the channels: the feed tells of it if it is not.
 		Latest: len(s.o.Channels) == 0, History: true, Viewer: s.o.Viewer,
+	}, func(doc *syncstore.Document) error {
+		if doc.Removed {
+			return nil
+		}
+		s.read(1)
+		failed = g.add(ctx, doc, one.ancestors)
+		return failed
 	})
 	switch {
+	case err == nil, failed != nil:
+		return failed
 	case errors.Is(err, syncstore.ErrNotFound):
 		return nil // purged, or out of sight, since the changes were read
 	case errors.Is(err, syncstore.ErrDamagedDocument):
 		s.failed(one.id, "", err)
 		return nil
-	case err != nil:
-		return fmt.Errorf("reading a document: %w", err)
 	}
-	for _, result := range results {
-		if result.Doc == nil || result.Doc.Removed {
-			continue
-		}
-		s.read(1)
-		if err := g.add(ctx, result.Doc, one.ancestors); err != nil {
-			return err
-		}
-	}
-	return nil
+	return fmt.Errorf("reading a document: %w", err)
 }

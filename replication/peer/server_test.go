@@ -40,7 +40,12 @@ type server struct {
 
 func newServer(t *testing.T) *server {
 	t.Helper()
-	e := memory.New()
+	return newServerOn(t, memory.New())
+}
+
+// newServerOn is newServer on an engine of the test's own.
+func newServerOn(t *testing.T, e engine.Engine) *server {
+	t.Helper()
 	store, err := syncstore.Open(t.Context(), e, syncstore.Options{})
 	require.NoError(t, err)
 	db, err := store.CreateDatabase(t.Context(), "notes")
