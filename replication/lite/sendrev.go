@@ -114,7 +114,7 @@ func (f *feed) current(ctx context.Context, w *wanted) (*syncstore.Document, err
 	coll, viewer := f.ks.coll, f.ks.r.peer.Viewer
 	doc, err := coll.Get(ctx, w.id, syncstore.GetOptions{Viewer: viewer, History: true})
 	if errors.Is(err, syncstore.ErrDeleted) {
-		leaves, err := coll.GetRevs(ctx, w.id, nil, syncstore.GetOptions{Viewer: viewer, History: true})
+		leaves, err := coll.GetRevs(ctx, w.id, nil, syncstore.GetOptions{Viewer: viewer, History: true, Most: 1})
 		if err != nil {
 			return nil, err
 		}

@@ -256,6 +256,34 @@ func (f *failingReader) GetMany(keys [][]byte) ([][]byte, error) {
 	return values, err
 }
 
+// A document may have thousands of deleted leaves, each as large as a document may be.
+func TestATombstoneIsReadWithoutTheOtherLeaves(t *testing.T) {
+	t.Parallel()
+	const leaves, size = 16, 100_000
+	eng := &failing{Engine: memory.New()}
+	l := newLoopbackOn(t, eng, nil)
+	edits := make([]syncstore.Edit, leaves)
+	for i := range edits {
+		edits[i] = syncstore.Edit{ID: "bad", History: parsed(t, tree(2, fmt.Sprintf("%x", i)), tree(1, "a")), Deleted: true}
+		edits[i].Body = []byte(`{"x":"` + strings.Repeat("x", size) + `"}`)
+	}
+	l.write(syncstore.Edit{ID: "bad", History: parsed(t, tree(1, "a"))})
+	c := l.connect(protocol3)
+	q, _ := c.followed("sendReplacementRevs", "1")
+	l.write(edits...)
+	l.db.Compact()
+	require.Eventually(t, func() bool { return !l.db.Compacting() }, waitFor, time.Millisecond)
+	var read atomic.Int64
+	count := func(_, value []byte) ([]byte, error) {
+		read.Add(int64(len(value)))
+		return value, nil
+	}
+	eng.get.Store(&count)
+	answer(q, "[[]]")
+	require.Equal(t, tree(2, "f"), c.brought().Properties.Value("rev"))
+	require.Less(t, read.Load(), int64(leaves*size/2))
+}
+
 // failed tells a client of two documents, the first of which then cannot be read.
 func failed(t *testing.T, get func(key, value []byte) ([]byte, error)) *client {
 	t.Helper()
