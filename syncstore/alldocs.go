@@ -68,7 +68,8 @@ var (
 )
 
 // AllDocs calls fn with the winners of live documents from one snapshot. An error of fn
-// ends the listing and is returned. ErrNoDatabase: not all may have been given.
+// ends the listing and is returned, unless the database is deleted by then. ErrNoDatabase: some may be missing, before the
+// last one too.
 func (c *Collection) AllDocs(ctx context.Context, o AllDocsOptions, fn func(*Document) error) error {
 	err := c.store.engine.View(ctx, func(r engine.Reader) error {
 		sight, err := c.sightIn(r, o.Viewer)
@@ -89,7 +90,7 @@ func (c *Collection) AllDocs(ctx context.Context, o AllDocsOptions, fn func(*Doc
 	if errors.Is(err, errListed) {
 		err = nil
 	}
-	return cmp.Or(err, c.gone())
+	return cmp.Or(c.gone(), err)
 }
 
 // listing is one call of AllDocs.

@@ -76,7 +76,7 @@ func (i *Index) View(ctx context.Context, viewer *Viewer, fn func(*IndexView) er
 		v.seen = indexSight{index: i, reader: r, sight: v.sight, covers: state.seq}
 		return fn(v)
 	})
-	return cmp.Or(err, i.collection.gone())
+	return cmp.Or(i.collection.gone(), err)
 }
 
 // SeesAll reports whether the viewer sees every row.
