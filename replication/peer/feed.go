@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -23,6 +22,8 @@ type change struct {
 	// removed: the user who asks does not see the document any more, or not in the channels that were
 	// asked for. A deleted document is told of so too, if its tombstone is in none of them.
 	removed, deleted bool
+	// gone are the channels that it left, as far as that is said.
+	gone []string
 }
 
 // left reports whether the document goes on outside of the channels that a replication is limited to: what
@@ -41,6 +42,14 @@ type page struct {
 // changes reads a page of the other server's feed. With wait it is answered when there is
 // something.
 func (s *session) changes(ctx context.Context, wait bool) (page, error) {
+	p, err := s.nextPage(ctx, wait)
+	if err == nil && len(s.o.Channels) > 0 {
+		err = s.dropLeft(ctx, &p)
+	}
+	return p, err
+}
+
+func (s *session) nextPage(ctx context.Context, wait bool) (page, error) {
 	a := ask{method: http.MethodGet, path: "_changes", query: url.Values{
 		"style": {"all_docs"}, "since": {sinceText(s.seq)}, "limit": {strconv.Itoa(s.o.Batch)},
 		"heartbeat": {strconv.FormatInt(s.o.Heartbeat.Milliseconds(), 10)},
@@ -57,9 +66,6 @@ func (s *session) changes(ctx context.Context, wait bool) (page, error) {
 	p, err := s.readPage(ctx, s.to, a)
 	if err != nil && errors.Is(context.Cause(ctx), errRetakeDue) {
 		return page{last: s.seq, pending: s.Status().Pending}, nil
-	}
-	if len(s.o.Channels) > 0 {
-		p.changes = slices.DeleteFunc(p.changes, func(c change) bool { return c.left() })
 	}
 	return p, err
 }
@@ -99,6 +105,9 @@ func (s *session) readPage(ctx context.Context, from *remote, a ask) (page, erro
 			continue // Sync Gateway tells of users and roles
 		}
 		c := change{id: row.ID, removed: len(row.Removed) > 0 || row.Revoked, deleted: row.Deleted}
+		if !row.Revoked && json.Unmarshal(row.Removed, &c.gone) != nil {
+			c.gone = nil // it is said in another way
+		}
 		for _, leaf := range row.Changes {
 			rev, err := syncstore.ParseRev(leaf.Rev)
 			if err != nil {
@@ -118,8 +127,7 @@ func (s *session) filter(a *ask) (err error) {
 	case s.onlyIDs != nil:
 		return byIDs(a, s.onlyIDs)
 	case len(s.o.Channels) > 0:
-		a.query.Set("filter", "sync_gateway/bychannel")
-		a.query.Set("channels", strings.Join(s.o.Channels, ","))
+		byChannels(a, s.o.Channels)
 	case len(s.o.DocIDs) > 0:
 		return byIDs(a, s.o.DocIDs)
 	case s.o.Selector != nil:
@@ -128,6 +136,12 @@ func (s *session) filter(a *ask) (err error) {
 		a.json, err = json.Marshal(map[string]any{"selector": s.o.Selector})
 	}
 	return err
+}
+
+// byChannels limits a feed to some channels.
+func byChannels(a *ask, channels []string) {
+	a.query.Set("filter", "sync_gateway/bychannel")
+	a.query.Set("channels", strings.Join(channels, ","))
 }
 
 // byIDs limits a feed to some documents.
