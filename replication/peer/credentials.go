@@ -117,7 +117,8 @@ func (c *Credentials) forget() bool {
 	return had
 }
 
-// signIn makes a session, at the database or, where there is no such endpoint, beside it.
+// signIn makes a session, at the database or, where there is no such endpoint, beside it. CouchDB lets nobody at a database who
+// is not signed in, to be told that it has none.
 func (c *Credentials) signIn(ctx context.Context, r *remote) error {
 	c.mu.Lock()
 	body, err := json.Marshal(map[string]string{"name": c.Name, "password": c.Secret})
@@ -134,7 +135,11 @@ func (c *Credentials) signIn(ctx context.Context, r *remote) error {
 			c.mu.Unlock()
 			return nil
 		}
-		if last = err; !isStatus(err, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusBadRequest) {
+		absent := isStatus(err, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusBadRequest)
+		if last == nil || !absent {
+			last = err
+		}
+		if !absent && !isStatus(err, http.StatusUnauthorized) {
 			break
 		}
 	}

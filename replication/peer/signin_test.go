@@ -26,6 +26,34 @@ func TestReplicationSignsIn(t *testing.T) {
 	require.Equal(t, 1, there.times("POST /_session"))
 }
 
+// CouchDB has sessions beside its databases, and answers 401 at a database that has members to whoever is not signed in.
+func TestReplicationSignsInBesideADatabaseThatIsShut(t *testing.T) {
+	t.Parallel()
+	here, there := newServer(t), newServer(t)
+	there.put("/_user/alice", `{"password":"correct horse"}`)
+	there.bulk(`{"_id":"a","_rev":"1-a"}`)
+	there.meddleWith(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/notes/_session" {
+			return false
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, `{"error":"unauthorized","reason":"You are not authorized to access this db."}`)
+		return true
+	})
+	o := here.to(peer.Pull, there.public)
+	o.Remote.Credentials = &peer.Credentials{Kind: peer.Session, Name: "alice", Secret: "correct horse"}
+	run(t, o)
+	require.Contains(t, here.content(), "a 1-a")
+
+	o.Remote.Credentials = &peer.Credentials{Kind: peer.Session, Name: "alice", Secret: "wrong"}
+	r, err := peer.New(o)
+	require.NoError(t, err)
+	_, err = r.Run(t.Context())
+	var refused *peer.StatusError
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, http.StatusUnauthorized, refused.Status)
+}
+
 // A session that has ended is made anew.
 func TestReplicationSignsInAgain(t *testing.T) {
 	t.Parallel()
