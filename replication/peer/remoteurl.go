@@ -37,7 +37,7 @@ func ParseURL(text string) (*url.URL, *Credentials, error) {
 		return nil, nil, fmt.Errorf("%w: it begins with http:// or https://", ErrBadURL)
 	case u.Host == "" || u.Opaque != "":
 		return nil, nil, fmt.Errorf("%w: it names no host", ErrBadURL)
-	case u.RawQuery != "" || u.Fragment != "":
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, nil, fmt.Errorf("%w: it has a query or a fragment", ErrBadURL)
 	case strings.Trim(u.Path, "/") == "":
 		return nil, nil, fmt.Errorf("%w: it names no database", ErrBadURL)

@@ -105,6 +105,7 @@ func TestURLs(t *testing.T) {
 		"notes":                                      "",
 		"ftp://example.com/notes":                    "",
 		"https://example.com/notes?a=s3cret":         "",
+		"https://example.com/notes?":                 "", // a path behind it would be the query
 		"http://alice:s3cret@exa mple/notes":         "",
 		"file:///etc/passwd":                         "",
 		"http://alice:s3cret@example.com:port/notes": "",
