@@ -228,7 +228,7 @@ func (s *session) settle(tried []change, still map[revRef]bool) {
 // within leaves those out that the feed would not tell of by now: the document is in none of the channels that a push
 // is limited to, by what it has become or by another policy. Should it come back, the feed tells of it.
 func (s *session) within(ctx context.Context, all []change) (within []change, err error) {
-	if s.o.Direction == Pull || len(s.o.Channels) == 0 {
+	if s.o.Direction == Pull || !s.limitsChannels() {
 		return slices.Clone(all), nil
 	}
 	for _, one := range all {
@@ -243,10 +243,10 @@ func (s *session) within(ctx context.Context, all []change) (within []change, er
 			return nil, fmt.Errorf("looking for a document's channels: %w", err)
 		}
 		deleted := kept.Leaves[0].Deleted // a deletion is told of to whom the document was
-		if slices.ContainsFunc(kept.Spans, func(in syncstore.ChannelSpan) bool {
+		one.revs = s.givable(kept, one.revs)
+		if len(one.revs) > 0 && slices.ContainsFunc(kept.Spans, func(in syncstore.ChannelSpan) bool {
 			return (in.To == 0 || deleted) && slices.Contains(s.o.Channels, in.Channel)
-		}) ||
-			slices.Contains(s.o.Channels, syncstore.AllChannel) {
+		}) {
 			within = append(within, one)
 		}
 	}

@@ -19,6 +19,9 @@ func (s *session) push(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := s.leavesWithin(ctx, p.changes); err != nil {
+			return err
+		}
 		if err := s.give(ctx, p.changes); err != nil {
 			return err
 		}
@@ -147,6 +150,9 @@ func (s *session) missingThere(ctx context.Context, at *remote, changes []change
 			if slices.Contains(said.Missing, rev.String()) {
 				one.revs = append(one.revs, rev)
 			}
+		}
+		if len(one.revs) == 0 {
+			continue // it names others than were offered
 		}
 		for _, text := range said.Ancestors {
 			if rev, err := syncstore.ParseRev(text); err == nil {
