@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -70,37 +71,79 @@ func (s *session) nextPage(ctx context.Context, wait bool) (page, error) {
 	return p, err
 }
 
+// feedRow is a row of a feed as it comes.
+type feedRow struct {
+	Seq     json.RawMessage `json:"seq"`
+	ID      string          `json:"id"`
+	Changes []struct {
+		Rev string `json:"rev"`
+	} `json:"changes"`
+	Deleted bool            `json:"deleted"`
+	Removed json.RawMessage `json:"removed"`
+	Revoked bool            `json:"revoked"`
+}
+
+// feedAnswer is the answer of a feed.
+type feedAnswer struct {
+	results []feedRow
+	last    json.RawMessage
+	pending *int64
+}
+
+// member reads a member of the answer. Of a server that does not heed the limit the first rows are a page.
+func (f *feedAnswer) member(decoder *json.Decoder, name string) error {
+	switch name {
+	case "results":
+		return f.rows(decoder)
+	case "last_seq":
+		return decoder.Decode(&f.last)
+	case "pending":
+		return decoder.Decode(&f.pending)
+	}
+	return skip(decoder)
+}
+
+func (f *feedAnswer) rows(decoder *json.Decoder) error {
+	begin, err := decoder.Token()
+	switch {
+	case err != nil || begin == nil: // null is none
+		return err
+	case begin != json.Delim('['):
+		return fmt.Errorf("%v where rows should be", begin)
+	}
+	for decoder.More() {
+		if len(f.results) == rowsAtOnce {
+			f.last, f.pending = nil, nil // they are those of the end
+			return errEnough
+		}
+		var row feedRow
+		if err := decoder.Decode(&row); err != nil {
+			return err
+		}
+		f.results = append(f.results, row)
+	}
+	_, err = decoder.Token()
+	return err
+}
+
 // readPage reads a page of a feed.
 func (s *session) readPage(ctx context.Context, from *remote, a ask) (page, error) {
-	var answer struct {
-		Results []struct {
-			Seq     json.RawMessage `json:"seq"`
-			ID      string          `json:"id"`
-			Changes []struct {
-				Rev string `json:"rev"`
-			} `json:"changes"`
-			Deleted bool            `json:"deleted"`
-			Removed json.RawMessage `json:"removed"`
-			Revoked bool            `json:"revoked"`
-		} `json:"results"`
-		Last    json.RawMessage `json:"last_seq"`
-		Pending *int64          `json:"pending"`
-	}
-	if err := from.get(ctx, a, maxPage, &answer); err != nil {
+	var answer feedAnswer
+	if err := from.getMembers(ctx, a, maxPage, answer.member); err != nil {
 		return page{}, err
 	}
-	p := page{rows: len(answer.Results), last: answer.Last, pending: -1}
-	if answer.Pending != nil {
-		p.pending = *answer.Pending
+	p := page{rows: len(answer.results), last: answer.last, pending: -1}
+	if answer.pending != nil {
+		p.pending = *answer.pending
 	}
 	if len(p.last) == 0 || string(p.last) == "null" {
 		p.last = s.seq
 		if p.rows > 0 {
-			p.last = answer.Results[p.rows-1].Seq
+			p.last = answer.results[p.rows-1].Seq
 		}
 	}
-	for i := range answer.Results {
-		row := &answer.Results[i]
+	for i := range answer.results {
+		row := &answer.results[i]
 		if len(row.Changes) == 0 || strings.HasPrefix(row.ID, "_") && !strings.HasPrefix(row.ID, "_design/") {
 			continue // Sync Gateway tells of users and roles
 		}

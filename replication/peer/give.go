@@ -128,8 +128,7 @@ func (g *giving) bulk(ctx context.Context, docs []given) error {
 		body = append(body, docs[i].text...)
 	}
 	body = append(body, "]}"...)
-	var rows []answerRow
-	err := g.at.get(ctx, ask{method: http.MethodPost, path: "_bulk_docs", json: body}, maxPage, &rows)
+	rows, err := g.post(ctx, body)
 	switch {
 	case isStatus(err, http.StatusRequestEntityTooLarge) && len(docs) > 1:
 		half := len(docs) / 2
@@ -148,6 +147,28 @@ func (g *giving) bulk(ctx context.Context, docs []given) error {
 		return err
 	}
 	return g.judged(docs, rows)
+}
+
+// post sends a body for _bulk_docs, and reads what is answered of its documents.
+func (g *giving) post(ctx context.Context, body []byte) (rows []answerRow, err error) {
+	a := ask{method: http.MethodPost, path: "_bulk_docs", json: body}
+	answer, err := g.at.do(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	defer drain(answer.Body)
+	whole := &cappedReader{source: answer.Body, left: maxPage}
+	err = readList(whole, a.what(), "", maxPage, func(decoder *json.Decoder) error {
+		if len(rows) == rowsAtOnce {
+			return errTooLong // far fewer were sent
+		}
+		var row answerRow
+		err := decoder.Decode(&row)
+		rows = append(rows, row)
+		return err
+	})
+	return rows, err
 }
 
 // apart sends documents one by one of which one is not understood: it would keep the others

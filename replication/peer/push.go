@@ -131,11 +131,22 @@ func (s *session) missingThere(ctx context.Context, at *remote, changes []change
 	if err != nil {
 		return nil, fmt.Errorf("comparing revisions: %w", err)
 	}
-	var answer map[string]struct {
+	type difference struct {
 		Missing   []string `json:"missing"`
 		Ancestors []string `json:"possible_ancestors"`
 	}
-	if err := at.get(ctx, ask{method: http.MethodPost, path: "_revs_diff", json: text}, maxPage, &answer); err != nil {
+	answer := make(map[string]difference, len(offer))
+	a := ask{method: http.MethodPost, path: "_revs_diff", json: text}
+	err = at.getMembers(ctx, a, maxPage, func(decoder *json.Decoder, id string) error {
+		if offer[id] == nil {
+			return skip(decoder)
+		}
+		var said difference
+		err := decoder.Decode(&said)
+		answer[id] = said
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	var missing []absent
