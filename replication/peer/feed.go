@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -47,6 +48,8 @@ func (s *session) changes(ctx context.Context, wait bool) (page, error) {
 	if err == nil && len(s.o.Channels) > 0 {
 		err = s.dropLeft(ctx, &p)
 	}
+	// A server that does not know the filter may give everything.
+	p.changes = slices.DeleteFunc(p.changes, func(c change) bool { return !s.names(c.id) })
 	return p, err
 }
 

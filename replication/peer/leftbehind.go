@@ -86,8 +86,8 @@ func (l *leftBehind) list() []revRef {
 // leave remembers a revision that is given up, unless it is none that could be asked for. What would come in place of
 // one that is asked for later may be outside of what a pull is limited to: there its position is remembered.
 func (s *session) leave(id, rev string) {
-	named := len(s.o.DocIDs) == 0 || slices.Contains(s.o.DocIDs, id) // whoever writes to the target may name others
-	if _, err := syncstore.ParseRev(rev); err != nil || checkID(id) != nil || !named {
+	// Whoever writes to the target may name others than it is limited to.
+	if _, err := syncstore.ParseRev(rev); err != nil || checkID(id) != nil || !s.names(id) {
 		return
 	}
 	if s.o.Direction == Pull && (len(s.o.Channels) > 0 || s.o.Selector != nil) {

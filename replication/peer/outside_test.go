@@ -33,3 +33,23 @@ func TestATargetGetsNoLeafOutsideOfTheChannels(t *testing.T) {
 	run(t, o)
 	require.NotContains(t, there.content(), "secret")
 }
+
+// A source that does not know the filter of documents gives all.
+func TestAPullOfSomeDocumentsTakesNoOthers(t *testing.T) {
+	t.Parallel()
+	here, there := newServer(t), newServer(t)
+	there.bulk(`{"_id":"a","_rev":"1-a"}`, `{"_id":"b","_rev":"1-a"}`)
+	there.meddleWith(func(_ http.ResponseWriter, r *http.Request) bool {
+		query := r.URL.Query()
+		query.Del("filter")
+		r.URL.RawQuery = query.Encode()
+		if r.URL.Path == "/notes/_changes" {
+			r.Method = http.MethodGet
+		}
+		return false
+	})
+	o := here.to(peer.Pull, there.admin)
+	o.DocIDs = []string{"b"}
+	run(t, o)
+	require.Equal(t, "b 1-a {} 1-a", here.content())
+}

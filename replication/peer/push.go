@@ -56,7 +56,7 @@ func (s *session) cursor() syncstore.Cursor {
 func (s *session) ownChanges(ctx context.Context, since syncstore.Cursor, o syncstore.FeedOptions) (p page, last syncstore.Cursor, err error) {
 	last, err = s.local.Collection.Changes(ctx, syncstore.ChangesOptions{FeedOptions: o, Since: since, Limit: s.o.Batch}, func(c *syncstore.Change) error {
 		p.rows++
-		if len(s.o.DocIDs) > 0 && !slices.Contains(s.o.DocIDs, string(c.ID)) {
+		if !s.names(string(c.ID)) {
 			return nil
 		}
 		one := change{id: string(c.ID), removed: len(c.Removed) > 0 || c.Revoked, deleted: c.Deleted}

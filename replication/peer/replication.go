@@ -18,6 +18,7 @@ type Replication struct {
 	id       string
 	client   *http.Client
 	progress progress
+	named    map[string]bool // the documents that it is limited to; nil: to no documents in particular
 	cancel   context.CancelFunc
 	done     chan struct{}
 	// blamed counts for which revisions sessions ended since the replication last got on, told has those
@@ -55,6 +56,12 @@ func New(o Options) (*Replication, error) {
 		}
 	}
 	r := &Replication{o: o, id: o.id(local), client: newClient(o.Transport), done: make(chan struct{})}
+	if len(o.DocIDs) > 0 {
+		r.named = make(map[string]bool, len(o.DocIDs))
+		for _, id := range o.DocIDs {
+			r.named[id] = true
+		}
+	}
 	r.blamed, r.told = make(map[string]int), make(map[string]bool)
 	source, target := o.sides()
 	r.progress.s = Status{
@@ -134,6 +141,9 @@ func (r *Replication) pause(ctx context.Context, failures int, failure error) er
 		return context.Cause(ctx)
 	}
 }
+
+// names reports whether a document is among those that the replication is limited to.
+func (r *Replication) names(id string) bool { return r.named == nil || r.named[id] }
 
 // log is the logger with what names the replication.
 func (r *Replication) log() *zap.Logger {
