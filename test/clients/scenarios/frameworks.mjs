@@ -148,7 +148,7 @@ async function story(name, show) {
 
   // Off the screen, nothing goes on.
   shown.leave()
-  await until(5000, `${name} has left`, () => PouchDB.activeTasks.list().length === 0)
+  await until(15_000, `${name} has left`, () => PouchDB.activeTasks.list().length === 0)
   const before = shown.texts().length
   await db.put(note('nobody looks'))
   await db.changes()

@@ -87,10 +87,18 @@ run(async () => {
   await bob.getByText('sent by bob').waitFor()
   assert.equal(await bob.getByText('not sent by alice').count(), 0)
 
-  // His session ends, and she comes back.
+  // His session ends, and she comes back. He writes before the page is told.
+  let tell
+  const told = new Promise((resolve) => { tell = resolve })
+  await bobs2nd.route('**/_session', async (route) => {
+    await told
+    await route.continue().catch(() => {}) // the page has gone to the provider
+  })
   await alices.clearCookies()
-  await add(bobs2nd, 'not sent by bob') // and the page goes to the provider
+  await add(bobs2nd, 'not sent by bob')
+  tell()
   await signIn(bobs2nd, 'alice')
+  await bobs2nd.unrouteAll({ behavior: 'ignoreErrors' })
   await bobs2nd.getByText('not sent by alice').waitFor()
   await bob.getByText('not sent by alice').waitFor()
   for (const window of [bobs2nd, bob]) assert.equal(await window.getByText('not sent by bob').count(), 0)
