@@ -58,14 +58,20 @@ func (p *pacedPeer) acks() (numbers []uint64) {
 	}
 }
 
+// crowd begins three long requests, and sends of each until so much is in memory that only the first is acknowledged.
+func (p *pacedPeer) crowd() {
+	p.tb.Helper()
+	p.begin(3)
+	for crowded := false; !crowded; {
+		require.Equal(p.tb, []uint64{1}, p.acked(1, flagMore))
+		crowded = len(p.acked(2, flagMore))+len(p.acked(3, flagMore)) == 0
+	}
+}
+
 func TestLongRequestsComeOneByOneWhileMuchIsInMemory(t *testing.T) {
 	t.Parallel()
 	p := newPacedPeer(t)
-	p.begin(3)
-	for crowded := false; !crowded; {
-		require.Equal(t, []uint64{1}, p.acked(1, flagMore))
-		crowded = len(p.acked(2, flagMore))+len(p.acked(3, flagMore)) == 0
-	}
+	p.crowd()
 	for range 3 { // they go on a little, as their sender is not paused yet
 		require.Empty(t, p.acked(2, flagMore))
 		require.Empty(t, p.acked(3, flagMore))
@@ -93,11 +99,7 @@ func TestLongRequestsComeOneByOneWhileMuchIsInMemory(t *testing.T) {
 func TestARequestThatIsHeldBackIsForgottenWhenItIsWhole(t *testing.T) {
 	t.Parallel()
 	p := newPacedPeer(t)
-	p.begin(3)
-	for crowded := false; !crowded; {
-		require.Equal(t, []uint64{1}, p.acked(1, flagMore))
-		crowded = len(p.acked(2, flagMore))+len(p.acked(3, flagMore)) == 0
-	}
+	p.crowd()
 	require.Empty(t, p.acked(2, flagNoReply), "what is left of it needed no acknowledgement")
 	require.Equal(t, []uint64{3}, p.acked(1, 0))
 }
