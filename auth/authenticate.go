@@ -24,7 +24,7 @@ type Site struct {
 
 // Authenticate says who is asking for db. The error is an *Error. Order: bearer,
 // Basic, cookie, guest; a bad bearer never falls through. On an administrator's site
-// only its rule counts.
+// only its rule counts. A request with If-User is refused to anybody else.
 func (s *Service) Authenticate(r *http.Request, site *Site, db Database) (*Principal, error) {
 	if s.state.Load() == nil {
 		return nil, errTryLater("not started", time.Second, "")
@@ -35,6 +35,9 @@ func (s *Service) Authenticate(r *http.Request, site *Site, db Database) (*Princ
 		p, refusal = s.administrator(r, site.Admin, db)
 	} else {
 		p, refusal = s.signIn(r, db)
+	}
+	if refusal == nil {
+		refusal = ifUser(r.Header, p)
 	}
 	if refusal != nil {
 		s.logRefusal(r.Context(), db.Name, refusal)

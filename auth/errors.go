@@ -39,7 +39,8 @@ type Error struct {
 	audit bool // worth a line in the log at its normal level
 	// user is the name that was given with a password, for the audit log.
 	user string
-	// nobody: no credentials came, so that nobody was refused.
+	// nobody: no credentials came, or they were good and another user's than was asked for, so
+	// that nobody was refused.
 	nobody  bool
 	foreign bool // the reason holds somebody else's words
 }

@@ -62,6 +62,9 @@ func (s *Service) sessionCall(w http.ResponseWriter, r *http.Request, site *Site
 	}
 	if site != nil && site.Admin != nil {
 		p, refusal := s.administrator(r, site.Admin, c.database())
+		if refusal == nil {
+			refusal = ifUser(r.Header, p)
+		}
 		if refusal != nil {
 			c.refuse(refusal)
 			return nil, false
@@ -72,10 +75,11 @@ func (s *Service) sessionCall(w http.ResponseWriter, r *http.Request, site *Site
 }
 
 // get says who the caller is: 200 also for nobody, unless there are bad credentials in
-// the Authorization header. A stale cookie is nobody's.
+// the Authorization header. A stale cookie is nobody's. Where If-User asks for somebody,
+// that is a refusal.
 func (c *sessionCall) get() {
 	p, _, refusal := c.caller()
-	if refusal != nil && (refusal.Status >= http.StatusInternalServerError || !c.byCookie()) {
+	if refusal != nil && (refusal.Status >= http.StatusInternalServerError || !c.byCookie() || hasIfUser(c.r.Header)) {
 		c.refuse(refusal)
 		return
 	}
@@ -88,9 +92,18 @@ func (c *sessionCall) byCookie() bool {
 	return refusal == nil && kind == schemeNone
 }
 
-// caller signs the caller in by what the request carries, nobody by nothing. sent is the
-// cookie, if that did it.
+// caller signs the caller in by what the request carries, nobody by nothing, and refuses
+// anybody but the user in If-User. sent is the cookie, if that did it.
 func (c *sessionCall) caller() (p *Principal, sent sessionCookie, refusal *Error) {
+	p, sent, refusal = c.whoever()
+	if refusal == nil {
+		refusal = ifUser(c.r.Header, p)
+	}
+	return p, sent, refusal
+}
+
+// whoever is caller without regard to If-User.
+func (c *sessionCall) whoever() (p *Principal, sent sessionCookie, refusal *Error) {
 	if c.administrator != nil {
 		return c.administrator, sessionCookie{}, nil
 	}
@@ -131,7 +144,9 @@ func (c *sessionCall) post() {
 	switch {
 	case refusal != nil:
 	case login.given:
-		p, refusal = c.password(login.name, login.password)
+		if p, refusal = c.password(login.name, login.password); refusal == nil {
+			refusal = ifUser(c.r.Header, p)
+		}
 	default:
 		p, sent, refusal = c.caller()
 	}
@@ -195,8 +210,14 @@ func (c *sessionCall) postOneTime(p *Principal) {
 }
 
 // delete signs out. It always succeeds and always clears the cookie, or a browser could
-// never be rid of one that it may not read.
+// never be rid of one that it may not read: unless If-User asks for another one's session.
 func (c *sessionCall) delete() {
+	if hasIfUser(c.r.Header) {
+		if _, _, refusal := c.caller(); refusal != nil {
+			c.refuse(refusal)
+			return
+		}
+	}
 	held := c.clearCookies()
 	if err := c.signOut(held); err != nil {
 		// The cookie is cleared all the same, but the session goes on: say so.

@@ -12,7 +12,7 @@ importScripts('/lib/pouchdb.min.js')
 
 const remote = `${location.origin}/notes` // the session's cookie goes along by itself
 const prefix = 'pouchdb:' // before the name of the local database
-const databaseOf = (user) => `notes-${user}` // what the page calls a user's local database
+const userOf = (name) => name.slice('notes-'.length) // whose a local database is: the page calls it notes-alice
 
 addEventListener('install', () => skipWaiting())
 addEventListener('activate', (event) => event.waitUntil(clients.claim()))
@@ -27,13 +27,16 @@ addEventListener('message', (event) => {
 
 // syncOnce sends and gets what there is. A failure makes the browser try again; signed out,
 // that would be of no use, so the pages are told. So they are if somebody else has signed in since the
-// page asked: the session would be theirs, and take the one's documents for the other's. They are told
-// what the server refused, too: it stays on this device alone.
+// page asked: the session would be theirs, and take the one's documents for the other's, so each request
+// says whose it is. They are told what the server refused, too: it stays on this device alone.
 async function syncOnce(name) {
-  if (databaseOf(await signedIn()) !== name) return tell({ signedOut: name })
   const db = new PouchDB(name)
+  const ask = (url, options) => {
+    options.headers.set('If-User', encodeURIComponent(userOf(name)))
+    return PouchDB.fetch(url, options)
+  }
   try {
-    const { push, pull } = await db.sync(new PouchDB(remote, { skip_setup: true }))
+    const { push, pull } = await db.sync(new PouchDB(remote, { skip_setup: true, fetch: ask }))
     await tell({ synced: name, sent: push.docs_written, received: pull.docs_written, refused: push.errors.map(({ id, reason }) => ({ id, reason })) })
   } catch (err) {
     if (err.status !== 401) throw err
@@ -41,14 +44,6 @@ async function syncOnce(name) {
   } finally {
     await db.close()
   }
-}
-
-// signedIn is who is, undefined if nobody is.
-async function signedIn() {
-  const response = await fetch(`${remote}/_session`, { cache: 'no-store' })
-  if (response.status === 401) return undefined
-  if (!response.ok) throw new Error(`the server answered ${response.status}`)
-  return (await response.json()).userCtx.name ?? undefined
 }
 
 async function tell(news) {

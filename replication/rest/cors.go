@@ -26,7 +26,7 @@ const (
 	exposedHeaders = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Location, Retry-After, Server, WWW-Authenticate"
 	allowedMethods = "GET, HEAD, PUT, POST, DELETE, COPY"
 	// allowedHeaders are those that a preflight may ask for, besides configured ones.
-	allowedHeaders = "Accept, Authorization, Content-Encoding, Content-MD5, Content-Type, Destination, If-Match, If-None-Match, If-Range, Last-Event-ID, Origin, Range, Referer, X-Requested-With"
+	allowedHeaders = "Accept, Authorization, Content-Encoding, Content-MD5, Content-Type, Destination, If-Match, If-None-Match, If-Range, If-User, Last-Event-ID, Origin, Range, Referer, X-Requested-With"
 )
 
 // originList is which origins may read answers.

@@ -169,6 +169,7 @@ func TestCORS(t *testing.T) {
 		}})
 		require.Contains(t, w.Header().Get("Access-Control-Allow-Headers"), "Authorization")
 		require.Contains(t, w.Header().Get("Access-Control-Allow-Headers"), "X-Mine")
+		require.Contains(t, w.Header().Get("Access-Control-Allow-Headers"), "If-User")
 	}
 	s.run(scenario{name: "preflight of another", method: http.MethodOptions, path: "/notes", header: map[string]string{"Origin": "https://evil.example", "Authorization": ""},
 		status: 204, headers: map[string]string{"Access-Control-Allow-Origin": "", "Access-Control-Allow-Methods": "", "Allow": "GET, HEAD, PUT, POST, DELETE, OPTIONS"}})

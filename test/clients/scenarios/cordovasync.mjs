@@ -90,7 +90,7 @@ await run(async () => {
   const others = new Sync({ local: notes, url, user: 'bob', session, changed: (...what) => states.push(what.join(': ')) })
   await notes.put({ _id: 'of bob' })
   others.start()
-  await until(20_000, 'the end of the sync', () => states.includes('ended: alice has signed in'))
+  await until(20_000, 'the end of the sync', () => states.includes('ended: another user has signed in'))
   assert.equal((await fetchIt(`${url}/of%20bob`)).status, 404)
   assert.deepEqual(unhandled.map(String), [])
   assert.ok(!states.includes('failed'), states.join(' '))

@@ -86,7 +86,7 @@ async function meetsAnothersSession() {
   await alice.lists.makeList('Diary')
   await alice.become('bob')
   alice.sync.start()
-  const ended = ([what, why]) => what === 'ended' && why === 'bob has signed in'
+  const ended = ([what, why]) => what === 'ended' && why === 'another user has signed in'
   await until(15_000, 'the sync ends', () => alice.news.some(ended))
   await alice.sync.stop()
   assert.ok(await list(alice, 'Diary'), 'it is hers as before')

@@ -69,10 +69,9 @@ export class Sync {
 
   async #fetch(url, options) {
     try {
-      const feed = new URL(url).pathname.endsWith('/_changes') // which may take a while to answer
-      if (!feed) await this.#mine()
+      // For this user and for nobody else: a sign-in that was broken off may have left the session of another one.
+      options.headers.set('If-User', encodeURIComponent(this.#user))
       const response = await this.#session.fetch(url, options)
-      if (feed && response.ok) await this.#mine()
       this.#offline = false
       return response
     } catch (err) {
@@ -80,20 +79,6 @@ export class Sync {
       if (this.#offline && this.#running) this.#changed('offline')
       throw err
     }
-  }
-
-  // #mine ends the sync if who is signed in is not whose the local database is: a sign-in that was broken off may have
-  // left the session of somebody else.
-  async #mine() {
-    const response = await this.#session.fetch(`${this.#url}/_session`, { cache: 'no-store' })
-    if (response.status === 401) return // so is the request itself, with the reason
-    if (!response.ok) throw new Error(`the server answered ${response.status}`)
-    const { name } = (await response.json()).userCtx
-    if (name === this.#user) return
-    const running = this.#running
-    this.stop()
-    if (running) this.#changed('ended', name === null ? 'signed out' : `${name} has signed in`)
-    throw new Error('the session is another user’s')
   }
 }
 
