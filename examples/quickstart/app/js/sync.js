@@ -18,6 +18,7 @@ export class Sync {
   #PouchDB
   #request
   #changed
+  #forgiven
   #running
   #offline = false
 
@@ -36,6 +37,7 @@ export class Sync {
     const tell = (...news) => this.#running === running && this.#changed(...news)
     const remote = new this.#PouchDB(this.#url, { skip_setup: true, fetch: (url, options) => this.#fetch(running, tell, url, options) })
     forgiveInfo(remote)
+    if (this.#forgiven !== this.#lists.db) forgiveInfo(this.#forgiven = this.#lists.db)
     this.#running = Object.assign(running, { remote })
     tell('syncing')
     running.sync = this.#lists.db
@@ -69,7 +71,7 @@ export class Sync {
   // could meet a change of the owner's and be refused. The list goes from this device as one that is lost.
   async leave({ _id }) {
     const { user } = this.#lists
-    const remote = new this.#PouchDB(this.#url, { skip_setup: true, fetch: (url, options) => this.#request(url, options) })
+    const remote = new this.#PouchDB(this.#url, { skip_setup: true, fetch: (url, options) => this.#ask(url, options) })
     try {
       const list = await remote.get(_id)
       await remote.put({ ...list, members: list.members.filter((name) => name !== user), by: user, at: new Date().toISOString() })
@@ -98,15 +100,11 @@ export class Sync {
       .catch(() => doc_ids.forEach((id) => running.refused.add(id))) // not reached: the next time
   }
 
-  // #mine is whether the session is still this user's. The cookie is the host's: a page of another app may have signed
+  // #ask asks for this user, and for nobody else. The cookie is the host's: a page of another app may have signed
   // somebody else in, and then nothing of the one may go to the other, nor be taken for lost.
-  async #mine(tell) {
-    const response = await this.#request(`${this.#url}/_session`, { cache: 'no-store' })
-    if (!response.ok) throw new Error(`the server answered ${response.status}`)
-    const { name } = (await response.json()).userCtx
-    if (name === this.#lists.user) return
-    tell('ended', name === null ? 'signed out' : `${name} has signed in`)
-    throw new Error('the session is not this user’s')
+  #ask(url, options) {
+    options.headers.set('If-User', encodeURIComponent(this.#lists.user))
+    return this.#request(url, options)
   }
 
   async #fetch(running, tell, url, options) {
@@ -115,10 +113,8 @@ export class Sync {
     // The server says then what the user may not see any more.
     if (feed) to.searchParams.set('revocations', 'true')
     try {
-      if (!feed) await this.#mine(tell)
-      const response = await this.#request(to.href, options)
+      const response = await this.#ask(to.href, options)
       if (response.status === 401) tell('ended', (await response.clone().json().catch(() => ({}))).reason)
-      else if (feed) await this.#mine(tell)
       const result = feed && response.ok ? await this.#withoutLosses(running, response) : response
       this.#offline = false
       return result
@@ -164,9 +160,10 @@ export class Sync {
   }
 }
 
-// PouchDB 9 asks for the size of the database after each batch, for its list of tasks only,
-// and leaves a failure of that unhandled: without a network it would be an error of the page.
-function forgiveInfo(remote) {
-  const info = remote.info.bind(remote)
-  remote.info = () => info().catch(() => ({ db_name: remote.name, update_seq: 0 }))
+// PouchDB 9 asks for the size of both databases after each batch, for its list of tasks only,
+// and leaves a failure of that unhandled: without a network, or where the local one is closed
+// meanwhile, it would be an error of the page.
+function forgiveInfo(db) {
+  const info = db.info.bind(db)
+  db.info = () => info().catch(() => ({ db_name: db.name, update_seq: 0 }))
 }
