@@ -2,7 +2,7 @@
 // its features exist: ratios against Caddy's own respond and against the engine alone,
 // measured in one run on one machine with one client.
 //
-//	go run ./bench            about a quarter of an hour
+//	go run ./bench            most of an hour
 //	go run ./bench -short     a tenth of the documents, under three minutes
 //	go run ./bench -rows get,put -profiles /tmp/profiles
 package main
@@ -45,7 +45,7 @@ func main() {
 		o.put = *put
 	}
 	if *limit == 0 {
-		*limit = 30 * time.Minute
+		*limit = 75 * time.Minute
 		if *short {
 			*limit = 6 * time.Minute
 		}
