@@ -161,6 +161,7 @@ func TestOtherHandlersStandBehindTheSameSignIn(t *testing.T) {
 		"nobody (guests are no users)": nil,
 		"a bad token":                  {"Authorization": "Bearer x.y.z"},
 		"a stale cookie":               {"Cookie": "SyncGatewaySession=" + strings.Repeat("x", 43)},
+		"another than is asked for":    {"Cookie": alice["Cookie"], "If-User": "bob"},
 	} {
 		answer, _ = s.do(http.MethodGet, s.addr, "/app/x", "", header)
 		require.Equal(t, http.StatusUnauthorized, answer.StatusCode, name)

@@ -58,3 +58,13 @@ func checkFormatNumber(format int) error {
 	}
 	return nil
 }
+
+// hasKey reports whether there is a key in a range.
+func hasKey(r engine.Reader, in engine.Range) (bool, error) {
+	in.KeysOnly, in.Limit = true, 1
+	pairs, failed := r.Scan(in)
+	for range pairs {
+		return true, nil
+	}
+	return false, failed()
+}

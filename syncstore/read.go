@@ -130,14 +130,8 @@ type view struct {
 // before the snapshot returned. A document of which the viewer may see nothing, and never
 // could, is ErrNotFound.
 func (v *view) readHead(key []byte, epoch uint64, viewer *Viewer) error {
-	record, err := v.reader.Get(key)
-	if errors.Is(err, engine.ErrNotFound) {
-		return ErrNotFound
-	}
-	if err != nil {
-		return fmt.Errorf("reading a document: %w", err)
-	}
-	if v.head, err = decodeHead(record); err != nil {
+	var err error
+	if v.head, err = storedHead(v.reader, key); err != nil {
 		return err
 	}
 	v.collection.store.cache.offer(key, v.head, epoch)
@@ -428,36 +422,4 @@ func (v *view) readTree() error {
 	}
 	v.tree = soleLeafTree(v.head.winner().Rev)
 	return nil
-}
-
-func hasKey(r engine.Reader, in engine.Range) (bool, error) {
-	in.KeysOnly, in.Limit = true, 1
-	pairs, failed := r.Scan(in)
-	for range pairs {
-		return true, nil
-	}
-	return false, failed()
-}
-
-func (c *Collection) readHead(ctx context.Context, key []byte) (*head, error) {
-	var h *head
-	err := c.store.engine.View(ctx, func(r engine.Reader) (err error) {
-		if h, err = headIn(r, key); err == nil && h == nil {
-			err = ErrNotFound
-		}
-		return err
-	})
-	return h, err
-}
-
-// headIn reads a document, nil if there is none.
-func headIn(r engine.Reader, key []byte) (*head, error) {
-	record, err := r.Get(key)
-	if errors.Is(err, engine.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading a document: %w", err)
-	}
-	return decodeHead(record)
 }
